@@ -1,0 +1,37 @@
+"""What can go wrong, in a handful of exceptions.
+
+Every message says what was expected, what came, and what to do. The command line prints our errors
+as one line and exits with 2.
+"""
+
+
+class HypoPoseError(Exception):
+    """Base of every error HypoPose raises on purpose."""
+
+
+class ShapeError(HypoPoseError, ValueError):
+    """An array has the wrong number of axes, joints or coordinates."""
+
+
+class SkeletonMismatchError(HypoPoseError, ValueError):
+    """Two objects, or an object and a method, disagree about the skeleton."""
+
+
+class MissingCameraError(HypoPoseError, ValueError):
+    """A step projects or unprojects, but the keypoints carry no camera."""
+
+
+class FormatError(HypoPoseError, ValueError):
+    """A file is not what its format says; the message names file, place and cure."""
+
+
+class CheckpointError(HypoPoseError, ValueError):
+    """A checkpoint has other keys or shapes than its layout, or is not safe to read."""
+
+
+class OptionError(HypoPoseError, ValueError):
+    """An option has a value the method cannot use."""
+
+
+class BackendError(HypoPoseError, RuntimeError):
+    """An optional backend was chosen by name but is absent or cannot run here."""

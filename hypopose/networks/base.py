@@ -1,0 +1,69 @@
+"""The one contract every denoiser and lifter fulfils."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class NetworkInfo:
+    """What a sampler must know about a network.
+
+    Args:
+        inputs: How keypoints are presented: ``"screen"`` (x divided by the image width, in -1..1)
+            or ``"subject"`` (rays of a camera turned towards the subject, see
+            :mod:`hypopose.networks.inputs`).
+        n_frames: The only clip length it takes, or None for any.
+        keypoint_skeleton: Name of the 2D skeleton it reads.
+        skeleton: Name of the 3D skeleton it writes.
+        uses_confidence: Whether ``confidence`` changes the result.
+        max_frames: Longest window it was trained on; None if ``n_frames`` says it.
+    """
+
+    inputs: Literal["screen", "subject"]
+    n_frames: int | None
+    keypoint_skeleton: str = "h36m17"
+    skeleton: str = "h36m17"
+    uses_confidence: bool = False
+    max_frames: int | None = None
+
+
+@runtime_checkable
+class Network(Protocol):
+    """Maps keypoints, and a noisy pose with its timestep, to a clean pose.
+
+    Without ``x_t`` a network is a plain lifter, if it has that form.
+    """
+
+    @property
+    def info(self) -> NetworkInfo:
+        """Inputs, frame dependence, skeletons."""
+        ...
+
+    def __call__(
+        self,
+        x_t: Float[Tensor, "B H F J 3"] | None,
+        keypoints: Float[Tensor, "B F K 2"],
+        t: Float[Tensor, " B"] | None = None,
+        confidence: Float[Tensor, "B F K"] | None = None,
+        mask: Bool[Tensor, "B F"] | None = None,
+        context: Float[Tensor, "B C"] | None = None,
+    ) -> Float[Tensor, "B H F J 3"]:
+        """Predict x0.
+
+        Args:
+            x_t: Noisy poses in the network's units; None for a lifter.
+            keypoints: Normalised 2D as ``info.inputs`` says, 0 where undetected.
+            t: Timestep per clip, 0 .. n_timesteps - 1 (whole numbers).
+            confidence: Detector confidence per keypoint, 0 where undetected.
+            mask: False for frames that are padding.
+            context: Per-clip features that ``info.inputs`` defines (subject size, frame rate).
+
+        Returns:
+            Clean poses; H is 1 for a lifter.
+        """
+        ...
