@@ -1,0 +1,51 @@
+"""Imports point one way: each room imports from the rungs above it and from nothing beside it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import hypopose
+
+ROOT = Path(hypopose.__file__).parent
+
+RUNGS: tuple[tuple[str, ...], ...] = (
+    ("errors", "types"),
+    ("skeletons", "cameras", "distributed"),
+    ("io", "metrics", "diffusion"),
+    ("networks", "aggregation", "ambiguity", "calibration"),
+    ("samplers", "optimization", "datasets"),
+    ("training", "report"),
+    ("api",),
+    ("cli",),
+)
+# types imports errors; nothing else on one rung knows its neighbors.
+WITHIN = {("types", "errors")}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {m.split(".")[1] for m in modules if m.startswith("hypopose.")} - {"__version__"}
+
+
+def test_rooms_import_only_from_rungs_above() -> None:
+    rung = {room: i for i, rooms in enumerate(RUNGS) for room in rooms}
+    wrong = []
+    for path in ROOT.rglob("*.py"):
+        room = room_of(path)
+        if room == "__init__":
+            continue
+        for other in imported_rooms(path) - {room}:
+            allowed = rung[other] < rung[room] or (room, other) in WITHIN
+            if not allowed:
+                wrong.append(f"{path.relative_to(ROOT)} imports {other}")
+    assert not wrong
