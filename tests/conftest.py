@@ -20,3 +20,7 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"licensed data is not at {SHARED}")
     return SHARED
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden-dir", type=Path, help="Folder of recorded cases, <system>/<case>/.")

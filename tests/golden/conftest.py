@@ -36,10 +36,6 @@ class Case:
         return load_file(self.path / "weights.safetensors")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--golden-dir", type=Path, help="Folder of recorded cases, <system>/<case>/.")
-
-
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str], Case]:
     """Find a case in ``--golden-dir`` if given, else beside the tests, else in ../shared."""
