@@ -1,1 +1,97 @@
-"""HypoPose: 2D keypoints in, many plausible 3D motions out, with uncertainty you can trust."""
+"""HypoPose: 2D keypoints in, many plausible 3D motions out, with uncertainty you can trust.
+
+Names load when they are first used, so that ``import hypopose`` is quick and loads no plotting
+library.
+
+Example:
+    >>> import hypopose
+    >>> hypopose.get_skeleton("h36m17").n_joints
+    17
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hypopose.api import (
+        aggregate,
+        estimate,
+        evaluate,
+        load,
+        load_hypotheses,
+        load_people,
+        make_sampler,
+        prepare,
+        sample,
+        save_result,
+    )
+    from hypopose.errors import HypoPoseError
+    from hypopose.io.results import Result
+    from hypopose.skeletons import get_skeleton
+    from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D, Skeleton
+
+__all__ = [
+    "Camera",
+    "HypoPoseError",
+    "Hypotheses",
+    "Keypoints2D",
+    "Poses3D",
+    "Result",
+    "Skeleton",
+    "aggregate",
+    "estimate",
+    "evaluate",
+    "get_skeleton",
+    "load",
+    "load_hypotheses",
+    "load_people",
+    "make_sampler",
+    "prepare",
+    "sample",
+    "save_result",
+]
+
+_HOMES = {
+    "Camera": "types",
+    "HypoPoseError": "errors",
+    "Hypotheses": "types",
+    "Keypoints2D": "types",
+    "Poses3D": "types",
+    "Result": "io.results",
+    "Skeleton": "types",
+    "get_skeleton": "skeletons",
+}
+_ROOMS = {
+    "aggregation",
+    "ambiguity",
+    "calibration",
+    "cameras",
+    "datasets",
+    "diffusion",
+    "io",
+    "metrics",
+    "networks",
+    "report",
+    "samplers",
+    "skeletons",
+    "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"hypopose.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module 'hypopose' has no attribute {name!r}")
+    home = importlib.import_module(f"hypopose.{_HOMES.get(name, 'api')}")
+    value = getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_ROOMS, "__version__"])
