@@ -1,1 +1,34 @@
+"""Projection, distortion, rays, world and camera frames, screen coordinates, fitting the root."""
 
+from hypopose.cameras.assume import estimate_image_size, resolve_camera
+from hypopose.cameras.distortion import distort, invert_distortion
+from hypopose.cameras.frames import (
+    cam_to_world,
+    look_at_rotation,
+    rotation_from_quaternion,
+    world_to_cam,
+)
+from hypopose.cameras.projection import project, project_normalized, rays, undistort, unproject
+from hypopose.cameras.root import fit_root
+from hypopose.cameras.screen import camera_from_screen, from_screen, screen_intrinsics, to_screen
+
+__all__ = [
+    "cam_to_world",
+    "camera_from_screen",
+    "distort",
+    "estimate_image_size",
+    "fit_root",
+    "from_screen",
+    "invert_distortion",
+    "look_at_rotation",
+    "project",
+    "project_normalized",
+    "rays",
+    "resolve_camera",
+    "rotation_from_quaternion",
+    "screen_intrinsics",
+    "to_screen",
+    "undistort",
+    "unproject",
+    "world_to_cam",
+]
