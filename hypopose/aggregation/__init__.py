@@ -1,1 +1,55 @@
+"""From many hypotheses to one pose: mean, median, medoid, JPMA, PPMA, and oracles that need truth."""
 
+from collections.abc import Callable
+
+from hypopose.aggregation.central import mean, median, medoid, medoid_index, spread
+from hypopose.aggregation.oracle import (
+    oracle_joint_best,
+    oracle_joint_index,
+    oracle_pose_best,
+    oracle_pose_index,
+)
+from hypopose.aggregation.reprojection import (
+    FALLBACK,
+    jpma,
+    jpma_index,
+    ppma,
+    ppma_index,
+    reprojection_distances,
+)
+from hypopose.types import Aggregator, Hypotheses, Poses3D
+
+AGGREGATORS: dict[str, Aggregator] = {
+    "mean": mean,
+    "median": median,
+    "medoid": medoid,
+    "jpma": jpma,
+    "ppma": ppma,
+}
+"""Name -> ``(hypotheses, keypoints) -> poses``; none of them sees the truth."""
+
+ORACLES: dict[str, Callable[[Hypotheses, Poses3D], Poses3D]] = {
+    "oracle_joint_best": oracle_joint_best,
+    "oracle_pose_best": oracle_pose_best,
+}
+"""Name -> ``(hypotheses, truth) -> poses``: bounds, labelled as such wherever they appear."""
+
+__all__ = [
+    "AGGREGATORS",
+    "FALLBACK",
+    "ORACLES",
+    "jpma",
+    "jpma_index",
+    "mean",
+    "median",
+    "medoid",
+    "medoid_index",
+    "oracle_joint_best",
+    "oracle_joint_index",
+    "oracle_pose_best",
+    "oracle_pose_index",
+    "ppma",
+    "ppma_index",
+    "reprojection_distances",
+    "spread",
+]
