@@ -1,0 +1,387 @@
+"""The calibration curve and its error (ECE), joint by joint, unbiased in the number of hypotheses.
+
+Pierzchlewicz, Willeke, Cobos et al., "Multi-hypothesis 3D human pose estimation metrics favor
+miscalibrated distributions" (2022), ask: how often does the truth fall inside the q-ball around the
+median hypothesis? Here the center is the median of the hypotheses *and* the truth (see
+:mod:`hypopose.calibration.ranks`), so that a calibrated model has coverage q for every S; joints
+are compared with themselves; the error is averaged over joints after the absolute value, so an
+overconfident joint cannot hide behind an underconfident one; and the curve comes with what a
+perfect model would show by chance.
+
+    q            levels, 0.05 to 0.95 (0 and 1 can contribute nothing and are left out)
+    F_k(q)       coverage: share of observations whose truth lies inside the q-ball of cell k
+    ECE_k        mean over q of |F_k(q) - q|
+    ECE          mean of ECE_k over the cells
+
+The published forms, for comparison with published tables, are in
+:mod:`hypopose.calibration.published`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hypopose.calibration.arrays import Pairs, blocks, paired
+from hypopose.calibration.functionals import Functional, functional
+from hypopose.calibration.ranks import Ranks, coverage_matrix, distance_ranks, rank_mass
+from hypopose.calibration.records import Counts, Record, Settings
+from hypopose.calibration.uniformity import null_coverage, null_ece, simultaneous_band
+from hypopose.errors import OptionError, ShapeError
+from hypopose.types import Hypotheses, Poses3D
+
+LEVELS: tuple[float, ...] = tuple(i / 20 for i in range(1, 20))
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationCurve:
+    """Coverage against nominal level, per cell and pooled.
+
+    Args:
+        levels: ``(L,)`` nominal levels q.
+        coverage: ``(K, L)`` coverage per cell.
+        n: ``(K,)`` observations per cell.
+        n_effective: ``(K,)`` observations a set of *independent* frames would need for the same
+            precision; estimated from the differences between sequences.
+        sequence_cover: ``(C, K, L + 1)`` per sequence: sums of coverage, then the count. Resample
+            its rows for intervals.
+        rank_histogram: ``(K, S + 1)`` how often the truth has each distance rank.
+        record: The conventions and counts.
+    """
+
+    levels: Tensor
+    coverage: Tensor
+    n: Tensor
+    n_effective: Tensor
+    sequence_cover: Tensor
+    rank_histogram: Tensor
+    record: Record
+
+    @property
+    def curve(self) -> Tensor:
+        """``(L,)`` coverage averaged over cells; cells may cancel here, unlike in :attr:`ece`."""
+        return self.coverage.nanmean(0)
+
+    @property
+    def ece_per_cell(self) -> Tensor:
+        """``(K,)`` mean over levels of the distance between coverage and level."""
+        return (self.coverage - self.levels).abs().mean(-1)
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error, 0 to 0.5: the mean over cells of :attr:`ece_per_cell`."""
+        return float(self.ece_per_cell.nanmean())
+
+    @property
+    def excess(self) -> Tensor:
+        """``(K,)`` mean of coverage minus level: positive = underconfident (spread too wide)."""
+        return (self.coverage - self.levels).mean(-1)
+
+    @property
+    def null_ece_per_cell(self) -> Tensor:
+        """``(K,)`` ECE a perfectly calibrated model would show by chance."""
+        s, levels = self.record.n_hypotheses, tuple(self.levels.tolist())
+        values = [null_ece(_rounded(n), s, levels) for n in self.n_effective.tolist()]
+        return torch.tensor(values, dtype=torch.float64)
+
+    @property
+    def null_ece(self) -> float:
+        """The ECE a perfectly calibrated model would show by chance, on this much data."""
+        return float(self.null_ece_per_cell.nanmean())
+
+    def bands(self, confidence: float = 0.95) -> tuple[Tensor, Tensor]:
+        """Simultaneous bands of a calibrated model, lower and upper, each ``(K, L)``.
+
+        Args:
+            confidence: Probability that a calibrated cell's whole curve stays inside.
+        """
+        edges = []
+        levels = tuple(self.levels.tolist())
+        for n in self.n_effective.tolist():
+            if n < 1:
+                edges.append(np.full((2, len(levels)), np.nan))
+                continue
+            curves = null_coverage(_rounded(n), self.record.n_hypotheses, levels)
+            edges.append(np.stack(simultaneous_band(curves, confidence)))
+        both = torch.as_tensor(np.stack(edges, 1))
+        return both[0], both[1]
+
+    def interval(
+        self, confidence: float = 0.95, n_draws: int = 1000, seed: int = 0
+    ) -> tuple[float, float]:
+        """Bootstrap interval of :attr:`ece` with whole sequences as the resampling unit.
+
+        Returns:
+            Lower and upper end; NaN with fewer than two sequences.
+        """
+        n_sequences = len(self.sequence_cover)
+        if n_sequences < 2:
+            return float("nan"), float("nan")
+        rng = np.random.default_rng(seed)
+        picks = rng.multinomial(n_sequences, np.full(n_sequences, 1 / n_sequences), size=n_draws)
+        cover = self.sequence_cover.numpy()
+        sums = np.tensordot(picks.astype(np.float64), cover, axes=1)
+        with np.errstate(invalid="ignore"):
+            values = sums[..., :-1] / sums[..., -1:]
+        draws = np.nanmean(np.abs(values - self.levels.numpy()).mean(-1), axis=-1)
+        low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return float(low), float(high)
+
+    def verdicts(self, confidence: float = 0.95) -> tuple[str, ...]:
+        """Per cell: ``overconfident``, ``underconfident``, or ``calibrated`` within the band."""
+        low, high = self.bands(confidence)
+        inside = ((self.coverage >= low) & (self.coverage <= high)).all(-1).tolist()
+        words = ["overconfident" if e < 0 else "underconfident" for e in self.excess.tolist()]
+        return tuple("calibrated" if i else w for i, w in zip(inside, words, strict=True))
+
+
+def _rounded(n: float) -> int:
+    """Three digits suffice for a null distribution, and share simulations between joints."""
+    return int(float(f"{n:.3g}")) if n >= 1 else 0
+
+
+@dataclass(eq=False)
+class CurveAccumulator:
+    """Streams hypotheses and truth into a :class:`CalibrationCurve`; mergeable.
+
+    Memory: one histogram of S+2 bins per cell, and L+1 numbers per cell and sequence.
+
+    Args:
+        levels: Nominal levels, between 0 and 1.
+        of: What is judged; a key of :data:`hypopose.calibration.FUNCTIONALS`.
+        joints: Joints by index; all but the root if None (fixed by the first batch).
+        settings: What the record says about the data.
+
+    Example:
+        >>> x = torch.randn(40, 10, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+        >>> whole, half = CurveAccumulator(), CurveAccumulator()
+        >>> whole.update(x[:, 1:], x[:, 0])
+        >>> half.update(x[:20, 1:], x[:20, 0])
+        >>> rest = CurveAccumulator()
+        >>> rest.update(x[20:, 1:], x[20:, 0])
+        >>> half.merge(rest)
+        >>> abs(half.compute().ece - whole.compute().ece) < 1e-12
+        True
+    """
+
+    levels: Sequence[float] = LEVELS
+    of: str = "joint"
+    joints: Sequence[int] | None = None
+    settings: Settings = field(default_factory=Settings)
+    _record: Record | None = field(default=None, init=False, repr=False)
+    _mass: Tensor | None = field(default=None, init=False, repr=False)
+    _named: dict[Hashable, Tensor] = field(default_factory=dict, init=False, repr=False)
+    _unnamed: list[Tensor] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.levels or not all(0 < q < 1 for q in self.levels):
+            raise OptionError(f"Levels lie strictly between 0 and 1, got {tuple(self.levels)}.")
+
+    def update(
+        self,
+        hypotheses: Hypotheses | Tensor,
+        truth: Poses3D | Tensor,
+        *,
+        sequences: Sequence[Hashable] | None = None,
+        mask: Tensor | None = None,
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            hypotheses: ``(*batch, H, F, J, 3)``.
+            truth: ``(*batch, F, J, 3)``.
+            sequences: The sequence each batch item is cut from; items with equal labels count as
+                one unit, also across updates. None: every item is its own sequence.
+            mask: ``(*batch, F, J)`` True where to look (occlusion, an action); joints elsewhere are
+                left out as if the truth were missing. Only for functionals of single joints.
+
+        Raises:
+            ShapeError: If shapes disagree, or S differs from earlier batches.
+        """
+        pairs = paired(hypotheses, truth)
+        if mask is not None:
+            pairs = _masked(pairs, mask)
+        cells = self._cells(pairs)
+        n_items, s = len(pairs.x), pairs.n_hypotheses
+        labels = list(range(n_items)) if sequences is None else list(sequences)
+        if len(labels) != n_items:
+            raise ShapeError(f"{n_items} items need as many sequence labels, got {len(labels)}.")
+        unit = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+        group = torch.tensor([unit[label] for label in labels])
+        mass, counts = _batch_mass(pairs, cells, group, len(unit))
+        self._keep(mass, counts, cells, s, None if sequences is None else list(unit))
+
+    def _cells(self, pairs: Pairs) -> Functional:
+        if self.joints is None:
+            self.joints = pairs.judged_joints(None)
+        joints = pairs.judged_joints(self.joints)
+        return functional(self.of, joints, pairs.names(), pairs.skeleton)
+
+    def _keep(
+        self, mass: Tensor, counts: Counts, cells: Functional, s: int, labels: list[Hashable] | None
+    ) -> None:
+        notes = ("one hypothesis: judged as a point prediction",) if s == 1 else ()
+        record = Record(s, cells.cells, "left out unless named", self.settings, counts, notes)
+        self._record = record if self._record is None else self._record.merged(record)
+        pooled = mass.sum(0)
+        self._mass = pooled if self._mass is None else self._mass + pooled
+        cover = mass @ coverage_matrix(torch.tensor(list(self.levels)), s)
+        cover = torch.cat([cover, mass.sum(-1, keepdim=True)], -1)
+        if labels is None:
+            self._unnamed.append(cover)
+            return
+        for label, row in zip(labels, cover, strict=True):
+            self._named[label] = self._named[label] + row if label in self._named else row.clone()
+
+    def merge(self, other: CurveAccumulator) -> None:
+        """Add another accumulator's sums.
+
+        Raises:
+            OptionError: If the two follow different conventions.
+        """
+        if tuple(self.levels) != tuple(other.levels) or self.of != other.of:
+            raise OptionError("Only accumulators with the same levels and functional merge.")
+        if other._record is None or other._mass is None:
+            return
+        self._record = other._record if self._record is None else self._record.merged(other._record)
+        self._mass = other._mass.clone() if self._mass is None else self._mass + other._mass
+        self.joints = other.joints
+        self._unnamed += other._unnamed
+        for label, row in other._named.items():
+            self._named[label] = self._named[label] + row if label in self._named else row.clone()
+
+    def compute(self) -> CalibrationCurve:
+        """The curve of everything seen so far.
+
+        Raises:
+            OptionError: If nothing was seen.
+        """
+        if self._record is None or self._mass is None:
+            raise OptionError("No data yet; call update(hypotheses, truth) first.")
+        named = [torch.stack(list(self._named.values()))] if self._named else []
+        rows = torch.cat([*self._unnamed, *named])
+        rows = rows[rows[..., -1].sum(-1) > 0]
+        total = rows.sum(0)
+        counts = self._record.counts + Counts(sequences=len(rows))
+        histogram = self._mass[:, :-1].clone()
+        histogram[:, -1] += self._mass[:, -1]
+        return CalibrationCurve(
+            levels=torch.tensor(list(self.levels), dtype=torch.float64),
+            coverage=total[:, :-1] / total[:, -1:],
+            n=total[:, -1],
+            n_effective=_effective(rows, torch.tensor(list(self.levels), dtype=torch.float64)),
+            sequence_cover=rows,
+            rank_histogram=histogram,
+            record=Record(**{**vars(self._record), "counts": counts}),
+        )
+
+
+def _masked(pairs: Pairs, mask: Tensor) -> Pairs:
+    if tuple(mask.shape) != (*pairs.batch, *pairs.y.shape[1:3]):
+        raise ShapeError(
+            f"The mask must be {(*pairs.batch, *pairs.y.shape[1:3])}, got {tuple(mask.shape)}."
+        )
+    y = torch.where(mask.reshape(pairs.y.shape[:-1]).unsqueeze(-1), pairs.y, torch.nan)
+    return Pairs(pairs.x, y, pairs.batch, pairs.skeleton)
+
+
+def _batch_mass(
+    pairs: Pairs, cells: Functional, group: Tensor, n_groups: int
+) -> tuple[Tensor, Counts]:
+    """Rank mass ``(groups, K, S + 2)`` of a batch, block by block."""
+    n_items, s, n_frames = pairs.x.shape[:3]
+    k = len(cells.cells)
+    mass = torch.zeros(n_groups * k, s + 2, dtype=torch.float64)
+    counts = Counts()
+    size = k * (s + 1) * 3 * pairs.x.element_size()
+    for items, frames in blocks(n_items, n_frames, size, cells.extra_frames):
+        x = cells.apply(pairs.x[items, :, frames]).movedim(1, -1).contiguous()
+        y = cells.apply(pairs.y[items, frames])
+        ranks = distance_ranks(x, y)
+        cell = group[items][:, None, None] * k + torch.arange(k)
+        flat = _flat(ranks)
+        mass += rank_mass(flat, cell.expand(y.shape[:-1]).reshape(-1), n_groups * k, s).cpu()
+        counts = counts + ranks.counts
+    return mass.reshape(n_groups, k, s + 2), counts
+
+
+def _flat(ranks: Ranks) -> Ranks:
+    return Ranks(
+        ranks.below.reshape(-1),
+        ranks.ties.reshape(-1),
+        ranks.n.reshape(-1),
+        ranks.identical.reshape(-1),
+        ranks.counts,
+    )
+
+
+def _effective(rows: Tensor, levels: Tensor) -> Tensor:
+    """Effective observations per cell from the spread between sequences.
+
+    The variance of the pooled coverage F = sum_c f_c / sum_c n_c is estimated by
+    C/(C-1) sum_c (f_c - F n_c)^2 / N^2 and compared with F(1-F)/N, averaged over levels.
+    """
+    sums, n_c = rows[..., :-1], rows[..., -1:]
+    n = n_c.sum(0).squeeze(-1)
+    c = len(rows)
+    if c < 2:
+        return n
+    f = sums.sum(0) / n[:, None]
+    clustered = ((sums - f * n_c) ** 2).sum(0) * c / (c - 1) / n[:, None] ** 2
+    independent = f * (1 - f) / n[:, None]
+    ratio = independent.sum(-1) / clustered.sum(-1).clamp(min=1e-300)
+    floor = (n_c.squeeze(-1) > 0).sum(0).double()
+    return torch.where(n > 0, torch.maximum(torch.minimum(n * ratio, n), floor), 0)
+
+
+def ece(
+    hypotheses: Hypotheses | Tensor,
+    truth: Poses3D | Tensor,
+    *,
+    of: str = "joint",
+    joints: Sequence[int] | None = None,
+    levels: Sequence[float] = LEVELS,
+    sequences: Sequence[Hashable] | None = None,
+    mask: Tensor | None = None,
+    settings: Settings | None = None,
+) -> CalibrationCurve:
+    """Calibration curve and expected calibration error of hypotheses against the truth.
+
+    Unbiased in the number of hypotheses: a calibrated sampler scores the same with 5 and with 200.
+    Compare ``.ece`` with ``.null_ece``, which a perfect model would reach on as much data.
+
+    Convention:
+        Camera frame, root-relative, not aligned to the truth. The unit does not matter.
+
+    Args:
+        hypotheses: ``(*batch, H, F, J, 3)``.
+        truth: ``(*batch, F, J, 3)``.
+        of: What is judged: ``joint``, ``axis``, ``lateral``, ``depth``, ``bone_length``,
+            ``bone_depth`` or ``speed``.
+        joints: Joints by index; all but the root if None.
+        levels: Nominal levels.
+        sequences: The sequence of each batch item; None: every item is its own.
+        mask: ``(*batch, F, J)`` True where to look.
+        settings: What the record says about the data.
+
+    Returns:
+        The curve; ``.ece`` is the number.
+
+    Raises:
+        ShapeError: If shapes disagree.
+        OptionError: If nothing is left to judge.
+
+    Example:
+        >>> g = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(2000, 21, 1, 2, 3, generator=g)
+        >>> calibrated, narrow = ece(x[:, 1:], x[:, 0]), ece(0.5 * x[:, 1:], x[:, 0])
+        >>> calibrated.ece < 0.02, narrow.ece > 0.25, narrow.verdicts()
+        (True, True, ('overconfident', 'overconfident'))
+    """
+    accumulator = CurveAccumulator(levels, of, joints, settings or Settings())
+    accumulator.update(hypotheses, truth, sequences=sequences, mask=mask)
+    return accumulator.compute()
