@@ -1,4 +1,4 @@
-"""From many hypotheses to one pose: mean, median, medoid, JPMA, PPMA, and oracles that need truth."""
+"""From hypotheses to one pose: mean, median, medoid, JPMA, PPMA, and oracles that need truth."""
 
 from collections.abc import Callable
 

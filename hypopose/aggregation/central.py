@@ -1,8 +1,8 @@
 """The middle of the hypotheses: mean, median, medoid. No camera, no truth.
 
-The mean minimizes the expected squared error and is the best single answer for calibrated hypotheses;
-it may lie between two modes and shorten bones. The coordinate-wise median resists stray hypotheses. The
-medoid is one of the hypotheses, so it keeps their bone lengths.
+The mean minimizes the expected squared error and is the best single answer for calibrated
+hypotheses; it may lie between two modes and shorten bones. The coordinate-wise median resists stray
+hypotheses. The medoid is one of the hypotheses, so it keeps their bone lengths.
 
 A NaN hypothesis makes the result NaN where it is NaN: nothing is left out in silence.
 """

@@ -1,9 +1,9 @@
 """JPMA and PPMA: choose by reprojection.
 
-Paper: Shan et al., "Diffusion-Based 3D Human Pose Estimation with Multi-Hypothesis Aggregation", ICCV
-2023 (D3DP), section 3.4. Every hypothesis is projected into the image with the keypoints' camera; JPMA
-takes each joint from the hypothesis whose projection of that joint is closest to its keypoint, PPMA
-takes each frame whole.
+Paper: Shan et al., "Diffusion-Based 3D Human Pose Estimation with Multi-Hypothesis Aggregation",
+ICCV 2023 (D3DP), section 3.4. Every hypothesis is projected into the image with the keypoints'
+camera; JPMA takes each joint from the hypothesis whose projection of that joint is closest to its
+keypoint, PPMA takes each frame whole.
 
 | paper | code |
 | --- | --- |
@@ -15,8 +15,8 @@ takes each frame whole.
 
 Departures from the published code:
 
-* It takes the *true* root trajectory. Here the root of every hypothesis is fitted to the keypoints; a
-  given root is used only if passed as ``root=``, and a true one makes the result an oracle's.
+* It takes the *true* root trajectory. Here the root of every hypothesis is fitted to the keypoints;
+  a given root is used only if passed as ``root=``, and a true one makes the result an oracle's.
 * Joints without a keypoint (NaN), or which no hypothesis projects, fall back to the mean of the
   hypotheses. Ties go to the lowest hypothesis, as published.
 * Reprojection knows nothing about depth: with well spread hypotheses the mean can be better.

@@ -1,8 +1,8 @@
 """A tiny built-in clip: a walker made of sine waves, seen by a known camera. No data needed.
 
 Nothing here was captured: joint angles are sines with anatomical amplitudes (hips ±25°, knees 5 to
-60°, arms against legs), bone lengths are round numbers. It looks like a walk and is the truth of its
-own keypoints, which is what examples and tests need.
+60°, arms against legs), bone lengths are round numbers. It looks like a walk and is the truth of
+its own keypoints, which is what examples and tests need.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from hypopose.types import Camera, Keypoints2D, Poses3D
 FPS = 25.0
 _STRIDE_S = 1.1
 _SPEED = 1.2  # metres a second
+_TRUNK = ((0.02, 0.0, 0.24), (0.04, 0.0, 0.48), (0.08, 0.0, 0.58), (0.09, 0.0, 0.70))
 
 
 def _swing(origin: Tensor, angle: Tensor, length: float) -> Tensor:
-    """A point hanging ``length`` below ``origin``, turned forwards by ``angle`` in the x–z plane."""
+    """A point hanging ``length`` below ``origin``, turned forwards by ``angle``."""
     step = torch.stack((angle.sin(), torch.zeros_like(angle), -angle.cos()), -1)
     return origin + length * step
 
@@ -60,8 +61,7 @@ def example_motion(n_frames: int = 50) -> Float[Tensor, "F 17 3"]:
         shoulder = pelvis + _across(0.17 * sign, -twist) + torch.tensor([0.04, 0.0, 0.48])
         arm = 0.02 - sign * 0.35 * phase.sin()
         limbs[f"{side}_arm"] = _limb(shoulder, (arm, arm + 0.45), (0.29, 0.26))
-    trunk = [pelvis + torch.tensor(p) for p in
-             ((0.02, 0.0, 0.24), (0.04, 0.0, 0.48), (0.08, 0.0, 0.58), (0.09, 0.0, 0.70))]  # fmt: skip
+    trunk = [pelvis + torch.tensor(offset) for offset in _TRUNK]
     parts = [pelvis[:, None], limbs["right_leg"], limbs["left_leg"], torch.stack(trunk, -2)]
     return torch.cat([*parts, limbs["left_arm"], limbs["right_arm"]], -2)
 

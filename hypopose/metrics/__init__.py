@@ -1,4 +1,4 @@
-"""MPJPE family, PCK, AUC, CPS, alignment, bones: functions on tensors and streaming accumulators."""
+"""MPJPE family, PCK, AUC, CPS, alignment, bones: on tensors, and as streaming accumulators."""
 
 from hypopose.metrics.alignment import align, p_joint_errors, p_mpjpe
 from hypopose.metrics.bones import (

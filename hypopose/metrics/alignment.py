@@ -4,8 +4,9 @@ Source: Schönemann 1966 and Gower 1975 (orthogonal Procrustes with scale); the 
 Kabsch's. P-MPJPE as in Martinez et al., ICCV 2017: the prediction is moved, turned and scaled
 onto the truth with all joints, then measured. Computed in float64 whatever comes in.
 
-A pose without size (all joints in one point, NaN or infinite) cannot be aligned: its errors are NaN,
-never 0. Published code divides by the size unguarded. A singular value decomposition that fails raises.
+A pose without size (all joints in one point, NaN or infinite) cannot be aligned: its errors are
+NaN, never 0. Published code divides by the size unguarded. A singular value decomposition that
+fails raises.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Errors of velocity and acceleration.
 
-Source: MPJVE, Pavllo et al., "3D human pose estimation in video with temporal convolutions", CVPR 2019.
-Differences are per frame, without a frame-rate factor; they run along the frame axis of a clip and
-never across clips. (Code that flattens clips before differencing adds the jumps between clips.)
+Source: MPJVE, Pavllo et al., "3D human pose estimation in video with temporal convolutions", CVPR
+2019. Differences are per frame, without a frame-rate factor; they run along the frame axis of a
+clip and never across clips. (Code that flattens clips before differencing adds the jumps between
+clips.)
 """
 
 from __future__ import annotations

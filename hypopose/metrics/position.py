@@ -1,7 +1,8 @@
 """How far joints are from the truth: MPJPE and its scale-free form.
 
 Sources: MPJPE, Ionescu et al., "Human3.6M", PAMI 2014; N-MPJPE, Rhodin et al., CVPR 2018. The root
-counts as a joint (17 of 17), as the field does: leaving it out multiplies Human3.6M numbers by 17/16.
+counts as a joint (17 of 17), as the field does: leaving it out multiplies Human3.6M numbers by
+17/16.
 
 Every function keeps the unit of its inputs. A NaN joint makes the value NaN: an average over what
 happens to be there would reward a method for leaving hard joints out. The streaming metrics of

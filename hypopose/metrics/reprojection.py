@@ -42,7 +42,8 @@ def reprojection_error(poses: Poses3D, keypoints: Keypoints2D) -> Float[Tensor, 
         )
     if poses.root is None:
         raise ShapeError(
-            "The reprojection error needs poses with a root; fit one with hypopose.cameras.fit_root."
+            "The reprojection error needs poses with a root; fit one with "
+            "hypopose.cameras.fit_root."
         )
     if poses.skeleton.name != keypoints.skeleton.name:
         raise SkeletonMismatchError(

@@ -2,9 +2,9 @@
 
 A metric turns data into sums and sums into a value. Sums are float64, so half a million frames lose
 nothing; merging two halves gives the whole, and so does adding the ``state`` tensors of several
-processes (``torch.distributed.all_reduce``). Frames whose value is NaN (a missing joint, a pose that
-cannot be aligned) are left out of the mean and counted in ``n_invalid``; with nothing valid the value is
-NaN. Joints are metres, values millimetres, as ``unit`` says.
+processes (``torch.distributed.all_reduce``). Frames whose value is NaN (a missing joint, a pose
+that cannot be aligned) are left out of the mean and counted in ``n_invalid``; with nothing valid
+the value is NaN. Joints are metres, values millimetres, as ``unit`` says.
 """
 
 from __future__ import annotations
@@ -224,5 +224,5 @@ def _maker(name: str) -> Callable[[], MeanOverFrames]:
 
 
 METRICS: dict[str, Callable[[], MeanOverFrames]] = {name: _maker(name) for name in _TABLE}
-"""Name -> a fresh accumulator. ``single`` is the expected error of one hypothesis, ``mean`` the error
-of the mean pose; ``oracle`` names pick by the truth."""
+"""Name -> a fresh accumulator. ``single`` is the expected error of one hypothesis, ``mean`` the
+error of the mean pose; ``oracle`` names pick by the truth."""

@@ -1,9 +1,9 @@
 """Fractions of joints, or of whole poses, that are right to within a threshold.
 
-Sources: PCK and AUC in 3D, Mehta et al., "Monocular 3D human pose estimation in the wild", 3DV 2017 (the
-MPI-INF-3DHP tool: strictly below, 150 mm, thresholds 0, 5, ... 150 mm); CPS, Wandt et al., "CanonPose",
-CVPR 2021. Thresholds are in the unit of the inputs; the defaults are metres. NaN joints make a
-value NaN instead of counting as misses or vanishing.
+Sources: PCK and AUC in 3D, Mehta et al., "Monocular 3D human pose estimation in the wild", 3DV 2017
+(the MPI-INF-3DHP tool: strictly below, 150 mm, thresholds 0, 5, ... 150 mm); CPS, Wandt et al.,
+"CanonPose", CVPR 2021. Thresholds are in the unit of the inputs; the defaults are metres. NaN
+joints make a value NaN instead of counting as misses or vanishing.
 """
 
 from __future__ import annotations
