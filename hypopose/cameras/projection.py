@@ -85,7 +85,8 @@ def undistort(px: Float[Tensor, "*any 2"], camera: Camera) -> Float[Tensor, "*an
         X/Z and Y/Z of the ray; NaN where the lens model reaches no such pixel.
 
     Example:
-        >>> undistort(torch.tensor([960.0, 1020.0]), Camera.from_fov((1920, 1080))).tolist()
+        >>> camera = Camera.from_fov((1920, 1080))
+        >>> undistort(torch.tensor([960.0, 1020.0]), camera).round(decimals=2).tolist()
         [0.0, 0.25]
     """
     return invert_distortion((px - lead(camera.center, px)) / lead(camera.focal, px), camera)
@@ -124,7 +125,8 @@ def unproject(
 
     Example:
         >>> camera = Camera.from_fov((1920, 1080))
-        >>> unproject(torch.tensor([960.0, 1020.0]), torch.tensor(4.0), camera).tolist()
+        >>> point = unproject(torch.tensor([960.0, 1020.0]), torch.tensor(4.0), camera)
+        >>> point.round(decimals=2).tolist()
         [0.0, 1.0, 4.0]
     """
     return rays(px, camera) * depth[..., None]

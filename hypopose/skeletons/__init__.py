@@ -1,5 +1,55 @@
 """Joint tables, conversions between them, flip orders."""
 
-from hypopose.skeletons.tables import H36M17, SKELETONS
+from hypopose.skeletons.conversions import (
+    CONVERSIONS,
+    PUBLISHED,
+    Conversion,
+    conversion_matrix,
+    convert,
+    convert_points,
+    get_conversion,
+)
+from hypopose.skeletons.tables import (
+    BODY25,
+    BODY25B,
+    COCO17,
+    COCO18,
+    H36M16,
+    H36M17,
+    H36M32,
+    HALPE26,
+    HUMANEVA15,
+    MEDIAPIPE33,
+    MPI3DHP17,
+    MPI3DHP28,
+    MPII16,
+    SKELETONS,
+    SMPL24,
+    get_skeleton,
+)
 
-__all__ = ["H36M17", "SKELETONS"]
+__all__ = [
+    "BODY25",
+    "BODY25B",
+    "COCO17",
+    "COCO18",
+    "CONVERSIONS",
+    "H36M16",
+    "H36M17",
+    "H36M32",
+    "HALPE26",
+    "HUMANEVA15",
+    "MEDIAPIPE33",
+    "MPI3DHP17",
+    "MPI3DHP28",
+    "MPII16",
+    "PUBLISHED",
+    "SKELETONS",
+    "SMPL24",
+    "Conversion",
+    "conversion_matrix",
+    "convert",
+    "convert_points",
+    "get_conversion",
+    "get_skeleton",
+]

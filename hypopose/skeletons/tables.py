@@ -55,8 +55,6 @@ H36M32 = Skeleton(
 )  # fmt: skip
 """Human3.6M's full set, several joints of which coincide."""
 
-H36M32_TO_17 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
-"""The joints of :data:`H36M32` that :data:`H36M17` keeps, in order."""
 
 _COCO17_NAMES = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
@@ -176,8 +174,6 @@ MPI3DHP17 = Skeleton(
 )  # fmt: skip
 """The order of MPI-INF-3DHP's test set."""
 
-MPI3DHP28_TO_17 = (7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6)
-"""The joints of :data:`MPI3DHP28` that :data:`MPI3DHP17` keeps, in order."""
 
 HUMANEVA15 = Skeleton(
     name="humaneva15",
@@ -206,11 +202,31 @@ SMPL24 = Skeleton(
 )  # fmt: skip
 """SMPL's 24 joints."""
 
+MEDIAPIPE33 = Skeleton(
+    name="mediapipe33",
+    joint_names=(
+        "nose", "left_eye_inner", "left_eye", "left_eye_outer",
+        "right_eye_inner", "right_eye", "right_eye_outer", "left_ear", "right_ear",
+        "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+        "left_wrist", "right_wrist", "left_pinky", "right_pinky", "left_index", "right_index",
+        "left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee", "right_knee",
+        "left_ankle", "right_ankle", "left_heel", "right_heel",
+        "left_foot_index", "right_foot_index",
+    ),
+    parents=(
+        -1, 0, 1, 2, 0, 4, 5, 3, 6, 0, 0, 0, 0, 11, 12, 13, 14, 15, 16, 15, 16, 15, 16,
+        11, 12, 23, 24, 25, 26, 27, 28, 29, 30,
+    ),
+    left=(1, 2, 3, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
+    right=(4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32),
+)  # fmt: skip
+"""MediaPipe's 33 pose landmarks."""
+
 SKELETONS: dict[str, Skeleton] = {
     s.name: s
     for s in (
         H36M17, H36M16, H36M32, COCO17, COCO18, BODY25, BODY25B, HALPE26, MPII16,
-        MPI3DHP17, MPI3DHP28, HUMANEVA15, SMPL24,
+        MPI3DHP17, MPI3DHP28, HUMANEVA15, SMPL24, MEDIAPIPE33,
     )
 }  # fmt: skip
 """Every named skeleton."""
