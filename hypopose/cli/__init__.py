@@ -1,7 +1,7 @@
 """The ``hypopose`` command: one file per subcommand, loaded when it is called.
 
-A subcommand lives in ``hypopose/cli/<name>.py`` as a click command called ``<name>``; this file only
-lists the names with a line of help, so that ``hypopose --help`` answers without importing torch.
+A subcommand lives in ``hypopose/cli/<name>.py`` as a click command called ``<name>``; this file
+only lists the names with a line of help, so that ``hypopose --help`` does not import torch.
 
 Exit codes: 0 when all went well, 1 when some inputs of several failed (the others are written),
 2 when nothing could be done. Our own errors are one line on standard error.
@@ -64,10 +64,10 @@ class LazyGroup(click.Group):
 
 
 def one_line(error: BaseException) -> str:
-    """An error as one line: the system's name its file, ours are sentences already.
+    r"""An error as one line: the system's name its file, ours are sentences already.
 
     Example:
-        >>> one_line(ValueError("two\\nlines"))
+        >>> one_line(ValueError("two\nlines"))
         'two lines'
     """
     if isinstance(error, OSError) and error.filename is not None:

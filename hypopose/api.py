@@ -1,0 +1,346 @@
+"""The verbs: load, sample, aggregate, evaluate; and estimate, which samples, aggregates and records.
+
+Only this front door guesses: keypoints of another skeleton are converted to the one the sampler
+reads, and keypoints without a camera get an assumed one, marked so. The rooms below refuse instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hypopose import __version__
+from hypopose.aggregation import AGGREGATORS
+from hypopose.calibration import ece
+from hypopose.cameras import resolve_camera
+from hypopose.diffusion import seeded_noise
+from hypopose.errors import OptionError
+from hypopose.io import load, load_hypotheses, load_people, save_result
+from hypopose.io.results import Result
+from hypopose.metrics import METRICS, mpjpe
+from hypopose.networks import load_network
+from hypopose.samplers import SAMPLERS
+from hypopose.skeletons import convert, get_skeleton
+from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
+
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "aggregate",
+    "estimate",
+    "evaluate",
+    "load",
+    "load_hypotheses",
+    "load_people",
+    "make_sampler",
+    "prepare",
+    "sample",
+    "save_result",
+]
+
+DEFAULT_WEIGHTS = "d3dp-frame-small"
+"""The weights in the box that samplers with a network use unless told otherwise."""
+
+
+def make_sampler(
+    sampler: str = "d3dp",
+    *,
+    weights: str | Path | None = None,
+    n_steps: int | None = None,
+    device: str = "cpu",
+    **options: Any,
+) -> Sampler:
+    """Build a sampler by name, with its trained network if it has one.
+
+    Args:
+        sampler: A name in :data:`hypopose.samplers.SAMPLERS`.
+        weights: A name in the box or a folder of weights; None for the default.
+        n_steps: Network evaluations per draw; None for what the weights recommend.
+        device: Where the network runs, for example ``"cuda"``.
+        **options: Further fields of the method, for example ``eta=0.0``.
+
+    Returns:
+        The method, ready to sample.
+
+    Raises:
+        OptionError: If no such sampler exists, or it has no such option.
+        CheckpointError: If the weights are not what they should be.
+
+    Example:
+        >>> make_sampler("boneflips").skeleton.name
+        'h36m17'
+    """
+    if sampler not in SAMPLERS:
+        raise OptionError(f"There is no sampler {sampler!r}; choose one of {', '.join(SAMPLERS)}.")
+    method = SAMPLERS[sampler]
+    known = {field.name for field in fields(method)}
+    if n_steps is not None:
+        options["n_steps"] = n_steps
+    if "denoiser" in known:
+        folder = weights_folder(weights or DEFAULT_WEIGHTS)
+        options = {**recommended_options(folder, sampler), **options}
+        options["denoiser"] = load_network(folder).to(device).eval()
+    elif weights is not None:
+        raise OptionError(f"The sampler {sampler!r} has no network, so it takes no weights.")
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise OptionError(
+            f"The sampler {sampler!r} has no option {unknown[0]!r}; it has "
+            f"{', '.join(sorted(known - {'denoiser', 'skeleton'}))}."
+        )
+    made: Sampler = method(**options)
+    return made
+
+
+def prepare(keypoints: Keypoints2D, skeleton: str = "h36m17") -> Keypoints2D:
+    """What a sampler reads: keypoints in its skeleton, with a camera.
+
+    Args:
+        keypoints: As loaded.
+        skeleton: Name of the skeleton to convert to.
+
+    Returns:
+        Converted keypoints. Joints that had to be formed from others are listed in
+        ``approximate``; a camera nobody gave is ``assumed`` and noted.
+
+    Raises:
+        SkeletonMismatchError: If no conversion between the skeletons is known.
+        OptionError: If the image size is unknown and cannot be estimated.
+    """
+    if keypoints.skeleton.name != skeleton:
+        keypoints = convert(keypoints, get_skeleton(skeleton))
+    return resolve_camera(keypoints)
+
+
+def sample(
+    keypoints: Keypoints2D,
+    *,
+    n_hypotheses: int = 20,
+    n_steps: int | None = None,
+    sampler: str | Sampler = "d3dp",
+    weights: str | Path | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    items: Sequence[int | str] | None = None,
+    **options: Any,
+) -> Hypotheses:
+    """Draw 3D motions that explain the keypoints.
+
+    Args:
+        keypoints: One person (or a batch of clips), any skeleton with a known conversion.
+        n_hypotheses: How many motions; the first five are the same whether 5 or 500 are drawn.
+        n_steps: Network evaluations per draw; None for what the weights recommend.
+        sampler: A name, or a method you made yourself (then ``n_steps``, ``weights`` and further
+            options belong to it and are refused here).
+        weights: A name in the box or a folder of weights; None for the default.
+        seed: Same seed, same hypotheses.
+        device: Where the network runs.
+        items: A name per batch item, so that a clip gets the same hypotheses in any batch.
+        **options: Further fields of the method.
+
+    Returns:
+        Root-relative metres in the camera frame.
+
+    Raises:
+        OptionError: If an option is unknown or out of range.
+        SkeletonMismatchError: If the keypoints' skeleton has no conversion.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> hypotheses = hypopose.sample(keypoints, n_hypotheses=3, sampler="boneflips")
+        >>> len(hypotheses), hypotheses.skeleton.name
+        (3, 'h36m17')
+    """
+    if n_hypotheses < 1:
+        raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
+    method = _resolve_sampler(sampler, weights, n_steps, device, options)
+    keypoints = prepare(keypoints, method.skeleton.name)
+    with torch.no_grad():
+        return method.sample(keypoints, n_hypotheses, seeded_noise(seed, items))
+
+
+def aggregate(hypotheses: Hypotheses, keypoints: Keypoints2D, method: str = "jpma") -> Poses3D:
+    """Make one motion of many.
+
+    Args:
+        hypotheses: Drawn for these keypoints.
+        keypoints: As loaded, or as prepared. JPMA and PPMA project hypotheses and compare; the
+            camera is assumed if the keypoints have none.
+        method: ``"jpma"``, ``"ppma"``, ``"mean"``, ``"median"`` or ``"medoid"``.
+
+    Returns:
+        One motion in metres, with the hypotheses' standard deviation per coordinate.
+
+    Raises:
+        OptionError: If no such method exists.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> hypotheses = hypopose.sample(keypoints, n_hypotheses=3, sampler="boneflips")
+        >>> hypopose.aggregate(hypotheses, keypoints, "mean").joints.shape[-1]
+        3
+    """
+    if method not in AGGREGATORS:
+        raise OptionError(
+            f"There is no aggregation {method!r}; choose one of {', '.join(AGGREGATORS)}."
+        )
+    return AGGREGATORS[method](hypotheses, prepare(keypoints, hypotheses.skeleton.name))
+
+
+def estimate(
+    keypoints: Keypoints2D,
+    *,
+    sampler: str | Sampler = "d3dp",
+    weights: str | Path | None = None,
+    n_hypotheses: int = 20,
+    n_steps: int | None = None,
+    method: str = "jpma",
+    seed: int = 0,
+    device: str = "cpu",
+    person: str = "",
+    source: str = "",
+    **options: Any,
+) -> Result:
+    """Sample and aggregate one person, and keep the record that a result file stores.
+
+    Args:
+        keypoints: One person, no batch axes.
+        sampler: A name, or a method you made yourself.
+        weights: A name in the box or a folder of weights; None for the default. With a method
+            you made yourself it is only recorded.
+        n_hypotheses: How many motions.
+        n_steps: Network evaluations per draw.
+        method: How to aggregate, see :func:`aggregate`.
+        seed: Same seed, same hypotheses.
+        device: Where the network runs.
+        person: The person's label, for the record.
+        source: The file, for the record.
+        **options: Further fields of the method.
+
+    Returns:
+        Hypotheses, the aggregate, the prepared keypoints with their camera, and how they came
+        about; write it with :func:`save_result`.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=3)
+        >>> result.aggregate, result.seed
+        ('jpma', 0)
+    """
+    built_here = isinstance(sampler, str)
+    made = _resolve_sampler(sampler, weights if built_here else None, n_steps, device, options)
+    prepared = prepare(keypoints, made.skeleton.name)
+    hypotheses = sample(prepared, n_hypotheses=n_hypotheses, sampler=made, seed=seed)
+    return Result(
+        hypotheses=hypotheses,
+        pose=aggregate(hypotheses, prepared, method),
+        keypoints=prepared,
+        seed=seed,
+        sampler=describe_sampler(made),
+        weights=_weights_label(made, weights),
+        aggregate=method,
+        person=person,
+        source=source,
+        version=__version__,
+        notes=prepared.notes,
+    )
+
+
+def evaluate(
+    hypotheses: Hypotheses, truth: Poses3D, keypoints: Keypoints2D | None = None
+) -> dict[str, float]:
+    """Compare hypotheses with the truth.
+
+    Args:
+        hypotheses: Drawn without knowing the truth.
+        truth: Root-relative, same frame and skeleton.
+        keypoints: If given, JPMA is scored too.
+
+    Returns:
+        Numbers by name, the unit at the end of the name. ``single`` is the expected error of one
+        hypothesis; names with ``oracle`` pick by the truth, which no method could. ``ece`` is the
+        calibration error over joints, ``ece_null`` what a perfect sampler would show on as much
+        data.
+
+    Raises:
+        SkeletonMismatchError: If the skeletons differ.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, truth = hypopose.datasets.example_pair()
+        >>> hypotheses = hypopose.sample(keypoints, n_hypotheses=3, sampler="boneflips")
+        >>> sorted(hypopose.evaluate(hypotheses, truth))[:2]
+        ['acceleration_error_single_mm_per_frame2', 'ece']
+    """
+    scores: dict[str, float] = {}
+    for name, fresh in METRICS.items():
+        metric = fresh()
+        if hypotheses.joints.shape[-3] < metric.min_frames:
+            continue
+        metric.update(hypotheses, truth)
+        scores[f"{name}_{_UNITS[metric.unit]}"] = metric.compute()
+    curve = ece(hypotheses, truth)
+    scores["ece"], scores["ece_null"] = curve.ece, curve.null_ece
+    if keypoints is not None:
+        pose = aggregate(hypotheses, keypoints, "jpma")
+        scores["mpjpe_jpma_mm"] = 1000 * float(mpjpe(pose.joints, truth.joints))
+    return scores
+
+
+def describe_sampler(sampler: Sampler) -> dict[str, Any]:
+    """A method as JSON-ready options, its name first; networks and skeletons by name.
+
+    Args:
+        sampler: A dataclass instance.
+
+    Returns:
+        For example ``{"name": "boneflips", ...}``.
+    """
+    names = {method: name for name, method in SAMPLERS.items()}
+    record: dict[str, Any] = {"name": names.get(type(sampler), type(sampler).__name__)}
+    if is_dataclass(sampler):
+        for field in fields(sampler):
+            record[field.name] = _plain(getattr(sampler, field.name))
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return getattr(value, "name", None) or type(value).__name__
+
+
+def _resolve_sampler(
+    sampler: str | Sampler,
+    weights: str | Path | None,
+    n_steps: int | None,
+    device: str,
+    options: dict[str, Any],
+) -> Sampler:
+    if isinstance(sampler, str):
+        return make_sampler(sampler, weights=weights, n_steps=n_steps, device=device, **options)
+    if weights is not None or n_steps is not None or options:
+        raise OptionError(
+            "A sampler you made yourself brings its own weights and options; set them there, or "
+            "pass the sampler's name."
+        )
+    return sampler
+
+
+def _weights_label(sampler: Sampler, weights: str | Path | None) -> str:
+    if not hasattr(sampler, "denoiser"):
+        return ""
+    return DEFAULT_WEIGHTS if weights is None else str(weights)
+
+
+_UNITS = {"mm": "mm", "mm/frame": "mm_per_frame", "mm/frame²": "mm_per_frame2", "%": "percent"}

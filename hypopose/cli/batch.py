@@ -1,0 +1,119 @@
+"""Which files a command means, and where their results go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypopose.errors import FormatError, OptionError
+
+FORMATS = ("npz", "json", "csv")
+"""Formats a result can be written in."""
+
+DATA_SUFFIXES = {".json", ".npz", ".npy", ".csv", ".h5", ".hdf5", ".pbtxt", ".slp"}
+"""Endings that make a file in a folder an input; readmes and pictures are passed over."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and the result path of a lone person."""
+
+    source: Path
+    output: Path
+
+    def output_of(self, person: str, *, alone: bool) -> Path:
+        """The result path of one person: OUT itself, or OUT with the person's label.
+
+        Example:
+            >>> Job(Path("a.json"), Path("out.npz")).output_of("person2", alone=False).name
+            'out_person2.npz'
+        """
+        if alone:
+            return self.output
+        label = "".join(c if c.isalnum() or c in "-_." else "_" for c in person)
+        return self.output.with_name(f"{self.output.stem}_{label}{self.output.suffix}")
+
+
+def plan_jobs(inputs: tuple[Path, ...], output: Path, file_format: str | None) -> list[Job]:
+    """Spread folders into inputs and give every input a result path.
+
+    Args:
+        inputs: Files and folders as given.
+        output: A file for one input, a folder for several.
+        file_format: ``npz``, ``json``, ``csv``; None to take it from ``output``'s ending.
+
+    Returns:
+        One job per input, in the order given; folders in alphabetical order.
+
+    Raises:
+        OptionError: If a folder holds nothing to read, or one file is meant to take several results.
+    """
+    sources = [found for path in inputs for found in _spread(path, output)]
+    if not sources:
+        raise OptionError(
+            f"{', '.join(map(str, inputs))}: no keypoint files in the folder; expected files "
+            f"ending in {', '.join(sorted(DATA_SUFFIXES))}."
+        )
+    if is_folder_of_results(inputs, sources):
+        if output.suffix[1:] in FORMATS or output.is_file():
+            raise OptionError(
+                f"Several inputs need a folder to write to, but -o is the file {output}; give "
+                "a folder."
+            )
+        suffix = f".{file_format or 'npz'}"
+        names = _unique([source.stem for source in sources])
+        return [Job(s, output / f"{n}{suffix}") for s, n in zip(sources, names, strict=True)]
+    if output.suffix[1:] not in FORMATS:
+        output = output.with_name(f"{output.name}.{file_format or 'npz'}")
+    elif file_format is not None and output.suffix != f".{file_format}":
+        output = output.with_suffix(f".{file_format}")
+    return [Job(sources[0], output)]
+
+
+def is_folder_of_results(inputs: tuple[Path, ...], sources: list[Path]) -> bool:
+    """True if ``-o`` names a folder: several inputs, or a folder that is not itself one input."""
+    return len(inputs) > 1 or sources != list(inputs)
+
+
+def is_batch(inputs: tuple[Path, ...], jobs: list[Job]) -> bool:
+    """True if a bad input must not stop the others."""
+    return is_folder_of_results(inputs, [job.source for job in jobs])
+
+
+def _spread(path: Path, output: Path) -> list[Path]:
+    """A file or a folder of frames is one input; any other folder is what it holds."""
+    if not path.is_dir() or _is_one_input(path):
+        return [path]
+    found = []
+    for child in sorted(path.iterdir()):
+        if child.name.startswith(".") or child.resolve() == output.resolve():
+            continue
+        if child.is_dir():
+            found += _spread(child, output)
+        elif child.suffix.lower() in DATA_SUFFIXES:
+            found.append(child)
+    return found
+
+
+def _is_one_input(folder: Path) -> bool:
+    from hypopose.io import detect_format
+
+    try:
+        detect_format(folder)
+    except FormatError:
+        return False
+    return True
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Names with a number appended from the second of the same on.
+
+    Example:
+        >>> _unique(["walk", "run", "walk"])
+        ['walk', 'run', 'walk_2']
+    """
+    unique: list[str] = []
+    for name in names:
+        others = (f"{name}_{n}" for n in range(2, len(names) + 2))
+        unique.append(next(n for n in (name, *others) if n not in unique))
+    return unique

@@ -1,0 +1,252 @@
+"""``hypopose sample``: keypoint files in, hypotheses and a picture per person out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hypopose.cli import CommandError, one_line
+from hypopose.cli.batch import FORMATS, Job, is_batch, plan_jobs
+from hypopose.errors import HypoPoseError, OptionError
+
+if TYPE_CHECKING:
+    from hypopose.io.results import Result
+    from hypopose.types import Camera
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the summary: what became of a person, or of a file that failed."""
+
+    source: str
+    person: str = ""
+    written: str = ""
+    frames: str = ""
+    camera: str = ""
+    error: str = ""
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Result file; a folder for several inputs. Several people: OUT_<person>.",
+)
+@click.option("--n-hypotheses", default=20, show_default=True, help="3D motions to draw.")
+@click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say.")
+@click.option("--sampler", default="d3dp", show_default=True, help="d3dp or boneflips.")
+@click.option("--weights", help="Weights in the box by name, or a folder of weights.")
+@click.option(
+    "--aggregate",
+    "method",
+    default="jpma",
+    show_default=True,
+    help="jpma, ppma, mean, median or medoid.",
+)
+@click.option("--image-size", type=(int, int), metavar="W H", help="Image size in pixels.")
+@click.option("--focal", type=float, help="Focal length in pixels; the center is the image's.")
+@click.option(
+    "--camera",
+    "camera_file",
+    type=click.Path(path_type=Path),
+    help="Camera as JSON, see docs/file-formats.md.",
+)
+@click.option("--person", help="Only this person; default: everybody.")
+@click.option("--skeleton", help="Skeleton of the keypoints, where the file does not say.")
+@click.option("--input-format", help="Force the keypoint format instead of detecting it.")
+@click.option("--fps", type=float, help="Frames per second, where the file does not say.")
+@click.option("--seed", default=0, show_default=True, help="Same seed, same hypotheses.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@click.option(
+    "--format", "file_format", type=click.Choice(FORMATS), help="Default: OUT's ending, else npz."
+)
+@click.option("--no-overview", is_flag=True, help="Write no PNG.")
+def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
+    """Draw 3D motions for 2D keypoint files and write one result per person.
+
+    INPUTS are files or folders. A folder of OpenPose frames is one input, any other folder is as
+    many inputs as it holds. A bad file is reported and the others go on; a table ends the run.
+
+    Exit code 0: all done. 1: some of several inputs failed. 2: nothing was written.
+    """  # fmt: skip
+    jobs = plan_jobs(inputs, output, options["file_format"])
+    load_options = _load_options(options)
+    from hypopose.api import make_sampler
+    from hypopose.aggregation import AGGREGATORS
+
+    if options["method"] not in AGGREGATORS:
+        raise OptionError(
+            f"There is no aggregation {options['method']!r}; choose one of "
+            f"{', '.join(AGGREGATORS)}."
+        )
+    made = make_sampler(
+        options["sampler"], weights=options["weights"], n_steps=options["n_steps"],
+        device=options["device"],
+    )  # fmt: skip
+    estimate_options = {
+        "sampler": made,
+        "weights": options["weights"],
+        "n_hypotheses": options["n_hypotheses"],
+        "method": options["method"],
+        "seed": options["seed"],
+    }
+    batch = is_batch(inputs, jobs)
+    rows = _run_all(
+        jobs, batch, load_options, estimate_options, overview=not options["no_overview"]
+    )
+    _finish(rows, batch=batch)
+
+
+def _load_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of ``load_people``; the camera is read here, once."""
+    chosen = {
+        "format": options["input_format"],
+        "skeleton": options["skeleton"],
+        "image_size": options["image_size"],
+        "fps": options["fps"],
+        "camera": _camera(options),
+    }
+    load_options: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None}
+    load_options["person"] = options["person"]
+    return load_options
+
+
+def _camera(options: dict[str, Any]) -> Camera | None:
+    """The camera from a file or a focal length; None leaves it to the front door."""
+    focal, path, size = options["focal"], options["camera_file"], options["image_size"]
+    if focal is None and path is None:
+        return None
+    if focal is not None and path is not None:
+        raise OptionError("Give either --focal or --camera, not both.")
+    if path is not None:
+        from hypopose.io import load_camera
+
+        return load_camera(path)
+    if size is None:
+        raise OptionError("--focal needs the image size too: add --image-size W H.")
+    import torch
+
+    from hypopose.types import Camera
+
+    return Camera(torch.tensor([focal, focal]), torch.tensor(size) / 2, size)
+
+
+def _run_all(
+    jobs: list[Job],
+    batch: bool,
+    load_options: dict[str, Any],
+    estimate_options: dict[str, Any],
+    *,
+    overview: bool,
+) -> list[Row]:
+    """Work through the jobs with a progress bar; one bad file of several does not stop the rest."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn, TimeRemainingColumn  # isort: skip
+
+    console = Console(stderr=True)
+    rows: list[Row] = []
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as progress:
+        files = progress.add_task("files", total=len(jobs), visible=batch)
+        for job in jobs:
+            people = progress.add_task(job.source.name, total=None)
+
+            def advance(done: int, total: int, task: Any = people) -> None:
+                progress.update(task, completed=done, total=total)
+
+            try:
+                rows += _run_job(job, load_options, estimate_options, advance, overview=overview)
+            except (HypoPoseError, OSError) as error:
+                if not batch:
+                    raise
+                rows.append(Row(str(job.source), error=one_line(error)))
+            progress.remove_task(people)
+            progress.advance(files)
+    return rows
+
+
+def _run_job(
+    job: Job,
+    load_options: dict[str, Any],
+    estimate_options: dict[str, Any],
+    advance: Callable[[int, int], None],
+    *,
+    overview: bool,
+) -> list[Row]:
+    """One input: all of its people are computed before the first file is written."""
+    from hypopose.api import estimate
+    from hypopose.io import load, load_people
+
+    options = dict(load_options)
+    person = options.pop("person")
+    if person is None:
+        people = load_people(job.source, **options)
+    else:
+        people = {person: load(job.source, person=person, **options)}
+    results: list[Result] = []
+    for name, keypoints in people.items():
+        advance(len(results), len(people))
+        results.append(estimate(keypoints, person=name, source=job.source.name, **estimate_options))
+    advance(len(results), len(people))
+    return [
+        _write(job.source, job.output_of(result.person, alone=len(results) == 1), result, overview)
+        for result in results
+    ]
+
+
+def _write(source: Path, path: Path, result: Result, overview: bool) -> Row:
+    from hypopose.io import save_result
+    from hypopose.report.overview import draw_overview
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_result(path, result)
+    if overview:
+        draw_overview(path.with_suffix(".png"), result)
+    camera = result.keypoints.camera
+    return Row(
+        source=str(source),
+        person=result.person,
+        written=os.fspath(path),
+        frames=str(result.keypoints.n_frames),
+        camera="assumed" if camera is None or camera.assumed else "given",
+    )
+
+
+def _finish(rows: list[Row], *, batch: bool) -> None:
+    """Print the summary and choose the exit code."""
+    failed = [row for row in rows if row.error]
+    for row in failed:
+        click.echo(f"Error: {row.error}", err=True)
+    if batch:
+        _print_table(rows)
+    else:
+        for row in rows:
+            who = f"{row.person}: " if len(rows) > 1 else ""
+            click.echo(f"{who}{row.frames} frames, camera {row.camera} -> {row.written}")
+    if failed and len(failed) == len(rows):
+        raise CommandError("None of the inputs could be read; nothing was written.")
+    if failed:
+        raise SystemExit(1)
+
+
+def _print_table(rows: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("input", "person", "frames", "camera", "result")
+    for row in rows:
+        result = f"[red]failed[/red]: {row.error}" if row.error else row.written
+        table.add_row(row.source, row.person, row.frames, row.camera, result)
+    Console().print(table)
