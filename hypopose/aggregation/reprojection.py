@@ -163,7 +163,7 @@ def jpma(hypotheses: Hypotheses, keypoints: Keypoints2D, *, root: Tensor | None 
 
     Example:
         >>> from hypopose.datasets import example_pair
-        >>> truth, keypoints = example_pair()
+        >>> keypoints, truth = example_pair()
         >>> noise = torch.randn(8, *truth.joints.shape, generator=torch.Generator().manual_seed(0))
         >>> noise[..., 0, :] = 0
         >>> guesses = Hypotheses(truth.joints + 0.05 * noise, truth.skeleton)

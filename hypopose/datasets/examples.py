@@ -71,8 +71,8 @@ def _across(half_width: float, twist: Tensor) -> Tensor:
     return half_width * torch.stack((-twist.sin(), twist.cos(), torch.zeros_like(twist)), -1)
 
 
-def example_pair(n_frames: int = 50) -> tuple[Poses3D, Keypoints2D]:
-    """The synthetic walk as camera-frame truth, and its exact keypoints.
+def example_pair(n_frames: int = 50) -> tuple[Keypoints2D, Poses3D]:
+    """The synthetic walk: exact keypoints, and the camera-frame truth they come from.
 
     The camera (1000 × 1000 px, focal length 1145 px) stands 4.5 m away, 1.6 m high, sees the
     walker obliquely from the front, and looks 8 degrees down.
@@ -81,12 +81,12 @@ def example_pair(n_frames: int = 50) -> tuple[Poses3D, Keypoints2D]:
         n_frames: Length at 25 frames per second.
 
     Returns:
-        The truth with its root, and keypoints with their camera.
+        Keypoints with their camera, and the truth with its root.
 
     Example:
-        >>> poses, keypoints = example_pair()
-        >>> poses.joints.shape, keypoints.xy.shape
-        (torch.Size([50, 17, 3]), torch.Size([50, 17, 2]))
+        >>> keypoints, truth = example_pair()
+        >>> keypoints.xy.shape, truth.joints.shape
+        (torch.Size([50, 17, 2]), torch.Size([50, 17, 3]))
     """
     yaw, pitch = math.radians(35.0), math.radians(8.0)
     forward = torch.tensor(
@@ -107,4 +107,4 @@ def example_pair(n_frames: int = 50) -> tuple[Poses3D, Keypoints2D]:
         fps=FPS,
     )
     root = joints[:, 0]
-    return Poses3D(joints - root[:, None], H36M17, root=root), keypoints
+    return keypoints, Poses3D(joints - root[:, None], H36M17, root=root)

@@ -48,7 +48,8 @@ def align(
         ShapeError: If joints or leading axes disagree.
     """
     check_pair(pred, target)
-    y, x = torch.broadcast_tensors(pred.double(), target.double())
+    y = pred.double() + torch.zeros_like(target, dtype=torch.float64)
+    x = target.double() + torch.zeros_like(pred, dtype=torch.float64)
     x0, x_mean, x_usable = _centered(x)
     y0, _, y_usable = _centered(y)
     usable = x_usable & y_usable

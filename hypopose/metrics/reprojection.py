@@ -31,8 +31,8 @@ def reprojection_error(poses: Poses3D, keypoints: Keypoints2D) -> Float[Tensor, 
 
     Example:
         >>> from hypopose.datasets import example_pair
-        >>> poses, keypoints = example_pair()
-        >>> reprojection_error(poses, keypoints).max().item() < 0.1
+        >>> keypoints, truth = example_pair()
+        >>> reprojection_error(truth, keypoints).max().item() < 0.1
         True
     """
     if keypoints.camera is None:

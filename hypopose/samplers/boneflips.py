@@ -1,0 +1,329 @@
+"""BoneFlips: a bone of known length points towards the camera or away from it, one coin a bone.
+
+Paper: Lee and Chen, "Determination of 3D human body postures from a single view", Computer Vision,
+Graphics, and Image Processing 30, 1985. A camera, bone lengths and a root depth leave two places on
+a joint's ray for every bone: 2^B interpretations of one image. No training, no prior: an honest
+baseline and an exact test fixture, since every hypothesis reprojects onto the keypoints.
+
+| paper | code |
+| --- | --- |
+| line of sight of a joint | ``direction``, unit depth |
+| segment length | ``lengths`` |
+| near or far solution | ``coin``, -1 towards the camera, +1 away |
+| interpretation tree | :func:`enumerate_flips` |
+
+For a parent at X and a child on the ray λ d, the bone length L gives λ² |d|² - 2 λ d·X + |X|² - L²
+= 0. A negative discriminant means that the bone is too short to reach its ray at this depth: the
+child is then put at the point of its ray nearest to X (the bone comes out longer than known, the
+reprojection stays exact). A solution behind the camera is replaced by the other one.
+
+Ours, beyond the paper:
+
+* **Root depth.** At depth z a bone of length L cannot look longer than L / z, so every bone gives
+  an upper bound ``z <= L / |d_child - d_parent|`` (weak perspective), tight for a bone parallel to
+  the image. Per frame the ``reach`` quantile of these bounds (not the minimum: keypoints are
+  noisy); over time the smallest within ``window_s`` seconds, smoothed by a triangle of the same
+  width.
+* **Coins persist.** A bone keeps its coin while it is visibly foreshortened. Where its
+  foreshortening has a minimum below ``plane`` (the sine of its angle to the image), it may have
+  passed through the image plane: there a new coin is thrown. The jump a new coin causes is at most
+  ``2 plane L``.
+* **Opposite bones.** The pelvis lies between the hips and the thorax between the shoulders, so one
+  of each pair takes the opposite coin of the other.
+* A joint whose keypoint is missing is NaN, and so are all joints behind it in the tree.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.cameras import rays
+from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
+from hypopose.skeletons import H36M17
+from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
+
+BONE_LENGTHS_M: dict[str, float] = {
+    "hip": 0.133,
+    "knee": 0.443,
+    "ankle": 0.454,
+    "spine": 0.245,
+    "thorax": 0.245,
+    "neck": 0.121,
+    "head": 0.115,
+    "shoulder": 0.151,
+    "elbow": 0.279,
+    "wrist": 0.252,
+}
+"""Length of the bone that ends in each joint: Human3.6M's published skeleton, metres."""
+
+_MIN_DEPTH = 0.05  # metres: nearer solutions count as behind the camera
+_MAX_ENUMERATED = 12  # 4096 hypotheses
+_FPS = 30.0  # for keypoints that do not say
+
+
+def default_bone_lengths(skeleton: Skeleton = H36M17) -> tuple[float, ...]:
+    """Mean adult bone lengths in the order of ``skeleton.bones``.
+
+    Args:
+        skeleton: A joint set whose joint names end in the names of :data:`BONE_LENGTHS_M`.
+
+    Returns:
+        Metres.
+
+    Raises:
+        SkeletonMismatchError: If a joint has no length in the table.
+    """
+    names = [skeleton.joint_names[child].split("_")[-1] for _, child in skeleton.bones]
+    unknown = [name for name in names if name not in BONE_LENGTHS_M]
+    if unknown:
+        raise SkeletonMismatchError(
+            f"BoneFlips knows no length for {unknown[0]!r} of skeleton {skeleton.name!r}; pass "
+            "bone_lengths=(...), one per bone in metres."
+        )
+    return tuple(BONE_LENGTHS_M[name] for name in names)
+
+
+@dataclass(frozen=True)
+class BoneFlips:
+    """Hypotheses from bone lengths and coins; needs no training.
+
+    Args:
+        skeleton: The joint set of keypoints and hypotheses.
+        bone_lengths: Metres per bone in the order of ``skeleton.bones``; an adult's mean if None.
+        scale: Multiplies all lengths (0.94 for a person of 1.65 m).
+        opposite: Pairs of joints whose bones take opposite coins; None means hips and shoulders of
+            Human3.6M-17, and none for other skeletons.
+        plane: Sine of a bone's angle to the image below which a new coin is thrown.
+        reach: Quantile of the bones' upper bounds of the root depth.
+        window_s: Seconds over which the root depth is smoothed.
+        root_depth: A known root depth in metres, instead of the estimate.
+
+    Raises:
+        OptionError: If an option is out of range.
+        ShapeError: If there is not one length per bone.
+
+    Example:
+        >>> from hypopose.datasets import example_pair
+        >>> from hypopose.diffusion import seeded_noise
+        >>> keypoints, _ = example_pair()
+        >>> hypotheses = BoneFlips().sample(keypoints, 4, seeded_noise(0))
+        >>> hypotheses.joints.shape
+        torch.Size([4, 50, 17, 3])
+    """
+
+    skeleton: Skeleton = field(default=H36M17)
+    bone_lengths: tuple[float, ...] | None = None
+    scale: float = 1.0
+    opposite: tuple[tuple[int, int], ...] | None = None
+    plane: float = 0.15
+    reach: float = 0.1
+    window_s: float = 0.4
+    root_depth: float | None = None
+
+    def __post_init__(self) -> None:
+        lengths = self.bone_lengths or default_bone_lengths(self.skeleton)
+        if len(lengths) != len(self.skeleton.bones):
+            raise ShapeError(
+                f"Skeleton {self.skeleton.name!r} has {len(self.skeleton.bones)} bones; got "
+                f"{len(lengths)} bone_lengths."
+            )
+        if min(lengths) <= 0 or self.scale <= 0:
+            raise OptionError("Bone lengths (metres) and scale must be positive.")
+        if not 0 <= self.plane <= 1 or not 0 <= self.reach <= 1 or self.window_s < 0:
+            raise OptionError("BoneFlips needs plane and reach in 0..1, and window_s >= 0.")
+        if self.root_depth is not None and self.root_depth <= 0:
+            raise OptionError(f"root_depth is a depth in metres, got {self.root_depth}.")
+
+    @property
+    def lengths(self) -> Float[Tensor, " B"]:
+        """Bone lengths in metres, scaled, float64."""
+        lengths = self.bone_lengths or default_bone_lengths(self.skeleton)
+        return self.scale * torch.tensor(lengths, dtype=torch.float64)
+
+    @property
+    def opposite_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of joints with opposite coins; the second follows the first."""
+        if self.opposite is not None:
+            return self.opposite
+        return ((1, 4), (14, 11)) if self.skeleton.name == "h36m17" else ()
+
+    def sample(self, keypoints: Keypoints2D, n_hypotheses: int, noise: NoiseSource) -> Hypotheses:
+        """Throw coins for every bone, and walk down the skeleton.
+
+        Args:
+            keypoints: With a camera, in this skeleton; NaN where undetected.
+            n_hypotheses: How many.
+            noise: Its signs are the coins; asked once for ``(*batch, H, F, J, 1)``.
+
+        Returns:
+            Hypotheses with roots; NaN at missing joints and those behind them.
+
+        Raises:
+            MissingCameraError: If the keypoints carry no camera.
+            OptionError: If no hypothesis is asked for.
+            SkeletonMismatchError: If the keypoints are in another skeleton.
+        """
+        if n_hypotheses < 1:
+            raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
+        direction = self._directions(keypoints)
+        *batch, n_frames, n_joints, _ = direction.shape
+        depth = self._root_depth(direction, keypoints.fps)
+        throws = noise((*batch, n_hypotheses, n_frames, n_joints, 1)).squeeze(-1)
+        held = self._last_throw(direction, depth).unsqueeze(-3)
+        coin = throws.to(direction).gather(-2, held.expand(throws.shape)).sign()
+        return self._walk(direction, depth, self._oppose(coin), keypoints.xy.dtype)
+
+    def _directions(self, keypoints: Keypoints2D) -> Tensor:
+        """Rays of unit depth, float64; NaN where undetected."""
+        if keypoints.camera is None:
+            raise MissingCameraError(
+                "BoneFlips projects joints into the image, but these keypoints carry no camera. "
+                "Attach one with keypoints.with_camera(Camera.from_fov(image_size))."
+            )
+        if keypoints.skeleton.name != self.skeleton.name:
+            raise SkeletonMismatchError(
+                f"BoneFlips({self.skeleton.name!r}) got keypoints in "
+                f"{keypoints.skeleton.name!r}; bring them over with hypopose.skeletons.convert."
+            )
+        return rays(keypoints.xy.double(), keypoints.camera)
+
+    def _bounds(self, direction: Tensor) -> Tensor:
+        """Largest root depth at which each bone reaches, ``(..., F, B)``; NaN if unseen."""
+        parent, child = (list(side) for side in zip(*self.skeleton.bones, strict=True))
+        seen = (direction[..., child, :] - direction[..., parent, :]).norm(dim=-1)
+        return self.lengths.to(direction) / seen.clamp_min(1e-9)
+
+    def _root_depth(self, direction: Tensor, fps: float | None) -> Tensor:
+        """Root depth per frame, ``(..., F)``; NaN only if no frame of the clip shows a bone."""
+        if self.root_depth is not None:
+            return torch.full_like(direction[..., 0, 0], self.root_depth)
+        bound = torch.nanquantile(self._bounds(direction), self.reach, dim=-1)
+        half = round(self.window_s * (fps or _FPS) / 2)
+        return _smooth(_lower_envelope(_fill(bound), half), half)
+
+    def _last_throw(self, direction: Tensor, depth: Tensor) -> Tensor:
+        """Frame at which each joint's coin was last thrown, ``(..., F, J)``."""
+        n_frames = direction.shape[-3]
+        seen = depth.unsqueeze(-1) / self._bounds(direction)
+        sine = (1 - seen**2).clamp_min(0).sqrt()
+        before, after = sine.roll(1, -2), sine.roll(-1, -2)
+        low = (sine < self.plane) & (sine <= before) & (sine < after)
+        low[..., 0, :] = low[..., -1, :] = False
+        frame = torch.arange(n_frames, device=direction.device)
+        change = torch.zeros(direction.shape[:-1], dtype=torch.long, device=direction.device)
+        child = [c for _, c in self.skeleton.bones]
+        change[..., child] = torch.where(low, frame[:, None], 0)
+        return change.cummax(-2).values
+
+    def _oppose(self, coin: Tensor) -> Tensor:
+        coin = torch.where(coin == 0, 1.0, coin)
+        for first, second in self.opposite_pairs:
+            coin[..., second] = -coin[..., first]
+        return coin
+
+    def _walk(
+        self, direction: Tensor, depth: Tensor, coin: Tensor, dtype: torch.dtype
+    ) -> Hypotheses:
+        """Place joint after joint, parents first; ``coin`` is (*batch, H, F, J)."""
+        direction = direction.unsqueeze(-4)
+        root = depth[..., None, :, None] * direction[..., self.skeleton.root, :]
+        root = root.expand(*coin.shape[:-1], 3)
+        placed: dict[int, Tensor] = {self.skeleton.root: root}
+        for bone, (parent, child) in _parents_first(self.skeleton):
+            placed[child] = _child(
+                placed[parent], direction[..., child, :], self.lengths[bone], coin[..., child]
+            )
+        joints = torch.stack([placed[j] for j in range(self.skeleton.n_joints)], -2)
+        return Hypotheses(
+            (joints - root.unsqueeze(-2)).to(dtype), self.skeleton, root=root.to(dtype)
+        )
+
+
+def _parents_first(skeleton: Skeleton) -> list[tuple[int, tuple[int, int]]]:
+    """(row of the bone, (parent, child)) so that no child comes before its parent."""
+    waiting, placed, order = list(enumerate(skeleton.bones)), {skeleton.root}, []
+    while waiting:
+        ready = [bone for bone in waiting if bone[1][0] in placed]
+        if not ready:
+            raise SkeletonMismatchError(
+                f"Skeleton {skeleton.name!r} has joints that do not hang on its root; BoneFlips "
+                "needs one tree."
+            )
+        order += ready
+        placed |= {child for _, (_, child) in ready}
+        waiting = [bone for bone in waiting if bone not in ready]
+    return order
+
+
+def _child(parent: Tensor, direction: Tensor, length: Tensor, coin: Tensor) -> Tensor:
+    """The point on a ray at a bone's length from its parent: near (coin -1) or far (+1)."""
+    size2 = (direction * direction).sum(-1)
+    along = (direction * parent).sum(-1)
+    room = along**2 - size2 * ((parent * parent).sum(-1) - length**2)
+    reach = torch.where(room.isnan(), room, room.clamp_min(0)).sqrt()
+    near, far = (along - reach) / size2, (along + reach) / size2
+    depth = torch.where((coin > 0) | (near < _MIN_DEPTH), far, near)
+    return depth.unsqueeze(-1) * direction
+
+
+def _fill(x: Tensor) -> Tensor:
+    """Replace NaN along the last axis by the nearest finite value."""
+    n = x.shape[-1]
+    frame = torch.arange(n, device=x.device)
+    known = x.isfinite()
+    last = torch.where(known, frame, -1).cummax(-1).values
+    following = torch.where(known, frame, n).flip(-1).cummin(-1).values.flip(-1)
+    use_last = (last >= 0) & ((following >= n) | (frame - last <= following - frame))
+    return x.gather(-1, torch.where(use_last, last, following).clamp(0, n - 1))
+
+
+def _windows(x: Tensor, half: int) -> Tensor:
+    """``(..., F, 2 half + 1)`` neighborhoods, edges repeated."""
+    n = x.shape[-1]
+    offset = torch.arange(-half, half + 1, device=x.device)
+    index = (torch.arange(n, device=x.device)[:, None] + offset).clamp(0, n - 1)
+    return x[..., index]
+
+
+def _lower_envelope(x: Tensor, half: int) -> Tensor:
+    return _windows(x, half).amin(-1)
+
+
+def _smooth(x: Tensor, half: int) -> Tensor:
+    weight = half + 1 - torch.arange(-half, half + 1, device=x.device, dtype=x.dtype).abs()
+    return (_windows(x, half) * (weight / weight.sum())).sum(-1)
+
+
+def enumerate_flips(sampler: BoneFlips, keypoints: Keypoints2D) -> Hypotheses:
+    """All interpretations of a short chain, coins constant over time: 2^B hypotheses.
+
+    Args:
+        sampler: Its skeleton may have up to 12 free bones.
+        keypoints: With a camera.
+
+    Returns:
+        Every combination of coins, the last bone's coin changing fastest.
+
+    Raises:
+        OptionError: If there are more than 4096 combinations.
+        MissingCameraError: If the keypoints carry no camera.
+    """
+    followers = {second for _, second in sampler.opposite_pairs}
+    free = [child for _, child in sampler.skeleton.bones if child not in followers]
+    if len(free) > _MAX_ENUMERATED:
+        raise OptionError(
+            f"{len(free)} free bones have 2^{len(free)} interpretations; enumerate a skeleton of "
+            f"up to {_MAX_ENUMERATED}, or draw some with sample()."
+        )
+    direction = sampler._directions(keypoints)
+    depth = sampler._root_depth(direction, keypoints.fps)
+    signs = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=len(free))))
+    *batch, n_frames, n_joints, _ = direction.shape
+    coin = torch.ones(*batch, len(signs), n_frames, n_joints, dtype=direction.dtype)
+    coin[..., free] = signs.to(coin)[:, None]
+    return sampler._walk(direction, depth, sampler._oppose(coin), keypoints.xy.dtype)
