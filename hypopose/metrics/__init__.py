@@ -10,9 +10,9 @@ from hypopose.metrics.bones import (
 from hypopose.metrics.hypotheses import (
     diversity,
     expected_error,
-    oracle_clip_best,
-    oracle_frame_best,
-    oracle_joint_best,
+    oracle_clip_best_error,
+    oracle_frame_best_error,
+    oracle_joint_best_error,
 )
 from hypopose.metrics.motion import (
     acceleration_error,
@@ -56,9 +56,9 @@ __all__ = [
     "mpjve",
     "n_joint_errors",
     "n_mpjpe",
-    "oracle_clip_best",
-    "oracle_frame_best",
-    "oracle_joint_best",
+    "oracle_clip_best_error",
+    "oracle_frame_best_error",
+    "oracle_joint_best_error",
     "p_joint_errors",
     "p_mpjpe",
     "pck",

@@ -28,7 +28,7 @@ def expected_error(errors: Float[Tensor, "*batch H F J"]) -> Float[Tensor, "*bat
     return errors.mean((-3, -2, -1))
 
 
-def oracle_clip_best(errors: Float[Tensor, "*batch H F J"]) -> Float[Tensor, "*batch"]:
+def oracle_clip_best_error(errors: Float[Tensor, "*batch H F J"]) -> Float[Tensor, "*batch"]:
     """Oracle: the error of the hypothesis that is best over its whole clip.
 
     Args:
@@ -40,7 +40,7 @@ def oracle_clip_best(errors: Float[Tensor, "*batch H F J"]) -> Float[Tensor, "*b
     return errors.mean((-2, -1)).amin(-1)
 
 
-def oracle_frame_best(errors: Float[Tensor, "*batch H F J"]) -> Float[Tensor, "*batch"]:
+def oracle_frame_best_error(errors: Float[Tensor, "*batch H F J"]) -> Float[Tensor, "*batch"]:
     """Oracle: another best hypothesis in every frame ("P-Best" as D3DP's paper words it).
 
     Args:
@@ -52,7 +52,7 @@ def oracle_frame_best(errors: Float[Tensor, "*batch H F J"]) -> Float[Tensor, "*
     return errors.mean(-1).amin(-2).mean(-1)
 
 
-def oracle_joint_best(errors: Float[Tensor, "*batch H F J"]) -> Float[Tensor, "*batch"]:
+def oracle_joint_best_error(errors: Float[Tensor, "*batch H F J"]) -> Float[Tensor, "*batch"]:
     """Oracle: another best hypothesis for every joint of every frame ("J-Best").
 
     Args:

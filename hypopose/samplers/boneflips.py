@@ -150,7 +150,7 @@ class BoneFlips:
         """Pairs of joints with opposite coins; the second follows the first."""
         if self.opposite is not None:
             return self.opposite
-        return ((1, 4), (14, 11)) if self.skeleton.name == "h36m17" else ()
+        return ((1, 4), (11, 14)) if self.skeleton.name == "h36m17" else ()
 
     def sample(self, keypoints: Keypoints2D, n_hypotheses: int, noise: NoiseSource) -> Hypotheses:
         """Throw coins for every bone, and walk down the skeleton.
@@ -172,11 +172,10 @@ class BoneFlips:
             raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
         direction = self._directions(keypoints)
         *batch, n_frames, n_joints, _ = direction.shape
+        throws = noise((*batch, n_hypotheses, n_frames, n_joints, 1)).squeeze(-1).to(direction)
+        coin = torch.where(throws < 0, -1.0, 1.0)
         depth = self._root_depth(direction, keypoints.fps)
-        throws = noise((*batch, n_hypotheses, n_frames, n_joints, 1)).squeeze(-1)
-        held = self._last_throw(direction, depth).unsqueeze(-3)
-        coin = throws.to(direction).gather(-2, held.expand(throws.shape)).sign()
-        return self._walk(direction, depth, self._oppose(coin), keypoints.xy.dtype)
+        return self._walk(direction, depth, coin, keypoints.xy.dtype)
 
     def _directions(self, keypoints: Keypoints2D) -> Tensor:
         """Rays of unit depth, float64; NaN where undetected."""
@@ -206,38 +205,27 @@ class BoneFlips:
         half = round(self.window_s * (fps or _FPS) / 2)
         return _smooth(_lower_envelope(_fill(bound), half), half)
 
-    def _last_throw(self, direction: Tensor, depth: Tensor) -> Tensor:
-        """Frame at which each joint's coin was last thrown, ``(..., F, J)``."""
-        n_frames = direction.shape[-3]
-        seen = depth.unsqueeze(-1) / self._bounds(direction)
-        sine = (1 - seen**2).clamp_min(0).sqrt()
-        before, after = sine.roll(1, -2), sine.roll(-1, -2)
-        low = (sine < self.plane) & (sine <= before) & (sine < after)
-        low[..., 0, :] = low[..., -1, :] = False
-        frame = torch.arange(n_frames, device=direction.device)
-        change = torch.zeros(direction.shape[:-1], dtype=torch.long, device=direction.device)
-        child = [c for _, c in self.skeleton.bones]
-        change[..., child] = torch.where(low, frame[:, None], 0)
-        return change.cummax(-2).values
-
-    def _oppose(self, coin: Tensor) -> Tensor:
-        coin = torch.where(coin == 0, 1.0, coin)
-        for first, second in self.opposite_pairs:
-            coin[..., second] = -coin[..., first]
-        return coin
-
     def _walk(
         self, direction: Tensor, depth: Tensor, coin: Tensor, dtype: torch.dtype
     ) -> Hypotheses:
-        """Place joint after joint, parents first; ``coin`` is (*batch, H, F, J)."""
+        """Place joint after joint, parents first.
+
+        ``coin`` is (*batch, H, F, J): what a throw in that frame would give. A bone uses the throw
+        of the last frame in which it may have passed through the image plane.
+        """
         direction = direction.unsqueeze(-4)
         root = depth[..., None, :, None] * direction[..., self.skeleton.root, :]
         root = root.expand(*coin.shape[:-1], 3)
+        leader = {second: first for first, second in self.opposite_pairs}
         placed: dict[int, Tensor] = {self.skeleton.root: root}
+        thrown: dict[int, Tensor] = {}
         for bone, (parent, child) in _parents_first(self.skeleton):
-            placed[child] = _child(
-                placed[parent], direction[..., child, :], self.lengths[bone], coin[..., child]
-            )
+            fit = _Fit.of(placed[parent], direction[..., child, :], self.lengths[bone])
+            first = leader.get(child, child)
+            if first not in thrown:
+                thrown[first] = _last_throw(fit.sine, self.plane)
+            side = coin[..., first].gather(-1, thrown[first])
+            placed[child] = fit.point(side if first == child else -side)
         joints = torch.stack([placed[j] for j in range(self.skeleton.n_joints)], -2)
         return Hypotheses(
             (joints - root.unsqueeze(-2)).to(dtype), self.skeleton, root=root.to(dtype)
@@ -260,15 +248,37 @@ def _parents_first(skeleton: Skeleton) -> list[tuple[int, tuple[int, int]]]:
     return order
 
 
-def _child(parent: Tensor, direction: Tensor, length: Tensor, coin: Tensor) -> Tensor:
-    """The point on a ray at a bone's length from its parent: near (coin -1) or far (+1)."""
-    size2 = (direction * direction).sum(-1)
-    along = (direction * parent).sum(-1)
-    room = along**2 - size2 * ((parent * parent).sum(-1) - length**2)
-    reach = torch.where(room.isnan(), room, room.clamp_min(0)).sqrt()
-    near, far = (along - reach) / size2, (along + reach) / size2
-    depth = torch.where((coin > 0) | (near < _MIN_DEPTH), far, near)
-    return depth.unsqueeze(-1) * direction
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Both places on a ray at a bone's length from its parent, ``middle ± half`` times the ray."""
+
+    direction: Tensor
+    middle: Tensor
+    half: Tensor
+    sine: Tensor
+    """Of the bone's angle to the plane in which both places are one."""
+
+    @staticmethod
+    def of(parent: Tensor, direction: Tensor, length: Tensor) -> _Fit:
+        size2 = (direction * direction).sum(-1)
+        along = (direction * parent).sum(-1)
+        room = along**2 - size2 * ((parent * parent).sum(-1) - length**2)
+        half = torch.where(room.isnan(), room, room.clamp_min(0)).sqrt()
+        return _Fit(direction, along / size2, half / size2, half / (size2.sqrt() * length))
+
+    def point(self, coin: Tensor) -> Tensor:
+        """The near place (coin -1) or the far one (+1), but none behind the camera."""
+        near, far = self.middle - self.half, self.middle + self.half
+        depth = torch.where((coin > 0) | (near < _MIN_DEPTH), far, near)
+        return depth.unsqueeze(-1) * self.direction
+
+
+def _last_throw(sine: Tensor, plane: float) -> Tensor:
+    """Frame of a bone's last throw: the last minimum of its sine below ``plane``."""
+    low = (sine < plane) & (sine <= sine.roll(1, -1)) & (sine < sine.roll(-1, -1))
+    low[..., 0] = low[..., -1] = False
+    frame = torch.arange(sine.shape[-1], device=sine.device)
+    return torch.where(low, frame, 0).cummax(-1).values
 
 
 def _fill(x: Tensor) -> Tensor:
@@ -326,4 +336,4 @@ def enumerate_flips(sampler: BoneFlips, keypoints: Keypoints2D) -> Hypotheses:
     *batch, n_frames, n_joints, _ = direction.shape
     coin = torch.ones(*batch, len(signs), n_frames, n_joints, dtype=direction.dtype)
     coin[..., free] = signs.to(coin)[:, None]
-    return sampler._walk(direction, depth, sampler._oppose(coin), keypoints.xy.dtype)
+    return sampler._walk(direction, depth, coin, keypoints.xy.dtype)

@@ -12,9 +12,9 @@ from hypopose.metrics import (
     mpjpe,
     mpjve,
     n_mpjpe,
-    oracle_clip_best,
-    oracle_frame_best,
-    oracle_joint_best,
+    oracle_clip_best_error,
+    oracle_frame_best_error,
+    oracle_joint_best_error,
     p_joint_errors,
     p_mpjpe,
     pck,
@@ -86,9 +86,9 @@ def test_pose_metrics(golden) -> None:
     samples, truth = 1000 * io["samples"], 1000 * io["gt"]
     errors = joint_errors(samples, truth)
     close(errors, io["pjpe_mm"], **MM)
-    close(oracle_clip_best(errors), io["min_mpjpe_sequence"], **MM)
-    close(oracle_frame_best(errors), io["min_mpjpe_frame"], **MM)
-    close(oracle_joint_best(errors), io["min_mpjpe_joint"], **MM)
+    close(oracle_clip_best_error(errors), io["min_mpjpe_sequence"], **MM)
+    close(oracle_frame_best_error(errors), io["min_mpjpe_frame"], **MM)
+    close(oracle_joint_best_error(errors), io["min_mpjpe_joint"], **MM)
     close(errors.mean(), io["mean_mpjpe"], **MM)
     best = errors.mean((-2, -1)).argmin()
     assert best == io["argmin"]
@@ -102,7 +102,7 @@ def test_pose_metrics_aligned(golden) -> None:
     samples, truth = 1000 * io["samples"], 1000 * io["gt"]
     errors = p_joint_errors(samples, truth)
     close(errors, io["p_pjpe_mm"], **PROCRUSTES_MM)
-    close(oracle_clip_best(errors), io["min_p_mpjpe_sequence"], **PROCRUSTES_MM)
+    close(oracle_clip_best_error(errors), io["min_p_mpjpe_sequence"], **PROCRUSTES_MM)
     close(errors[:, 0], io["pa_pjpe_frame0"], **PROCRUSTES_MM)
 
 
@@ -124,5 +124,5 @@ def test_basic_quirk_3dhp_pose_best_is_chosen_once_per_batch(golden) -> None:
     close(per_batch, io["dhp_mpjpe_P_Best"], **MM)
     mean = joint_errors(hypotheses.mean(2), target.squeeze(2)).movedim(2, 1)[valid]
     close(mean.mean((0, 2)), io["dhp_mpjpe_P_Agg"], **MM)
-    per_frame = torch.stack([oracle_frame_best(errors[:, k].movedim(1, 0)) for k in range(n_steps)])
+    per_frame = torch.stack([oracle_frame_best_error(errors[:, k].movedim(1, 0)) for k in range(n_steps)])
     assert (per_frame < per_batch).all()
