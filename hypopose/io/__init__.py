@@ -1,1 +1,38 @@
+"""Keypoint files in, results out: one file per format, one table."""
 
+from hypopose.io.atomic import write_atomically
+from hypopose.io.base import Format, ReadOptions
+from hypopose.io.camera_files import load_camera, save_camera
+from hypopose.io.evidence import SkeletonGuessWarning
+from hypopose.io.formats import FORMATS, detect_format
+from hypopose.io.front_door import OtherPeopleWarning, load, load_people
+from hypopose.io.info import FileInfo, PersonInfo, inspect
+from hypopose.io.own_npz import save_keypoints
+from hypopose.io.results import RESULT_WRITERS, Result, load_hypotheses, save_result
+from hypopose.io.source import Source
+from hypopose.io.tracking import TrackingOptions, track
+
+__all__ = [
+    "FORMATS",
+    "RESULT_WRITERS",
+    "FileInfo",
+    "Format",
+    "OtherPeopleWarning",
+    "PersonInfo",
+    "ReadOptions",
+    "Result",
+    "SkeletonGuessWarning",
+    "Source",
+    "TrackingOptions",
+    "detect_format",
+    "inspect",
+    "load",
+    "load_camera",
+    "load_hypotheses",
+    "load_people",
+    "save_camera",
+    "save_keypoints",
+    "save_result",
+    "track",
+    "write_atomically",
+]

@@ -1,0 +1,167 @@
+"""What readers hand over: every detection in a file with its frame, and perhaps its person.
+
+Cleaning happens here, once for all formats: what counts as missing, which confidences are
+possible, which coordinates are no pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hypopose.errors import FormatError
+from hypopose.types import Camera, Skeleton
+
+MAX_FRAMES = 2_000_000
+"""Nine hours at 60 Hz; a longer range of frame numbers is a numbering mistake."""
+MAX_PEOPLE_IN_FRAME = 300
+MAX_PIXELS = 1e6
+MIN_EXTENT = 2.0
+"""If every coordinate is within this many pixels of 0, they are fractions and no pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """All detections of a file, one row each: N people-in-a-frame.
+
+    Args:
+        skeleton: The joint set.
+        frames: Frame number of each detection, as the file numbers them.
+        xy: Pixels; NaN where undetected.
+        confidence: As the detector gave it, or None if the format has none.
+        ids: A person's name per detection, None where the file gives none.
+        scores: How sure the detector was of the whole person, or None.
+        first_frame: First frame the file speaks of, people in it or not.
+        last_frame: Last frame the file speaks of.
+        shared_clock: Whether frame numbers mean the same time for everybody. False for separate
+            clips or images in one file: then nobody is followed from one to the next.
+        image_size: Width and height in pixels, if the file says.
+        fps: Frames per second, if the file says.
+        camera: The camera, if the file says.
+        covariance: Per-keypoint covariance in px², if the file has it.
+        approximate: Joints the file marks as formed from others.
+        notes: What was assumed on the way.
+    """
+
+    skeleton: Skeleton
+    frames: Int[np.ndarray, " N"]
+    xy: Float[np.ndarray, "N J 2"]
+    confidence: Float[np.ndarray, "N J"] | None
+    ids: tuple[str | None, ...]
+    first_frame: int
+    last_frame: int
+    scores: Float[np.ndarray, " N"] | None = None
+    shared_clock: bool = True
+    image_size: tuple[int, int] | None = None
+    fps: float | None = None
+    camera: Camera | None = None
+    covariance: Float[np.ndarray, "N J 2 2"] | None = None
+    approximate: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def with_notes(self, *notes: str) -> Detections:
+        """The same detections with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+def check_size(detections: Detections, file: str) -> None:
+    """Refuse frame numbers and crowds that no recording has.
+
+    Args:
+        detections: What a reader found.
+        file: Name of the file, for the message.
+
+    Raises:
+        FormatError: If the range of frames or the number of people in a frame is beyond reason.
+    """
+    n_frames = detections.last_frame - detections.first_frame + 1
+    if n_frames > MAX_FRAMES:
+        raise FormatError(
+            f"{file}: frame numbers run from {detections.first_frame} to {detections.last_frame}, "
+            f"more than {MAX_FRAMES} frames; number the frames one by one."
+        )
+    if detections.shared_clock and len(detections.frames):
+        numbers, counts = np.unique(detections.frames, return_counts=True)
+        if counts.max() > MAX_PEOPLE_IN_FRAME:
+            raise FormatError(
+                f"{file}: frame {numbers[counts.argmax()]} holds {counts.max()} people, more than "
+                f"{MAX_PEOPLE_IN_FRAME}; remove the false detections."
+            )
+
+
+def clean(detections: Detections, file: str) -> Detections:
+    """Give missing and impossible values one meaning, and say what was done.
+
+    A keypoint is missing if a coordinate is not finite, if it lies at exactly (0, 0), or if its
+    confidence is zero, negative or not a number. Confidences above 1 become 1.
+
+    Args:
+        detections: What a reader found.
+        file: Name of the file, for messages.
+
+    Returns:
+        Detections without empty rows; NaN and confidence 0 where missing.
+
+    Raises:
+        FormatError: If nothing is detected, or the values are no pixels.
+    """
+    xy = detections.xy.astype(np.float64)
+    finite = np.isfinite(xy).all(-1)
+    if (np.abs(xy[finite]) > MAX_PIXELS).any():
+        row, joint = np.argwhere(finite & (np.abs(np.nan_to_num(xy)) > MAX_PIXELS).any(-1))[0]
+        raise FormatError(
+            f"{file}: frame {detections.frames[row]}: keypoint {joint} lies at "
+            f"({xy[row, joint, 0]:.3g}, {xy[row, joint, 1]:.3g}) px, outside any image; "
+            "write coordinates in pixels."
+        )
+    present = finite & ~(xy == 0).all(-1)
+    confidence = detections.confidence
+    notes: list[str] = []
+    if confidence is not None:
+        confidence, sure, notes = _clean_confidence(confidence.astype(np.float64), present)
+        present &= sure
+    if present.any() and np.abs(xy[present]).max() <= MIN_EXTENT:
+        raise FormatError(
+            f"{file}: all coordinates lie within {MIN_EXTENT:g} of 0, so they are fractions of the "
+            "image; write them in pixels (OpenPose: --keypoint_scale 0)."
+        )
+    rows = present.any(-1)
+    if not rows.any():
+        raise FormatError(
+            f"{file}: no keypoint of any person is detected in any frame; check the recording."
+        )
+    xy[~present] = np.nan
+    return _keep(replace(detections, xy=xy, confidence=confidence), rows, notes)
+
+
+def _clean_confidence(
+    confidence: np.ndarray, present: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    known = np.nan_to_num(confidence, nan=0.0, posinf=0.0, neginf=0.0)
+    negative = int((present & (known < 0)).sum())
+    above = int((present & (known > 1)).sum())
+    notes = []
+    if negative:
+        notes.append(f"{negative} keypoints with a negative confidence are taken as missing")
+    if above:
+        notes.append(f"{above} confidences above 1 (up to {known[present].max():.3g}) became 1")
+    sure = known > 0
+    return np.where(present & sure, known.clip(0, 1), 0.0), sure, notes
+
+
+def _keep(detections: Detections, rows: np.ndarray, notes: list[str]) -> Detections:
+    def pick(array: np.ndarray | None) -> np.ndarray | None:
+        return None if array is None else array[rows]
+
+    return replace(
+        detections,
+        frames=detections.frames[rows],
+        xy=detections.xy[rows],
+        confidence=pick(detections.confidence),
+        scores=pick(detections.scores),
+        covariance=pick(detections.covariance),
+        ids=tuple(i for i, kept in zip(detections.ids, rows, strict=True) if kept),
+        notes=(*detections.notes, *notes),
+    )

@@ -1,0 +1,71 @@
+"""The table of formats, and finding out which one a file is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypopose.errors import OptionError
+from hypopose.io import (
+    alphapose,
+    coco_results,
+    mmpose,
+    openpose,
+    own_npz,
+    plain_arrays,
+    videopose3d,
+)
+from hypopose.io.base import Format
+from hypopose.io.source import Source
+
+FORMATS: dict[str, Format] = {
+    format.name: format
+    for format in (
+        openpose.FORMAT,
+        coco_results.FORMAT,
+        alphapose.FORMAT,
+        mmpose.FORMAT,
+        videopose3d.FORMAT,
+        own_npz.FORMAT,
+        plain_arrays.FORMAT,
+    )
+}
+"""Every format HypoPose reads, by name."""
+
+
+def detect_format(path: str | Path) -> str:
+    """The name of the format of a file or folder, judged by its contents.
+
+    Args:
+        path: A keypoint file, or a folder of them.
+
+    Returns:
+        A key of :data:`FORMATS`.
+
+    Raises:
+        FormatError: If no format, or more than one, fits.
+    """
+    return format_of(Source(path), None).name
+
+
+def format_of(source: Source, name: str | None) -> Format:
+    """The format named, or else the only one that fits.
+
+    Raises:
+        OptionError: If there is no format of that name.
+        FormatError: If no format, or more than one, fits.
+    """
+    if name is not None:
+        if name not in FORMATS:
+            raise OptionError(f"No format {name!r}; HypoPose reads {', '.join(FORMATS)}.")
+        return FORMATS[name]
+    fitting = [format for format in FORMATS.values() if format.sniff(source)]
+    if not fitting:
+        raise source.error(
+            f"is {source.contents}, in no keypoint format HypoPose knows",
+            f"it reads {', '.join(FORMATS)}",
+        )
+    if len(fitting) > 1:
+        raise source.error(
+            f"could be {' or '.join(f.name for f in fitting)}", "name one with format="
+        )
+    return fitting[0]

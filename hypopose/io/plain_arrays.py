@@ -1,0 +1,142 @@
+"""Plain numpy arrays of keypoints, whose skeleton is named beside them or by the caller.
+
+Shapes are ``(F, J, 2 or 3)``, ``(J, 2 or 3)`` for one frame and ``(F, people, J, 2 or 3)``. The
+last axis is x, y and perhaps confidence, in pixels. An .npz may hold the keypoints as ``xy`` or
+``keypoints`` (or be its only array), with ``confidence`` or ``scores`` (the same shape less the
+last axis), and ``skeleton`` (text), ``image_size`` (width, height) and ``fps``. Otherwise the
+skeleton must be named by the caller. Object arrays are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+
+from hypopose.errors import HypoPoseError
+from hypopose.io import own_npz, videopose3d
+from hypopose.io.base import Format, ReadOptions
+from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
+from hypopose.io.evidence import check_joints, need_skeleton
+from hypopose.io.safe_arrays import NpzArchive, read_npy
+from hypopose.io.source import Source
+from hypopose.skeletons import get_skeleton
+from hypopose.types import Skeleton
+
+_KEYPOINTS = ("xy", "keypoints", "keypoints_2d")
+_CONFIDENCE = ("confidence", "scores", "keypoint_scores")
+
+
+def sniff(source: Source) -> bool:
+    """An .npy file, or an archive that is neither VideoPose3D's nor ours."""
+    if source.is_npy:
+        return True
+    return source.is_npz and not videopose3d.sniff(source) and not own_npz.sniff(source)
+
+
+def read(source: Source, options: ReadOptions) -> Detections:
+    """Read the array."""
+    if not source.is_npz:
+        values = read_npy(source, source.read_bytes())
+        return _detections(source, options, values, {})
+    archive = NpzArchive(source)
+    arrays = {name: archive.array(name) for name in archive.names}
+    named = [name for name in _KEYPOINTS if name in arrays]
+    if not named and len(arrays) == 1:
+        named = list(arrays)
+    if len(named) != 1:
+        raise source.error(
+            f"the archive holds {', '.join(list(arrays)[:8]) or 'nothing'}",
+            f"name the keypoints {_KEYPOINTS[0]!r}",
+        )
+    return _detections(source, options, arrays[named[0]], arrays)
+
+
+def _detections(
+    source: Source, options: ReadOptions, values: np.ndarray, extra: dict[str, np.ndarray]
+) -> Detections:
+    xy, confidence = _split(source, values, extra)
+    skeleton = _skeleton(source, options, extra, xy.shape[2])
+    n_frames, n_people = xy.shape[:2]
+    return Detections(
+        skeleton=skeleton,
+        frames=np.repeat(np.arange(n_frames), n_people),
+        xy=xy.reshape(-1, *xy.shape[2:]),
+        confidence=None if confidence is None else confidence.reshape(-1, xy.shape[2]),
+        ids=("0" if n_people == 1 else None,) * (n_frames * n_people),
+        first_frame=0,
+        last_frame=n_frames - 1,
+        image_size=_image_size(source, extra),
+        fps=_fps(source, extra),
+    )
+
+
+def _split(
+    source: Source, values: np.ndarray, extra: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Keypoints (F, people, J, 2) and confidence (F, people, J) or None."""
+    ok = values.dtype.kind in "iuf" and values.ndim in (2, 3, 4) and values.shape[-1] in (2, 3)
+    if not ok or 0 in values.shape:
+        raise source.error(
+            f"an array {values.shape} of {values.dtype}",
+            "give (frames, joints, 2 or 3): x, y and perhaps confidence",
+        )
+    scores = next((extra[name] for name in _CONFIDENCE if name in extra), None)
+    if scores is None and values.shape[-1] == 3:
+        scores = values[..., 2]
+    if scores is not None and (scores.shape != values.shape[:-1] or scores.dtype.kind not in "iuf"):
+        raise source.error(
+            f"confidence {scores.shape} beside keypoints {values.shape}", "give one per keypoint"
+        )
+    xy = values[..., :2].astype(np.float64)
+    shape = {2: (1, 1), 3: (len(xy), 1), 4: xy.shape[:2]}[values.ndim]
+    if shape[1] > min(MAX_PEOPLE_IN_FRAME, max(shape[0], 10)):
+        raise source.error(
+            f"{shape[1]} people in {shape[0]} frames", "order the axes (frames, people, joints, 2)"
+        )
+    xy = xy.reshape(*shape, *values.shape[-2:-1], 2)
+    return xy, None if scores is None else scores.astype(np.float64).reshape(xy.shape[:-1])
+
+
+def _skeleton(
+    source: Source, options: ReadOptions, extra: dict[str, np.ndarray], n_points: int
+) -> Skeleton:
+    skeleton = options.skeleton
+    if skeleton is None and "skeleton" in extra and extra["skeleton"].size == 1:
+        name = str(extra["skeleton"].item())[:60]
+        with contextlib.suppress(HypoPoseError, KeyError):
+            skeleton = get_skeleton(name)
+        if skeleton is None:
+            raise source.error(f"HypoPose knows no skeleton {name!r}", "name one with skeleton=")
+    if skeleton is None:
+        raise need_skeleton(source, n_points)
+    check_joints(source, skeleton, n_points)
+    return skeleton
+
+
+def _image_size(source: Source, extra: dict[str, np.ndarray]) -> tuple[int, int] | None:
+    if "image_size" not in extra:
+        return None
+    size: Any = extra["image_size"]
+    ok = size.dtype.kind in "iuf" and size.shape == (2,) and bool((size > 0).all())
+    if not ok or not bool((size < 100_000).all()):
+        raise source.error("image_size is no width and height", "give two pixel counts")
+    return int(size[0]), int(size[1])
+
+
+def _fps(source: Source, extra: dict[str, np.ndarray]) -> float | None:
+    if "fps" not in extra:
+        return None
+    fps = extra["fps"]
+    if fps.size != 1 or fps.dtype.kind not in "iuf" or not 0 < float(fps.reshape(())) < 1e5:
+        raise source.error("fps is no frame rate", "give frames per second")
+    return float(fps.reshape(()))
+
+
+FORMAT = Format(
+    name="arrays",
+    description="numpy .npy or .npz with plain (frames, joints, 2 or 3) arrays; name the skeleton",
+    sniff=sniff,
+    read=read,
+)

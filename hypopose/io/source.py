@@ -1,0 +1,138 @@
+"""A file or folder while its format is being found out: parsed once, errors with its name."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hypopose.errors import FormatError
+
+MAX_JSON_BYTES = 512 * 2**20
+"""A JSON file larger than this is refused: parsed, it would need ten times as much memory."""
+
+_ZIP_MAGIC = b"PK\x03\x04"
+_NPY_MAGIC = b"\x93NUMPY"
+
+
+class Source:
+    """A file or folder that is being tried by several formats; it is parsed once.
+
+    Args:
+        path: An existing file or folder.
+
+    Raises:
+        FormatError: If the path is absent, or is neither a file nor a folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self.is_folder = self.path.is_dir()
+            is_file = self.path.is_file()
+        except (OSError, ValueError) as error:
+            raise self.error(f"cannot be opened ({_reason(error)})", "check the path") from None
+        if not self.is_folder and not is_file:
+            problem = "is not a file or folder" if self.path.exists() else "does not exist"
+            raise self.error(problem, "check the path")
+
+    def error(self, problem: str, cure: str, place: str = "") -> FormatError:
+        """One line: file, place, problem; cure."""
+        where = f"{_printable(self.path)}: {place}: " if place else f"{_printable(self.path)}: "
+        return FormatError(" ".join(f"{where}{problem}; {cure}.".split()))
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first bytes of a file; nothing for a folder."""
+        if self.is_folder:
+            return b""
+        try:
+            with self.path.open("rb") as file:
+                return file.read(64)
+        except OSError as error:
+            raise self.error(f"cannot be read ({_reason(error)})", "check its rights") from None
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the file could be a JSON list or object."""
+        text = self.head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        return text[:1] in (b"[", b"{")
+
+    @property
+    def is_npz(self) -> bool:
+        """Whether the file could be an npz archive."""
+        return self.head.startswith(_ZIP_MAGIC)
+
+    @property
+    def is_npy(self) -> bool:
+        """Whether the file could be a single numpy array."""
+        return self.head.startswith(_NPY_MAGIC)
+
+    @cached_property
+    def json(self) -> Any:
+        """The parsed JSON."""
+        size = self.path.stat().st_size
+        if size > MAX_JSON_BYTES:
+            raise self.error(
+                f"{size / 2**20:.0f} MiB of JSON, more than {MAX_JSON_BYTES // 2**20}",
+                "split the recording into several files",
+            )
+        try:
+            return json.loads(self.read_bytes())
+        except json.JSONDecodeError as error:
+            raise self.error(
+                f"not valid JSON ({error.msg})",
+                "the file may be cut off, write it again",
+                f"line {error.lineno} column {error.colno}",
+            ) from None
+        except RecursionError:
+            raise self.error("JSON nested too deeply", "this is no keypoint file") from None
+        except UnicodeDecodeError as error:
+            raise self.error(
+                "JSON text is not UTF-8", "save it as UTF-8", f"byte {error.start}"
+            ) from None
+        except (ValueError, MemoryError) as error:
+            raise self.error(f"not valid JSON ({_reason(error)})", "write it again") from None
+
+    def read_bytes(self) -> bytes:
+        """The whole file."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise self.error(f"cannot be read ({_reason(error)})", "check its rights") from None
+
+    @property
+    def contents(self) -> str:
+        """A few words on what is in it, for messages."""
+        if self.is_folder:
+            return "a folder without JSON files"
+        if self.path.stat().st_size == 0:
+            return "an empty file"
+        if self.is_json:
+            return _describe_json(self.json)
+        return f"a {self.path.suffix or 'nameless'} file"
+
+
+def _describe_json(value: Any) -> str:
+    if isinstance(value, dict):
+        keys = ", ".join(repr(key[:40]) for key in list(value)[:6])
+        return f"a JSON object with {f'the keys {keys}' if keys else 'no keys'}"
+    if not value:
+        return "an empty JSON list, so nobody was detected"
+    first = value[0]
+    if isinstance(first, dict):
+        return f"a JSON list of objects with the keys {', '.join(repr(k[:40]) for k in first)}"[
+            :300
+        ]
+    return f"a JSON list of {type(first).__name__}"
+
+
+def _printable(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _reason(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (text or type(error).__name__)[:120]
