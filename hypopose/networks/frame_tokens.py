@@ -1,0 +1,249 @@
+"""FrameTokens: a denoiser made for CPUs, one token per frame.
+
+Ours. MixSTE2 and its relatives spend one token on each joint of each frame, 17 times as many as
+here. One token per frame carries all joints (2D, confidence, noisy 3D), so that attention runs over
+time only and a video costs a fraction. It reads keypoints through a camera turned towards the
+subject (``info.inputs == "subject"``, :mod:`hypopose.networks.inputs`), so that one network serves
+any focal length.
+
+The noise level and the clip's features modulate every block (adaLN with one shared projection and a
+small table per block: Peebles and Xie, "Scalable diffusion models with transformers", ICCV 2023;
+Chen et al., "PixArt-α", ICLR 2024). Positions are rotary and count *time*, not frames (Su et al.,
+"RoFormer", 2021), so that 15 and 60 Hz share what was learned and any length can be read.
+
+| symbol | here |
+| --- | --- |
+| x_t, x0, t | ``x_t``, returned, ``t`` |
+| noise level embedding | ``_embed_time`` |
+| keypoint features | ``_condition``: joints about their center, the center, confidences |
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from diffusers.configuration_utils import register_to_config
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hypopose.errors import ShapeError
+from hypopose.networks.attention import Backend, attention, check_backend
+from hypopose.networks.base import NetworkInfo
+from hypopose.networks.inputs import REFERENCE_SIZE
+from hypopose.networks.pretrained import PretrainedNetwork
+
+Rope = tuple[Tensor, Tensor]
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block over frames, modulated by the noise level."""
+
+    def __init__(self, width: int, n_heads: int, mlp_ratio: float, backend: Backend) -> None:
+        super().__init__()
+        hidden = int(width * mlp_ratio)
+        self.n_heads = n_heads
+        self.backend: Backend = backend
+        self.norm_attention = nn.LayerNorm(width, elementwise_affine=False)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width)
+        self.norm_mlp = nn.LayerNorm(width, elementwise_affine=False)
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
+        # Scale, shift and gate of attention and of the MLP; gates start at 1.
+        start = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, 1.0])
+        self.modulation = nn.Parameter(start[:, None].repeat(1, width))
+
+    def forward(
+        self,
+        x: Float[Tensor, "N F width"],
+        shared: Float[Tensor, "N 6 width"],
+        rope: Rope,
+        mask: Bool[Tensor, "N 1 1 F"] | None,
+    ) -> Float[Tensor, "N F width"]:
+        """Attend over frames, then transform each frame."""
+        m = (self.modulation + shared)[:, :, None]
+        h = torch.addcmul(m[:, 1], self.norm_attention(x), 1 + m[:, 0])
+        qkv = self.qkv(h).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k = _rotate(qkv[:2], rope)
+        h = attention(q, k, qkv[2], mask, self.backend)
+        x = torch.addcmul(x, m[:, 2], self.out(h.transpose(1, 2).flatten(2)).to(x.dtype))
+        h = torch.addcmul(m[:, 4], self.norm_mlp(x), 1 + m[:, 3])
+        h = self.down(functional.relu(self.up(h)).square())
+        return torch.addcmul(x, m[:, 5], h.to(x.dtype))
+
+
+class FrameTokens(PretrainedNetwork):
+    """Transformer over frames: keypoints and a noisy motion in, a clean motion out.
+
+    Args:
+        width: Width of a token.
+        n_layers: Blocks.
+        n_heads: Attention heads.
+        mlp_ratio: Hidden over outer width of the MLPs.
+        n_keypoints: 2D joints read.
+        n_joints: 3D joints written.
+        n_context: Per-clip features; the first two are log size and log frame rate.
+        scale: Poses in metres are multiplied by it inside, so that they have unit variance.
+        max_frames: Longest window of the training; longer ones run, untested.
+        keypoint_skeleton: Name of the 2D skeleton.
+        skeleton: Name of the 3D skeleton.
+        attention: Backend, see :mod:`hypopose.networks.attention`.
+
+    Raises:
+        ShapeError: If the width does not divide into heads of even width.
+        BackendError: If the attention backend cannot run here.
+
+    Example:
+        >>> network = FrameTokens(width=16, n_layers=1, n_heads=2).eval()
+        >>> x_t, xy = torch.randn(2, 5, 9, 17, 3), torch.randn(2, 9, 17, 2)
+        >>> network(x_t, xy, torch.tensor([999.0, 0.0])).shape
+        torch.Size([2, 5, 9, 17, 3])
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        width: int = 256,
+        n_layers: int = 6,
+        n_heads: int = 8,
+        mlp_ratio: float = 3.0,
+        n_keypoints: int = 17,
+        n_joints: int = 17,
+        n_context: int = 2,
+        scale: float = 3.0,
+        max_frames: int = 81,
+        keypoint_skeleton: str = "h36m17",
+        skeleton: str = "h36m17",
+        attention: Backend = "sdpa",
+    ) -> None:
+        super().__init__()
+        check_backend(attention)
+        if width % (2 * n_heads):
+            raise ShapeError(f"width must be a multiple of 2 n_heads = {2 * n_heads}, got {width}.")
+        self.scale = scale
+        self.n_heads = n_heads
+        self.from_keypoints = nn.Linear(4 * n_keypoints + 4, width)
+        self.from_context = nn.Linear(n_context, width)
+        self.from_pose = nn.Linear(3 * n_joints, width)
+        self.lift_token = nn.Parameter(torch.zeros(width))
+        self.time_embedding = nn.Sequential(
+            nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.time_token = nn.Linear(width, width)
+        self.time_modulation = nn.Linear(width, 6 * width)
+        blocks = [Block(width, n_heads, mlp_ratio, attention) for _ in range(n_layers)]
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.LayerNorm(width)
+        self.to_pose = nn.Linear(width, 3 * n_joints)
+        self._start_small(blocks)
+
+    def _start_small(self, blocks: list[Block]) -> None:
+        """Blocks start near the identity, poses near 0, the noise level without a say."""
+        nn.init.zeros_(self.time_modulation.weight)
+        nn.init.zeros_(self.time_modulation.bias)
+        for block in blocks:
+            for layer in (block.out, block.down):
+                std = layer.in_features**-0.5 / math.sqrt(2 * len(blocks))
+                nn.init.normal_(layer.weight, std=std)
+        nn.init.normal_(self.to_pose.weight, std=0.02)
+
+    @property
+    def info(self) -> NetworkInfo:
+        """Rays towards the subject in, any clip length, confidences read."""
+        c = self.config
+        return NetworkInfo(
+            inputs="subject",
+            n_frames=None,
+            keypoint_skeleton=c.keypoint_skeleton,
+            skeleton=c.skeleton,
+            uses_confidence=True,
+            max_frames=c.max_frames,
+        )
+
+    def forward(
+        self,
+        x_t: Float[Tensor, "B H F J 3"] | None,
+        keypoints: Float[Tensor, "B F K 2"],
+        t: Float[Tensor, " B"] | None = None,
+        confidence: Float[Tensor, "B F K"] | None = None,
+        mask: Bool[Tensor, "B F"] | None = None,
+        context: Float[Tensor, "B C"] | None = None,
+    ) -> Float[Tensor, "B _H F _J 3"]:
+        """Predict x0 in metres.
+
+        Args:
+            x_t: Noisy poses in metres (divided by the sampler's scale); None for the lifter form.
+            keypoints: ``xy`` of :func:`hypopose.networks.inputs.encode_rays`.
+            t: Timestep per clip, 0 .. n_timesteps - 1; the lifter form needs none.
+            confidence: 0 where undetected; all keypoints count as detected where None.
+            mask: False for frames that are padding; they change no other frame.
+            context: log(size / 0.1) and log(fps / 50) per clip; zeros where None.
+
+        Returns:
+            Clean poses in metres, the root about 0; H is 1 for the lifter form.
+        """
+        B, F = keypoints.shape[:2]
+        if confidence is None:
+            confidence = torch.ones_like(keypoints[..., 0])
+        if context is None:
+            context = keypoints.new_zeros(B, self.config.n_context)
+        level = self._embed_time(t, keypoints)
+        # Everything the hypotheses of a clip share is embedded once.
+        condition = (
+            self._condition(keypoints, confidence, context) + self.time_token(level)[:, None]
+        )
+        noisy = self.lift_token if x_t is None else self.from_pose(x_t.flatten(-2) * self.scale)
+        x = condition[:, None] + noisy
+        H = x.shape[1]
+        shared = self.time_modulation(functional.silu(level)).unflatten(-1, (6, -1))
+        cos, sin = self._rope(context, F)
+        rope = (cos.repeat_interleave(H, 0), sin.repeat_interleave(H, 0))
+        visible = None if mask is None else mask[:, None, None].repeat_interleave(H, 0)
+        shared = shared.repeat_interleave(H, 0)
+        x = x.flatten(0, 1)
+        for block in self.blocks:
+            x = block(x, shared, rope, visible)
+        pose = self.to_pose(self.norm(x)).float() / self.scale
+        return pose.unflatten(0, (B, H)).unflatten(-1, (-1, 3))
+
+    def _condition(
+        self,
+        xy: Float[Tensor, "B F K 2"],
+        confidence: Float[Tensor, "B F K"],
+        context: Float[Tensor, "B C"],
+    ) -> Float[Tensor, "B F width"]:
+        """Per-frame features: joints about their center, the center, and where it lies in space."""
+        detected = (confidence > 0).to(xy.dtype)
+        n = detected.sum(-1, keepdim=True).clamp(min=1)
+        center = (xy * detected[..., None]).sum(-2) / n
+        relative = (xy - center[..., None, :]) * detected[..., None]
+        # Ten times the tangent of the angle between the frame's center and the virtual axis.
+        angle = center * (context[:, :1].exp() * (REFERENCE_SIZE * 10))[:, None]
+        features = torch.cat([relative.flatten(-2), center, angle, confidence, detected], -1)
+        return self.from_keypoints(features) + self.from_context(context)[:, None]
+
+    def _embed_time(self, t: Tensor | None, keypoints: Tensor) -> Float[Tensor, "B width"]:
+        """Sinusoids of the timestep through a small MLP; zeros in for the lifter form."""
+        width = self.config.width
+        if t is None:
+            return self.time_embedding(keypoints.new_zeros(len(keypoints), width))
+        i = torch.arange(width // 2, device=t.device)
+        angles = t.to(keypoints.dtype)[:, None] * torch.exp(i * (-math.log(1e4) / (width // 2)))
+        return self.time_embedding(torch.cat([angles.cos(), angles.sin()], -1))
+
+    def _rope(self, context: Tensor, F: int) -> Rope:
+        """Cosines and sines (B, 1, F, D/2) of rotary positions in units of 1/50 s."""
+        half = self.config.width // self.n_heads // 2
+        period = torch.exp(torch.linspace(0.0, math.log(200.0), half, device=context.device))
+        time = torch.arange(F, device=context.device) * (-context[:, 1:2]).exp()
+        angles = (time[..., None] / period)[:, None]
+        return angles.cos(), angles.sin()
+
+
+def _rotate(x: Float[Tensor, "n N heads F D"], rope: Rope) -> Float[Tensor, "n N heads F D"]:
+    """Turn pairs of channels by their position's angles."""
+    cos, sin = rope[0].to(x.dtype), rope[1].to(x.dtype)
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)

@@ -1,0 +1,76 @@
+"""Networks by name: a folder of weights names its class, the class reads the folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hypopose.errors import CheckpointError
+from hypopose.networks.frame_tokens import FrameTokens
+from hypopose.networks.mixste import MixSTE2
+from hypopose.networks.pretrained import PretrainedNetwork
+
+NETWORKS: dict[str, type[PretrainedNetwork]] = {
+    "FrameTokens": FrameTokens,
+    "MixSTE2": MixSTE2,
+}
+"""Class names, as ``_class_name`` in a folder's ``config.json`` gives them."""
+
+BOX = Path(__file__).parents[1] / "weights"
+"""Where the checkpoints that come with the package live."""
+
+
+def weights_in_the_box() -> list[str]:
+    """Names of the checkpoints that come with the package.
+
+    Example:
+        >>> "d3dp-frame-small" in weights_in_the_box()
+        True
+    """
+    return sorted(path.parent.name for path in BOX.glob("*/config.json"))
+
+
+def load_network(path_or_name: str | Path, **options: Any) -> PretrainedNetwork:
+    """Load a trained network.
+
+    Args:
+        path_or_name: A folder with ``config.json`` and ``model.safetensors``, or the name of a
+            checkpoint in the box.
+        **options: Override entries of the config, for example ``attention="math"``.
+
+    Returns:
+        The network in eval mode, on the CPU.
+
+    Raises:
+        CheckpointError: If there is no such folder, or it is not what it should be.
+
+    Example:
+        >>> load_network("d3dp-frame-small").info.inputs
+        'subject'
+    """
+    folder = Path(path_or_name)
+    if not folder.is_dir():
+        folder = BOX / str(path_or_name)
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"There are no weights {str(path_or_name)!r}: neither a folder nor one of "
+            f"{', '.join(weights_in_the_box())}."
+        )
+    network: PretrainedNetwork = NETWORKS[_class_name(folder)].from_pretrained(folder, **options)
+    return network
+
+
+def _class_name(folder: Path) -> str:
+    path = folder / "config.json"
+    try:
+        name = json.loads(path.read_text()).get("_class_name")
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is absent; a folder of weights holds it.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is not a JSON object: {error}.") from error
+    if name not in NETWORKS:
+        raise CheckpointError(
+            f"{path} names the network class {name!r}; known are {', '.join(NETWORKS)}."
+        )
+    return str(name)
