@@ -88,11 +88,7 @@ def _math(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
 
 def _xformers(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     ops = _xformers_ops()
-    if q.device.type != "cuda":
-        raise BackendError(
-            f"attention='xformers' runs on NVIDIA GPUs, but these tensors are on "
-            f"{q.device.type!r}. Move the network with .to('cuda') or choose attention='sdpa'."
-        )
+    _check_cuda(q)
     *batch, heads, n, d = q.shape
     m = k.shape[-2]
     bias = None
@@ -104,6 +100,14 @@ def _xformers(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     rows = [x.reshape(-1, heads, x.shape[-2], d).transpose(1, 2) for x in (q, k, v)]
     out: Tensor = ops.memory_efficient_attention(*rows, attn_bias=bias)
     return out.transpose(1, 2).reshape(*batch, heads, n, d)
+
+
+def _check_cuda(q: Tensor) -> None:
+    if q.device.type != "cuda":
+        raise BackendError(
+            f"attention='xformers' runs on NVIDIA GPUs, but these tensors are on "
+            f"{q.device.type!r}. Move the network with .to('cuda') or choose attention='sdpa'."
+        )
 
 
 def _xformers_ops() -> Any:

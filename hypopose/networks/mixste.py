@@ -146,15 +146,15 @@ class MixSTE2(PretrainedNetwork):
     ) -> None:
         super().__init__()
         check_backend(attention)
-        if width % (2 * n_heads):
-            raise ShapeError(f"width must be a multiple of 2 n_heads = {2 * n_heads}, got {width}.")
+        if width % n_heads or width % 2:
+            raise ShapeError(f"width must be even and a multiple of n_heads, got {width}.")
         self.embed = nn.Linear(2 if lifter else 5, width)
         self.joint_position = nn.Parameter(torch.zeros(1, n_joints, width))
         self.frame_position = nn.Parameter(torch.zeros(1, n_frames, width))
         if not lifter:
             self.time_in = nn.Linear(width, 2 * width)
             self.time_out = nn.Linear(2 * width, width)
-        rates = torch.linspace(0, drop_path, depth).tolist()
+        rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
         blocks = [
             nn.ModuleList(Block(width, n_heads, mlp_ratio, rate, attention) for rate in rates)
             for _ in range(2)

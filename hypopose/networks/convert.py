@@ -1,0 +1,283 @@
+"""Official checkpoints to our format: ``config.json``, ``model.safetensors``, ``sampler.json``.
+
+A checkpoint is a pickle, and a pickle can run code. It is read by :mod:`hypopose.networks.unpickle`
+in a separate process with a time limit and an explicit list of allowed names; only plain tensors
+come back. Names and shapes must then match the layout exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from hypopose.diffusion import Schedule, cosine_schedule
+from hypopose.errors import CheckpointError
+from hypopose.networks.mixste import MixSTE2, name_from_official
+from hypopose.networks.pretrained import PretrainedNetwork, load_strictly
+
+UNPICKLE = Path(__file__).with_name("unpickle.py")
+
+LICENSE_NOTE = (
+    "Converted from a file its user provided. The weights keep the license of their authors and of "
+    "the data they were trained on (Human3.6M and MPI-INF-3DHP: research only)."
+)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A network and the options its sampler needs.
+
+    Args:
+        network: Filled.
+        sampler: What goes to ``sampler.json``.
+    """
+
+    network: PretrainedNetwork
+    sampler: dict[str, Any]
+
+
+def convert_checkpoint(
+    source: str | Path,
+    folder: str | Path,
+    *,
+    layout: str = "d3dp",
+    timeout_s: float = 600.0,
+    **options: Any,
+) -> Path:
+    """Convert an official checkpoint to a folder of weights.
+
+    Args:
+        source: The file as released (``h36m_best_epoch.bin``, ...).
+        folder: Where to write; must not exist yet, or be empty.
+        layout: A name in :data:`LAYOUTS`.
+        timeout_s: The reading process is stopped after so many seconds.
+        **options: What the layout cannot tell from shapes, see :func:`d3dp_from_official`.
+
+    Returns:
+        The folder, with ``provenance.json`` beside the weights.
+
+    Raises:
+        CheckpointError: If the file is unsafe, damaged, or does not fit the layout; nothing is
+            written then.
+    """
+    source, folder = Path(source), Path(folder)
+    if layout not in LAYOUTS:
+        raise CheckpointError(f"layout={layout!r} is not one of {', '.join(LAYOUTS)}.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CheckpointError(f"{folder} exists already; choose a new folder for the weights.")
+    entry, build = LAYOUTS[layout]
+    converted = build(read_checkpoint(source, entry, timeout_s=timeout_s), **options)
+    provenance = {
+        "source": source.name,
+        "sha256": _sha256(source),
+        "layout": layout,
+        "license": LICENSE_NOTE,
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        converted.network.save_pretrained(partial)
+        _write_json(partial / "sampler.json", converted.sampler)
+        _write_json(partial / "provenance.json", provenance)
+        partial.chmod(0o755)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def read_checkpoint(
+    source: str | Path, entry: str, *, timeout_s: float = 600.0
+) -> dict[str, Tensor]:
+    """The tensors of a PyTorch checkpoint, read in a separate process.
+
+    Args:
+        source: Zip or legacy format.
+        entry: Key of the state dict inside the checkpoint.
+        timeout_s: The process is stopped after so many seconds.
+
+    Returns:
+        Tensors by their official names.
+
+    Raises:
+        CheckpointError: If the file is absent, damaged, wants to run code, or takes too long.
+    """
+    source = Path(source)
+    if not source.is_file():
+        raise CheckpointError(f"{source} is not a file; give the checkpoint as it was released.")
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch) / "tensors.safetensors"
+        command = [sys.executable, "-I", str(UNPICKLE), str(source.resolve()), str(target), entry]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=timeout_s, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CheckpointError(f"{source} was not read within {timeout_s:g} s.") from error
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise CheckpointError(
+                f"{source} is refused: {lines[-1]}. Only files with plain tensors, as released by "
+                "the method's authors, are read; no code in them is run."
+            )
+        return load_file(target)
+
+
+def d3dp_from_official(
+    state: dict[str, Tensor],
+    *,
+    n_heads: int = 8,
+    keypoint_skeleton: str = "h36m17",
+    skeleton: str = "h36m17",
+) -> Converted:
+    """MixSTE2 and D3DP's options from the ``model_pos`` of a released checkpoint.
+
+    Args:
+        state: Tensors by official names, with or without DataParallel's ``module.``.
+        n_heads: Attention heads; shapes do not tell.
+        keypoint_skeleton: Name of the 2D skeleton it was trained on (``coco17`` in the wild).
+        skeleton: Name of the 3D skeleton (``3dhp17`` for MPI-INF-3DHP).
+
+    Returns:
+        The filled network; everything else is inferred from shapes and checked.
+
+    Raises:
+        CheckpointError: Listing missing and unexpected names, and shapes that differ.
+    """
+    state = {name.removeprefix("module."): x for name, x in state.items()}
+    prefix = "pose_estimator."
+    parts = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    buffers = {k: v for k, v in state.items() if not k.startswith(prefix)}
+    schedule = _check_buffers(buffers)
+    config = mixste_config(parts)
+    network = MixSTE2(
+        **config, n_heads=n_heads, keypoint_skeleton=keypoint_skeleton, skeleton=skeleton
+    )
+    ours = {name_from_official(name): x.float() for name, x in parts.items()}
+    load_strictly(network, ours, "The checkpoint")
+    sampler = {
+        "sampler": "d3dp",
+        "n_steps": 5,
+        "n_timesteps": schedule.n_timesteps,
+        "scale": 1.0,
+        "clamp": 1.1,
+        "eta": 1.0,
+        "flip": True,
+    }
+    return Converted(network.eval(), sampler)
+
+
+def mixste_config(state: dict[str, Tensor]) -> dict[str, Any]:
+    """Hyper-parameters of MixSTE and MixSTE2 from the shapes of their official tensors.
+
+    Args:
+        state: Tensors by official names.
+
+    Returns:
+        Arguments of :class:`MixSTE2`, all but the heads.
+
+    Raises:
+        CheckpointError: If a tensor that tells them is missing.
+    """
+    telling = {
+        "Spatial_patch_to_embedding.weight": 2,
+        "Spatial_pos_embed": 3,
+        "Temporal_pos_embed": 3,
+        "STEblocks.0.mlp.fc1.weight": 2,
+    }
+    wrong = [k for k, n in telling.items() if k not in state or state[k].dim() != n]
+    if wrong:
+        raise CheckpointError(
+            f"The checkpoint has no {', no '.join(wrong)} of the right shape, so it is not a "
+            "MixSTE2. Name another layout."
+        )
+    width, n_in = state["Spatial_patch_to_embedding.weight"].shape
+    blocks = {int(m[1]) for k in state if (m := re.match(r"STEblocks\.(\d+)\.", k))}
+    return {
+        "n_frames": state["Temporal_pos_embed"].shape[1],
+        "width": width,
+        "depth": len(blocks),
+        "mlp_ratio": state["STEblocks.0.mlp.fc1.weight"].shape[0] / width,
+        "n_joints": state["Spatial_pos_embed"].shape[1],
+        "lifter": n_in == 2,
+    }
+
+
+def schedule_buffers(schedule: Schedule) -> dict[str, Tensor]:
+    """The twelve buffers that released checkpoints carry, by their official names.
+
+    Args:
+        schedule: Any schedule.
+
+    Returns:
+        Double-precision vectors of length T.
+
+    Example:
+        >>> len(schedule_buffers(cosine_schedule(50)))
+        12
+    """
+    beta, bar = schedule.betas, schedule.alpha_bar
+    before = torch.cat([torch.ones(1, dtype=bar.dtype), bar[:-1]])
+    variance = beta * (1 - before) / (1 - bar)
+    return {
+        "betas": beta,
+        "alphas_cumprod": bar,
+        "alphas_cumprod_prev": before,
+        "sqrt_alphas_cumprod": bar.sqrt(),
+        "sqrt_one_minus_alphas_cumprod": (1 - bar).sqrt(),
+        "log_one_minus_alphas_cumprod": (1 - bar).log(),
+        "sqrt_recip_alphas_cumprod": (1 / bar).sqrt(),
+        "sqrt_recipm1_alphas_cumprod": (1 / bar - 1).sqrt(),
+        "posterior_variance": variance,
+        "posterior_log_variance_clipped": variance.clamp(min=1e-20).log(),
+        "posterior_mean_coef1": beta * before.sqrt() / (1 - bar),
+        "posterior_mean_coef2": (1 - before) * (1 - beta).sqrt() / (1 - bar),
+    }
+
+
+def _check_buffers(buffers: dict[str, Tensor]) -> Schedule:
+    """The checkpoint's schedule must be the cosine one its sampler assumes."""
+    if "betas" not in buffers or buffers["betas"].dim() != 1 or not len(buffers["betas"]):
+        raise CheckpointError("The checkpoint has no betas, so it is not a D3DP model.")
+    schedule = cosine_schedule(len(buffers["betas"]))
+    expected = schedule_buffers(schedule)
+    wrong = [f"missing {k}" for k in sorted(expected.keys() - buffers.keys())]
+    wrong += [f"unexpected {k}" for k in sorted(buffers.keys() - expected.keys())]
+    wrong += [
+        f"{k} differs from the cosine schedule"
+        for k in sorted(expected.keys() & buffers.keys())
+        if buffers[k].shape != expected[k].shape
+        or not torch.allclose(buffers[k].double(), expected[k], rtol=1e-5, atol=1e-7)
+    ]
+    if wrong:
+        raise CheckpointError(f"The checkpoint is not laid out as D3DP's: {'; '.join(wrong)}.")
+    return schedule
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+LAYOUTS: dict[str, tuple[str, Callable[..., Converted]]] = {
+    "d3dp": ("model_pos", d3dp_from_official),
+}
+"""Layout name -> key of the state dict in the file, and the function that builds the network."""
