@@ -1,6 +1,40 @@
 """Prepared benchmarks as (keypoints, truth) pairs, motion shards, and a tiny built-in clip."""
 
+from hypopose.datasets.baselines import MeanPose
+from hypopose.datasets.benchmark import (
+    Benchmark,
+    BenchmarkItem,
+    View,
+    batches,
+    benchmark_names,
+    define,
+    from_json,
+    load_benchmark,
+    stack,
+    to_json,
+)
+from hypopose.datasets.detector_noise import DetectorNoise, coco_joints
 from hypopose.datasets.examples import example_motion, example_pair
 from hypopose.datasets.motion import Motion, load_motion
+from hypopose.datasets.virtual_cameras import CameraDistribution
 
-__all__ = ["Motion", "example_motion", "example_pair", "load_motion"]
+__all__ = [
+    "Benchmark",
+    "BenchmarkItem",
+    "CameraDistribution",
+    "DetectorNoise",
+    "MeanPose",
+    "Motion",
+    "View",
+    "batches",
+    "benchmark_names",
+    "coco_joints",
+    "define",
+    "example_motion",
+    "example_pair",
+    "from_json",
+    "load_benchmark",
+    "load_motion",
+    "stack",
+    "to_json",
+]

@@ -1,0 +1,227 @@
+"""``hypopose evaluate``: a sampler on a benchmark, or a result file against its truth."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.datasets import Benchmark
+    from hypopose.report.evaluation import Evaluation
+    from hypopose.types import Sampler
+
+
+@click.command()
+@click.argument("result", required=False, type=click.Path(path_type=Path))
+@click.option("--benchmark", help="A benchmark in the box by name, or a definition file.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of the benchmark's motion shards."
+)
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path),
+    help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame metres.",
+)
+@click.option("--sampler", default="d3dp", show_default=True, help="d3dp, boneflips or mean-pose.")
+@click.option("--weights", help="Weights in the box by name, or a folder of weights.")
+@click.option("--n-hypotheses", default=20, show_default=True, help="3D motions per view.")
+@click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say.")
+@click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
+@click.option("--limit", type=int, help="Only this many views, spread evenly; default: all.")
+@click.option("--batch-size", default=16, show_default=True, help="Views sampled together.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file to write.")
+def evaluate(result: Path | None, output: Path | None, **options: Any) -> None:
+    """Measure a sampler on a benchmark, or RESULT against --truth.
+
+    Prints a table, oracle scores apart, with 95 % intervals over sequences; -o also writes JSON
+    with settings, per-action scores, and what was taken from the truth.
+
+    Example: hypopose evaluate --benchmark test-clean --data motion --sampler boneflips
+    """
+    if (result is None) == (options["benchmark"] is None):
+        raise OptionError("Give either --benchmark NAME --data FOLDER, or RESULT --truth FILE.")
+    if result is not None:
+        data = _evaluate_result(result, options["truth"])
+        _print_pair(data["scores"] | data["oracle_scores"])
+    else:
+        evaluation = _evaluate_benchmark(options)
+        _print(evaluation)
+        data = evaluation.to_dict()
+    if output is not None:
+        from hypopose.io import write_atomically
+
+        with write_atomically(output) as temporary:
+            temporary.write_text(json.dumps(data, indent=1) + "\n")
+        click.echo(f"-> {output}")
+
+
+def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
+    if options["data"] is None:
+        raise OptionError("A benchmark needs its motion: add --data FOLDER with the shards.")
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from hypopose.datasets import load_benchmark
+    from hypopose.report.evaluation import evaluate_benchmark
+
+    benchmark = load_benchmark(options["benchmark"])
+    sampler, record = _sampler(options, benchmark)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(benchmark.name, total=None)
+        return evaluate_benchmark(
+            sampler,
+            benchmark,
+            options["data"],
+            n_hypotheses=options["n_hypotheses"],
+            seed=options["seed"],
+            limit=options["limit"],
+            batch_size=options["batch_size"],
+            sampler_record=record,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+
+def _sampler(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, dict[str, Any]]:
+    if options["sampler"] == "mean-pose":
+        if options["weights"] is not None or options["n_steps"] is not None:
+            raise OptionError("mean-pose has no network, so it takes no --weights or --n-steps.")
+        return benchmark.baseline, {"name": "mean-pose"}
+    from hypopose.api import DEFAULT_WEIGHTS, describe_sampler, make_sampler
+
+    sampler = make_sampler(
+        options["sampler"],
+        weights=options["weights"],
+        n_steps=options["n_steps"],
+        device=options["device"],
+    )
+    record = describe_sampler(sampler)
+    if "denoiser" in record:
+        record["weights"] = options["weights"] or DEFAULT_WEIGHTS
+    return sampler, record
+
+
+def _evaluate_result(path: Path, truth: Path | None) -> dict[str, Any]:
+    if truth is None:
+        raise OptionError(f"{path} needs a truth to compare with: add --truth FILE.")
+    from hypopose.io import load_hypotheses
+    from hypopose.report.evaluation import evaluate_pair, is_oracle
+    from hypopose.types import Poses3D
+
+    stored = load_hypotheses(path)
+    joints = _read_joints(truth)
+    skeleton = stored.hypotheses.skeleton
+    joints = joints - joints[..., skeleton.root, :].unsqueeze(-2)
+    scores = evaluate_pair(stored.hypotheses, stored.keypoints, Poses3D(joints, skeleton))
+    return {
+        "result": path.name,
+        "truth": truth.name,
+        "scores": {k: v for k, v in scores.items() if not is_oracle(k)},
+        "oracle_scores": {k: v for k, v in scores.items() if is_oracle(k)},
+    }
+
+
+def _read_joints(path: Path) -> Any:
+    import numpy as np
+    import torch
+
+    from hypopose.errors import FormatError
+
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        array = loaded["joints"] if path.suffix == ".npz" else loaded
+        return torch.from_numpy(np.asarray(array, dtype=np.float32))
+    except (ValueError, KeyError, TypeError, EOFError) as error:
+        raise FormatError(
+            f"{path} is not a truth ({error}); give npy, or npz with an array 'joints', of "
+            "(F, J, 3) camera-frame metres."
+        ) from error
+
+
+def _print(evaluation: Evaluation) -> None:
+    from rich.console import Console
+
+    console = Console()
+    settings = evaluation.settings
+    console.print(
+        f"{evaluation.benchmark}, {evaluation.sampler['name']}: "
+        f"{settings['n_hypotheses']} hypotheses, {settings['n_views']} views of "
+        f"{settings['n_sequences']} sequences, {settings['n_frames']} frames, "
+        f"{settings['frames_per_second']} frames/s"
+    )
+    for oracle in (False, True):
+        console.print(_score_table(evaluation, oracle))
+    console.print(_action_table(evaluation))
+
+
+def _score_table(evaluation: Evaluation, oracle: bool) -> Any:
+    from rich.table import Table
+
+    from hypopose.report.evaluation import TITLES, is_oracle
+
+    title = "ORACLE: picks by the truth, no method can reach it" if oracle else None
+    table = Table(title=title, title_justify="left")
+    for name, justify in (
+        ("score", "left"),
+        ("unit", "left"),
+        ("value", "right"),
+        ("95 % interval", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("frames left out", justify="right")
+    for key, score in evaluation.scores.items():
+        if is_oracle(key) == oracle:
+            interval = "" if math.isnan(score.low) else _range(key, score.low, score.high)
+            left_out = str(score.n_invalid_frames or "")
+            table.add_row(TITLES[key], _unit(key), _number(key, score.value), interval, left_out)
+    return table
+
+
+def _action_table(evaluation: Evaluation) -> Any:
+    from rich.table import Table
+
+    keys = [
+        "mpjpe_single_mm",
+        "mpjpe_mean_mm",
+        "mpjpe_jpma_mm",
+        "p_mpjpe_mean_mm",
+        "ece",
+        "mpjpe_oracle_joint_best_mm",
+    ]
+    heads = ["single", "mean", "JPMA", "P-MPJPE", "ECE", "oracle joint-best"]
+    table = Table("action", "frames", *heads, title="per action (mm)", title_justify="left")
+    for action, row in evaluation.actions.items():
+        cells = [_number(key, row[key]) for key in keys]
+        table.add_row(action, str(int(row["n_frames"])), *cells)
+    return table
+
+
+def _print_pair(scores: dict[str, float]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("score", "value")
+    for key, value in scores.items():
+        table.add_row(key, f"{value:.4g}")
+    Console().print(table)
+
+
+def _unit(key: str) -> str:
+    for ending, unit in (("_mm_per_frame", "mm/frame"), ("_mm", "mm"), ("_percent", "%")):
+        if key.endswith(ending):
+            return unit
+    return ""
+
+
+def _number(key: str, value: float) -> str:
+    return f"{value:.3f}" if key == "ece" else f"{value:.1f}"
+
+
+def _range(key: str, low: float, high: float) -> str:
+    return f"{_number(key, low)} to {_number(key, high)}"

@@ -1,0 +1,366 @@
+"""How good a sampler is on a benchmark: errors, scores and calibration with honest intervals.
+
+Every number comes with a 95 % interval from resampling whole sequences: frames at 50 Hz are almost
+copies of each other, so intervals over frames would be far too narrow. The truth is only compared
+with; scores that pick hypotheses by it carry ``oracle`` in their name and stand apart. Roots are
+fitted to the keypoints with the camera the sampler was given.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.aggregation import jpma, median
+from hypopose.calibration import CalibrationCurve, CurveAccumulator, energy_score
+from hypopose.datasets import Benchmark, BenchmarkItem, batches, stack
+from hypopose.diffusion import seeded_noise
+from hypopose.errors import OptionError
+from hypopose.metrics import (
+    check_target,
+    joint_errors,
+    p_joint_errors,
+    velocity_errors,
+)
+from hypopose.skeletons import convert
+from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
+
+N_BOOTSTRAP = 2000
+CONFIDENCE = 0.95
+COVERAGE_LEVELS = (0.5, 0.8, 0.95)
+
+TITLES: dict[str, str] = {
+    "mpjpe_single_mm": "MPJPE of one hypothesis (expected)",
+    "mpjpe_mean_mm": "MPJPE of the mean",
+    "mpjpe_median_mm": "MPJPE of the median",
+    "mpjpe_jpma_mm": "MPJPE of JPMA, root fitted",
+    "p_mpjpe_mean_mm": "P-MPJPE of the mean",
+    "mpjve_single_mm_per_frame": "MPJVE of one hypothesis",
+    "mpjve_mean_mm_per_frame": "MPJVE of the mean",
+    "energy_score_joint_mm": "energy score per joint",
+    "energy_score_pose_mm": "energy score per pose",
+    "ece": "ECE, 0 to 0.5 (symmetrized ranks)",
+    "coverage_50_percent": "coverage of 50 % regions",
+    "coverage_80_percent": "coverage of 80 % regions",
+    "coverage_95_percent": "coverage of 95 % regions",
+    "mpjpe_oracle_pose_best_clip_mm": "MPJPE of the best hypothesis per clip",
+    "mpjpe_oracle_pose_best_frame_mm": "MPJPE of the best hypothesis per frame",
+    "mpjpe_oracle_joint_best_mm": "MPJPE of the best hypothesis per joint",
+}
+"""Key of a score -> what it says; the unit ends the key."""
+
+
+def is_oracle(key: str) -> bool:
+    """Whether a score picks hypotheses by the truth.
+
+    Example:
+        >>> is_oracle("mpjpe_oracle_joint_best_mm"), is_oracle("mpjpe_mean_mm")
+        (True, False)
+    """
+    return "oracle" in key
+
+
+def frame_scores(
+    hypotheses: Hypotheses, keypoints: Keypoints2D | None, truth: Poses3D
+) -> dict[str, Float[Tensor, "*batch F"]]:
+    """Every error and score, per frame, in millimetres.
+
+    Args:
+        hypotheses: Root-relative, metres.
+        keypoints: With a camera, in the hypotheses' skeleton; None leaves out JPMA.
+        truth: Same batch axes.
+
+    Returns:
+        Score -> value per frame. A clip's score stands in each of its frames. NaN where joints
+        are missing, where a pose cannot be aligned, and for velocities of a single frame.
+    """
+    check_target(hypotheses, truth)
+    x, y = hypotheses.joints, truth.joints
+    errors = joint_errors(x, y.unsqueeze(-4))
+    pose_errors = errors.mean(-1)
+    clip_best = pose_errors.mean(-1).amin(-1, keepdim=True)
+    mean = x.mean(-4)
+    scores = {
+        "mpjpe_single": pose_errors.mean(-2),
+        "mpjpe_mean": joint_errors(mean, y).mean(-1),
+        "mpjpe_median": joint_errors(median(hypotheses).joints, y).mean(-1),
+        "p_mpjpe_mean": p_joint_errors(mean, y).mean(-1),
+        "energy_score_joint": energy_score(hypotheses, truth).mean(-1),
+        "energy_score_pose": energy_score(hypotheses, truth, level="pose"),
+        "mpjpe_oracle_pose_best_clip": clip_best.expand(y.shape[:-2]),
+        "mpjpe_oracle_pose_best_frame": pose_errors.amin(-2),
+        "mpjpe_oracle_joint_best": errors.amin(-3).mean(-1),
+    }
+    if keypoints is not None:
+        scores["mpjpe_jpma"] = joint_errors(jpma(hypotheses, keypoints).joints, y).mean(-1)
+    out = {f"{name}_mm": 1000 * value for name, value in scores.items()}
+    out["mpjve_single_mm_per_frame"] = _velocity(x, y.unsqueeze(-4)).mean(-2)
+    out["mpjve_mean_mm_per_frame"] = _velocity(mean, y)
+    return out
+
+
+def _velocity(pred: Tensor, target: Tensor) -> Tensor:
+    """Velocity errors in mm per frame; the last frame repeats the step before it."""
+    if pred.shape[-3] < 2:
+        return torch.full(pred.shape[:-2], torch.nan)
+    errors = 1000 * velocity_errors(pred, target).mean(-1)
+    return torch.cat((errors, errors[..., -1:]), -1)
+
+
+def evaluate_pair(
+    hypotheses: Hypotheses, keypoints: Keypoints2D | None, truth: Poses3D
+) -> dict[str, float]:
+    """Compare hypotheses with the truth.
+
+    Args:
+        hypotheses: Drawn without knowing the truth; any batch axes.
+        keypoints: Their keypoints with a camera, for JPMA; None leaves it out.
+        truth: Root-relative, same frame, skeleton and batch axes.
+
+    Returns:
+        Numbers by name, the unit at the end of the name; names with ``oracle`` pick by the truth.
+        ``n_frames`` counts frames, ``n_invalid_frames`` those left out of ``mpjpe_single_mm``.
+
+    Raises:
+        ShapeError: If axes do not belong together.
+        SkeletonMismatchError: If the skeletons differ.
+
+    Example:
+        >>> from hypopose.datasets import example_pair
+        >>> from hypopose.samplers.boneflips import BoneFlips
+        >>> keypoints, truth = example_pair()
+        >>> hypotheses = BoneFlips().sample(keypoints, 8, seeded_noise(0))
+        >>> scores = evaluate_pair(hypotheses, keypoints, truth)
+        >>> scores["mpjpe_oracle_joint_best_mm"] < scores["mpjpe_single_mm"]
+        True
+    """
+    frames = frame_scores(hypotheses, keypoints, truth)
+    accumulator = CurveAccumulator()
+    accumulator.update(hypotheses, truth)
+    scores = {name: _finite_mean(value) for name, value in frames.items()}
+    scores.update(_calibration(accumulator.compute()))
+    single = frames["mpjpe_single_mm"]
+    scores["n_frames"] = float(single.numel())
+    scores["n_invalid_frames"] = float((~single.isfinite()).sum())
+    return {key: scores[key] for key in (*TITLES, "n_frames", "n_invalid_frames") if key in scores}
+
+
+def _finite_mean(x: Tensor) -> float:
+    good = x[x.isfinite()].double()
+    return float(good.mean()) if good.numel() else math.nan
+
+
+def _calibration(curve: CalibrationCurve) -> dict[str, float]:
+    out = {"ece": curve.ece}
+    for level in COVERAGE_LEVELS:
+        at = int((curve.levels - level).abs().argmin())
+        out[f"coverage_{round(100 * level)}_percent"] = 100 * float(curve.curve[at])
+    return out
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of a table.
+
+    Args:
+        value: The estimate.
+        low: Lower end of the 95 % interval over sequences; NaN if there are fewer than two.
+        high: Upper end.
+        n_invalid_frames: Frames left out because joints are missing or a pose has no size.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    n_invalid_frames: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a sampler reached on a benchmark.
+
+    Args:
+        benchmark: Its name.
+        sampler: The method and its options.
+        settings: Everything else that the numbers depend on, and what was taken from the truth.
+        scores: Key of :data:`TITLES` -> score over all frames.
+        actions: Action -> the same scores over its frames, with ``n_frames``.
+    """
+
+    benchmark: str
+    sampler: dict[str, Any]
+    settings: dict[str, Any]
+    scores: dict[str, Score]
+    actions: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready data; NaN becomes None, oracle scores stand apart."""
+        scores = {key: _plain(asdict(score)) for key, score in self.scores.items()}
+        return {
+            "benchmark": self.benchmark,
+            "sampler": self.sampler,
+            "settings": self.settings,
+            "scores": {k: v for k, v in scores.items() if not is_oracle(k)},
+            "oracle_scores": {k: v for k, v in scores.items() if is_oracle(k)},
+            "per_action": {action: _plain(row) for action, row in self.actions.items()},
+        }
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+
+
+class _Sums:
+    """Per sequence and action: sum, count and invalid count of every score. Mergeable by adding."""
+
+    def __init__(self) -> None:
+        self.table: dict[tuple[str, str], dict[str, Tensor]] = defaultdict(
+            lambda: defaultdict(lambda: torch.zeros(3, dtype=torch.float64))
+        )
+        self.curves: dict[str, CurveAccumulator] = defaultdict(CurveAccumulator)
+
+    def update(
+        self, items: Sequence[BenchmarkItem], frames: dict[str, Tensor], x: Hypotheses, y: Poses3D
+    ) -> None:
+        for i, item in enumerate(items):
+            row = self.table[(item.action, item.view.clip)]
+            for key, values in frames.items():
+                good = values[i].isfinite()
+                total = torch.where(good, values[i], 0.0).double().sum()
+                row[key] += torch.stack([total, good.sum().double(), (~good).sum().double()])
+        for action in dict.fromkeys(item.action for item in items):
+            rows = [i for i, item in enumerate(items) if item.action == action]
+            clips = [items[i].view.clip for i in rows]
+            self.curves[action].update(x.joints[rows], y.joints[rows], sequences=clips)
+
+    def scores(self) -> dict[str, Score]:
+        curve = self.curve()
+        low, high = curve.interval(CONFIDENCE, N_BOOTSTRAP)
+        keys = {key for row in self.table.values() for key in row}
+        found = {key: self._bootstrap(key) for key in keys}
+        calibration = {key: Score(value) for key, value in _calibration(curve).items()}
+        calibration["ece"] = Score(curve.ece, low, high)
+        found.update(calibration)
+        return {key: found[key] for key in TITLES if key in found}
+
+    def curve(self) -> CalibrationCurve:
+        whole = CurveAccumulator()
+        for part in self.curves.values():
+            whole.merge(part)
+        return whole.compute()
+
+    def _bootstrap(self, key: str) -> Score:
+        by_clip: dict[str, Tensor] = defaultdict(lambda: torch.zeros(3, dtype=torch.float64))
+        for (_, clip), row in self.table.items():
+            by_clip[clip] = by_clip[clip] + row[key]
+        sums = torch.stack(list(by_clip.values()))
+        total = sums.sum(0)
+        value = float(total[0] / total[1]) if total[1] else math.nan
+        if len(sums) < 2:
+            return Score(value, n_invalid_frames=int(total[2]))
+        picks = torch.randint(
+            len(sums), (N_BOOTSTRAP, len(sums)), generator=torch.Generator().manual_seed(0)
+        )
+        drawn = sums[picks].sum(1)
+        means = (drawn[:, 0] / drawn[:, 1])[drawn[:, 1] > 0]
+        if not len(means):
+            return Score(value, n_invalid_frames=int(total[2]))
+        tail = (1 - CONFIDENCE) / 2
+        low, high = torch.quantile(means, torch.tensor([tail, 1 - tail]).double()).tolist()
+        return Score(value, low, high, int(total[2]))
+
+    def actions(self) -> dict[str, dict[str, float]]:
+        out: dict[str, dict[str, float]] = {}
+        for action, accumulator in sorted(self.curves.items()):
+            rows = [row for (of, _), row in self.table.items() if of == action]
+            scores = {key: sum((row[key] for row in rows), torch.zeros(3)) for key in rows[0]}
+            values = {k: float(s[0] / s[1]) if s[1] else math.nan for k, s in scores.items()}
+            values.update(_calibration(accumulator.compute()))
+            single = scores["mpjpe_single_mm"]
+            ordered = {key: values[key] for key in TITLES if key in values}
+            out[action] = {"n_frames": int(single[1] + single[2]), **ordered}
+        return out
+
+
+def evaluate_benchmark(
+    sampler: Sampler,
+    benchmark: Benchmark,
+    folder: str | Path,
+    *,
+    n_hypotheses: int = 20,
+    seed: int = 0,
+    limit: int | None = None,
+    batch_size: int = 16,
+    sampler_record: dict[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Sample every view of a benchmark and score it.
+
+    Args:
+        sampler: Reads keypoints of its own skeleton; they are converted to it.
+        benchmark: The views.
+        folder: Where the motion shards lie.
+        n_hypotheses: Per view.
+        seed: Every view has its own noise from seed, clip and first frame, whatever the batch.
+        limit: Only this many views, spread evenly.
+        batch_size: Views sampled together.
+        sampler_record: The method and its options for the record; by default its class name.
+        progress: Called with views done and views in all.
+
+    Returns:
+        Scores with intervals, and per action.
+
+    Raises:
+        FormatError: If the shards are not there, or not those of the benchmark.
+        OptionError: If an option is out of range.
+    """
+    if n_hypotheses < 1 or batch_size < 1:
+        raise OptionError("n_hypotheses and batch_size must be at least 1.")
+    sums, done, n_frames, seconds = _Sums(), 0, 0, 0.0
+    n_views = len(benchmark.views) if limit is None else min(limit, len(benchmark.views))
+    for group in batches(benchmark.items(folder, limit), batch_size):
+        keypoints, truth = stack(group)
+        keypoints = convert(keypoints, sampler.skeleton)
+        start = time.perf_counter()
+        noise = seeded_noise(seed, [item.name for item in group])
+        hypotheses = sampler.sample(keypoints, n_hypotheses, noise)
+        seconds += time.perf_counter() - start
+        sums.update(group, frame_scores(hypotheses, keypoints, truth), hypotheses, truth)
+        done, n_frames = done + len(group), n_frames + truth.joints.shape[:-2].numel()
+        if progress is not None:
+            progress(done, n_views)
+    settings = {
+        "split": benchmark.split,
+        "shards": list(benchmark.shards),
+        "description": benchmark.description,
+        "n_hypotheses": n_hypotheses,
+        "seed": seed,
+        "limit": limit,
+        "n_views": done,
+        "n_sequences": len({clip for _, clip in sums.table}),
+        "n_frames": n_frames,
+        "root_joint": "counts as one of the joints of MPJPE (always 0); not judged by ECE",
+        "ground_truth": _ground_truth(benchmark),
+        "intervals": f"95 %, {N_BOOTSTRAP} bootstrap draws of whole sequences",
+        "sampling_seconds": round(seconds, 3),
+        "frames_per_second": round(n_frames / seconds, 1) if seconds else None,
+    }
+    record = sampler_record or {"name": type(sampler).__name__}
+    return Evaluation(benchmark.name, record, settings, sums.scores(), sums.actions())
+
+
+def _ground_truth(benchmark: Benchmark) -> str:
+    lens = "true focal length" if benchmark.camera_known else "assumed focal length"
+    return (
+        f"compared with only; samplers get keypoints and a camera ({lens}, no orientation); JPMA's "
+        "root is fitted to the keypoints; oracle scores pick by the truth"
+    )
