@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -13,17 +14,20 @@ VIDEO_SIZES: tuple[tuple[int, int], ...] = tuple(
     size
     for w, h in ((320, 240), (640, 360), (640, 480), (854, 480), (1280, 720), (1280, 960),
                  (1920, 1080), (2560, 1440), (2704, 1520), (3840, 2160), (4096, 2160))
-    for size in ((w, h), (h, w), (h, h))
+    for size in ((w, h), (h, w))
 )  # fmt: skip
-"""Sizes that cameras and phones record, either way up, and squares."""
+"""Sizes that cameras and phones record, either way up."""
+
+NEAR = 0.1
+"""A common size is believed if its middle lies within this share of its longer side."""
 
 
 def estimate_image_size(keypoints: Keypoints2D) -> tuple[int, int]:
     """Guess the image size from where keypoints fall.
 
-    Among common video sizes that contain all keypoints, take the one whose middle lies nearest to
-    the middle of the keypoints' extent: cameras are pointed at people. If no common size contains
-    them, take the extent mirrored about its own middle, that is, equal margins on both sides.
+    Cameras are pointed at people: among common video sizes that contain all keypoints, take the
+    one whose middle lies nearest to the middle of the keypoints' extent. If none lies near, take
+    the size that leaves equal margins on both sides of the extent.
 
     Args:
         keypoints: Pixels with the origin at the top-left corner.
@@ -52,9 +56,14 @@ def estimate_image_size(keypoints: Keypoints2D) -> tuple[int, int]:
             "them to pixels (hypopose.cameras.from_screen) or pass image_size."
         )
     middle = (low + high) / 2
-    fits = [s for s in VIDEO_SIZES if s[0] >= float(high[0]) and s[1] >= float(high[1])]
-    if fits:
-        return min(fits, key=lambda s: float((torch.tensor(s).double() / 2 - middle).norm()))
+    fits = {
+        math.dist((s[0] / 2, s[1] / 2), middle.tolist()): s
+        for s in VIDEO_SIZES
+        if s[0] >= float(high[0]) and s[1] >= float(high[1])
+    }
+    nearest = min(fits, default=math.inf)
+    if nearest < math.inf and nearest <= NEAR * max(fits[nearest]):
+        return fits[nearest]
     w, h = (torch.maximum(high, 2 * middle)).ceil().int().tolist()
     return w, h
 

@@ -50,7 +50,7 @@ def fit_root(
     joints: Float[Tensor, "*any J 3"],
     keypoints: Keypoints2D,
     *,
-    weights: Float[Tensor, "*batch F J"] | None = None,
+    weights: Float[Tensor, "*batch F _J"] | None = None,
     smooth: float | None = None,
     robust: bool = False,
 ) -> Float[Tensor, "*any 3"]:
@@ -85,18 +85,19 @@ def fit_root(
         >>> joints = torch.randn(5, 17, 3, generator=torch.Generator().manual_seed(0)) * 0.3
         >>> joints = joints - joints[:, :1]
         >>> camera = Camera.from_fov((1920, 1080))
-        >>> xy = project(joints + torch.tensor([0.5, 0.0, 4.0]), camera)
-        >>> fit_root(joints, Keypoints2D(xy, H36M17, camera=camera))[0].round(decimals=3).tolist()
-        [0.5, 0.0, 4.0]
+        >>> xy = project(joints + torch.tensor([0.5, 0.25, 4.0]), camera)
+        >>> fit_root(joints, Keypoints2D(xy, H36M17, camera=camera))[0].round(decimals=2).tolist()
+        [0.5, 0.25, 4.0]
     """
     if smooth is not None and not smooth > 0:
         raise OptionError(f"smooth is an acceleration in m/s² and must be positive, got {smooth}.")
     uv, w = _observations(joints, keypoints, weights)
-    w = w * torch.isfinite(joints).all(-1)
-    joints = torch.nan_to_num(joints)
+    if not bool(torch.isfinite(joints).all()):
+        w = w * torch.isfinite(joints).all(-1)
+        joints = torch.nan_to_num(joints)
     root = _linear_fit(joints, uv, w)
     if robust:
-        root = _robust_fit(joints, uv, w, root)
+        root, w = _robust_fit(joints, uv, w, root)
     if smooth is not None:
         root = _smooth_fit(joints, uv, w, root, (keypoints.fps or DEFAULT_FPS) ** 2 / smooth)
     return root
@@ -139,20 +140,40 @@ def _default_weights(keypoints: Keypoints2D) -> Tensor:
 
 def _closed_form(a: Tensor, uv: Tensor, w: Tensor) -> Tensor:
     """The t that minimizes ``Σ w |t_xy - uv t_z + a|²``; NaN where the joints do not decide it."""
-    w = w[..., None]
-    total = w.sum(-2)
-    mean_uv, mean_a = (w * uv).sum(-2) / total, (w * a).sum(-2) / total
+    share = _normalized(w)[..., None]
+    mean_uv, mean_a = (share * uv).sum(-2), (share * a).sum(-2)
     d = uv - mean_uv[..., None, :]
-    spread = (w * d * d).sum((-1, -2))
-    tz = (w * d * (a - mean_a[..., None, :])).sum((-1, -2)) / spread
-    decided = ((w > 0).sum((-1, -2)) >= 2) & (spread > MIN_SPREAD**2 * total[..., 0])
-    tz = torch.where(decided, tz, torch.full_like(tz, torch.nan))[..., None]
+    spread = _decided((share * d * d).sum((-1, -2)), w)
+    tz = ((share * d * a).sum((-1, -2)) / spread)[..., None]
     return torch.cat((mean_uv * tz - mean_a, tz), -1)
 
 
 def _linear_fit(joints: Tensor, uv: Tensor, w: Tensor) -> Tensor:
-    root = _closed_form(joints[..., :2] - uv * joints[..., 2:], uv, w)
+    """For given keypoints the fitted root is a linear map of the joints: hypotheses share it.
+
+    The map is :func:`_closed_form` of ``a = X_xy - uv Z`` for every unit joint coordinate.
+    """
+    one = torch.eye(2, dtype=uv.dtype, device=uv.device).expand(*uv.shape[:-1], 2, 2)
+    a = torch.cat((one, -uv[..., None, :]), -2)  # (..., J, 3, 2): what each coordinate adds to a
+    a = a * _normalized(w)[..., None, None]
+    mean_uv = (_normalized(w)[..., None] * uv).sum(-2)
+    d = uv - mean_uv[..., None, :]
+    spread = (_normalized(w)[..., None] * d * d).sum((-1, -2))
+    to_depth = (a * d[..., None, :]).sum(-1).flatten(-2) / _decided(spread, w)[..., None]
+    to_xy = mean_uv[..., None] * to_depth[..., None, :] - a.flatten(-3, -2).mT
+    maps = torch.cat((to_xy, to_depth[..., None, :]), -2)
+    root = torch.einsum("...ck,...k->...c", maps.to(joints), joints.flatten(-2))
     return _in_front(root, joints, w)
+
+
+def _normalized(w: Tensor) -> Tensor:
+    return w / w.sum(-1, keepdim=True)
+
+
+def _decided(spread: Tensor, w: Tensor) -> Tensor:
+    """The weighted spread of the seen joints; NaN where it does not decide a depth."""
+    enough = ((w > 0).sum(-1) >= 2) & (spread > MIN_SPREAD**2)
+    return torch.where(enough, spread, torch.full_like(spread, torch.nan))
 
 
 def _in_front(root: Tensor, joints: Tensor, w: Tensor) -> Tensor:
@@ -162,17 +183,22 @@ def _in_front(root: Tensor, joints: Tensor, w: Tensor) -> Tensor:
     return torch.where(behind, torch.full_like(root, torch.nan), root)
 
 
-def _robust_fit(joints: Tensor, uv: Tensor, w: Tensor, root: Tensor) -> Tensor:
-    """Gauss–Newton on the reprojection error with Huber weights, scale from the median."""
+def _robust_fit(joints: Tensor, uv: Tensor, w: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
+    """Gauss–Newton on the reprojection error with Huber weights, scale from the median.
+
+    Returns the root and the weights of the last round.
+    """
+    weights = w
     for _ in range(N_ROBUST):
         z, seen, error = _reprojection(joints, uv, root)
         size = torch.where(w > 0, error.norm(dim=-1), torch.full_like(z[..., 0], torch.nan))
         limit = HUBER * 1.4826 * size.nanmedian(-1, keepdim=True).values
         limit = limit + 1e-6
         huber = (limit / torch.maximum(size, limit)).nan_to_num(0.0)
-        step = _closed_form(z * error, seen, w * huber / (z[..., 0] ** 2))
+        weights = w * huber
+        step = _closed_form(z * error, seen, weights / (z[..., 0] ** 2))
         root = _in_front(root + step, joints, w)
-    return root
+    return root, weights
 
 
 def _reprojection(joints: Tensor, uv: Tensor, root: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -185,55 +211,59 @@ def _reprojection(joints: Tensor, uv: Tensor, root: Tensor) -> tuple[Tensor, Ten
 
 def _smooth_fit(joints: Tensor, uv: Tensor, w: Tensor, root: Tensor, stiffness: float) -> Tensor:
     """Penalize second differences; ``stiffness`` is fps² / acceleration, in s⁻² over m/s²."""
-    information, noise = _information(joints, uv, w, root)
-    flat = root.detach().reshape(-1, *root.shape[-2:]).double().cpu().numpy()
-    infos = information.detach().reshape(-1, *information.shape[-3:]).double().cpu().numpy()
-    noises = noise.detach().reshape(-1).double().cpu().numpy()
+    information, pull, noise = _normal_equations(joints, uv, w, root)
+    systems = zip(_per_motion(information, 3), _per_motion(pull, 2), noise.flatten(), strict=True)
     paths = [
-        _smooth_path(path, info, max(stiffness**2 * float(s2), 1e-9))
-        for path, info, s2 in zip(flat, infos, noises, strict=True)
+        _smooth_path(info, p, max(stiffness**2 * float(variance), 1e-9))
+        for info, p, variance in systems
     ]
     return torch.from_numpy(np.stack(paths)).reshape(root.shape).to(root)
 
 
-def _information(joints: Tensor, uv: Tensor, w: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
-    """What each frame knows about its root, (F, 3, 3), and the noise variance of the motion.
+def _per_motion(x: Tensor, n_own: int) -> NDArray[np.float64]:
+    """One leading axis for batch and hypotheses before F and whatever follows it."""
+    motions: NDArray[np.float64] = x.detach().double().cpu().numpy()
+    return motions.reshape(-1, *x.shape[-n_own:])
+
+
+def _normal_equations(
+    joints: Tensor, uv: Tensor, w: Tensor, root: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A Gauss–Newton step of every frame as ``information t = pull``, and the noise variance.
 
     The variance is the median over frames of the weighted squared error per degree of freedom.
     """
     z, seen, error = _reprojection(joints, uv, root)
-    rows = (w / z[..., 0] ** 2)[..., None]
-    zero, one = torch.zeros_like(seen[..., :1]), torch.ones_like(seen[..., :1])
-    jacobian = torch.stack(
-        (
-            torch.cat((one, zero, -seen[..., :1]), -1),
-            torch.cat((zero, one, -seen[..., 1:]), -1),
-        ),
-        -2,
-    )
-    weighted = (jacobian * rows[..., None]).flatten(-3, -2)
-    information = weighted.transpose(-1, -2) @ jacobian.flatten(-3, -2)
+    eye = torch.eye(2, dtype=seen.dtype, device=seen.device).expand(*seen.shape[:-1], 2, 2)
+    jacobian = (torch.cat((eye, -seen[..., None]), -1) / z[..., None]).flatten(-3, -2)
+    weighted = jacobian * w.repeat_interleave(2, -1)[..., None]
+    information = weighted.mT @ jacobian
+    downhill = (weighted.mT @ error.flatten(-2)[..., None])[..., 0]
+    pull = (information @ root[..., None])[..., 0] - downhill
     freedom = (2 * (w > 0).sum(-1) - 3).clamp(min=1)
     noise = (w[..., None] * error * error).sum((-1, -2)) / freedom
-    return information, noise.nanmedian(-1).values
+    return information, pull, noise.nanmedian(-1).values
 
 
 def _smooth_path(
-    path: NDArray[np.float64], information: NDArray[np.float64], stiffness: float
+    information: NDArray[np.float64], pull: NDArray[np.float64], stiffness: float
 ) -> NDArray[np.float64]:
-    """Minimize ``Σ (t - path)ᵀ I (t - path) + stiffness Σ |t'' |²`` between first and last fit."""
-    known = np.asarray(np.isfinite(path).all(axis=-1))
+    """Minimize ``Σ (tᵀ I t - 2 tᵀ pull) + stiffness Σ |t''|²`` between first and last fit.
+
+    Frames whose pull is NaN know nothing and are bridged.
+    """
+    known = np.asarray(np.isfinite(pull).all(axis=-1))
     fitted = np.flatnonzero(known)
-    result = np.full_like(path, np.nan)
+    path = np.full_like(pull, np.nan)
     if len(fitted) == 0:
-        return result
+        return path
     window = slice(fitted[0], fitted[-1] + 1)
     info = np.where(known[window, None, None], information[window], 0.0)
-    target = np.where(known[window, None], path[window], 0.0)
-    bands = _bands(info, stiffness)
-    pull = np.einsum("fcd,fd->fc", info, target).reshape(-1)
-    result[window] = solveh_banded(bands, pull, lower=True).reshape(-1, 3)
-    return result
+    right = np.where(known[window, None], pull[window], 0.0)
+    path[window] = solveh_banded(_bands(info, stiffness), right.reshape(-1), lower=True).reshape(
+        -1, 3
+    )
+    return path
 
 
 def _bands(info: NDArray[np.float64], stiffness: float) -> NDArray[np.float64]:
