@@ -1,4 +1,4 @@
-"""The verbs: load, sample, aggregate, evaluate; and estimate, which samples, aggregates and records.
+"""The verbs: load, sample, aggregate, evaluate; estimate samples, aggregates and keeps a record.
 
 Only this front door guesses: keypoints of another skeleton are converted to the one the sampler
 reads, and keypoints without a camera get an assumed one, marked so. The rooms below refuse instead.
@@ -6,7 +6,9 @@ reads, and keypoints without a camera get an assumed one, marked so. The rooms b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,15 @@ from hypopose.aggregation import AGGREGATORS
 from hypopose.calibration import ece
 from hypopose.cameras import resolve_camera
 from hypopose.diffusion import seeded_noise
-from hypopose.errors import OptionError
+from hypopose.errors import BackendError, CheckpointError, OptionError
 from hypopose.io import load, load_hypotheses, load_people, save_result
 from hypopose.io.results import Result
 from hypopose.metrics import METRICS, mpjpe
 from hypopose.networks import load_network
+from hypopose.networks.load import BOX
 from hypopose.samplers import SAMPLERS
 from hypopose.skeletons import convert, get_skeleton
-from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
+from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler, Skeleton
 
 __all__ = [
     "DEFAULT_WEIGHTS",
@@ -80,9 +83,9 @@ def make_sampler(
     if n_steps is not None:
         options["n_steps"] = n_steps
     if "denoiser" in known:
-        folder = weights_folder(weights or DEFAULT_WEIGHTS)
-        options = {**recommended_options(folder, sampler), **options}
-        options["denoiser"] = load_network(folder).to(device).eval()
+        options = {**recommended_options(weights or DEFAULT_WEIGHTS), **options}
+        network = load_network(weights or DEFAULT_WEIGHTS)
+        options["denoiser"] = network.to(_device(device))
     elif weights is not None:
         raise OptionError(f"The sampler {sampler!r} has no network, so it takes no weights.")
     unknown = sorted(set(options) - known)
@@ -115,6 +118,32 @@ def prepare(keypoints: Keypoints2D, skeleton: str = "h36m17") -> Keypoints2D:
     return resolve_camera(keypoints)
 
 
+def share_camera(people: Mapping[str, Keypoints2D]) -> dict[str, Keypoints2D]:
+    """Give people of one file whose image size nobody knows one camera, estimated from them all.
+
+    Args:
+        people: As :func:`load_people` returns them.
+
+    Returns:
+        The same people; those without camera and image size now have an assumed camera in common,
+        and notes that say so.
+
+    Raises:
+        OptionError: If the image size cannot be estimated.
+    """
+    blind = [k for k in people.values() if k.camera is None and k.image_size is None]
+    if len(blind) < 2:
+        return dict(people)
+    crowd = Keypoints2D(torch.cat([k.xy for k in blind]), blind[0].skeleton)
+    seen = resolve_camera(crowd)
+    shared = {
+        name: replace(k, camera=seen.camera, image_size=seen.image_size, notes=k.notes + seen.notes)
+        for name, k in people.items()
+        if any(k is b for b in blind)
+    }
+    return {**people, **shared}
+
+
 def sample(
     keypoints: Keypoints2D,
     *,
@@ -125,6 +154,7 @@ def sample(
     seed: int = 0,
     device: str = "cpu",
     items: Sequence[int | str] | None = None,
+    callback: Callable[[Any], None] | None = None,
     **options: Any,
 ) -> Hypotheses:
     """Draw 3D motions that explain the keypoints.
@@ -139,6 +169,7 @@ def sample(
         seed: Same seed, same hypotheses.
         device: Where the network runs.
         items: A name per batch item, so that a clip gets the same hypotheses in any batch.
+        callback: Called after every step with the method's intermediate state, if it has steps.
         **options: Further fields of the method.
 
     Returns:
@@ -158,9 +189,12 @@ def sample(
     if n_hypotheses < 1:
         raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
     method = _resolve_sampler(sampler, weights, n_steps, device, options)
-    keypoints = prepare(keypoints, method.skeleton.name)
+    keypoints = prepare(keypoints, _reads(method))
+    extra: dict[str, Any] = {}
+    if callback is not None and "callback" in inspect.signature(method.sample).parameters:
+        extra["callback"] = callback
     with torch.no_grad():
-        return method.sample(keypoints, n_hypotheses, seeded_noise(seed, items))
+        return method.sample(keypoints, n_hypotheses, seeded_noise(seed, items), **extra)
 
 
 def aggregate(hypotheses: Hypotheses, keypoints: Keypoints2D, method: str = "jpma") -> Poses3D:
@@ -185,11 +219,20 @@ def aggregate(hypotheses: Hypotheses, keypoints: Keypoints2D, method: str = "jpm
         >>> hypopose.aggregate(hypotheses, keypoints, "mean").joints.shape[-1]
         3
     """
+    check_aggregation(method)
+    return AGGREGATORS[method](hypotheses, prepare(keypoints, hypotheses.skeleton.name))
+
+
+def check_aggregation(method: str) -> None:
+    """Refuse an aggregation that is not there, before hours of sampling.
+
+    Raises:
+        OptionError: If no such method exists.
+    """
     if method not in AGGREGATORS:
         raise OptionError(
             f"There is no aggregation {method!r}; choose one of {', '.join(AGGREGATORS)}."
         )
-    return AGGREGATORS[method](hypotheses, prepare(keypoints, hypotheses.skeleton.name))
 
 
 def estimate(
@@ -204,6 +247,7 @@ def estimate(
     device: str = "cpu",
     person: str = "",
     source: str = "",
+    callback: Callable[[Any], None] | None = None,
     **options: Any,
 ) -> Result:
     """Sample and aggregate one person, and keep the record that a result file stores.
@@ -220,6 +264,7 @@ def estimate(
         device: Where the network runs.
         person: The person's label, for the record.
         source: The file, for the record.
+        callback: Called after every step, see :func:`sample`.
         **options: Further fields of the method.
 
     Returns:
@@ -233,10 +278,13 @@ def estimate(
         >>> result.aggregate, result.seed
         ('jpma', 0)
     """
+    check_aggregation(method)
     built_here = isinstance(sampler, str)
     made = _resolve_sampler(sampler, weights if built_here else None, n_steps, device, options)
-    prepared = prepare(keypoints, made.skeleton.name)
-    hypotheses = sample(prepared, n_hypotheses=n_hypotheses, sampler=made, seed=seed)
+    prepared = prepare(keypoints, _reads(made))
+    hypotheses = sample(
+        prepared, n_hypotheses=n_hypotheses, sampler=made, seed=seed, callback=callback
+    )
     return Result(
         hypotheses=hypotheses,
         pose=aggregate(hypotheses, prepared, method),
@@ -293,6 +341,30 @@ def evaluate(
     return scores
 
 
+def recommended_options(weights: str | Path) -> dict[str, Any]:
+    """How a folder of weights wants to be sampled: its ``sampler.json``, without the name.
+
+    Args:
+        weights: A folder, or a name in the box.
+
+    Returns:
+        Fields of the sampler; empty if the folder recommends nothing.
+
+    Raises:
+        CheckpointError: If the file is not a JSON object.
+    """
+    folder = Path(weights) if Path(weights).is_dir() else BOX / str(weights)
+    path = folder / "sampler.json"
+    if not path.is_file():
+        return {}
+    try:
+        options = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a JSON object of options: {error}.") from error
+    options.pop("sampler", None)
+    return options
+
+
 def describe_sampler(sampler: Sampler) -> dict[str, Any]:
     """A method as JSON-ready options, its name first; networks and skeletons by name.
 
@@ -310,6 +382,16 @@ def describe_sampler(sampler: Sampler) -> dict[str, Any]:
     return record
 
 
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise OptionError(f"There is no device {name!r}; use cpu, cuda or cuda:1.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BackendError("device='cuda' was asked for, but torch sees no GPU; use device='cpu'.")
+    return device
+
+
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -318,6 +400,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     return getattr(value, "name", None) or type(value).__name__
+
+
+def _reads(sampler: Sampler) -> str:
+    """The skeleton a sampler's keypoints must be in."""
+    skeleton: Skeleton = getattr(sampler, "keypoint_skeleton", sampler.skeleton)
+    return skeleton.name
 
 
 def _resolve_sampler(

@@ -25,11 +25,11 @@ from hypopose.errors import OptionError
 def aggregate(result: Path, output: Path, method: str) -> None:
     """Aggregate the hypotheses of RESULT again and write a new result file."""  # fmt: skip
     from hypopose.api import aggregate as combine
-    from hypopose.io import load_hypotheses, save_result
+    from hypopose.io import RESULT_WRITERS, load_hypotheses
 
-    if output.suffix not in (".npz", ".json", ".csv"):
+    if output.suffix[1:] not in RESULT_WRITERS:
         raise OptionError(f"{output}: the result's ending must be .npz, .json or .csv.")
     stored = load_hypotheses(result)
     pose = combine(stored.hypotheses, stored.keypoints, method)
-    save_result(output, replace(stored, pose=pose, aggregate=method))
+    RESULT_WRITERS[output.suffix[1:]](output, replace(stored, pose=pose, aggregate=method))
     click.echo(f"{method} of {len(stored.hypotheses)} hypotheses -> {output}")

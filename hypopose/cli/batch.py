@@ -22,16 +22,16 @@ class Job:
     output: Path
 
     def output_of(self, person: str, *, alone: bool) -> Path:
-        """The result path of one person: OUT itself, or OUT with the person's label.
+        """The result path of one person: OUT itself, or OUT with the person's identity.
 
         Example:
-            >>> Job(Path("a.json"), Path("out.npz")).output_of("person2", alone=False).name
+            >>> Job(Path("a.json"), Path("out.npz")).output_of("2", alone=False).name
             'out_person2.npz'
         """
         if alone:
             return self.output
         label = "".join(c if c.isalnum() or c in "-_." else "_" for c in person)
-        return self.output.with_name(f"{self.output.stem}_{label}{self.output.suffix}")
+        return self.output.with_name(f"{self.output.stem}_person{label}{self.output.suffix}")
 
 
 def plan_jobs(inputs: tuple[Path, ...], output: Path, file_format: str | None) -> list[Job]:
@@ -46,7 +46,8 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path, file_format: str | None) -
         One job per input, in the order given; folders in alphabetical order.
 
     Raises:
-        OptionError: If a folder holds nothing to read, or one file is meant to take several results.
+        FormatError: If the only input does not exist.
+        OptionError: If a folder holds nothing to read, or one file is to take several results.
     """
     sources = [found for path in inputs for found in _spread(path, output)]
     if not sources:
@@ -54,6 +55,8 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path, file_format: str | None) -
             f"{', '.join(map(str, inputs))}: no keypoint files in the folder; expected files "
             f"ending in {', '.join(sorted(DATA_SUFFIXES))}."
         )
+    if sources == list(inputs) and len(inputs) == 1 and not inputs[0].exists():
+        raise FormatError(f"{inputs[0]}: there is no such file or folder; check the path.")
     if is_folder_of_results(inputs, sources):
         if output.suffix[1:] in FORMATS or output.is_file():
             raise OptionError(

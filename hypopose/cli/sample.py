@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +32,23 @@ class Row:
     frames: str = ""
     camera: str = ""
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done with every input.
+
+    Args:
+        load: Options of ``hypopose.load_people``.
+        person: One person by identity, or None for everybody.
+        estimate: Options of ``hypopose.estimate``, the sampler made once.
+        overview: Whether a PNG is drawn too.
+    """
+
+    load: dict[str, Any]
+    person: str | None
+    estimate: dict[str, Any]
+    overview: bool
 
 
 @click.command()
@@ -78,31 +98,26 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     Exit code 0: all done. 1: some of several inputs failed. 2: nothing was written.
     """  # fmt: skip
     jobs = plan_jobs(inputs, output, options["file_format"])
-    load_options = _load_options(options)
-    from hypopose.api import make_sampler
-    from hypopose.aggregation import AGGREGATORS
+    from hypopose.api import check_aggregation, make_sampler
 
-    if options["method"] not in AGGREGATORS:
-        raise OptionError(
-            f"There is no aggregation {options['method']!r}; choose one of "
-            f"{', '.join(AGGREGATORS)}."
-        )
+    check_aggregation(options["method"])
     made = make_sampler(
-        options["sampler"], weights=options["weights"], n_steps=options["n_steps"],
+        options["sampler"],
+        weights=options["weights"],
+        n_steps=options["n_steps"],
         device=options["device"],
-    )  # fmt: skip
-    estimate_options = {
-        "sampler": made,
-        "weights": options["weights"],
-        "n_hypotheses": options["n_hypotheses"],
-        "method": options["method"],
-        "seed": options["seed"],
-    }
-    batch = is_batch(inputs, jobs)
-    rows = _run_all(
-        jobs, batch, load_options, estimate_options, overview=not options["no_overview"]
     )
-    _finish(rows, batch=batch)
+    plan = Plan(
+        load=_load_options(options),
+        person=options["person"],
+        estimate={"sampler": made, **{k: options[k] for k in _ESTIMATE_OPTIONS}},
+        overview=not options["no_overview"],
+    )
+    batch = is_batch(inputs, jobs)
+    _finish(_run_all(jobs, plan, batch=batch), batch=batch)
+
+
+_ESTIMATE_OPTIONS = ("weights", "n_hypotheses", "method", "seed")
 
 
 def _load_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -114,9 +129,7 @@ def _load_options(options: dict[str, Any]) -> dict[str, Any]:
         "fps": options["fps"],
         "camera": _camera(options),
     }
-    load_options: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None}
-    load_options["person"] = options["person"]
-    return load_options
+    return {k: v for k, v in chosen.items() if v is not None}
 
 
 def _camera(options: dict[str, Any]) -> Camera | None:
@@ -139,80 +152,80 @@ def _camera(options: dict[str, Any]) -> Camera | None:
     return Camera(torch.tensor([focal, focal]), torch.tensor(size) / 2, size)
 
 
-def _run_all(
-    jobs: list[Job],
-    batch: bool,
-    load_options: dict[str, Any],
-    estimate_options: dict[str, Any],
-    *,
-    overview: bool,
-) -> list[Row]:
+def _run_all(jobs: list[Job], plan: Plan, *, batch: bool) -> list[Row]:
     """Work through the jobs with a progress bar; one bad file of several does not stop the rest."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn  # isort: skip
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
     rows: list[Row] = []
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as progress:
-        files = progress.add_task("files", total=len(jobs), visible=batch)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        files = progress.add_task("all inputs", total=len(jobs), visible=batch)
         for job in jobs:
-            people = progress.add_task(job.source.name, total=None)
-
-            def advance(done: int, total: int, task: Any = people) -> None:
-                progress.update(task, completed=done, total=total)
-
+            task = progress.add_task(job.source.name, total=None)
+            report = partial(progress.update, task)
             try:
-                rows += _run_job(job, load_options, estimate_options, advance, overview=overview)
+                with _warnings_as_lines():
+                    rows += _run_job(job, plan, report)
             except (HypoPoseError, OSError) as error:
                 if not batch:
                     raise
-                rows.append(Row(str(job.source), error=one_line(error)))
-            progress.remove_task(people)
+                rows.append(Row(str(job.source), error=_naming(job.source, error)))
+            progress.remove_task(task)
             progress.advance(files)
     return rows
 
 
-def _run_job(
-    job: Job,
-    load_options: dict[str, Any],
-    estimate_options: dict[str, Any],
-    advance: Callable[[int, int], None],
-    *,
-    overview: bool,
-) -> list[Row]:
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print each warning once, as one line on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for message in dict.fromkeys(str(w.message) for w in caught if w.category is not None):
+        click.echo(f"Warning: {' '.join(message.split())}", err=True)
+
+
+def _naming(source: Path, error: Exception) -> str:
+    """An error as one line that names its file."""
+    line = one_line(error)
+    return line if str(source) in line else f"{source}: {line}"
+
+
+def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
     """One input: all of its people are computed before the first file is written."""
-    from hypopose.api import estimate
+    from hypopose.api import estimate, share_camera
     from hypopose.io import load, load_people
 
-    options = dict(load_options)
-    person = options.pop("person")
-    if person is None:
-        people = load_people(job.source, **options)
+    if plan.person is None:
+        people = share_camera(load_people(job.source, **plan.load))
     else:
-        people = {person: load(job.source, person=person, **options)}
+        people = {plan.person: load(job.source, person=plan.person, **plan.load)}
+    report(total=len(people) * getattr(plan.estimate["sampler"], "n_steps", 1))
     results: list[Result] = []
     for name, keypoints in people.items():
-        advance(len(results), len(people))
-        results.append(estimate(keypoints, person=name, source=job.source.name, **estimate_options))
-    advance(len(results), len(people))
+        results.append(
+            estimate(
+                keypoints,
+                person=name,
+                source=job.source.name,
+                callback=lambda step: report(advance=1),
+                **plan.estimate,
+            )
+        )
     return [
-        _write(job.source, job.output_of(result.person, alone=len(results) == 1), result, overview)
+        _write(job.source, job.output_of(result.person, alone=len(results) == 1), result, plan)
         for result in results
     ]
 
 
-def _write(source: Path, path: Path, result: Result, overview: bool) -> Row:
-    from hypopose.io import save_result
+def _write(source: Path, path: Path, result: Result, plan: Plan) -> Row:
+    from hypopose.io import RESULT_WRITERS
     from hypopose.report.overview import draw_overview
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_result(path, result)
-    if overview:
+    RESULT_WRITERS[path.suffix[1:]](path, result)
+    if plan.overview:
         draw_overview(path.with_suffix(".png"), result)
     camera = result.keypoints.camera
     return Row(
@@ -227,9 +240,9 @@ def _write(source: Path, path: Path, result: Result, overview: bool) -> Row:
 def _finish(rows: list[Row], *, batch: bool) -> None:
     """Print the summary and choose the exit code."""
     failed = [row for row in rows if row.error]
-    for row in failed:
-        click.echo(f"Error: {row.error}", err=True)
     if batch:
+        for row in failed:
+            click.echo(f"Error: {row.error}", err=True)
         _print_table(rows)
     else:
         for row in rows:
@@ -245,8 +258,9 @@ def _print_table(rows: list[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("input", "person", "frames", "camera", "result")
+    table = Table(box=None, pad_edge=False)
+    for name in ("input", "person", "frames", "camera", "result"):
+        table.add_column(name, overflow="fold")
     for row in rows:
-        result = f"[red]failed[/red]: {row.error}" if row.error else row.written
-        table.add_row(row.source, row.person, row.frames, row.camera, result)
+        table.add_row(row.source, row.person, row.frames, row.camera, row.written or "failed")
     Console().print(table)

@@ -68,6 +68,8 @@ def overview_figure(result: Result, *, n_columns: int = 4, n_shown: int = 8) -> 
         views[0].set_title(_moment_name(result.keypoints, frame), fontsize=10)
         for view, axes in zip(views[1:], (_FRONT, _SIDE), strict=True):
             _draw_hypotheses(view, result, frame, axes, n_shown)
+        views[1].set_xlabel("image right (m)", fontsize=8)
+        views[2].set_xlabel("away from the camera (m)", fontsize=8)
         if column == 0:
             _name_rows(views)
     _draw_legend(figure, result.pose.skeleton)
@@ -142,7 +144,7 @@ def _title(result: Result) -> str:
     n_frames = result.keypoints.n_frames
     empty = int((~result.keypoints.detected.any(-1)).sum())
     gaps = f", {empty} without any keypoint" if empty else ""
-    who = " ".join(part for part in (result.source, result.person) if part)
+    who = ", ".join(p for p in (result.source, result.person and f"person {result.person}") if p)
     lines = [
         who,
         f"{sampler} ({result.weights or 'no weights'}{steps}, seed {result.seed}), "
@@ -153,7 +155,7 @@ def _title(result: Result) -> str:
 
 
 def _name_rows(views: list[Any]) -> None:
-    names = ("2D input (px)", "front: as the camera sees (m)", "side: depth to the right (m)")
+    names = ("2D input (px)", "front, as the camera sees\nup (m)", "side\nup (m)")
     for view, name in zip(views, names, strict=True):
         view.set_ylabel(name, fontsize=9)
 
@@ -177,13 +179,20 @@ def _draw_hypotheses(
 ) -> None:
     skeleton = result.pose.skeleton
     for joints in result.hypotheses.joints[:n_shown, frame].numpy(force=True):
-        _draw_body(axes, joints[:, plane], skeleton, linewidth=0.9, alpha=0.35)
+        _draw_body(axes, _upright(joints, plane), skeleton, linewidth=0.9, alpha=0.35)
     best = result.pose.joints[frame].numpy(force=True)
-    _draw_body(axes, best[:, plane], skeleton, linewidth=2.4)
+    _draw_body(axes, _upright(best, plane), skeleton, linewidth=2.4)
     reach = float(np.nanpercentile(np.abs(result.pose.joints.numpy(force=True)), 99.9)) + 0.15
     axes.set_xlim(-reach, reach)
-    axes.set_ylim(reach, -reach)  # camera frame: y grows downwards
+    axes.set_ylim(-reach, reach)
     _quiet(axes)
+
+
+def _upright(joints: Any, plane: tuple[int, int]) -> Any:
+    """Two coordinates of the camera frame for paper: y grows downwards there, upwards here."""
+    points = joints[:, plane].copy()
+    points[:, 1] *= -1
+    return points
 
 
 def _draw_body(axes: Any, points: Any, skeleton: Skeleton, **style: Any) -> None:

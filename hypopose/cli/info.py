@@ -1,0 +1,66 @@
+"""``hypopose info``: what is in a keypoint or result file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hypopose.errors import FormatError
+
+if TYPE_CHECKING:
+    from hypopose.io.results import Result
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--skeleton", help="Skeleton of the keypoints, where the file does not say.")
+@click.option("--input-format", help="Force the keypoint format instead of detecting it.")
+def info(file: Path, skeleton: str | None, input_format: str | None) -> None:
+    """Say what FILE holds: format, skeleton, people, frames, gaps, camera; or a result's record."""
+    from hypopose.io import inspect, load_hypotheses
+
+    try:
+        result = load_hypotheses(file)
+    except FormatError:
+        click.echo(inspect(file, format=input_format, skeleton=skeleton).describe())
+    else:
+        click.echo(describe_result(file, result))
+
+
+def describe_result(path: Path, result: Result) -> str:
+    """A result's record as text, a line per fact.
+
+    Args:
+        path: Its file.
+        result: What was in it.
+
+    Returns:
+        Lines like those of a keypoint file's description.
+    """
+    keypoints, camera = result.keypoints, result.keypoints.camera
+    seen = int(keypoints.detected.any(-1).sum())
+    rate = "not stated" if keypoints.fps is None else f"{keypoints.fps:g} Hz"
+    options = ", ".join(f"{k}={v}" for k, v in result.sampler.items() if k != "name")
+    lines = [
+        str(path),
+        "  format      HypoPose result",
+        f"  source      {result.source or 'not stated'}, person {result.person}",
+        f"  hypotheses  {len(result.hypotheses)}, skeleton {result.hypotheses.skeleton.name}",
+        f"  frames      {keypoints.n_frames}, {seen} with keypoints",
+        f"  frame rate  {rate}",
+        f"  sampler     {result.sampler.get('name', 'not stated')}, seed {result.seed}",
+        f"  options     {options or 'none'}",
+        f"  weights     {result.weights or 'none'}",
+        f"  aggregate   {result.aggregate}",
+        f"  version     {result.version}",
+    ]
+    if camera is not None:
+        state = "assumed" if camera.assumed else "given"
+        fx, fy = (float(f) for f in camera.focal)
+        w, h = camera.image_size
+        lines.insert(6, f"  camera      {state}: focal {fx:.1f}, {fy:.1f} px, image {w} x {h} px")
+    if keypoints.approximate:
+        lines.append(f"  approximate {', '.join(keypoints.approximate)}")
+    return "\n".join([*lines, *(f"  note        {note}" for note in result.notes)])

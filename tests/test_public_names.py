@@ -1,0 +1,73 @@
+"""What users may import, and what importing costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import hypopose
+
+ROOT = Path(__file__).parents[1]
+
+PUBLIC = {
+    "Camera", "HypoPoseError", "Hypotheses", "Keypoints2D", "Poses3D", "Result", "Skeleton",
+    "aggregate", "estimate", "evaluate", "get_skeleton", "load", "load_hypotheses", "load_people",
+    "make_sampler", "prepare", "sample", "save_result",
+}  # fmt: skip
+
+
+def test_public_names_are_these() -> None:
+    assert set(hypopose.__all__) == PUBLIC
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_public_names_load_and_are_documented(name: str) -> None:
+    assert getattr(hypopose, name).__doc__
+
+
+def test_rooms_load_as_attributes() -> None:
+    assert callable(hypopose.datasets.example_pair)
+    assert "datasets" in dir(hypopose)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        hypopose.nothing  # noqa: B018
+
+
+def test_version_is_the_projects() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert hypopose.__version__ == project["version"]
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(out.stdout.splitlines()[-1].split())
+
+
+def test_import_loads_no_plotting_library() -> None:
+    loaded = loaded_after("import hypopose; hypopose.load, hypopose.sample, hypopose.evaluate")
+    assert "hypopose.api" in loaded
+    assert "matplotlib" not in loaded
+
+
+def test_plain_import_loads_no_torch() -> None:
+    assert "torch" not in loaded_after("import hypopose")
+
+
+def test_help_is_quick_and_loads_no_torch() -> None:
+    assert "torch" not in loaded_after("import hypopose.cli")
+    command = [sys.executable, "-c", "from hypopose.cli import main; main(['--help'])"]
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        out = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    assert "sample" in out.stdout
+    assert min(seconds) < 0.5
