@@ -27,8 +27,17 @@ import torch
 from torch import Tensor
 
 from hypopose.calibration.arrays import Pairs, blocks, paired
+from hypopose.calibration.bootstrap import resamples
 from hypopose.calibration.functionals import Functional, functional
-from hypopose.calibration.ranks import Ranks, coverage_matrix, distance_ranks, rank_mass
+from hypopose.calibration.histograms import RankHistogram
+from hypopose.calibration.preranks import PRERANKS, prerank_ranks
+from hypopose.calibration.ranks import (
+    Ranks,
+    coverage_matrix,
+    distance_ranks,
+    rank_mass,
+    value_ranks,
+)
 from hypopose.calibration.records import Counts, Record, Settings
 from hypopose.calibration.uniformity import null_coverage, null_ece, simultaneous_band
 from hypopose.errors import OptionError, ShapeError
@@ -49,7 +58,7 @@ class CalibrationCurve:
             precision; estimated from the differences between sequences.
         sequence_cover: ``(C, K, L + 1)`` per sequence: sums of coverage, then the count. Resample
             its rows for intervals.
-        rank_histogram: ``(K, S + 1)`` how often the truth has each distance rank.
+        histogram: How often the truth has each rank.
         record: The conventions and counts.
     """
 
@@ -58,7 +67,7 @@ class CalibrationCurve:
     n: Tensor
     n_effective: Tensor
     sequence_cover: Tensor
-    rank_histogram: Tensor
+    histogram: RankHistogram
     record: Record
 
     @property
@@ -121,14 +130,14 @@ class CalibrationCurve:
         n_sequences = len(self.sequence_cover)
         if n_sequences < 2:
             return float("nan"), float("nan")
-        rng = np.random.default_rng(seed)
-        picks = rng.multinomial(n_sequences, np.full(n_sequences, 1 / n_sequences), size=n_draws)
         cover = self.sequence_cover.numpy()
-        sums = np.tensordot(picks.astype(np.float64), cover, axes=1)
-        with np.errstate(invalid="ignore"):
-            values = sums[..., :-1] / sums[..., -1:]
-        draws = np.nanmean(np.abs(values - self.levels.numpy()).mean(-1), axis=-1)
-        low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+        draws = []
+        for times in resamples(n_sequences, n_draws, seed):
+            sums = np.tensordot(times, cover, axes=1)
+            with np.errstate(invalid="ignore"):
+                values = sums[..., :-1] / sums[..., -1:]
+            draws.append(np.nanmean(np.abs(values - self.levels.numpy()).mean(-1), axis=-1))
+        low, high = np.quantile(np.concatenate(draws), [(1 - confidence) / 2, (1 + confidence) / 2])
         return float(low), float(high)
 
     def verdicts(self, confidence: float = 0.95) -> tuple[str, ...]:
@@ -155,6 +164,8 @@ class CurveAccumulator:
         of: What is judged; a key of :data:`hypopose.calibration.FUNCTIONALS`.
         joints: Joints by index; all but the root if None (fixed by the first batch).
         settings: What the record says about the data.
+        statistic: What is ranked: ``distance`` to the symmetrized center, ``value`` (one coordinate
+            against the hypotheses': the PIT), or a key of :data:`hypopose.calibration.PRERANKS`.
 
     Example:
         >>> x = torch.randn(40, 10, 1, 3, 3, generator=torch.Generator().manual_seed(0))
@@ -172,6 +183,7 @@ class CurveAccumulator:
     of: str = "joint"
     joints: Sequence[int] | None = None
     settings: Settings = field(default_factory=Settings)
+    statistic: str = "distance"
     _record: Record | None = field(default=None, init=False, repr=False)
     _mass: Tensor | None = field(default=None, init=False, repr=False)
     _named: dict[Hashable, Tensor] = field(default_factory=dict, init=False, repr=False)
@@ -180,6 +192,10 @@ class CurveAccumulator:
     def __post_init__(self) -> None:
         if not self.levels or not all(0 < q < 1 for q in self.levels):
             raise OptionError(f"Levels lie strictly between 0 and 1, got {tuple(self.levels)}.")
+        if self.statistic not in ("distance", "value", *PRERANKS):
+            raise OptionError(
+                f"No statistic {self.statistic!r}; choose distance, value, {', '.join(PRERANKS)}."
+            )
 
     def update(
         self,
@@ -212,7 +228,7 @@ class CurveAccumulator:
             raise ShapeError(f"{n_items} items need as many sequence labels, got {len(labels)}.")
         unit = {label: i for i, label in enumerate(dict.fromkeys(labels))}
         group = torch.tensor([unit[label] for label in labels])
-        mass, counts = _batch_mass(pairs, cells, group, len(unit))
+        mass, counts = _batch_mass(pairs, cells, group, len(unit), self.statistic)
         self._keep(mass, counts, cells, s, None if sequences is None else list(unit))
 
     def _cells(self, pairs: Pairs) -> Functional:
@@ -243,8 +259,11 @@ class CurveAccumulator:
         Raises:
             OptionError: If the two follow different conventions.
         """
-        if tuple(self.levels) != tuple(other.levels) or self.of != other.of:
-            raise OptionError("Only accumulators with the same levels and functional merge.")
+        mine = (tuple(self.levels), self.of, self.statistic)
+        if mine != (tuple(other.levels), other.of, other.statistic):
+            raise OptionError(
+                "Only accumulators with the same levels, functional and statistic merge."
+            )
         if other._record is None or other._mass is None:
             return
         self._record = other._record if self._record is None else self._record.merged(other._record)
@@ -269,13 +288,15 @@ class CurveAccumulator:
         counts = self._record.counts + Counts(sequences=len(rows))
         histogram = self._mass[:, :-1].clone()
         histogram[:, -1] += self._mass[:, -1]
+        levels = torch.tensor(list(self.levels), dtype=torch.float64)
+        n_effective = _effective(rows, levels)
         return CalibrationCurve(
-            levels=torch.tensor(list(self.levels), dtype=torch.float64),
+            levels=levels,
             coverage=total[:, :-1] / total[:, -1:],
             n=total[:, -1],
-            n_effective=_effective(rows, torch.tensor(list(self.levels), dtype=torch.float64)),
+            n_effective=n_effective,
             sequence_cover=rows,
-            rank_histogram=histogram,
+            histogram=RankHistogram(histogram, n_effective, self._record.cells),
             record=Record(**{**vars(self._record), "counts": counts}),
         )
 
@@ -290,7 +311,7 @@ def _masked(pairs: Pairs, mask: Tensor) -> Pairs:
 
 
 def _batch_mass(
-    pairs: Pairs, cells: Functional, group: Tensor, n_groups: int
+    pairs: Pairs, cells: Functional, group: Tensor, n_groups: int, statistic: str
 ) -> tuple[Tensor, Counts]:
     """Rank mass ``(groups, K, S + 2)`` of a batch, block by block."""
     n_items, s, n_frames = pairs.x.shape[:3]
@@ -301,12 +322,25 @@ def _batch_mass(
     for items, frames in blocks(n_items, n_frames, size, cells.extra_frames):
         x = cells.apply(pairs.x[items, :, frames]).movedim(1, -1).contiguous()
         y = cells.apply(pairs.y[items, frames])
-        ranks = distance_ranks(x, y)
+        ranks = _rank(statistic, x, y)
         cell = group[items][:, None, None] * k + torch.arange(k)
         flat = _flat(ranks)
         mass += rank_mass(flat, cell.expand(y.shape[:-1]).reshape(-1), n_groups * k, s).cpu()
         counts = counts + ranks.counts
     return mass.reshape(n_groups, k, s + 2), counts
+
+
+def _rank(statistic: str, x: Tensor, y: Tensor) -> Ranks:
+    if statistic == "distance":
+        return distance_ranks(x, y)
+    if statistic != "value":
+        return prerank_ranks(statistic, x, y)
+    if y.shape[-1] != 1:
+        raise OptionError(
+            "Values rank one coordinate at a time; use of='axis', 'depth', 'bone_length', "
+            "'bone_depth' or 'speed'."
+        )
+    return value_ranks(x.squeeze(-2), y.squeeze(-1))
 
 
 def _flat(ranks: Ranks) -> Ranks:
@@ -369,7 +403,7 @@ def ece(
         settings: What the record says about the data.
 
     Returns:
-        The curve; ``.ece`` is the number.
+        The curve; ``.ece`` is the number, ``.histogram`` the ranks behind it.
 
     Raises:
         ShapeError: If shapes disagree.
@@ -385,3 +419,43 @@ def ece(
     accumulator = CurveAccumulator(levels, of, joints, settings or Settings())
     accumulator.update(hypotheses, truth, sequences=sequences, mask=mask)
     return accumulator.compute()
+
+
+def rank_histogram(
+    hypotheses: Hypotheses | Tensor,
+    truth: Poses3D | Tensor,
+    *,
+    of: str = "axis",
+    statistic: str = "value",
+    joints: Sequence[int] | None = None,
+    sequences: Sequence[Hashable] | None = None,
+    mask: Tensor | None = None,
+) -> RankHistogram:
+    """Rank histogram of a scalar (its PIT), or of whole poses by a pre-rank.
+
+    Args:
+        hypotheses: ``(*batch, H, F, J, 3)``.
+        truth: ``(*batch, F, J, 3)``.
+        of: A key of :data:`hypopose.calibration.FUNCTIONALS`.
+        statistic: ``value``, ``distance``, or a key of :data:`hypopose.calibration.PRERANKS`.
+        joints: Joints by index; all but the root if None.
+        sequences: The sequence of each batch item; None: every item is its own.
+        mask: ``(*batch, F, J)`` True where to look.
+
+    Returns:
+        The histogram; flat under calibration for every number of hypotheses.
+
+    Raises:
+        OptionError: If ``value`` meets more than one coordinate.
+
+    Example:
+        >>> x = torch.randn(2000, 10, 1, 2, 3, generator=torch.Generator().manual_seed(0))
+        >>> too_far = x[:, 1:] + torch.tensor([0.0, 0.0, 1.0])
+        >>> rank_histogram(too_far, x[:, 0], of="depth").shapes()
+        ('low', 'low')
+        >>> rank_histogram(0.4 * x[:, 1:], x[:, 0], of="pose", statistic="nearest").shapes()
+        ('high',)
+    """
+    accumulator = CurveAccumulator(LEVELS, of, joints, Settings(), statistic)
+    accumulator.update(hypotheses, truth, sequences=sequences, mask=mask)
+    return accumulator.compute().histogram

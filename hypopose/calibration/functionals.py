@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 
 from hypopose.errors import OptionError
 from hypopose.types import Skeleton
-
-FunctionalName = Literal["joint", "axis", "lateral", "depth", "bone_length", "bone_depth", "speed"]
 
 
 @dataclass(frozen=True)
@@ -110,6 +107,12 @@ def _speed(
     return Functional("speed", cells, apply, extra_frames=1)
 
 
+def _pose(joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None) -> Functional:
+    return Functional(
+        "pose", ("pose",), lambda x: x[..., list(joints), :].flatten(-2).unsqueeze(-2)
+    )
+
+
 FUNCTIONALS: dict[str, Builder] = {
     "joint": _joint,
     "axis": _axis,
@@ -118,9 +121,11 @@ FUNCTIONALS: dict[str, Builder] = {
     "bone_length": _bone_length,
     "bone_depth": _bone_depth,
     "speed": _speed,
+    "pose": _pose,
 }
 """Builders by name: (joints, joint names, skeleton) to a functional. Axes are the camera's:
-x right, y down, z depth; ``lateral`` is (x, y) together; speeds are per frame."""
+x right, y down, z depth; ``lateral`` is (x, y) together; speeds are per frame; ``pose`` is one cell
+of all coordinates, for pre-ranks."""
 
 
 def functional(

@@ -84,7 +84,7 @@ def distance_ranks(samples: Tensor, truth: Tensor) -> Ranks:
     first = samples.gather(-1, finite.int().argmax(-1)[..., None, None].expand(*truth.shape, 1))
     same = ((samples == first).all(-2) | ~finite).all(-1)
     elsewhere = same & (truth != first.squeeze(-1)).any(-1)
-    ranks = _ranks(e, t, finite, known)
+    ranks = ranks_of(e, t, finite, known)
     alone = elsewhere & (ranks.n > 0)
     # One hypothesis and the truth are equally far from their middle: the tie says nothing.
     ties = torch.where(alone, 0, ranks.ties)
@@ -105,11 +105,18 @@ def value_ranks(samples: Tensor, truth: Tensor) -> Ranks:
         rank like any other (0 or S).
     """
     finite = torch.isfinite(samples)
-    return _ranks(samples, truth, finite, torch.isfinite(truth))
+    return ranks_of(samples, truth, finite, torch.isfinite(truth))
 
 
-def _ranks(e: Tensor, t: Tensor, finite: Tensor, known: Tensor) -> Ranks:
-    """Count hypotheses ``e (..., H)`` below and equal to ``t (...)``."""
+def ranks_of(e: Tensor, t: Tensor, finite: Tensor, known: Tensor) -> Ranks:
+    """Rank values already computed.
+
+    Args:
+        e: ``(..., H)``, one value per hypothesis.
+        t: ``(...)``, the truth's.
+        finite: ``(..., H)``, hypotheses to use.
+        known: ``(...)``, where the truth is known.
+    """
     n_finite = finite.sum(-1)
     used = known & (n_finite > 0)
     n = torch.where(used, n_finite, 0)

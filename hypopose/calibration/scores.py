@@ -92,6 +92,20 @@ def _energy(x: Tensor, y: Tensor, w: Tensor, fair: bool, beta: float) -> Tensor:
     return (w * error).sum(-1) - spread / 2
 
 
+def half_pair_distance(samples: Tensor) -> Tensor:
+    """Half the mean distance between two different hypotheses: the fair spread term.
+
+    Args:
+        samples: ``(..., S, D)`` without NaN, S at least 2.
+
+    Returns:
+        ``(...)`` float64.
+    """
+    truth = samples[..., 0, :]
+    error = (samples - truth.unsqueeze(-2)).norm(dim=-1).double().mean(-1)
+    return error - energy_score_points(samples, truth)
+
+
 def energy_score(
     hypotheses: Hypotheses | Tensor,
     truth: Poses3D | Tensor,

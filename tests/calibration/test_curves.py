@@ -86,7 +86,7 @@ def test_merging_parts_gives_the_whole_and_sequences_are_units(world):
     assert torch.allclose(a.n_effective, b.n_effective)
     assert a.record == b.record
     assert a.record.counts.sequences == 6
-    assert a.rank_histogram.sum().item() == pytest.approx(60 * 3 * 4)
+    assert a.histogram.counts.sum().item() == pytest.approx(60 * 3 * 4)
 
 
 def test_correlated_frames_count_as_fewer(world):
