@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -18,11 +19,11 @@ VIDEO_SIZES: tuple[tuple[int, int], ...] = tuple(
 )  # fmt: skip
 """Sizes that cameras and phones record, either way up."""
 
-NEAR = 0.1
+NEAR = 0.125
 """A common size is believed if its middle lies within this share of its longer side."""
 
 
-def estimate_image_size(keypoints: Keypoints2D) -> tuple[int, int]:
+def estimate_image_size(*people: Keypoints2D) -> tuple[int, int]:
     """Guess the image size from where keypoints fall.
 
     Cameras are pointed at people: among common video sizes that contain all keypoints, take the
@@ -30,7 +31,7 @@ def estimate_image_size(keypoints: Keypoints2D) -> tuple[int, int]:
     the size that leaves equal margins on both sides of the extent.
 
     Args:
-        keypoints: Pixels with the origin at the top-left corner.
+        people: Everyone seen in one video, in pixels with the origin at the top-left corner.
 
     Returns:
         Width and height in pixels; no keypoint lies right of or below it.
@@ -44,7 +45,7 @@ def estimate_image_size(keypoints: Keypoints2D) -> tuple[int, int]:
         >>> estimate_image_size(Keypoints2D(xy, H36M17))
         (1920, 1080)
     """
-    seen = keypoints.xy[keypoints.detected].double()
+    seen = torch.cat([person.xy[person.detected].double() for person in people])
     if len(seen) == 0:
         raise OptionError(
             "No keypoint was detected, so the image size cannot be estimated; pass image_size."
@@ -68,7 +69,7 @@ def estimate_image_size(keypoints: Keypoints2D) -> tuple[int, int]:
     return w, h
 
 
-def resolve_camera(keypoints: Keypoints2D) -> Keypoints2D:
+def resolve_camera(keypoints: Keypoints2D, scene: Sequence[Keypoints2D] = ()) -> Keypoints2D:
     """Give keypoints a camera if they have none, and say so in their notes.
 
     Only the front door guesses. A known image size gets :meth:`Camera.from_fov` with its default
@@ -77,6 +78,7 @@ def resolve_camera(keypoints: Keypoints2D) -> Keypoints2D:
 
     Args:
         keypoints: With or without camera and image size.
+        scene: The other people of the same video, so that all get the same estimate.
 
     Returns:
         The same keypoints if they carry a camera; else with a camera marked ``assumed=True``, the
@@ -95,7 +97,7 @@ def resolve_camera(keypoints: Keypoints2D) -> Keypoints2D:
         return keypoints
     size, notes = keypoints.image_size, keypoints.notes
     if size is None:
-        size = estimate_image_size(keypoints)
+        size = estimate_image_size(keypoints, *scene)
         notes = (*notes, f"image size estimated from the keypoints' extent: {size[0]} x {size[1]}")
         if bool((keypoints.xy[keypoints.detected] < 0).any()):
             notes = (*notes, "some keypoints lie left of or above the image (negative pixels)")

@@ -56,8 +56,17 @@ def test_the_estimated_size_contains_all_keypoints(seed, scale, offset) -> None:
 
 def test_uncommon_sizes_leave_equal_margins() -> None:
     xy = (500 + 50 * normals(0, 1, 17, 2)).float()
-    xy[0, :2] = torch.tensor([[120.0, 160.0], [880.0, 840.0]])
-    assert estimate_image_size(Keypoints2D(xy, H36M17)) == (1000, 1000)
+    xy[0, :2] = torch.tensor([[100.0, 50.0], [1300.0, 650.0]])
+    assert estimate_image_size(Keypoints2D(xy, H36M17)) == (1400, 700)
+
+
+def test_people_of_one_video_get_one_size() -> None:
+    left, right = around(300, 540), around(1620, 540)
+    sizes = {
+        resolve_camera(left, [right]).image_size,
+        resolve_camera(right, [left]).image_size,
+    }
+    assert sizes == {(1920, 1080)}
 
 
 def test_negative_pixels_are_noted() -> None:

@@ -17,7 +17,9 @@ from hypopose.cameras import (
     cam_to_world,
     camera_from_screen,
     from_screen,
+    look_at_rotation,
     project,
+    rays,
     rotation_from_quaternion,
     screen_intrinsics,
     to_screen,
@@ -114,3 +116,16 @@ def test_vp3d_intrinsics_survive_a_round_trip(golden: Callable[[str], Any]) -> N
     nine = golden("datasets/camera").io["intrinsic9"].double()
     again = screen_intrinsics(camera_from_screen(nine, (1000, 1002)))
     torch.testing.assert_close(again, nine, atol=1e-12, rtol=0)
+
+
+def test_perspective_rotation(golden: Callable[[str], Any]) -> None:
+    """PersPose turns subjects onto the axis by the smallest rotation too (exact columns: 1e-9)."""
+    io = golden("perspose/rotation").io
+    K = io["K"]
+    w, h = (int(n) for n in io["wh"])
+    camera = Camera(focal=K.diagonal()[:2], center=K[:2, 2], image_size=(w, h))
+    ours = look_at_rotation(rays(io["centres"], camera))
+    torch.testing.assert_close(ours, io["R_exact"], atol=1e-9, rtol=0)
+    torch.testing.assert_close(ours, io["R_reference"], atol=5e-4, rtol=0)
+    turned = project((io["R"] @ io["X"][..., None])[..., 0], camera)
+    torch.testing.assert_close(turned, io["uv_rotated"], atol=1e-9, rtol=1e-9)
