@@ -63,7 +63,7 @@ def _add(source: Source, value: Any, i: int, found: records.DetectionList) -> No
 
 def _third_numbers(detections: Detections) -> Detections:
     """Scores stay; flags become 0 and 1; zeros everywhere mean that nothing was written."""
-    values = np.nan_to_num(detections.confidence)
+    values = np.nan_to_num(np.asarray(detections.confidence))
     if not values.any():
         note = "the third number of every keypoint is 0, so it is taken as unused"
         return replace(detections, confidence=None).with_notes(note)

@@ -50,7 +50,7 @@ def load(
     skeleton: str | Skeleton | None = None,
     person: str | int | None = None,
     image_size: tuple[int, int] | None = None,
-    fps: float | None = None,
+    fps: float | int | None = None,
     camera: Camera | None = None,
 ) -> Keypoints2D:
     """Read one person's 2D keypoints from a file or folder of any known format.
@@ -97,7 +97,7 @@ def load_people(
     format: str | None = None,
     skeleton: str | Skeleton | None = None,
     image_size: tuple[int, int] | None = None,
-    fps: float | None = None,
+    fps: float | int | None = None,
     camera: Camera | None = None,
 ) -> dict[str, Keypoints2D]:
     """Read everybody's 2D keypoints, each person followed through time.
@@ -132,14 +132,16 @@ def load_people(
 
 
 def read_recording(
-    path: str | Path, format: str | None, skeleton: str | Skeleton | None, fps: float | None
+    path: str | Path, format: str | None, skeleton: str | Skeleton | None, fps: float | int | None
 ) -> Recording:
     """Read a file and find out who is who.
 
     Raises:
         FormatError: If the file is not what its format says.
-        OptionError: If there is no such format.
+        OptionError: If there is no such format, or the frame rate is none.
     """
+    if fps is not None and not 0 < fps < 100_000:
+        raise OptionError(f"fps is frames per second, got {fps}.")
     source = Source(path)
     named = get_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
     with _bounded(source):
@@ -170,7 +172,7 @@ def assemble(
     recording: Recording,
     person: str,
     image_size: tuple[int, int] | None,
-    fps: float | None,
+    fps: float | int | None,
     camera: Camera | None,
 ) -> Keypoints2D:
     """One person's rows as keypoints over all frames.
@@ -201,7 +203,7 @@ def assemble(
         covariance=None if covariance is None else torch.from_numpy(covariance),
         camera=camera,
         image_size=size,
-        fps=fps if fps is not None else detections.fps,
+        fps=detections.fps if fps is None else float(fps),
         approximate=detections.approximate,
         notes=notes,
     )

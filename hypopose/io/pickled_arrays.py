@@ -51,7 +51,7 @@ class _ArrayBox:
 class _DtypeBox:
     """A dtype between its reconstruction and its state."""
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
+    def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
 
 
@@ -142,7 +142,11 @@ class _Machine:
     def set_items(self, items: list[Any]) -> None:
         if not isinstance(self.stack[-1], dict):
             raise PickleRefusedError("it sets items of something that is no dict")
-        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
+        self.stack[-1].update(_pairs(items))
+
+
+def _pairs(items: list[Any]) -> dict[Any, Any]:
+    return dict(zip(items[::2], items[1::2], strict=True))
 
 
 def _put(machine: _Machine, index: int) -> None:
@@ -172,6 +176,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "EMPTY_DICT": lambda m, _: m.stack.append({}),
     "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
     "LIST": lambda m, _: m.stack.append(m.pop_to_mark()),
+    "DICT": lambda m, _: m.stack.append(_pairs(m.pop_to_mark())),
     "TUPLE": lambda m, _: m.stack.append(tuple(m.pop_to_mark())),
     "TUPLE1": lambda m, _: m.stack.append(m.pop_n(1)),
     "TUPLE2": lambda m, _: m.stack.append(m.pop_n(2)),
@@ -225,10 +230,11 @@ _CONSTRUCTORS: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "dtype"): _new_dtype,
     ("_codecs", "encode"): _encoded,
     ("collections", "OrderedDict"): dict,
+    ("__builtin__", "bytes"): lambda: b"",  # how protocols 0 to 2 spell empty bytes
 }
 
 
-def _with_state(dtype: np.dtype[Any], state: Any) -> np.dtype[Any]:
+def _with_state(dtype: np.dtype, state: Any) -> np.dtype:
     order, subarray, names, fields = state[1:5]
     if subarray is not None or names is not None or fields is not None or dtype.kind == "V":
         raise PickleRefusedError("it holds records")
@@ -238,7 +244,7 @@ def _with_state(dtype: np.dtype[Any], state: Any) -> np.dtype[Any]:
     return dtype if order == "|" else np.dtype(order + dtype.str[1:])
 
 
-def _from_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> np.ndarray[Any, Any]:
+def _from_bytes(dtype: np.dtype, shape: tuple[int, ...], data: Any) -> np.ndarray:
     raw = data.encode("latin1") if isinstance(data, str) else data
     if dtype.kind not in "biufSU" or not isinstance(raw, bytes):
         raise PickleRefusedError(f"an array of {dtype} that is not numbers")

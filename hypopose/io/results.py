@@ -81,14 +81,28 @@ class Result:
 
 
 def save_result(path: str | Path, result: Result) -> None:
-    """Write a result as npz: float32 arrays and one JSON text, nothing pickled.
+    """Write a result in the format of its ending: .npz, .json or .csv.
 
     Args:
         path: Where to; written whole or not at all.
         result: What to write.
 
     Raises:
-        OptionError: If the sampler's options are not plain values, or the folder is absent.
+        OptionError: If the ending is another one, the sampler's options are not plain values, or
+            the folder is absent.
+    """
+    ending = Path(path).suffix.lower().removeprefix(".")
+    if ending not in RESULT_WRITERS:
+        raise OptionError(f"Results are written as .npz, .json or .csv, not as {str(path)!r}.")
+    RESULT_WRITERS[ending](path, result)
+
+
+def write_npz(path: str | Path, result: Result) -> None:
+    """Write a result as npz: float32 arrays and one JSON text, nothing pickled.
+
+    Args:
+        path: Where to; written whole or not at all.
+        result: What to write.
     """
     keypoints = own_npz.keypoints_arrays(result.keypoints)
     arrays = {
@@ -183,7 +197,7 @@ def write_csv(path: str | Path, result: Result) -> None:
 
 
 RESULT_WRITERS: dict[str, Callable[[str | Path, Result], None]] = {
-    "npz": save_result,
+    "npz": write_npz,
     "json": write_json,
     "csv": write_csv,
 }

@@ -97,7 +97,7 @@ class NpzArchive:
                 "this looks like a zip bomb; save the arrays uncompressed if it is not",
             )
 
-    def array(self, name: str) -> np.ndarray[Any, Any]:
+    def array(self, name: str) -> np.ndarray:
         """A numeric, boolean or text array.
 
         Raises:
@@ -132,7 +132,7 @@ class NpzArchive:
                 return file.read()
 
 
-def read_npy(source: Source, data: bytes, name: str = "array") -> np.ndarray[Any, Any]:
+def read_npy(source: Source, data: bytes, name: str = "array") -> np.ndarray:
     """A numeric, boolean or text array from the bytes of an .npy file.
 
     Raises:
@@ -157,7 +157,7 @@ def read_npy(source: Source, data: bytes, name: str = "array") -> np.ndarray[Any
         return flat.reshape(shape, order="F" if fortran else "C")
 
 
-def _header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old headers of Python 2, deprecated dtype spellings
         version = npy.read_magic(stream)
