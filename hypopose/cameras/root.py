@@ -11,10 +11,10 @@ depth is one ratio, the rest follows. Two departures from that plain fit are opt
 * ``robust``: a few Gauss–Newton rounds on the reprojection error itself, each joint weighted by
   Huber's rule. This also removes the small pull towards the camera that noise in u and v causes in
   the linear form (about 1 % of depth for keypoint noise of 7 % of the person's spread).
-* ``smooth``: one Gauss–Newton step towards the most probable path if keypoints err by what the fit leaves over and the root's
-  acceleration is normal with the given standard deviation. One banded linear system per motion;
-  depth, which a frame knows badly, is smoothed more than what it knows well. It also bridges gaps
-  between frames that were fitted.
+* ``smooth``: one Gauss–Newton step towards the most probable path, if keypoints err by what the fit
+  leaves over and the root's acceleration is normal with the given standard deviation. One banded
+  linear system per motion; depth, which a frame knows badly, is smoothed more than what it knows
+  well. It also bridges gaps between frames that were fitted.
 """
 
 from __future__ import annotations
