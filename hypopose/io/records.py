@@ -12,6 +12,9 @@ from hypopose.io.detections import Detections
 from hypopose.io.source import Source
 from hypopose.types import Skeleton
 
+MAX_NUMBERS = 10_000
+"""More numbers than this are no person's keypoints."""
+
 _NUMBERS = (int, float, type(None))
 
 
@@ -21,6 +24,8 @@ def numbers(source: Source, value: Any, place: str) -> Float[np.ndarray, " n"]:
     Raises:
         FormatError: If it is no list, or holds anything else.
     """
+    if isinstance(value, list) and len(value) > MAX_NUMBERS:
+        raise source.error(f"{len(value)} numbers for one person", "write keypoints", place)
     if not isinstance(value, list) or not all(type(v) in _NUMBERS for v in value):
         raise source.error(
             f"expected a list of numbers, got {_kind(value)}", "write it again", place
@@ -53,7 +58,7 @@ def points(source: Source, value: Any, place: str) -> Float[np.ndarray, "J 2"]:
     Raises:
         FormatError: If it is anything else.
     """
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_NUMBERS:
         raise source.error(f"expected [x, y] pairs, got {_kind(value)}", "write it again", place)
     rows = [numbers(source, pair, f"{place}, point {j}") for j, pair in enumerate(value)]
     if any(len(row) != 2 for row in rows):

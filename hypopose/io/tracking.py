@@ -18,6 +18,10 @@ from jaxtyping import Float, Int
 from hypopose.io.detections import Detections
 
 
+CHUNK = 1_000_000
+"""Keypoint distances computed at once."""
+
+
 @dataclass(frozen=True)
 class TrackingOptions:
     """How far a person may move.
@@ -161,16 +165,22 @@ def _costs(
     tracks: list[_Track], xy: Float[np.ndarray, "D J 2"], frame: int
 ) -> Float[np.ndarray, "T D"]:
     expected = np.stack([t.expected(frame) for t in tracks])
-    total = np.zeros((len(tracks), len(xy)))
-    count = np.zeros_like(total)
-    for joint in range(xy.shape[1]):  # joint by joint, so that memory stays tracks x detections
-        distance = np.linalg.norm(expected[:, None, joint] - xy[None, :, joint], axis=-1)
-        both = np.isfinite(distance)
-        total += np.where(both, distance, 0.0)
-        count += both
+    step = max(1, CHUNK // max(1, xy[..., 0].size))  # so that memory stays bounded in a crowd
+    parts = [_mean_distances(expected[i : i + step], xy) for i in range(0, len(expected), step)]
     sizes = np.array([_diagonal(v) for v in xy])
     scale = np.maximum(np.maximum.outer(np.array([t.size for t in tracks]), sizes), 1.0)
-    return np.where(count > 0, total / np.maximum(count, 1) / scale, np.inf)
+    return np.concatenate(parts) / scale
+
+
+def _mean_distances(
+    expected: Float[np.ndarray, "T J 2"], xy: Float[np.ndarray, "D J 2"]
+) -> Float[np.ndarray, "T D"]:
+    """Mean over the keypoints both have; infinite if they share none."""
+    distance = np.linalg.norm(expected[:, None] - xy[None], axis=-1)
+    both = np.isfinite(distance)
+    count = both.sum(-1)
+    total = np.where(both, distance, 0.0).sum(-1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.inf)
 
 
 def _diagonal(xy: Float[np.ndarray, "J 2"]) -> float:

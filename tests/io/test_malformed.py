@@ -59,6 +59,7 @@ BAD_JSON = {
     "huge integer": (people([10**400] * 75), "too large"),
     "negative huge": (people([-1e9, -1e9, 1] * 25), "outside any image"),
     "fractions": (people([0.5, 0.4, 0.9] * 25), "fractions.*keypoint_scale 0"),
+    "very many points": (people([1.0] * 30_000), "30000 numbers for one person"),
     "hands only": ({"people": [{"pose_keypoints_2d": []}]}, "no person in any"),
     "many people": (people(*[BODY] * 301), "frame 0 holds 301 people"),
     "no image_id": ([entry(), entry(image_id=...)], "entry 1: no key 'image_id'"),
