@@ -171,7 +171,7 @@ class D3DP:
 
         Returns:
             Root-relative metres, the root joint at 0. ``root`` is fitted to the keypoints if they
-            carry a camera, else None.
+            carry a camera (NaN in frames no root in front of it explains), else None.
 
         Raises:
             SkeletonMismatchError: If the keypoints have another skeleton.

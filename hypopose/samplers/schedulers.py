@@ -17,6 +17,7 @@ clean pose.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -118,7 +119,7 @@ def _diffusers_ddim(schedule: Schedule, n_steps: int, eta: float) -> Solver:
     from diffusers import DDIMScheduler
 
     scheduler = DDIMScheduler(**_common(schedule), clip_sample=False)
-    scheduler.set_timesteps(n_steps)
+    _set_timesteps(scheduler, n_steps)
 
     def options(x_t: Tensor, t_next: int, noise: NoiseSource) -> dict[str, Any]:
         if eta == 0.0:
@@ -137,7 +138,7 @@ def _dpm(schedule: Schedule, n_steps: int, eta: float) -> Solver:
         raise OptionError(f"scheduler='dpm++' runs with eta 0 (ODE) or 1 (SDE), got {eta}.")
     kind = "sde-dpmsolver++" if eta else "dpmsolver++"
     scheduler = DPMSolverMultistepScheduler(**_common(schedule), algorithm_type=kind)
-    scheduler.set_timesteps(n_steps)
+    _set_timesteps(scheduler, n_steps)
 
     def options(x_t: Tensor, t_next: int, noise: NoiseSource) -> dict[str, Any]:
         if eta == 0.0:
@@ -154,8 +155,15 @@ def _unipc(schedule: Schedule, n_steps: int, eta: float) -> Solver:
     if eta != 0.0:
         raise OptionError(f"scheduler='unipc' is deterministic: pass eta=0 with it, not {eta}.")
     scheduler = UniPCMultistepScheduler(**_common(schedule))
-    scheduler.set_timesteps(n_steps)
+    _set_timesteps(scheduler, n_steps)
     return DiffusersSolver(scheduler)
+
+
+def _set_timesteps(scheduler: Any, n_steps: int) -> None:
+    with warnings.catch_warnings():
+        # diffusers copies tensors to numpy in a way numpy 2 warns about; the values are right.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scheduler.set_timesteps(n_steps)
 
 
 def _common(schedule: Schedule) -> dict[str, Any]:
