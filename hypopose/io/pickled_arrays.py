@@ -250,7 +250,21 @@ def _from_bytes(dtype: np.dtype, shape: tuple[int, ...], data: Any) -> np.ndarra
         raise PickleRefusedError(f"an array of {dtype} that is not numbers")
     if math.prod(shape) * dtype.itemsize != len(raw) or dtype.itemsize == 0:
         raise PickleRefusedError(f"an array says shape {shape} but holds {len(raw)} bytes"[:120])
-    return np.frombuffer(raw, dtype=dtype)
+    array = np.frombuffer(raw, dtype=dtype)
+    check_text(array)
+    return array
+
+
+def check_text(array: np.ndarray) -> None:
+    """Refuse text arrays with code points that no text has: Python cannot hold them.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if array.dtype.kind == "U" and array.size:
+        codes = array.view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if codes.max() > 0x10FFFF or ((codes >= 0xD800) & (codes < 0xE000)).any():
+            raise ValueError("text that is no Unicode")
 
 
 class _Resolver:

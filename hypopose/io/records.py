@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hypopose.io.detections import Detections
-from hypopose.io.source import Source
+from hypopose.io.source import Source, printable
 from hypopose.types import Skeleton
 
 MAX_NUMBERS = 10_000
@@ -123,7 +123,7 @@ def person_id(value: Any) -> str | None:
     if isinstance(value, bool) or (isinstance(value, int) and not 0 <= value < 2**63):
         return None
     if isinstance(value, (int, str)):
-        return str(value)[:80].strip() or None
+        return printable(str(value)[:80]).strip() or None
     return None
 
 

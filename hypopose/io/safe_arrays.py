@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from hypopose.errors import FormatError
-from hypopose.io.pickled_arrays import PickleRefusedError, read_pickled
+from hypopose.io.pickled_arrays import PickleRefusedError, check_text, read_pickled
 from hypopose.io.source import Source
 
 FREE_BYTES = 64 * 2**20
@@ -154,6 +154,7 @@ def read_npy(source: Source, data: bytes, name: str = "array") -> np.ndarray:
                 "the file may be cut off, write it again",
             )
         flat = np.frombuffer(body, dtype=dtype, count=count)
+        check_text(flat)
         return flat.reshape(shape, order="F" if fortran else "C")
 
 

@@ -41,7 +41,7 @@ class Source:
     def error(self, problem: str, cure: str, place: str = "") -> FormatError:
         """One line: file, place, problem; cure."""
         where = f"{_printable(self.path)}: {place}: " if place else f"{_printable(self.path)}: "
-        return FormatError(" ".join(f"{where}{problem}; {cure}.".split()))
+        return FormatError(printable(" ".join(f"{where}{problem}; {cure}.".split())))
 
     @cached_property
     def head(self) -> bytes:
@@ -127,6 +127,11 @@ def _describe_json(value: Any) -> str:
             :300
         ]
     return f"a JSON list of {type(first).__name__}"
+
+
+def printable(text: str) -> str:
+    """Text that any terminal and file can take: odd characters become question marks."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _printable(path: Path) -> str:

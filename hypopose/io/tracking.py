@@ -17,7 +17,6 @@ from jaxtyping import Float, Int
 
 from hypopose.io.detections import Detections
 
-
 CHUNK = 1_000_000
 """Keypoint distances computed at once."""
 
@@ -176,7 +175,8 @@ def _mean_distances(
     expected: Float[np.ndarray, "T J 2"], xy: Float[np.ndarray, "D J 2"]
 ) -> Float[np.ndarray, "T D"]:
     """Mean over the keypoints both have; infinite if they share none."""
-    distance = np.linalg.norm(expected[:, None] - xy[None], axis=-1)
+    difference = expected[:, None] - xy[None]
+    distance = np.hypot(difference[..., 0], difference[..., 1])
     both = np.isfinite(distance)
     count = both.sum(-1)
     total = np.where(both, distance, 0.0).sum(-1)

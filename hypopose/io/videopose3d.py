@@ -16,7 +16,7 @@ from hypopose.io.base import Format, ReadOptions
 from hypopose.io.detections import MAX_FRAMES, Detections
 from hypopose.io.evidence import check_joints, need_skeleton
 from hypopose.io.safe_arrays import NpzArchive
-from hypopose.io.source import Source
+from hypopose.io.source import Source, printable
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Skeleton
 
@@ -71,6 +71,8 @@ def _clips(source: Source, positions: Any) -> dict[str, np.ndarray]:
                 raise source.error("expected a list of arrays", "one per camera", place)
             for k, array in enumerate(_as_list(listed)):
                 name = f"{place}/{k}" if action != CUSTOM or len(listed) > 1 else subject
+                if name in clips:
+                    raise source.error(f"two clips are called {name!r}", "rename one")
                 clips[name] = _clip(source, array, name)
                 n_frames += len(clips[name])
                 if n_frames > MAX_FRAMES:
@@ -89,7 +91,7 @@ def _as_list(cameras: Any) -> list[Any]:
 def _items(source: Source, value: Any, place: str) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         raise source.error(f"expected a dict, got {type(value).__name__}", "save as one", place)
-    return [(str(key)[:80], item) for key, item in value.items()]
+    return [(printable(str(key)[:80]), item) for key, item in value.items()]
 
 
 def _clip(source: Source, array: Any, place: str) -> np.ndarray:

@@ -6,6 +6,8 @@ import contextlib
 import io
 import os
 import pickle
+import struct
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypopose.errors import FormatError
-from hypopose.io import load
+from hypopose.io import load, load_people
 from hypopose.io.pickled_arrays import PickleRefusedError, read_pickled
 
 ARRAYS = [
@@ -143,3 +145,37 @@ def test_mangled_pickles_are_refused_or_read(data):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(PickleRefusedError):
         read_pickled(bytes(raw))
+
+
+@pytest.mark.parametrize("bad", [0x110000, 0xFFFFFFFF, 0xD800])
+def test_text_that_is_no_unicode_never_reaches_python(bad, tmp_path):
+    text = np.array('{"hypopose": "keypoints"}')
+    stream = io.BytesIO()
+    np.savez(stream, metadata=text, xy=np.ones((3, 17, 2)))
+    raw = stream.getvalue().replace(text.tobytes(), text.tobytes()[:-4] + struct.pack("<I", bad))
+    (tmp_path / "a.npz").write_bytes(_with_checksums(raw))
+    with pytest.raises(FormatError, match="no Unicode"):
+        load(tmp_path / "a.npz")
+    with pytest.raises(PickleRefusedError, match="no Unicode"):
+        read_pickled(pickle.dumps(np.array(["ab"])).replace(b"b\0\0\0", struct.pack("<I", bad)))
+
+
+def _with_checksums(raw):
+    """The same stored archive with the checksums its bytes now have."""
+    fresh = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(fresh, "w") as new:
+        for info in old.infolist():
+            start = info.header_offset + 26
+            skip = sum(struct.unpack("<HH", raw[start : start + 4])) + 4
+            new.writestr(info.filename, raw[start + skip : start + skip + info.file_size])
+    return fresh.getvalue()
+
+
+def test_names_in_files_are_made_printable(tmp_path):
+    path = tmp_path / "data_2d_custom_a.npz"
+    clip = np.ones((2, 17, 2), dtype="float32") * 50
+    positions = {"a\nb\ud800": {"custom": [clip]}}
+    metadata = {"layout_name": "coco"}
+    with path.open("wb") as file:
+        np.savez(file, positions_2d=np.array(positions), metadata=np.array(metadata))
+    assert list(load_people(path)) == ["a?b?"]
