@@ -7,8 +7,9 @@ of two on the same sequences (paired), which cancels what makes a sequence hard 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hypopose.errors import OptionError, ShapeError
+from hypopose.types import Hypotheses, Poses3D
 
 Array = NDArray[np.float64]
 Sums = tuple[float, float]
@@ -171,3 +173,63 @@ def paired_difference(
 def _gap(a: Array, b: Array) -> Array:
     """Difference of two means; the last axis is (sum, count)."""
     return np.asarray(a[..., 0] / a[..., 1] - b[..., 0] / b[..., 1])
+
+
+@dataclass(eq=False)
+class ScoreAccumulator:
+    """Streams a score, and gives its mean with an interval over sequences; mergeable.
+
+    Memory: two numbers per sequence.
+
+    Args:
+        score: Hypotheses and truth to one value per item, frame or joint, ``(*batch, ...)``.
+
+    Example:
+        >>> from hypopose.calibration import energy_score
+        >>> x = torch.randn(60, 9, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+        >>> accumulator = ScoreAccumulator(energy_score)
+        >>> accumulator.update(x[:, 1:], x[:, 0], sequences=[i // 6 for i in range(60)])
+        >>> interval = accumulator.compute()
+        >>> interval.n_sequences, interval.low < interval.estimate < interval.high
+        (10, True)
+    """
+
+    score: Callable[[Any, Any], Tensor]
+    sums: dict[Hashable, Sums] = field(default_factory=dict)
+
+    def update(
+        self,
+        hypotheses: Hypotheses | Tensor,
+        truth: Poses3D | Tensor,
+        *,
+        sequences: Sequence[Hashable] | None = None,
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            hypotheses: ``(*batch, H, F, J, 3)``.
+            truth: ``(*batch, F, J, 3)``.
+            sequences: The sequence of each batch item; None: every item is its own.
+        """
+        values = self.score(hypotheses, truth)
+        y = truth.joints if isinstance(truth, Poses3D) else truth
+        n = y.shape[:-3].numel()
+        labels = [_Anonymous() for _ in range(n)] if sequences is None else sequences
+        self._add(sequence_sums(values.reshape(n, -1), labels))
+
+    def merge(self, other: ScoreAccumulator) -> None:
+        """Add another accumulator's sums; equal labels are one sequence."""
+        self._add(other.sums)
+
+    def _add(self, sums: Mapping[Hashable, Sums]) -> None:
+        for label, (total, count) in sums.items():
+            before = self.sums.get(label, (0.0, 0.0))
+            self.sums[label] = (before[0] + total, before[1] + count)
+
+    def compute(self, confidence: float = 0.95) -> Interval:
+        """Mean and interval of everything seen so far."""
+        return cluster_bootstrap(self.sums, confidence=confidence)
+
+
+class _Anonymous:
+    """Label of a sequence nobody named: equal to itself only."""

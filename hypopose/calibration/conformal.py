@@ -1,0 +1,287 @@
+"""Balls that hold the truth as often as they say, whatever the sampler: split conformal prediction.
+
+Vovk, Gammerman and Shafer (2005); whole sequences as units: Lee, Barber and Willett, "Distribution-
+free inference with hierarchical data" (2023); Mondrian groups: Vovk, Lindsay, Nouretdinov and
+Gammerman (2003); blocks: Chernozhukov, Wüthrich and Zhu (2018).
+
+    score_kfj    distance of the truth from the mean hypothesis, over the spread if scaled
+    F_k          distribution of the scores of unit k = 1..n (a sequence, or a block of frames)
+    radius       least r with sum_k F_k(r) / (n + 1) >= level
+
+A random frame of a new sequence, exchangeable with those fitted, is covered at least this often.
+Frames of one sequence are not exchangeable with those of another, so n counts sequences: a level
+above n / (n + 1) has no finite radius. Blocks make more units, and promise less: blocks of one
+sequence are taken for independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hypopose.calibration.arrays import paired
+from hypopose.calibration.recalibration import (
+    CALIBRATORS,
+    POINT_BYTES,
+    Batch,
+    FitRecord,
+    Walk,
+    center_and_spread,
+)
+from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
+from hypopose.types import Hypotheses, Poses3D, Skeleton
+
+Groups = str | Mapping[str, Sequence[str]]
+"""``joint`` (each its own), ``all``, or joint names by group."""
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """A ball per joint and frame.
+
+    Args:
+        center: Mean hypothesis, in the frame and unit of the hypotheses.
+        radius: Radius in the same unit; infinite where too few units were fitted.
+        level: Nominal coverage.
+    """
+
+    center: Float[Tensor, "*batch F J 3"]
+    radius: Float[Tensor, "*batch F J"]
+    level: float
+
+    def contains(self, truth: Poses3D | Tensor) -> Tensor:
+        """``(*batch, F, J)`` 1 where the truth is inside, 0 outside, NaN where it is unknown."""
+        y = truth.joints if isinstance(truth, Poses3D) else truth
+        distance = (y.to(self.center) - self.center).norm(dim=-1)
+        return torch.where(distance.isfinite(), (distance <= self.radius).to(distance), torch.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class ConformalBalls:
+    """Conformal radii per level and joint group.
+
+    Args:
+        levels: Nominal levels.
+        radii: Radius per group and level: in metres, or in spreads of the hypotheses if scaled.
+        group_of: Group of each joint.
+        group_names: A name per group.
+        scaled: Whether radii are in units of the spread (the root of the trace of the covariance).
+        n_units: Sequences or blocks behind the guarantee.
+        skeleton: Name of the skeleton.
+        joint_names: Its joints.
+        fitted: What it was fitted on.
+
+    Example:
+        >>> from hypopose.skeletons import get_skeleton
+        >>> g, skeleton = torch.Generator().manual_seed(0), get_skeleton("h36m17")
+        >>> x = torch.randn(400, 6, 1, 17, 3, generator=g)
+        >>> fit, new = x[:200], x[200:]
+        >>> pair = Hypotheses(fit[:, 1:], skeleton), Poses3D(fit[:, 0], skeleton)
+        >>> balls = ConformalBalls.fit([pair], levels=(0.8,))
+        >>> regions = balls.regions(Hypotheses(new[:, 1:], skeleton), 0.8)
+        >>> inside = regions.contains(new[:, 0])[..., 1:]
+        >>> 0.77 < inside.mean().item() < 0.83
+        True
+    """
+
+    levels: tuple[float, ...]
+    radii: Float[Tensor, "G L"]
+    group_of: Int[Tensor, "J"]
+    group_names: tuple[str, ...]
+    scaled: bool
+    n_units: int
+    skeleton: str
+    joint_names: tuple[str, ...]
+    fitted: FitRecord = field(default_factory=lambda: FitRecord(0, 0))
+    kind: str = "conformal_balls"
+
+    @staticmethod
+    def fit(
+        batches: Iterable[Batch],
+        *,
+        levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
+        sequences: Iterable[Sequence[Hashable]] | None = None,
+        block: int | None = None,
+        groups: Groups = "joint",
+        scaled: bool = True,
+        source: str = "",
+    ) -> ConformalBalls:
+        """Compute the radii.
+
+        Args:
+            batches: Hypotheses and truth; a list of one pair will do.
+            levels: Nominal levels.
+            sequences: For each batch, the sequence of each item; None: every item is its own.
+            block: Frames per unit, to cut sequences into blocks; None: whole sequences.
+            groups: Joints that share a radius (Mondrian groups).
+            scaled: Measure distances in spreads of the hypotheses: wide where they are.
+            source: Where the data come from, for the file.
+
+        Raises:
+            OptionError: If an option is out of range, or there is nothing to fit.
+        """
+        if not all(0 < q < 1 for q in levels) or (block is not None and block < 1):
+            raise OptionError(
+                f"Levels lie between 0 and 1 and a block has a frame or more; got "
+                f"{tuple(levels)} and {block}."
+            )
+        labels = None if sequences is None else iter(sequences)
+        scores, units = [], []
+        ids: dict[Hashable, int] = {}
+        skeleton, s, n_frames = None, 0, 0
+        for i, (hypotheses, truth) in enumerate(batches):
+            batch_scores = _scores(hypotheses, truth, scaled)
+            names = None if labels is None else next(labels)
+            scores.append(batch_scores)
+            units.append(_units(batch_scores, names, block, i, ids))
+            skeleton, s = hypotheses.skeleton, len(hypotheses)
+            n_frames += batch_scores.shape[0] * batch_scores.shape[1]
+        if skeleton is None:
+            raise OptionError("There is nothing to fit: no batch came.")
+        group_of, names_of_groups = joint_groups(skeleton, groups)
+        flat = torch.cat([x.flatten(0, 1) for x in scores])
+        unit = torch.cat([u.flatten() for u in units])
+        radii = torch.stack(
+            [
+                _radii(flat[:, group_of == g], unit, len(ids), levels)
+                for g in range(len(names_of_groups))
+            ]
+        )
+        return ConformalBalls(
+            tuple(levels), radii, group_of, names_of_groups, scaled, len(ids),
+            skeleton.name, skeleton.joint_names, FitRecord(s, n_frames, source),
+        )  # fmt: skip
+
+    def regions(self, hypotheses: Hypotheses, level: float) -> Regions:
+        """Balls around the mean hypothesis.
+
+        Args:
+            hypotheses: In the skeleton it was fitted for, about as many as fitted with.
+            level: One of the fitted levels.
+
+        Raises:
+            OptionError: If the level was not fitted.
+            SkeletonMismatchError: If fitted for another skeleton.
+        """
+        if level not in self.levels:
+            raise OptionError(f"Radii were fitted for {self.levels}, not {level}; fit it as well.")
+        if hypotheses.skeleton.name != self.skeleton:
+            raise SkeletonMismatchError(
+                f"These balls were fitted for skeleton {self.skeleton!r}, the hypotheses are in "
+                f"{hypotheses.skeleton.name!r}; convert them or fit others."
+            )
+        x = hypotheses.joints
+        center, spread = center_and_spread(x.reshape(-1, *x.shape[-4:]))
+        radius = self.radii[:, self.levels.index(level)][self.group_of].to(x)
+        radius = radius * spread if self.scaled else radius.expand(spread.shape)
+        batch = x.shape[:-4]
+        return Regions(
+            center.reshape(*batch, *x.shape[-3:]), radius.reshape(*batch, *x.shape[-3:-1]), level
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything needed to build the calibrator again."""
+        finite = [[r if r < float("inf") else None for r in row] for row in self.radii.tolist()]
+        return {
+            "levels": list(self.levels),
+            "radii": finite,
+            "group_of": self.group_of.tolist(),
+            "group_names": list(self.group_names),
+            "scaled": self.scaled,
+            "n_units": self.n_units,
+        }
+
+    @staticmethod
+    def from_json(fields: dict[str, Any]) -> ConformalBalls:
+        """Build the calibrator from the fields of its file."""
+        rows = [[float("inf") if r is None else r for r in row] for row in fields.pop("radii")]
+        return ConformalBalls(
+            levels=tuple(fields.pop("levels")),
+            radii=torch.tensor(rows, dtype=torch.float64),
+            group_of=torch.tensor(fields.pop("group_of")),
+            group_names=tuple(fields.pop("group_names")),
+            **fields,
+        )
+
+
+CALIBRATORS["conformal_balls"] = ConformalBalls.from_json
+
+
+def joint_groups(skeleton: Skeleton, groups: Groups) -> tuple[Tensor, tuple[str, ...]]:
+    """Group of each joint, and the groups' names; joints in no group share ``others``.
+
+    Raises:
+        OptionError: If the grouping has no such name.
+        SkeletonMismatchError: If it names a joint the skeleton lacks.
+
+    Example:
+        >>> hand = Skeleton("hand", ("wrist", "thumb", "index"), (-1, 0, 0))
+        >>> joint_groups(hand, {"fingers": ["thumb", "index"]})
+        (tensor([1, 0, 0]), ('fingers', 'others'))
+    """
+    if groups == "joint":
+        return torch.arange(skeleton.n_joints), skeleton.joint_names
+    if groups == "all":
+        return torch.zeros(skeleton.n_joints, dtype=torch.long), ("all",)
+    if isinstance(groups, str):
+        raise OptionError(f"groups is 'joint', 'all' or a mapping of names, got {groups!r}.")
+    names = [*groups, "others"]
+    group_of = torch.full((skeleton.n_joints,), len(groups))
+    for g, joints in enumerate(groups.values()):
+        group_of[[skeleton.index(joint) for joint in joints]] = g
+    if not bool((group_of == len(groups)).any()):
+        names.pop()
+    return group_of, tuple(names)
+
+
+def _scores(hypotheses: Hypotheses, truth: Poses3D, scaled: bool) -> Tensor:
+    """Distances of the truth ``(N, F, J)``, over the spread if scaled."""
+    n, f, j = paired(hypotheses, truth).y.shape[:3]
+    parts = []
+    for x, y in Walk([(hypotheses, truth)], 2 * POINT_BYTES, least=2 if scaled else 1):
+        center, spread = center_and_spread(x)
+        distance = (y.unsqueeze(1) - center).norm(dim=-1)
+        relative = torch.where(spread > 0, distance / spread, torch.inf)
+        at_center = (distance == 0) & (spread == 0)
+        score = torch.where(at_center, 0, relative) if scaled else distance
+        parts.append(torch.where(distance.isfinite(), score, torch.nan).reshape(-1, j))
+    return torch.cat(parts).reshape(n, f, j)
+
+
+def _units(
+    scores: Tensor,
+    names: Sequence[Hashable] | None,
+    block: int | None,
+    batch: int,
+    ids: dict[Hashable, int],
+) -> Tensor:
+    """Number of the unit each frame belongs to, ``(N, F)``; ``ids`` grows."""
+    n, f = scores.shape[:2]
+    if names is not None and len(names) != n:
+        raise ShapeError(f"{n} items need as many sequence labels, got {len(names)}.")
+    out = torch.empty(n, f, dtype=torch.long)
+    for i in range(n):
+        sequence = (batch, i) if names is None else names[i]
+        for start in range(0, f, block or f):
+            key = (sequence, start, batch, i) if block else sequence
+            out[i, start : start + (block or f)] = ids.setdefault(key, len(ids))
+    return out
+
+
+def _radii(scores: Tensor, unit: Tensor, n_units: int, levels: Sequence[float]) -> Tensor:
+    """Conformal quantiles ``(L,)`` of ``(M, joints)`` scores, every unit weighing the same."""
+    weight_of = unit[:, None].expand_as(scores)[scores.isnan().logical_not()]
+    values = scores[scores.isnan().logical_not()].double()
+    counts = torch.bincount(weight_of, minlength=n_units).double()
+    present = int((counts > 0).sum())
+    weights = 1 / counts[weight_of] / (present + 1)
+    order = values.argsort()
+    cumulative = weights[order].cumsum(0)
+    at = torch.searchsorted(cumulative, torch.tensor(list(levels), dtype=torch.float64) - 1e-12)
+    padded = torch.cat([values[order], torch.tensor([torch.inf], dtype=torch.float64)])
+    return padded[at]
