@@ -9,8 +9,6 @@ A NaN hypothesis makes the result NaN where it is NaN: nothing is left out in si
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -102,9 +100,7 @@ def median(hypotheses: Hypotheses, keypoints: Keypoints2D | None = None) -> Pose
     return Poses3D(joints, hypotheses.skeleton, root=root, std=spread(hypotheses))
 
 
-def medoid_index(
-    hypotheses: Hypotheses, level: Literal["frame", "clip"] = "frame"
-) -> Int[Tensor, "*batch F"]:
+def medoid_index(hypotheses: Hypotheses, level: str = "frame") -> Int[Tensor, "*batch F"]:
     """Which hypothesis has the smallest mean joint distance to all others.
 
     Args:
@@ -136,7 +132,7 @@ def medoid(
     hypotheses: Hypotheses,
     keypoints: Keypoints2D | None = None,
     *,
-    level: Literal["frame", "clip"] = "frame",
+    level: str = "frame",
 ) -> Poses3D:
     """Take the hypothesis that is closest to all others.
 

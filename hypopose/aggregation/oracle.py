@@ -6,8 +6,6 @@ Paper: Shan et al. 2023 (D3DP) call them J-Best and P-Best. The published code p
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -15,8 +13,6 @@ from torch import Tensor
 from hypopose.aggregation.central import pick, spread
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.types import Hypotheses, Poses3D
-
-Level = Literal["frame", "clip", "batch"]
 
 
 def _errors(hypotheses: Hypotheses, truth: Poses3D) -> Tensor:
@@ -70,7 +66,7 @@ def oracle_joint_best(hypotheses: Hypotheses, truth: Poses3D) -> Poses3D:
 
 
 def oracle_pose_index(
-    hypotheses: Hypotheses, truth: Poses3D, level: Level = "frame"
+    hypotheses: Hypotheses, truth: Poses3D, level: str = "frame"
 ) -> Int[Tensor, "*batch F"]:
     """Oracle: which whole pose is closest to the truth.
 
@@ -98,7 +94,7 @@ def oracle_pose_index(
     return errors.argmin(-2)
 
 
-def oracle_pose_best(hypotheses: Hypotheses, truth: Poses3D, *, level: Level = "frame") -> Poses3D:
+def oracle_pose_best(hypotheses: Hypotheses, truth: Poses3D, *, level: str = "frame") -> Poses3D:
     """Oracle: whole poses from the hypothesis that is closest to the truth (P-Best).
 
     Args:

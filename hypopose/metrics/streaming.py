@@ -197,7 +197,7 @@ def _pck(h: Hypotheses, y: Poses3D) -> Tensor:
 
 def _symmetry(h: Hypotheses, y: Poses3D) -> Tensor:
     del y
-    frames = h.joints.movedim(-4, -3).flatten(0, -5)  # (frames, H, J, 3)
+    frames = h.joints.movedim(-4, -3).flatten(0, -4)  # (frames, H, J, 3)
     return 1000 * torch.stack([symmetry_error(frame, h.skeleton) for frame in frames])
 
 

@@ -243,13 +243,9 @@ class _Sums:
             self.curves[action].update(x.joints[rows], y.joints[rows], sequences=clips)
 
     def scores(self) -> dict[str, Score]:
-        curve = self.curve()
-        low, high = curve.interval(CONFIDENCE, N_BOOTSTRAP)
         keys = {key for row in self.table.values() for key in row}
         found = {key: self._bootstrap(key) for key in keys}
-        calibration = {key: Score(value) for key, value in _calibration(curve).items()}
-        calibration["ece"] = Score(curve.ece, low, high)
-        found.update(calibration)
+        found.update(_calibration_scores(self.curve()))
         return {key: found[key] for key in TITLES if key in found}
 
     def curve(self) -> CalibrationCurve:
@@ -260,22 +256,12 @@ class _Sums:
 
     def _bootstrap(self, key: str) -> Score:
         by_clip: dict[str, Tensor] = defaultdict(lambda: torch.zeros(3, dtype=torch.float64))
-        for (_, clip), row in self.table.items():
+        for (_, clip), row in sorted(self.table.items()):
             by_clip[clip] = by_clip[clip] + row[key]
         sums = torch.stack(list(by_clip.values()))
         total = sums.sum(0)
         value = float(total[0] / total[1]) if total[1] else math.nan
-        if len(sums) < 2:
-            return Score(value, n_invalid_frames=int(total[2]))
-        picks = torch.randint(
-            len(sums), (N_BOOTSTRAP, len(sums)), generator=torch.Generator().manual_seed(0)
-        )
-        drawn = sums[picks].sum(1)
-        means = (drawn[:, 0] / drawn[:, 1])[drawn[:, 1] > 0]
-        if not len(means):
-            return Score(value, n_invalid_frames=int(total[2]))
-        tail = (1 - CONFIDENCE) / 2
-        low, high = torch.quantile(means, torch.tensor([tail, 1 - tail]).double()).tolist()
+        low, high = _interval(sums, lambda drawn: drawn[:, 0] / drawn[:, 1])
         return Score(value, low, high, int(total[2]))
 
     def actions(self) -> dict[str, dict[str, float]]:
@@ -287,8 +273,39 @@ class _Sums:
             values.update(_calibration(accumulator.compute()))
             single = scores["mpjpe_single_mm"]
             ordered = {key: values[key] for key in TITLES if key in values}
-            out[action] = {"n_frames": int(single[1] + single[2]), **ordered}
+            out[action] = {"n_frames": float(single[1] + single[2]), **ordered}
         return out
+
+
+def _interval(
+    sums: Float[Tensor, "sequences *any"], value: Callable[[Tensor], Tensor]
+) -> tuple[float, float]:
+    """Interval of a value of sums, by drawing whole sequences; NaN for fewer than two."""
+    n = len(sums)
+    if n < 2:
+        return math.nan, math.nan
+    picks = torch.randint(n, (N_BOOTSTRAP, n), generator=torch.Generator().manual_seed(0))
+    counts = torch.zeros(N_BOOTSTRAP, n, dtype=torch.float64)
+    counts.scatter_add_(1, picks, torch.ones_like(picks, dtype=torch.float64))
+    drawn = value(torch.tensordot(counts, sums, dims=1))
+    drawn = drawn[drawn.isfinite()]
+    if not len(drawn):
+        return math.nan, math.nan
+    tail = (1 - CONFIDENCE) / 2
+    low, high = torch.quantile(drawn, torch.tensor([tail, 1 - tail]).double()).tolist()
+    return low, high
+
+
+def _calibration_scores(curve: CalibrationCurve) -> dict[str, Score]:
+    scores = {"ece": Score(curve.ece, *curve.interval(CONFIDENCE, N_BOOTSTRAP))}
+    values = _calibration(curve)
+    for level in COVERAGE_LEVELS:
+        at = int((curve.levels - level).abs().argmin())
+        sums = curve.sequence_cover[..., [at, -1]]  # (sequences, joints, [covered, count])
+        interval = _interval(sums, lambda drawn: 100 * (drawn[..., 0] / drawn[..., 1]).nanmean(1))
+        key = f"coverage_{round(100 * level)}_percent"
+        scores[key] = Score(values[key], *interval)
+    return scores
 
 
 def evaluate_benchmark(

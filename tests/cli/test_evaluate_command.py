@@ -1,0 +1,78 @@
+"""``hypopose evaluate`` from the outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from hypopose.cli import main
+from hypopose.datasets import Benchmark, define, example_motion, to_json
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    lengths = [30, 40, 44]
+    clips = [example_motion(n).numpy() for n in lengths]
+    np.savez(
+        tmp_path / "walks.npz",
+        joints=np.concatenate([np.round(c / 0.00025) for c in clips]).astype(np.int16),
+        scale=np.float32(0.00025),
+        fps=np.float32(50),
+        start=np.cumsum([0, *lengths[:-1]]),
+        length=np.array(lengths, np.int32),
+        name=np.array(["a", "b", "c"]),
+        subject=np.array(["s"] * 3),
+        action=np.array(["walk", "walk", "stroll"]),
+        license=np.array(["CC0"] * 3),
+        split=np.array(["train", "test", "test"]),
+    )
+    draft = Benchmark("tiny", "Walks.", ("walks",), "test", seed=1, window=20)
+    (tmp_path / "tiny.json").write_text(to_json(define(draft, tmp_path)))
+    return tmp_path
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(main, ["evaluate", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("sampler", ["boneflips", "mean-pose"])
+def test_a_benchmark_prints_tables_and_writes_json(folder: Path, sampler: str) -> None:
+    out = folder / "out.json"
+    result = call(
+        "--benchmark", folder / "tiny.json", "--data", folder, "--sampler", sampler,
+        "--n-hypotheses", 3, "-o", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "ORACLE" in result.output
+    assert "stroll" in result.output
+    data = json.loads(out.read_text())
+    assert data["sampler"]["name"] == sampler
+    assert data["settings"]["n_hypotheses"] == 3
+    assert data["scores"]["mpjpe_mean_mm"]["value"] > 0
+    assert set(data["per_action"]) == {"walk", "stroll"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "--benchmark NAME"),
+        (("--benchmark", "test-clean"), "--data FOLDER"),
+        (("--benchmark", "no-such", "--data", "."), "choose one of"),
+        (("--benchmark", "test-clean", "--data", "/nowhere"), "cmu_permissive"),
+        (("--benchmark", "test-clean", "--data", ".", "--sampler", "magic"), "magic"),
+        (
+            ("--benchmark", "test-clean", "--data", ".", "--sampler", "mean-pose", "--n-steps", 5),
+            "no network",
+        ),
+        (("result.npz",), "--truth FILE"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(arguments: tuple[object, ...], says: str) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert says in result.output
+    assert "Traceback" not in result.output
