@@ -107,7 +107,7 @@ class Source:
     def contents(self) -> str:
         """A few words on what is in it, for messages."""
         if self.is_folder:
-            return "a folder without JSON files"
+            return "a folder without frames of OpenPose"
         if self.path.stat().st_size == 0:
             return "an empty file"
         if self.is_json:

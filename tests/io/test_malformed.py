@@ -256,7 +256,7 @@ def test_an_archive_that_lies_about_its_sizes(tmp_path):
 def test_folders(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "a folder without JSON files" in refusal(empty)
+    assert "a folder without frames of OpenPose" in refusal(empty)
     assert "no .json file in the folder" in refusal(empty, format="openpose")
     assert "is a folder, but mmpose is one file" in refusal(empty, format="mmpose")
     text = json.dumps(people(BODY))
