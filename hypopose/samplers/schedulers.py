@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,8 +27,6 @@ from torch import Tensor
 from hypopose.diffusion import Schedule, ddim_step, timestep_pairs
 from hypopose.errors import OptionError
 from hypopose.types import NoiseSource
-
-SchedulerName = Literal["ddim", "diffusers-ddim", "dpm++", "unipc"]
 
 
 @runtime_checkable

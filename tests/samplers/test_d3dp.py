@@ -134,6 +134,15 @@ def test_videos_of_any_length(make: Callable[[], Network], n_frames: int) -> Non
     assert hypotheses.skeleton is sampler.skeleton
 
 
+@pytest.mark.parametrize("make", NETWORKS)
+def test_half_precision_moves_poses_a_little(make: Callable[[], Network]) -> None:
+    sampler, keypoints = D3DP(make(), n_steps=2), walk(9)
+    half = draw(replace(sampler, precision="bfloat16"), keypoints)
+    exact = draw(sampler, keypoints)
+    assert half.dtype == torch.float32
+    assert 0 < (half - exact).norm(dim=-1).mean() < 0.02
+
+
 # Windows and padding -----------------------------------------------------------------------------
 
 
@@ -342,6 +351,8 @@ def test_empty_requests_are_refused() -> None:
         ({"clamp": -1.0}, "clamp must be positive"),
         ({"chunk": 0}, "chunk must be positive"),
         ({"scheduler": "unipc"}, "eta=0"),
+        ({"precision": "float16"}, "precision"),
+        ({"fill_missing": "zero"}, "fill_missing"),
         ({"window": 7}, "windows of 6 frames only"),
         ({"window": 6, "overlap": 6}, "overlap"),
     ],
