@@ -40,6 +40,7 @@ class PretrainedNetwork(ModelMixin, ConfigMixin):
         state = {name: x.detach().cpu().contiguous() for name, x in self.state_dict().items()}
         partial = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
         save_file(state, partial, metadata={"format": "pt"})
+        partial.chmod(0o644)  # safetensors makes files only their owner can read
         os.replace(partial, folder / WEIGHTS_FILE)
 
     @classmethod

@@ -130,12 +130,12 @@ class D3DP:
 
     def __post_init__(self) -> None:
         make_solver(self.scheduler, cosine_schedule(self.n_timesteps), self.n_steps, self.eta)
-        for name, value, allowed in (
+        for name, choice, allowed in (
             ("fill_missing", self.fill_missing, ("error", "interpolate")),
             ("precision", self.precision, ("float32", "bfloat16")),
         ):
-            if value not in allowed:
-                raise OptionError(f"{name}={value!r} is not one of {', '.join(allowed)}.")
+            if choice not in allowed:
+                raise OptionError(f"{name}={choice!r} is not one of {', '.join(allowed)}.")
         positive = {"scale": self.scale, "clamp": self.clamp, "chunk": self.chunk}
         for name, value in positive.items():
             if value is not None and not value > 0:
