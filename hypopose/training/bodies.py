@@ -1,0 +1,302 @@
+"""Bodies in motion that nobody recorded: parts of different clips, other bones, other speeds.
+
+Half an hour of permissive motion capture holds few poses, but arms, legs and trunks occur in many
+more combinations than were recorded. Measured on unseen poses, the nearest pose of the training set
+is 76 mm away per joint, but 28 mm when legs, trunk and each arm may come from different frames. So
+most windows are put together from four parts, each from its own clip:
+
+* a part is a set of bone *directions*, so that bone lengths are free;
+* gravity stays: parts turn about the vertical only. The trunk keeps its turn relative to its own
+  pelvis, an arm its turn relative to its own shoulders, frame by frame;
+* arms hang on the trunk's shoulders, the trunk on the legs' pelvis, and the path is the legs';
+* windows whose hips or waist bend further than hips and waists do are drawn again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from hypopose.datasets.motion import Motion
+from hypopose.skeletons import H36M17
+from hypopose.training.draws import Draws
+
+BONES = H36M17.bones
+PARTS: tuple[tuple[int, ...], ...] = (
+    (0, 1, 2, 3, 4, 5),  # pelvis and legs
+    (6, 7, 8, 9, 10, 13),  # trunk, head, both shoulders
+    (11, 12),  # left arm
+    (14, 15),  # right arm
+)
+"""Bones, in the order of ``BONES``, that stay together when bodies are recombined."""
+
+BONE_LENGTHS = (
+    0.133, 0.443, 0.454, 0.133, 0.443, 0.454, 0.233, 0.257, 0.121, 0.115,
+    0.151, 0.279, 0.252, 0.151, 0.279, 0.252,
+)  # fmt: skip
+"""Mean lengths in metres, in the order of ``BONES``: the published Human3.6M skeleton."""
+
+BONE_PAIRS = (0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 7, 8, 9)
+"""Bones with the same number have the same length: left as right."""
+
+MEANINGS = {
+    0: (0.01, 0.02, 0.015),
+    7: (0.01, 0.035, 0.025),
+    8: (0.01, 0.02, 0.015),
+    9: (0.01, 0.03, 0.035),
+    10: (0.015, 0.04, 0.04),
+}
+"""Standard deviations in metres (sideways, up, forward) of what detectors mean by a joint."""
+
+LEG = 0.897
+"""Thigh and shin of the mean body in metres."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bodies:
+    """Windows of motion in the world, before a camera looks at them.
+
+    Args:
+        joints: Metres, z up.
+        seen: The same, with joints where a detector would put them.
+        fps: Frames per second of each window.
+    """
+
+    joints: Float[Tensor, "B F J 3"]
+    seen: Float[Tensor, "B F J 3"]
+    fps: Float[Tensor, " B"]
+
+
+class BodyMaker:
+    """Draws bodies in motion; every step is a tensor operation on one device.
+
+    Args:
+        motion: Clips to draw from.
+        device: Where bodies are made.
+        recombine: Share of windows put together from several clips.
+        seated_share: Share of parts drawn from shards called ``procedural...``.
+    """
+
+    def __init__(
+        self,
+        motion: Motion,
+        device: torch.device,
+        recombine: float = 0.6,
+        seated_share: float = 0.3,
+    ) -> None:
+        self.recombine = recombine
+        self.fps = motion.fps
+        x = motion.joints.to(device)
+        bones = torch.stack([x[:, child] - x[:, parent] for parent, child in BONES], 1)
+        directions = functional.normalize(bones, dim=-1)
+        self.parts = [directions[:, list(part)].contiguous() for part in PARTS]
+        self.root = x[:, 0].contiguous()
+        self.leg = bones[:, 1].norm(dim=-1) + bones[:, 2].norm(dim=-1)
+        self.pelvis = _heading(x[:, 4] - x[:, 1])
+        self.shoulders = _heading(x[:, 11] - x[:, 14])
+        self.start, self.length = motion.start.to(device), motion.length.to(device)
+        self.weights = clip_weights(motion, seated_share).to(device)
+        self.chain = _chain().to(device)
+        self.bone_lengths = torch.tensor(BONE_LENGTHS, device=device)
+        self.pairs = torch.tensor(BONE_PAIRS, device=device)
+        self.meanings = torch.zeros(17, 3, device=device)
+        for joint, std in MEANINGS.items():
+            self.meanings[joint] = torch.tensor(std, device=device)
+
+    def __call__(self, B: int, F: int, draws: Draws) -> Bodies:
+        """Draw ``B`` windows of ``F`` frames."""
+        fps = frame_rates(B, draws)
+        directions, path = self._recombined(F, fps, draws)
+        good = plausible(directions)
+        again = draws.pick(good.float() + 1e-6, B)
+        pick = torch.where(good, torch.arange(B, device=again.device), again)
+        directions, path = directions[pick], path[pick]
+        common = 1 + 0.05 * draws.normal(B, 1)
+        pairs = 1 + 0.035 * draws.normal(B, max(BONE_PAIRS) + 1)
+        lengths = self.bone_lengths * common * pairs[:, self.pairs]
+        bones = functional.normalize(directions, dim=-1) * lengths[:, None, :, None]
+        body = self.chain @ bones
+        shift = self._shifts(body, draws)
+        body, shift, path = _mirror_some(body, shift, path * common[..., None], draws)
+        tilt, lying = _tilts(B, draws)
+        body, shift = body @ tilt.mT[:, None], shift @ tilt.mT[:, None]
+        path = _place(path, lying, draws)[:, :, None]
+        return Bodies(path + body, path + body + shift, fps[pick])
+
+    def _recombined(self, F: int, fps: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Bone directions (B, F, 16, 3) and paths (B, F, 3) of the mean body."""
+        B = len(fps)
+        clip = draws.pick(self.weights, B * 4).view(B, 4)
+        phase = draws.uniform(B, 4)
+        keep = ~draws.chance(self.recombine, B, 1) | draws.chance(0.25, B, 4)
+        clip = torch.where(keep, clip[:, :1], clip)
+        phase = torch.where(keep, phase[:, :1], phase)
+        # Half of the windows keep the recorded speed; the rest are warped by 0.7 to 1.4.
+        warp = torch.where(draws.chance(0.5, B), 1.0, 0.7 * 2.0 ** draws.uniform(B))
+        step = self.fps / fps * warp
+        directions = fps.new_empty(B, F, len(BONES), 3)
+        path = pelvis = shoulders = fps.new_empty(0)
+        for part, bones in enumerate(PARTS):
+            at = self._frames(clip[:, part], phase[:, part], step, F)
+            d = _between(self.parts[part], at)
+            if part == 0:
+                path, pelvis = self._path(at), _between(self.pelvis, at)
+            elif part == 1:
+                turn = _turn_between(pelvis, _between(self.pelvis, at))
+                d, shoulders = _turned(d, turn), _multiply(_between(self.shoulders, at), turn)
+            else:
+                d = _turned(d, _turn_between(shoulders, _between(self.shoulders, at)))
+            directions[:, :, list(bones)] = d
+        return directions, path
+
+    def _frames(
+        self, clip: Tensor, phase: Tensor, step: Tensor, F: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Neighboring source frames (B, F) and the weight of the later; clips go back and forth."""
+        last = (self.length[clip] - 1).clamp(min=1).float()[:, None]
+        offset = torch.arange(F, device=last.device) - F // 2
+        at = (phase[:, None] * last + offset * step[:, None]).remainder(2 * last)
+        at = torch.minimum(at, 2 * last - at).clamp(min=0)
+        first = self.start[clip][:, None]
+        low = first + at.floor().long()
+        high = torch.minimum(low + 1, first + self.length[clip][:, None] - 1)
+        return low, high, at - at.floor()
+
+    def _path(self, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Root path about its middle, as long as the mean body's legs would make it."""
+        path = _between(self.root, at)
+        ground = path[..., :2] - path[..., :2].mean(1, keepdim=True)
+        return torch.cat([ground, path[..., 2:]], -1) * (LEG / self.leg[at[0][:, :1]])[..., None]
+
+    def _shifts(self, body: Float[Tensor, "B F J 3"], draws: Draws) -> Float[Tensor, "B F J 3"]:
+        """Offsets of joints that detectors define differently, fixed to the trunk of a window."""
+        B = len(body)
+        offset = draws.normal(B, 17, 3) * self.meanings * draws.chance(0.5, B, 1, 1)
+        up = functional.normalize(body[:, :, 8], dim=-1)
+        side = functional.normalize(body[:, :, 11] - body[:, :, 14], dim=-1)
+        forward = functional.normalize(torch.linalg.cross(side, up), dim=-1)
+        axes = torch.stack([side, up, forward], -2)
+        return offset[:, None] @ axes
+
+
+def frame_rates(B: int, draws: Draws) -> Float[Tensor, " B"]:
+    """50, 30 or 25 Hz for half of the windows, 15 to 60 Hz for the others."""
+    free = 15.0 * 4.0 ** draws.uniform(B)
+    usual = torch.tensor([50.0, 30.0, 25.0], device=draws.device)
+    return torch.where(draws.chance(0.5, B), usual[draws.pick(torch.ones_like(usual), B)], free)
+
+
+def clip_weights(motion: Motion, seated_share: float) -> Float[Tensor, " clips"]:
+    """How often a clip is drawn: square root of its length; procedural shards get a fixed share."""
+    weight = motion.length.float().sqrt()
+    seated = torch.tensor([shard.startswith("procedural") for shard in motion.shards])
+    if bool(seated.any()) and not bool(seated.all()):
+        weight[seated] *= seated_share / weight[seated].sum()
+        weight[~seated] *= (1 - seated_share) / weight[~seated].sum()
+    return weight
+
+
+def plausible(directions: Float[Tensor, "B F 16 3"]) -> Bool[Tensor, " B"]:
+    """Whether hips and waist stay within what bodies do, in every frame.
+
+    Thighs may point at most 45 degrees behind the trunk (less if they also point up along it), and
+    the trunk may lean at most 40 degrees sideways from the pelvis.
+    """
+    side = functional.normalize(directions[:, :, 3] - directions[:, :, 0], dim=-1)
+    trunk = functional.normalize(directions[:, :, 6] + directions[:, :, 7], dim=-1)
+    front = functional.normalize(torch.linalg.cross(side, trunk), dim=-1)
+    thigh = functional.normalize(directions[:, :, 1] + directions[:, :, 4], dim=-1)
+    ahead, folded = (thigh * front).sum(-1), (thigh * trunk).sum(-1)
+    upright = (side * trunk).sum(-1).abs() < 0.65
+    return ((ahead > -0.7) & ((ahead > -0.3) | (folded < 0)) & upright).all(1)
+
+
+def axis_angle(axis: Float[Tensor, "B 3"], angle: Float[Tensor, " B"]) -> Float[Tensor, "B 3 3"]:
+    """Rotation about unit axes (Rodrigues).
+
+    Example:
+        >>> quarter = axis_angle(torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([math.pi / 2]))
+        >>> (quarter @ torch.tensor([1.0, 0.0, 0.0])).round().tolist()
+        [[-0.0, 1.0, 0.0]]
+    """
+    x, y, z = axis.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
+    s, c = angle.sin()[:, None, None], angle.cos()[:, None, None]
+    return torch.eye(3, device=axis.device) + s * cross + (1 - c) * (cross @ cross)
+
+
+def _mirror_some(
+    body: Tensor, shift: Tensor, path: Tensor, draws: Draws
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Half of the windows as their mirror images: x negated, left and right swapped."""
+    some = draws.chance(0.5, len(body))[:, None, None]
+    order, negate = list(H36M17.flip_order), path.new_tensor([-1.0, 1.0, 1.0])
+    body = torch.where(some[..., None], body[:, :, order] * negate, body)
+    shift = torch.where(some[..., None], shift[:, :, order] * negate, shift)
+    return body, shift, torch.where(some, path * negate, path)
+
+
+def _tilts(B: int, draws: Draws) -> tuple[Tensor, Tensor]:
+    """Tilts of a few degrees about horizontal axes; 4 % of the bodies lie down."""
+    lying = draws.chance(0.04, B)
+    angle = draws.normal(B) * math.radians(4) + lying * (math.pi / 2)
+    around = draws.uniform(B, high=2 * math.pi)
+    axis = torch.stack([around.cos(), around.sin(), torch.zeros_like(around)], -1)
+    return axis_angle(axis, angle), lying
+
+
+def _place(path: Tensor, lying: Tensor, draws: Draws) -> Tensor:
+    """Bodies that lie, and a tenth of the others (treadmills), stay where they are."""
+    B = len(path)
+    still = lying | draws.chance(0.1, B)
+    ground = torch.where(still[:, None, None], 0.0, path[..., :2])
+    low = draws.uniform(B, 1, 1, low=0.1, high=0.7)
+    return torch.cat([ground, torch.where(lying[:, None, None], low, path[..., 2:])], -1)
+
+
+def _chain() -> Tensor:
+    """(17, 16) matrix from bone vectors to root-relative joints."""
+    matrix = torch.zeros(len(BONES) + 1, len(BONES))
+    for bone, (parent, child) in enumerate(BONES):
+        matrix[child] = matrix[parent]
+        matrix[child, bone] = 1
+    return matrix
+
+
+def _heading(leftwards: Tensor) -> Tensor:
+    """Horizontal part (N, 2) of unit vectors towards the left: short where they are steep."""
+    return leftwards[..., :2] / leftwards.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+
+
+def _between(x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    low, high, weight = at
+    return torch.lerp(x[low], x[high], weight.reshape(*weight.shape, *(1,) * (x.dim() - 1)))
+
+
+def _multiply(a: Tensor, b: Tensor) -> Tensor:
+    """Product of complex numbers kept as (..., 2)."""
+    (ax, ay), (bx, by) = a.unbind(-1), b.unbind(-1)
+    return torch.stack([ax * bx - ay * by, ax * by + ay * bx], -1)
+
+
+def _turn_between(target: Tensor, source: Tensor) -> Tensor:
+    """Unit complex turns (B, F, 2) from one heading to another.
+
+    A heading is short where a body leans far over; there the window's mean turn takes its place.
+    """
+    turn = _multiply(target, source * source.new_tensor([1.0, -1.0]))
+    mean = functional.normalize(turn.mean(1, keepdim=True) + 1e-6, dim=-1)
+    return functional.normalize(turn + 0.15 * mean, dim=-1)
+
+
+def _turned(d: Tensor, turn: Tensor) -> Tensor:
+    """Directions (B, F, n, 3) turned about the vertical by complex turns (B, F, 2)."""
+    cos, sin = turn[..., None, 0], turn[..., None, 1]
+    x, y, z = d.unbind(-1)
+    return torch.stack([cos * x - sin * y, sin * x + cos * y, z], -1)

@@ -1,0 +1,115 @@
+"""What a training run is made of, as one frozen dataclass that travels as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hypopose.errors import FormatError, OptionError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Options of :func:`hypopose.training.train`; JSON keeps them beside the checkpoint.
+
+    Args:
+        shards: Motion shards to draw from, see :mod:`hypopose.datasets.motion`.
+        minutes: Budget of wall-clock time. The learning rate falls with the share of it used.
+        n_frames: Budget in frames, where ``minutes`` is None.
+        batch_frames: Frames per optimizer step.
+        lengths: Window lengths; each batch has one of them.
+        length_shares: How often each length comes.
+        recombine: Share of windows whose body parts come from different clips.
+        seated_share: Share of parts drawn from shards called ``procedural...``.
+        learning_rate: Peak learning rate of AdamW.
+        final_share: Learning rate at the end, as a share of the peak.
+        weight_decay: Decay of weight matrices.
+        warmup_steps: Steps of linear warm-up.
+        clip_norm: Gradients are scaled down to this norm.
+        ema_decay: Decay of the averaged weights, reached gradually.
+        lift_share: Share of batches without a noisy pose, for the lifter form.
+        n_timesteps: Timesteps of the cosine schedule.
+        scale: Poses in metres are multiplied by it before noise is added: unit variance.
+        clamp: Noisy poses are held within this many metres per coordinate; no arm is longer.
+        width: Width of a token.
+        n_layers: Transformer blocks.
+        n_heads: Attention heads.
+        mlp_ratio: Hidden over outer width of the MLPs.
+        bf16: Matrix products in bfloat16.
+        compile: Compile the blocks: a third faster, needs a C++ compiler on CPU and a minute.
+        seed: Decides weights, batches and noise.
+        device: ``"cpu"`` or ``"cuda"``.
+        checkpoint_seconds: Time between checkpoints.
+        validate_seconds: Time between validations.
+
+    Raises:
+        OptionError: If options contradict each other.
+
+    Example:
+        >>> config = TrainConfig(shards=("walks.npz",), minutes=70.0)
+        >>> TrainConfig.from_json(config.to_json()) == config
+        True
+    """
+
+    shards: tuple[str, ...]
+    minutes: float | None = None
+    n_frames: int = 20_000_000
+    batch_frames: int = 1296
+    lengths: tuple[int, ...] = (1, 9, 17, 27, 41, 81)
+    length_shares: tuple[float, ...] = (0.04, 0.08, 0.08, 0.45, 0.1, 0.25)
+    recombine: float = 0.6
+    seated_share: float = 0.3
+    learning_rate: float = 8e-4
+    final_share: float = 0.01
+    weight_decay: float = 0.05
+    warmup_steps: int = 500
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+    lift_share: float = 0.05
+    n_timesteps: int = 1000
+    scale: float = 3.0
+    clamp: float = 1.7
+    width: int = 256
+    n_layers: int = 6
+    n_heads: int = 8
+    mlp_ratio: float = 3.0
+    bf16: bool = True
+    compile: bool = False
+    seed: int = 0
+    device: str = "cpu"
+    checkpoint_seconds: float = 120.0
+    validate_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        if not self.shards:
+            raise OptionError("Name at least one motion shard to train on.")
+        if len(self.lengths) != len(self.length_shares) or min(self.lengths, default=0) < 1:
+            raise OptionError("Give positive window lengths, and one share for each of them.")
+        if not (self.n_frames > 0 and (self.minutes is None or self.minutes > 0)):
+            raise OptionError("The budget must be positive: minutes, or n_frames.")
+        if not 0 <= self.recombine <= 1 or not 0 <= self.seated_share <= 1:
+            raise OptionError("recombine and seated_share are shares, 0 to 1.")
+
+    def to_json(self) -> str:
+        """The options as JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @staticmethod
+    def from_json(text: str, **changes: Any) -> TrainConfig:
+        """Options from JSON text.
+
+        Args:
+            text: A JSON object; options it does not name keep their defaults.
+            **changes: Options that override the text's.
+
+        Raises:
+            FormatError: If the text is no JSON object, or has options that do not exist.
+        """
+        try:
+            options = {**json.loads(text), **changes}
+            tuples = {k: tuple(v) for k, v in options.items() if isinstance(v, list)}
+            return TrainConfig(**{**options, **tuples})
+        except (json.JSONDecodeError, TypeError) as error:
+            raise FormatError(f"This is no training configuration: {error}.") from error

@@ -1,0 +1,89 @@
+"""From a run's checkpoint to a folder of weights that samplers load."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from hypopose import __version__
+from hypopose.errors import CheckpointError
+from hypopose.io.atomic import write_atomically
+from hypopose.networks.pretrained import WEIGHTS_FILE
+from hypopose.training.config import TrainConfig
+from hypopose.training.trainer import Progress, averaged_network, read_state
+
+CARD = """# {name}
+
+FrameTokens denoiser, {parameters:.1f} M parameters, for the D3DP sampler; weights in float16.
+Reads Human3.6M-17 keypoints of any camera, with confidences and gaps; windows of 1 to {longest}
+frames at 15 to 60 Hz.
+
+- Trained on: {shards} (train split)
+- Seen: {frames:,} frames in {steps:,} steps, {minutes:.0f} min on {device}
+- Options: see `training.json`; made with HypoPose {version}
+"""
+
+
+def export(run: str | Path, target: str | Path) -> Path:
+    """Write a run's averaged weights: config, float16 tensors, sampler options and a model card.
+
+    A run may be exported while it goes on; its latest checkpoint counts. A card that is already
+    there is kept, for its author knows more.
+
+    Args:
+        run: Folder of a run.
+        target: Folder of weights; made if absent.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        CheckpointError: If the run has no checkpoint.
+    """
+    run, target = Path(run), Path(target)
+    try:
+        config = TrainConfig.from_json((run / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{run} is not the folder of a training run.") from error
+    state = read_state(run / "state.pt")
+    network = averaged_network(config, state["ema"])
+    target.mkdir(parents=True, exist_ok=True)
+    network.save_config(target)
+    tensors = {k: v.to(torch.float16).contiguous() for k, v in network.state_dict().items()}
+    with write_atomically(target / WEIGHTS_FILE) as partial:
+        save_file(tensors, partial, metadata={"format": "pt"})
+    options = {"sampler": "d3dp", "n_steps": 5, "scale": config.scale, "clamp": config.clamp}
+    _write(target / "sampler.json", json.dumps(options, indent=2) + "\n")
+    _write(target / "training.json", _without_paths(config).to_json())
+    if not (target / "README.md").exists():
+        n = sum(p.numel() for p in network.parameters())
+        _write(target / "README.md", _card(target.name, config, Progress(**state["progress"]), n))
+    return target
+
+
+def _without_paths(config: TrainConfig) -> TrainConfig:
+    shards = [os.path.basename(shard) for shard in config.shards]
+    return TrainConfig.from_json(config.to_json(), shards=shards)
+
+
+def _card(name: str, config: TrainConfig, progress: Progress, n_parameters: int) -> str:
+    return CARD.format(
+        name=name,
+        parameters=n_parameters / 1e6,
+        longest=max(config.lengths),
+        shards=", ".join(_without_paths(config).shards),
+        frames=progress.frames,
+        steps=progress.step,
+        minutes=progress.seconds / 60,
+        device=config.device,
+        version=__version__,
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    with write_atomically(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -1,0 +1,154 @@
+"""Unattended training in a folder: checkpoints, log, resume, a clean way to stop.
+
+A run's folder holds
+
+| file | what |
+| --- | --- |
+| ``config.json`` | the options |
+| ``state.pt`` | the latest checkpoint |
+| ``log.jsonl`` | one JSON object a line: loss and rate every 10 s, validations |
+| ``weights/`` | the averaged weights, when training ends |
+| ``STOP`` | make it (``touch RUN/STOP``) and training stops cleanly after the current step |
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hypopose.datasets.motion import load_motion
+from hypopose.errors import OptionError
+from hypopose.training.config import TrainConfig
+from hypopose.training.export import export
+from hypopose.training.trainer import Trainer
+from hypopose.training.validation import HeldOut, hold_out, validate
+
+LOG_SECONDS = 10.0
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def train(config: TrainConfig, folder: str | Path, *, report: Report | None = None) -> Path:
+    """Train until the budget is used, or the folder holds a file named ``STOP``.
+
+    If the folder has a checkpoint, training goes on from there. With a budget in frames a run that
+    was interrupted ends with the same weights as one that was not; with a budget in minutes the
+    learning rate follows the clock, so that it only comes close.
+
+    Args:
+        config: The run's options.
+        folder: Made if absent.
+        report: Called with every row of the log.
+
+    Returns:
+        The folder of the averaged weights.
+
+    Raises:
+        CheckpointError: If the folder's checkpoint belongs to another network.
+    """
+    run = Run(config, Path(folder), report)
+    run.go()
+    return export(run.folder, run.folder / "weights")
+
+
+class Run:
+    """A trainer in its folder, with a clock and a log.
+
+    Args:
+        config: The run's options.
+        folder: Made if absent; its checkpoint is taken up.
+        report: Called with every row of the log.
+    """
+
+    def __init__(self, config: TrainConfig, folder: Path, report: Report | None = None) -> None:
+        self.config, self.folder, self.report = config, folder, report
+        self.trainer = Trainer(config)
+        self.held_out = held_out_windows(config)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoint = folder / "state.pt"
+        if self.checkpoint.exists():
+            self.trainer.resume(self.checkpoint)
+        (folder / "config.json").write_text(config.to_json(), encoding="utf-8")
+        self.before = self.trainer.progress.seconds
+        self.began = time.monotonic()
+
+    def go(self) -> None:
+        """Step until the budget is used or ``STOP`` appears; checkpoint at the end."""
+        config, progress = self.config, self.trainer.progress
+        save = Every(config.checkpoint_seconds)
+        check = Every(config.validate_seconds)
+        log = Every(LOG_SECONDS)
+        seen, losses = progress.frames, [0.0][:0]
+        while progress.share(config) < 1 and not (self.folder / "STOP").exists():
+            row = self.trainer.step()
+            progress.seconds = self.before + time.monotonic() - self.began
+            losses.append(row["loss_mm"])
+            if log.due():
+                rate = round((progress.frames - seen) / log.restart())
+                mean = sum(losses) / len(losses)
+                self.write({**row, "loss_mm": mean, "frames_per_s": rate})
+                seen, losses = progress.frames, []
+            if save.due():
+                self.trainer.save(self.checkpoint)
+                save.restart()
+            if check.due():
+                self.validate()
+                check.restart()
+                log.restart()
+                seen, losses = progress.frames, []
+        self.trainer.save(self.checkpoint)
+        self.validate()
+
+    def validate(self) -> None:
+        """Log the errors on held-out subjects, if the shards have any."""
+        if self.held_out is None:
+            return
+        c = self.config
+        with torch.autocast(self.trainer.device.type, torch.bfloat16, enabled=c.bf16):
+            averaged = self.trainer.averaged()
+            self.write(validate(averaged, self.held_out, scale=c.scale, clamp=c.clamp))
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append a row, led by the progress, to the log and hand it to the reporter."""
+        p = self.trainer.progress
+        row = {"step": p.step, "frames": p.frames, "seconds": round(p.seconds, 1), **row}
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        if self.report is not None:
+            self.report({**row, "share": p.share(self.config)})
+
+
+class Every:
+    """A clock that says when an interval is over.
+
+    Args:
+        seconds: The interval.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.since = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the interval is over."""
+        return time.monotonic() - self.since >= self.seconds
+
+    def restart(self) -> float:
+        """Begin again; the seconds since the last time."""
+        now = time.monotonic()
+        elapsed, self.since = now - self.since, now
+        return elapsed
+
+
+def held_out_windows(config: TrainConfig) -> HeldOut | None:
+    """Windows of the shards' validation subjects; None if they have none long enough."""
+    try:
+        motion = load_motion(config.shards, "val")
+    except OptionError:
+        return None
+    return hold_out(motion) if int(motion.length.max()) >= 27 else None

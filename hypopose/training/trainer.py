@@ -1,0 +1,199 @@
+"""One training run in memory: network, optimizer, averages, random states, progress."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hypopose.datasets.motion import load_motion
+from hypopose.diffusion import cosine_schedule
+from hypopose.errors import CheckpointError
+from hypopose.io.atomic import write_atomically
+from hypopose.networks.frame_tokens import FrameTokens
+from hypopose.training.batches import BatchMaker
+from hypopose.training.config import TrainConfig
+from hypopose.training.ema import EMA
+from hypopose.training.losses import x0_loss
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Args:
+        step: Optimizer steps.
+        frames: Frames seen.
+        seconds: Wall-clock time used, over all sittings.
+    """
+
+    step: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+
+    def share(self, config: TrainConfig) -> float:
+        """Share of the budget used, 0 to 1."""
+        if config.minutes is not None:
+            return min(1.0, self.seconds / (60 * config.minutes))
+        return min(1.0, self.frames / config.n_frames)
+
+
+def learning_rate(config: TrainConfig, step: int, share: float) -> float:
+    """Linear warm-up over steps times half a cosine over the budget.
+
+    Example:
+        >>> config = TrainConfig(shards=("a.npz",), warmup_steps=10, learning_rate=1.0)
+        >>> [round(learning_rate(config, *at), 3) for at in ((4, 0.0), (99, 0.5), (99, 1.0))]
+        [0.5, 0.505, 0.01]
+    """
+    warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    cosine = 0.5 * (1 + math.cos(math.pi * share))
+    return config.learning_rate * warm * (config.final_share + (1 - config.final_share) * cosine)
+
+
+def new_network(config: TrainConfig) -> FrameTokens:
+    """A network of the configured size with random weights."""
+    return FrameTokens(
+        width=config.width,
+        n_layers=config.n_layers,
+        n_heads=config.n_heads,
+        mlp_ratio=config.mlp_ratio,
+        scale=config.scale,
+        max_frames=max(config.lengths),
+        # Back-propagation in bfloat16 through fused attention is slow on CPUs.
+        attention="math" if config.device == "cpu" else "sdpa",
+    )
+
+
+class Trainer:
+    """Holds a run and takes its steps.
+
+    Args:
+        config: The run's options. Same options, same steps: all randomness comes from ``seed``.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.device = torch.device(config.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network = new_network(config).to(self.device)
+        if config.compile:
+            for block in self.network.blocks:
+                block.compile(dynamic=True)
+        self.optimizer = torch.optim.AdamW(
+            _parameter_groups(self.network, config.weight_decay),
+            lr=config.learning_rate,
+            betas=(0.9, 0.99),
+            fused=True,
+        )
+        self.ema = EMA(self.network, config.ema_decay)
+        self.progress = Progress()
+        self.generator = torch.Generator(self.device).manual_seed(config.seed)
+        self.choices = torch.Generator().manual_seed(config.seed)
+        self.schedule = cosine_schedule(config.n_timesteps)
+        motion = load_motion(config.shards, "train")
+        self.make_batch = BatchMaker(motion, self.device, config.recombine, config.seated_share)
+
+    def step(self) -> dict[str, float]:
+        """Take one optimizer step.
+
+        Returns:
+            Loss in mm, gradient norm and learning rate.
+        """
+        config, progress = self.config, self.progress
+        shares = torch.tensor(config.length_shares)
+        F = config.lengths[int(torch.multinomial(shares, 1, generator=self.choices))]
+        lift = bool(torch.rand((), generator=self.choices) < config.lift_share)
+        B = max(1, config.batch_frames // F)
+        batch = self.make_batch(B, F, self.generator)
+        options = {"scale": config.scale, "clamp": config.clamp}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+            loss = x0_loss(self.network, batch, self.schedule, self.generator, **options, lift=lift)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
+        lr = learning_rate(config, progress.step, progress.share(config))
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        self.ema.update(self.network)
+        progress.step += 1
+        progress.frames += B * F
+        return {"loss_mm": 1000 * float(loss.detach()), "grad_norm": float(norm), "lr": lr}
+
+    def averaged(self) -> FrameTokens:
+        """A network with the averaged weights, ready for inference."""
+        return averaged_network(self.config, self.ema.weights).to(self.device)
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to go on; the file is replaced in one move."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.weights,
+            "ema_updates": self.ema.n_updates,
+            "generator": self.generator.get_state(),
+            "lengths": self.choices.get_state(),
+            "progress": asdict(self.progress),
+        }
+        with write_atomically(path) as partial:
+            torch.save(state, partial)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint: on one device, steps repeat exactly.
+
+        Raises:
+            CheckpointError: If the file is not a checkpoint of such a run.
+        """
+        state = read_state(path)
+        try:
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            for name, value in state["ema"].items():
+                self.ema.weights[name].copy_(value)
+        except (RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} belongs to a network of another size: {error}"
+            ) from error
+        self.ema.n_updates = state["ema_updates"]
+        self.generator.set_state(state["generator"])
+        self.choices.set_state(state["lengths"])
+        self.progress = Progress(**state["progress"])
+
+
+def averaged_network(config: TrainConfig, weights: dict[str, torch.Tensor]) -> FrameTokens:
+    """The configured network with given weights, in eval mode."""
+    network: FrameTokens = FrameTokens.from_config(new_network(config).config, attention="sdpa")
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; only tensors, numbers and strings are accepted.
+
+    Raises:
+        CheckpointError: If the file is absent, damaged or not a checkpoint.
+    """
+    keys = {"network", "optimizer", "ema", "ema_updates", "generator", "lengths", "progress"}
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is absent; the run has no checkpoint yet.") from error
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise CheckpointError(f"{path} is not a training checkpoint: {error}") from error
+    if not isinstance(state, dict) or set(state) != keys:
+        raise CheckpointError(f"{path} is not a training checkpoint of this version.")
+    return state
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    parameters = list(network.parameters())
+    return [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]

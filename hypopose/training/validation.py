@@ -1,0 +1,95 @@
+"""How far a run has come: error on held-out subjects, clean keypoints, four fixed cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.cameras import project
+from hypopose.datasets.motion import Motion
+from hypopose.diffusion import seeded_noise
+from hypopose.metrics import mpjpe
+from hypopose.networks.frame_tokens import FrameTokens
+from hypopose.networks.inputs import encode
+from hypopose.samplers import D3DP
+from hypopose.skeletons import H36M17
+from hypopose.training.views import look_at
+from hypopose.types import Camera, Keypoints2D, Poses3D
+
+VIEWS = ((0.3, 4.5, 1.5), (1.9, 3.0, 1.0), (3.5, 5.5, 1.6), (5.1, 2.5, 2.2))
+"""Azimuth (rad), distance and height (m) of the cameras, taken in turn."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Windows of subjects that are not trained on.
+
+    Args:
+        keypoints: Clean projections.
+        truth: Root-relative poses in the camera frame.
+    """
+
+    keypoints: Keypoints2D
+    truth: Poses3D
+
+
+def hold_out(motion: Motion, F: int = 27, stride: int = 54) -> HeldOut:
+    """Cut clips into windows and look at them with the fixed cameras.
+
+    Args:
+        motion: Clips of the validation split, one at least as long as a window.
+        F: Frames of a window.
+        stride: Frames from one window to the next.
+    """
+    clips = (motion.clip(i) for i in range(motion.n_clips))
+    windows = [c[a : a + F] for c in clips for a in range(0, len(c) - F + 1, stride)]
+    world = torch.stack(windows)
+    azimuth, distance, height = torch.tensor(VIEWS)[torch.arange(len(world)) % len(VIEWS)].T
+    pelvis = world[:, :, 0].mean(1)
+    away = torch.stack([distance * azimuth.cos(), distance * azimuth.sin()], -1)
+    position = torch.cat([pelvis[:, :2] + away, height[:, None]], -1)
+    cam = (world - position[:, None, None]) @ look_at(pelvis - position)[:, None].mT
+    camera = replace(Camera.from_fov((1000, 1000)), assumed=False)
+    keypoints = Keypoints2D(project(cam, camera), H36M17, camera=camera, fps=motion.fps)
+    root = cam[:, :, 0]
+    return HeldOut(keypoints, Poses3D(cam - root[:, :, None], H36M17, root=root))
+
+
+@torch.no_grad()
+def validate(
+    network: FrameTokens, held_out: HeldOut, *, scale: float, clamp: float
+) -> dict[str, float]:
+    """Errors (mm) of the lifter form, and of the mean of 4 hypotheses after 1 and 5 evaluations.
+
+    Args:
+        network: With the averaged weights.
+        held_out: What it has not seen.
+        scale: As in training.
+        clamp: As in training.
+
+    Returns:
+        Numbers by name; ``spread_mm`` is the hypotheses' standard deviation after 5 evaluations.
+    """
+    keypoints, truth = held_out.keypoints, held_out.truth.joints
+    device = next(network.parameters()).device
+    e = encode(keypoints, "subject")
+    xy, confidence = e.xy.to(device), e.confidence.to(device)
+    context = None if e.context is None else e.context.to(device)
+    lifted = (
+        network(None, xy, confidence=confidence, context=context).cpu() @ e.rotation[:, None, None]
+    )
+    scores = {"lift_mpjpe_mm": _error_mm(lifted, truth)}
+    for n_steps in (1, 5):
+        sampler = D3DP(network, n_steps=n_steps, scale=scale, clamp=clamp, flip=False)
+        joints = sampler.sample(keypoints, 4, seeded_noise(0)).joints
+        scores[f"mean_mpjpe_mm_{n_steps}_steps"] = _error_mm(joints, truth)
+        scores["spread_mm"] = 1000 * float(joints.std(1).square().sum(-1).sqrt().mean())
+    return scores
+
+
+def _error_mm(hypotheses: Float[Tensor, "B H F J 3"], truth: Float[Tensor, "B F J 3"]) -> float:
+    mean = hypotheses.mean(1)
+    return 1000 * float(mpjpe(mean - mean[:, :, :1], truth))
