@@ -8,6 +8,8 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+Form = Literal["denoiser", "lifter"]
+
 
 @dataclass(frozen=True)
 class NetworkInfo:
@@ -22,6 +24,10 @@ class NetworkInfo:
         skeleton: Name of the 3D skeleton it writes.
         uses_confidence: Whether ``confidence`` changes the result.
         max_frames: Longest window it was trained on; None if ``n_frames`` says it.
+        forms: What it can be called as: ``"denoiser"`` with x_t and t, ``"lifter"`` without.
+        sequence_to_one: Whether it returns one pose, of the frame in the middle ((F - 1) // 2),
+            and not one per frame.
+        units: ``"meters"``, or ``"screen"`` for poses scaled like the keypoints in the image.
     """
 
     inputs: Literal["screen", "subject"]
@@ -30,6 +36,9 @@ class NetworkInfo:
     skeleton: str = "h36m17"
     uses_confidence: bool = False
     max_frames: int | None = None
+    forms: tuple[Form, ...] = ("denoiser",)
+    sequence_to_one: bool = False
+    units: Literal["meters", "screen"] = "meters"
 
 
 @runtime_checkable
@@ -64,6 +73,6 @@ class Network(Protocol):
             context: Per-clip features that ``info.inputs`` defines (subject size, frame rate).
 
         Returns:
-            Clean poses; H is 1 for a lifter.
+            Clean poses; H is 1 for a lifter, and F for networks from a sequence to one frame.
         """
         ...

@@ -32,7 +32,7 @@ from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.inputs import REFERENCE_SIZE
-from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.staged import StagedNetwork, Tokens, hypotheses_mask, rows_mask
 
 Rope = tuple[Tensor, Tensor]
 
@@ -74,7 +74,7 @@ class Block(nn.Module):
         return torch.addcmul(x, m[:, 5], h.to(x.dtype))
 
 
-class FrameTokens(PretrainedNetwork):
+class FrameTokens(StagedNetwork):
     """Transformer over frames: keypoints and a noisy motion in, a clean motion out.
 
     Args:
@@ -160,18 +160,29 @@ class FrameTokens(PretrainedNetwork):
             skeleton=c.skeleton,
             uses_confidence=True,
             max_frames=c.max_frames,
+            forms=("denoiser", "lifter"),
         )
 
-    def forward(
+    @property
+    def n_stages(self) -> int:
+        """One per block."""
+        return len(self.blocks)
+
+    @property
+    def token_width(self) -> int:
+        """Width of a token."""
+        return self.config.width
+
+    def enter(
         self,
         x_t: Float[Tensor, "B H F J 3"] | None,
         keypoints: Float[Tensor, "B F K 2"],
         t: Float[Tensor, " B"] | None = None,
         confidence: Float[Tensor, "B F K"] | None = None,
         mask: Bool[Tensor, "B F"] | None = None,
-        context: Float[Tensor, "B C"] | None = None,
-    ) -> Float[Tensor, "B _H F _J 3"]:
-        """Predict x0 in metres.
+        context: Float[Tensor, "B _C"] | None = None,
+    ) -> Tokens:
+        """One token per frame; positions and what modulates the blocks go along.
 
         Args:
             x_t: Noisy poses in metres (divided by the sampler's scale); None for the lifter form.
@@ -182,7 +193,7 @@ class FrameTokens(PretrainedNetwork):
             context: log(size / 0.1) and log(fps / 50) per clip; zeros where None.
 
         Returns:
-            Clean poses in metres, the root about 0; H is 1 for the lifter form.
+            Tokens; J is 1.
         """
         B, F = keypoints.shape[:2]
         if confidence is None:
@@ -199,14 +210,26 @@ class FrameTokens(PretrainedNetwork):
         H = x.shape[1]
         shared = self.time_modulation(functional.silu(level)).unflatten(-1, (6, -1))
         cos, sin = self._rope(context, F)
-        rope = (cos.repeat_interleave(H, 0), sin.repeat_interleave(H, 0))
-        visible = None if mask is None else mask[:, None, None].repeat_interleave(H, 0)
-        shared = shared.repeat_interleave(H, 0)
-        x = x.flatten(0, 1)
-        for block in self.blocks:
-            x = block(x, shared, rope, visible)
-        pose = self.to_pose(self.norm(x)).float() / self.scale
-        return pose.unflatten(0, (B, H)).unflatten(-1, (-1, 3))
+        return Tokens(
+            x=x.flatten(0, 1)[:, :, None],
+            mask=hypotheses_mask(mask, H),
+            frames=(cos.repeat_interleave(H, 0), sin.repeat_interleave(H, 0)),
+            clips=(shared.repeat_interleave(H, 0),),
+        )
+
+    def stage(self, i: int, tokens: Tokens) -> Tokens:
+        """Attend over frames, then transform each frame."""
+        cos, sin = tokens.frames
+        visible = rows_mask(tokens.mask, 1)
+        x = self.blocks[i](
+            tokens.x[:, :, 0], tokens.clips[0], (cos[:, None], sin[:, None]), visible
+        )
+        return tokens.with_x(x[:, :, None])
+
+    def leave(self, tokens: Tokens) -> Float[Tensor, "N F J 3"]:
+        """Clean poses in metres, the root about 0."""
+        pose = self.to_pose(self.norm(tokens.x[:, :, 0])).float() / self.scale
+        return pose.unflatten(-1, (-1, 3))
 
     def _condition(
         self,
@@ -234,11 +257,11 @@ class FrameTokens(PretrainedNetwork):
         return self.time_embedding(torch.cat([angles.cos(), angles.sin()], -1))
 
     def _rope(self, context: Tensor, F: int) -> Rope:
-        """Cosines and sines (B, 1, F, D/2) of rotary positions in units of 1/50 s."""
+        """Cosines and sines (B, F, D/2) of rotary positions in units of 1/50 s."""
         half = self.config.width // self.n_heads // 2
         period = torch.exp(torch.linspace(0.0, math.log(200.0), half, device=context.device))
         time = torch.arange(F, device=context.device) * (-context[:, 1:2]).exp()
-        angles = (time[..., None] / period)[:, None]
+        angles = time[..., None] / period
         return angles.cos(), angles.sin()
 
 

@@ -22,7 +22,6 @@ Added: ``mask`` keeps padded frames out of temporal attention (the released code
 
 from __future__ import annotations
 
-import math
 import re
 
 import torch
@@ -33,8 +32,17 @@ from torch.nn import functional
 
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
-from hypopose.networks.base import NetworkInfo
-from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.base import Form, NetworkInfo
+from hypopose.networks.staged import (
+    StagedNetwork,
+    Tokens,
+    check_clip,
+    check_form,
+    hypotheses_mask,
+    over_rows,
+    rows_mask,
+    sinusoid,
+)
 
 OFFICIAL_NAMES: tuple[tuple[str, str], ...] = (
     (r"^Spatial_patch_to_embedding\.", "embed."),
@@ -74,12 +82,18 @@ class Block(nn.Module):
     """Pre-norm transformer block over the tokens of a row, with stochastic depth in training."""
 
     def __init__(
-        self, width: int, n_heads: int, mlp_ratio: float, drop: float, backend: Backend
+        self,
+        width: int,
+        n_heads: int,
+        mlp_ratio: float,
+        drop: float,
+        backend: Backend,
+        attention_eps: float = 1e-6,
     ) -> None:
         super().__init__()
         hidden = int(width * mlp_ratio)
         self.n_heads, self.drop, self.backend = n_heads, drop, backend
-        self.norm_attention = nn.LayerNorm(width, eps=1e-6)
+        self.norm_attention = nn.LayerNorm(width, eps=attention_eps)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.norm_mlp = nn.LayerNorm(width, eps=1e-6)
@@ -103,7 +117,7 @@ class Block(nn.Module):
         return x * torch.empty(len(x), 1, 1, device=x.device).bernoulli_(keep).div_(keep).to(x)
 
 
-class MixSTE2(PretrainedNetwork):
+class MixSTE2(StagedNetwork):
     """Alternating spatial and temporal transformer over a clip of fixed length.
 
     Args:
@@ -169,9 +183,20 @@ class MixSTE2(PretrainedNetwork):
     def info(self) -> NetworkInfo:
         """Screen coordinates in, one clip length, no confidences."""
         c = self.config
-        return NetworkInfo("screen", c.n_frames, c.keypoint_skeleton, c.skeleton)
+        forms: tuple[Form, ...] = ("lifter",) if c.lifter else ("denoiser",)
+        return NetworkInfo("screen", c.n_frames, c.keypoint_skeleton, c.skeleton, forms=forms)
 
-    def forward(
+    @property
+    def n_stages(self) -> int:
+        """One per spatial and temporal block."""
+        return len(self.spatial)
+
+    @property
+    def token_width(self) -> int:
+        """C."""
+        return self.config.width
+
+    def enter(
         self,
         x_t: Float[Tensor, "B H F J 3"] | None,
         keypoints: Float[Tensor, "B F J 2"],
@@ -179,37 +204,25 @@ class MixSTE2(PretrainedNetwork):
         confidence: Float[Tensor, "B F J"] | None = None,
         mask: Bool[Tensor, "B F"] | None = None,
         context: Float[Tensor, "B _C"] | None = None,
-    ) -> Float[Tensor, "B H F J 3"]:
-        """Predict x0; ``confidence`` and ``context`` are not used.
-
-        Args:
-            x_t: Noisy poses; None for the lifter.
-            keypoints: Screen coordinates.
-            t: Timestep per clip, 0 .. 999; None for the lifter.
-            confidence: Not used.
-            mask: False for frames no other frame may look at.
-            context: Not used.
-
-        Returns:
-            Clean poses, H = 1 for the lifter.
-
-        Raises:
-            ShapeError: If the clip length differs, or a lifter is given noise or the reverse.
-        """
-        self._check(x_t, keypoints, t)
+    ) -> Tokens:
+        """Keypoints, poses, joints and timestep; ``confidence`` and ``context`` are not used."""
+        check_clip("MixSTE2", keypoints, self.config.n_frames, self.config.n_joints)
+        check_form("MixSTE2", self.config.lifter, x_t, t)
         x = self._tokens(x_t, keypoints, t)
-        n_hypotheses = x.shape[1]
-        x = x.flatten(0, 1)
-        rows = None
-        if mask is not None:
-            n = n_hypotheses * self.config.n_joints
-            rows = mask.repeat_interleave(n, 0)[:, None, None, :]
-        position: Tensor = self.frame_position
-        for spatial, temporal in zip(self.spatial, self.temporal, strict=True):
-            x = self.spatial_norm(_over_rows(spatial, x)).transpose(1, 2)
-            x = self.temporal_norm(_over_rows(temporal, x + position, rows)).transpose(1, 2)
-            position = torch.zeros((), device=x.device, dtype=x.dtype)
-        return self.to_pose(self.norm(x)).unflatten(0, (-1, n_hypotheses))
+        return Tokens(x.flatten(0, 1), hypotheses_mask(mask, x.shape[1]))
+
+    def stage(self, i: int, tokens: Tokens) -> Tokens:
+        """Attend over joints, then over frames; the first stage adds the place in the clip."""
+        x = self.spatial_norm(over_rows(self.spatial[i], tokens.x)).transpose(1, 2)
+        if i == 0:
+            x = x + self.frame_position
+        rows = rows_mask(tokens.mask, x.shape[1])
+        x = self.temporal_norm(over_rows(self.temporal[i], x, rows)).transpose(1, 2)
+        return tokens.with_x(x)
+
+    def leave(self, tokens: Tokens) -> Float[Tensor, "N F J 3"]:
+        """Norm and linear layer per token."""
+        return self.to_pose(self.norm(tokens.x))
 
     def _tokens(self, x_t: Tensor | None, keypoints: Tensor, t: Tensor | None) -> Tensor:
         """Embed the 2D once per clip, the poses once per hypothesis, and the timestep."""
@@ -221,29 +234,5 @@ class MixSTE2(PretrainedNetwork):
         return x + self.joint_position + self._embed_time(t)[:, None, None, None]
 
     def _embed_time(self, t: Tensor) -> Tensor:
-        half = self.config.width // 2
-        step = math.log(10000) / (half - 1)
-        frequencies = torch.exp(torch.arange(half, device=t.device) * -step)
-        angles = t.to(frequencies)[:, None] * frequencies
-        sinusoid = torch.cat([angles.sin(), angles.cos()], -1).to(self.embed.weight.dtype)
-        return self.time_out(functional.gelu(self.time_in(sinusoid)))
-
-    def _check(self, x_t: Tensor | None, keypoints: Tensor, t: Tensor | None) -> None:
-        c = self.config
-        if keypoints.shape[1:3] != (c.n_frames, c.n_joints):
-            raise ShapeError(
-                f"This MixSTE2 takes clips of {c.n_frames} frames and {c.n_joints} joints, got "
-                f"{tuple(keypoints.shape[1:3])}; samplers cut longer videos and pad shorter ones."
-            )
-        if c.lifter != (x_t is None) or c.lifter != (t is None):
-            needs = "x_t=None and t=None" if c.lifter else "a noisy pose x_t and a timestep t"
-            form = "lifter" if c.lifter else "denoiser"
-            raise ShapeError(f"This MixSTE2 is a {form}: it needs {needs}.")
-
-
-def _over_rows(
-    block: nn.Module,
-    x: Float[Tensor, "N rows tokens C"],
-    mask: Bool[Tensor, "M 1 1 tokens"] | None = None,
-) -> Float[Tensor, "N rows tokens C"]:
-    return block(x.flatten(0, 1), mask).unflatten(0, x.shape[:2])
+        x = sinusoid(t.to(self.embed.weight.dtype), self.config.width)
+        return self.time_out(functional.gelu(self.time_in(x)))
