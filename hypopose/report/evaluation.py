@@ -12,7 +12,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +240,9 @@ class _Sums:
         for action in dict.fromkeys(item.action for item in items):
             rows = [i for i, item in enumerate(items) if item.action == action]
             clips = [items[i].view.clip for i in rows]
-            self.curves[action].update(x.joints[rows], y.joints[rows], sequences=clips)
+            guesses = Hypotheses(x.joints[rows], x.skeleton)
+            truth = Poses3D(y.joints[rows], y.skeleton)
+            self.curves[action].update(guesses, truth, sequences=clips)
 
     def scores(self) -> dict[str, Score]:
         keys = {key for row in self.table.values() for key in row}
@@ -351,6 +353,7 @@ def evaluate_benchmark(
         noise = seeded_noise(seed, [item.name for item in group])
         hypotheses = sampler.sample(keypoints, n_hypotheses, noise)
         seconds += time.perf_counter() - start
+        hypotheses = replace(hypotheses, joints=hypotheses.joints.to(truth.joints))
         sums.update(group, frame_scores(hypotheses, keypoints, truth), hypotheses, truth)
         done, n_frames = done + len(group), n_frames + truth.joints.shape[:-2].numel()
         if progress is not None:

@@ -205,9 +205,10 @@ def test_one_sequence_has_no_interval(benchmark, folder) -> None:
 
 
 def test_coco_keypoints_with_gaps_are_converted_and_gaps_counted(benchmark, folder) -> None:
-    noisy = replace(benchmark, detector=DetectorNoise(missing=0.2), keypoint_skeleton="coco17")
+    noisy = replace(benchmark, detector=DetectorNoise(missing=0.1), keypoint_skeleton="coco17")
     evaluation = run(noisy, folder)
     score = evaluation.scores["mpjpe_mean_mm"]
+    assert math.isfinite(evaluation.scores["ece"].value)
     assert 0 < score.n_invalid_frames <= evaluation.settings["n_frames"]
 
 
