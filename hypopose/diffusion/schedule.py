@@ -84,28 +84,47 @@ def cosine_schedule(n_timesteps: int = 1000, s: float = 0.008) -> Schedule:
     return Schedule(torch.clip(1 - f[1:] / f[:-1], 0, 0.999))
 
 
-def timestep_pairs(n_steps: int, n_timesteps: int = 1000) -> list[tuple[int, int]]:
+def timestep_pairs(
+    n_steps: int, n_timesteps: int = 1000, spacing: float = 1.0
+) -> list[tuple[int, int]]:
     """The (t, t_next) pairs of a sampler with ``n_steps`` network evaluations.
 
     Equally spaced from T - 1 to -1 in single precision and cut towards zero, as D3DP does; the
-    rounding matters (26 of 1000 steps visit 498, not 499).
+    rounding matters (26 of 1000 steps visit 498, not 499). With ``spacing`` above 1 step i of n is
+    at (T - 1)(1 - i/n)^spacing: more steps where little noise is left, which is where the spread of
+    hypotheses is decided.
 
     Args:
         n_steps: Network evaluations per draw.
         n_timesteps: T.
+        spacing: 1 for equal steps, above for steps that shorten towards the clean pose.
 
     Returns:
         Pairs in order; the last t_next is -1, the clean pose.
 
     Raises:
-        OptionError: If n_steps is not in 1 .. n_timesteps.
+        OptionError: If n_steps is not in 1 .. n_timesteps, or spacing below 1.
 
     Example:
         >>> timestep_pairs(4)
         [(999, 749), (749, 499), (499, 249), (249, -1)]
+        >>> timestep_pairs(4, spacing=2.0)
+        [(999, 562), (562, 250), (250, 62), (62, -1)]
     """
     if not 1 <= n_steps <= n_timesteps:
         raise OptionError(f"n_steps lies between 1 and n_timesteps={n_timesteps}, got {n_steps}.")
+    if not spacing >= 1.0:
+        raise OptionError(f"spacing is 1 (equal steps) or more, got {spacing}.")
+    if spacing != 1.0:
+        return _shortening_pairs(n_steps, n_timesteps, spacing)
     grid = torch.linspace(-1, n_timesteps - 1, n_steps + 1, dtype=torch.float32)
     times = np.trunc(grid.numpy()).astype(int)[::-1].tolist()
     return list(itertools.pairwise(times))
+
+
+def _shortening_pairs(n_steps: int, n_timesteps: int, spacing: float) -> list[tuple[int, int]]:
+    times = [-1]
+    for i in reversed(range(n_steps)):
+        t = round((n_timesteps - 1) * (1 - i / n_steps) ** spacing)
+        times.append(max(t, times[-1] + 1))
+    return list(itertools.pairwise(times[::-1]))

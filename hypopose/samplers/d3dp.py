@@ -42,7 +42,7 @@ from hypopose.diffusion import cosine_schedule
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import Encoded, encode
-from hypopose.samplers.schedulers import make_solver
+from hypopose.samplers.schedulers import Solver, make_solver
 from hypopose.samplers.windows import blend_weights, take_frames, window_starts
 from hypopose.skeletons import SKELETONS, convert
 from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
@@ -101,6 +101,7 @@ class D3DP:
         eta: Share of fresh noise per step: 1 as in the paper, 0 deterministic.
         flip: Average over the mirrored input at every step.
         scheduler: ``"ddim"``, ``"diffusers-ddim"``, ``"dpm++"`` or ``"unipc"``.
+        spacing: 1 for the paper's equal steps; above, steps shorten towards the clean pose.
         window: Frames per window; None for what the network takes (or its training length).
         overlap: Frames that neighboring windows share at least; None for a quarter.
         chunk: Frames, of all windows, hypotheses and flips together, in one network call. Memory
@@ -122,6 +123,7 @@ class D3DP:
     eta: float = 1.0
     flip: bool = True
     scheduler: str = "ddim"
+    spacing: float = 1.0
     window: int | None = None
     overlap: int | None = None
     chunk: int = 2048
@@ -129,7 +131,7 @@ class D3DP:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        make_solver(self.scheduler, cosine_schedule(self.n_timesteps), self.n_steps, self.eta)
+        self._solver()
         for name, choice, allowed in (
             ("fill_missing", self.fill_missing, ("error", "interpolate")),
             ("precision", self.precision, ("float32", "bfloat16")),
@@ -193,9 +195,7 @@ class D3DP:
         windows = self._windows(readable, device)
         batch, n = keypoints.xy.shape[:-3], keypoints.n_frames
         shape = (*batch, n_hypotheses, windows.n_frames, self.skeleton.n_joints, 3)
-        solver = make_solver(
-            self.scheduler, cosine_schedule(self.n_timesteps), self.n_steps, self.eta
-        )
+        solver = self._solver()
         x = noise(shape).to(device)
         for i, (t, t_next) in enumerate(solver.pairs):
             x0 = self._predict(x.reshape(-1, *shape[-4:]), windows, t).reshape(shape)
@@ -206,6 +206,10 @@ class D3DP:
         joints = (x[..., :n, :, :] / self.scale).to(keypoints.xy.device)
         joints[..., self.skeleton.root, :] = 0.0
         return Hypotheses(joints, self.skeleton, self._root(joints, keypoints))
+
+    def _solver(self) -> Solver:
+        schedule = cosine_schedule(self.n_timesteps)
+        return make_solver(self.scheduler, schedule, self.n_steps, self.eta, self.spacing)
 
     def _predict(self, x: Float[Tensor, "B H F J 3"], windows: Windows, t: int) -> Tensor:
         """Clean poses of the whole video, scaled: windows predict, weights blend."""

@@ -50,6 +50,7 @@ class DDIM:
         schedule: Gives ᾱ.
         n_steps: Network evaluations.
         eta: Share of fresh noise, 0 to 1.
+        spacing: See :func:`hypopose.diffusion.timestep_pairs`.
 
     Example:
         >>> from hypopose.diffusion import cosine_schedule
@@ -57,9 +58,9 @@ class DDIM:
         [(999, 499), (499, -1)]
     """
 
-    def __init__(self, schedule: Schedule, n_steps: int, eta: float) -> None:
+    def __init__(self, schedule: Schedule, n_steps: int, eta: float, spacing: float = 1.0) -> None:
         self._schedule, self._eta = schedule, eta
-        self.pairs = timestep_pairs(n_steps, schedule.n_timesteps)
+        self.pairs = timestep_pairs(n_steps, schedule.n_timesteps, spacing)
 
     def step(self, x_t: Tensor, x0: Tensor, t: int, t_next: int, noise: NoiseSource) -> Tensor:
         """One DDIM step."""
@@ -90,7 +91,9 @@ class DiffusersSolver:
         return moved
 
 
-def make_solver(name: str, schedule: Schedule, n_steps: int, eta: float) -> Solver:
+def make_solver(
+    name: str, schedule: Schedule, n_steps: int, eta: float, spacing: float = 1.0
+) -> Solver:
     """A fresh solver for one run.
 
     Args:
@@ -98,9 +101,11 @@ def make_solver(name: str, schedule: Schedule, n_steps: int, eta: float) -> Solv
         schedule: Gives ᾱ and the betas.
         n_steps: Network evaluations.
         eta: Share of fresh noise; what each solver can do is in the module's table.
+        spacing: 1 for equal steps, above for steps that shorten towards the clean pose (``ddim``
+            and ``dpm++`` can).
 
     Raises:
-        OptionError: If there is no such solver or it cannot do that eta.
+        OptionError: If there is no such solver or it cannot do that eta or spacing.
     """
     if name not in SCHEDULERS:
         raise OptionError(f"scheduler={name!r} is not one of {', '.join(SCHEDULERS)}.")
@@ -110,10 +115,12 @@ def make_solver(name: str, schedule: Schedule, n_steps: int, eta: float) -> Solv
         )
     if not 0.0 <= eta <= 1.0:
         raise OptionError(f"eta lies between 0 (deterministic) and 1 (DDPM), got {eta}.")
-    return SCHEDULERS[name](schedule, n_steps, eta)
+    if spacing != 1.0 and name not in ("ddim", "dpm++"):
+        raise OptionError(f"scheduler={name!r} takes equal steps only: leave spacing=1.")
+    return SCHEDULERS[name](schedule, n_steps, eta, spacing)
 
 
-def _diffusers_ddim(schedule: Schedule, n_steps: int, eta: float) -> Solver:
+def _diffusers_ddim(schedule: Schedule, n_steps: int, eta: float, spacing: float) -> Solver:
     from diffusers import DDIMScheduler
 
     scheduler = DDIMScheduler(**_common(schedule), clip_sample=False)
@@ -129,14 +136,15 @@ def _diffusers_ddim(schedule: Schedule, n_steps: int, eta: float) -> Solver:
     return DiffusersSolver(scheduler, options)
 
 
-def _dpm(schedule: Schedule, n_steps: int, eta: float) -> Solver:
+def _dpm(schedule: Schedule, n_steps: int, eta: float, spacing: float) -> Solver:
     from diffusers import DPMSolverMultistepScheduler
 
     if eta not in (0.0, 1.0):
         raise OptionError(f"scheduler='dpm++' runs with eta 0 (ODE) or 1 (SDE), got {eta}.")
     kind = "sde-dpmsolver++" if eta else "dpmsolver++"
     scheduler = DPMSolverMultistepScheduler(**_common(schedule), algorithm_type=kind)
-    _set_timesteps(scheduler, n_steps)
+    pairs = timestep_pairs(n_steps, schedule.n_timesteps, spacing)
+    _set_timesteps(scheduler, timesteps=[t for t, _ in pairs])
 
     def options(x_t: Tensor, t_next: int, noise: NoiseSource) -> dict[str, Any]:
         if eta == 0.0:
@@ -147,7 +155,7 @@ def _dpm(schedule: Schedule, n_steps: int, eta: float) -> Solver:
     return DiffusersSolver(scheduler, options)
 
 
-def _unipc(schedule: Schedule, n_steps: int, eta: float) -> Solver:
+def _unipc(schedule: Schedule, n_steps: int, eta: float, spacing: float) -> Solver:
     from diffusers import UniPCMultistepScheduler
 
     if eta != 0.0:
@@ -157,11 +165,11 @@ def _unipc(schedule: Schedule, n_steps: int, eta: float) -> Solver:
     return DiffusersSolver(scheduler)
 
 
-def _set_timesteps(scheduler: Any, n_steps: int) -> None:
+def _set_timesteps(scheduler: Any, n_steps: int | None = None, **options: Any) -> None:
     with warnings.catch_warnings():
         # diffusers copies tensors to numpy in a way numpy 2 warns about; the values are right.
         warnings.simplefilter("ignore", DeprecationWarning)
-        scheduler.set_timesteps(n_steps)
+        scheduler.set_timesteps(n_steps, **options)
 
 
 def _common(schedule: Schedule) -> dict[str, Any]:
@@ -173,7 +181,7 @@ def _common(schedule: Schedule) -> dict[str, Any]:
     }
 
 
-SCHEDULERS: dict[str, Callable[[Schedule, int, float], Solver]] = {
+SCHEDULERS: dict[str, Callable[[Schedule, int, float, float], Solver]] = {
     "ddim": DDIM,
     "diffusers-ddim": _diffusers_ddim,
     "dpm++": _dpm,

@@ -21,9 +21,10 @@ def test_signal_falls_from_one_to_almost_nothing(n_timesteps: int) -> None:
     assert 0 < schedule.at(n_timesteps - 1) < 0.01
 
 
-@pytest.mark.parametrize("n_steps", [1, 2, 3, 7, 26, 100, 1000])
-def test_pairs_walk_from_noise_to_the_clean_pose(n_steps: int) -> None:
-    pairs = timestep_pairs(n_steps)
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 7, 26, 100, 999, 1000])
+@pytest.mark.parametrize("spacing", [1.0, 1.5, 3.0])
+def test_pairs_walk_from_noise_to_the_clean_pose(n_steps: int, spacing: float) -> None:
+    pairs = timestep_pairs(n_steps, spacing=spacing)
     assert len(pairs) == n_steps
     assert pairs[0][0] == 999
     assert pairs[-1][1] == -1
@@ -42,3 +43,10 @@ def test_impossible_schedules_are_refused() -> None:
         cosine_schedule(0)
     with pytest.raises(OptionError, match="strictly between"):
         Schedule(torch.tensor([0.1, 1.0], dtype=torch.float64))
+
+
+def test_spacing_shortens_steps_towards_the_clean_pose() -> None:
+    lengths = [t - t_next for t, t_next in timestep_pairs(6, spacing=2.0)]
+    assert lengths == sorted(lengths, reverse=True)
+    with pytest.raises(OptionError, match="spacing"):
+        timestep_pairs(5, spacing=0.5)

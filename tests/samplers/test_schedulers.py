@@ -35,7 +35,7 @@ def exact_x0(x: Tensor, t: int) -> Tensor:
     return (MEAN * (1 - bar) + STD**2 * math.sqrt(bar) * x) / (STD**2 * bar + 1 - bar)
 
 
-def moments(name: str, eta: float, n_steps: int) -> tuple[float, float]:
+def moments(name: str, eta: float, n_steps: int, spacing: float = 1.0) -> tuple[float, float]:
     """Exact mean and standard deviation of what a solver draws."""
     drawn = iter(range(1, n_steps + 1))
 
@@ -44,7 +44,7 @@ def moments(name: str, eta: float, n_steps: int) -> tuple[float, float]:
         z[next(drawn)] = 1.0
         return z
 
-    solver = make_solver(name, SCHEDULE, n_steps, eta)
+    solver = make_solver(name, SCHEDULE, n_steps, eta, spacing)
     x = one_at_a_time((n_steps + 1, 1, 1, 1))
     for t, t_next in solver.pairs:
         x = solver.step(x, exact_x0(x, t), t, t_next, one_at_a_time)
@@ -66,6 +66,13 @@ def test_second_order_solvers_need_fewer_steps() -> None:
     first = abs(moments("ddim", 0.0, 50)[1] / STD - 1)
     for name in ("dpm++", "unipc"):
         assert abs(moments(name, 0.0, 50)[1] / STD - 1) < first / 5
+
+
+@pytest.mark.parametrize(("name", "eta"), [("ddim", 0.0), ("dpm++", 0.0), ("dpm++", 1.0)])
+def test_steps_that_shorten_reach_the_spread_sooner(name: str, eta: float) -> None:
+    equal, shortening = (moments(name, eta, 5, spacing)[1] / STD for spacing in (1.0, 2.5))
+    assert abs(shortening - 1) < abs(equal - 1) - 0.1
+    assert abs(moments(name, eta, 200, 2.5)[1] / STD - 1) < 0.03
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
@@ -109,3 +116,5 @@ def test_what_a_solver_cannot_do_is_refused(name: str, eta: float, says: str) ->
         make_solver(name, SCHEDULE, 5, eta)
     with pytest.raises(OptionError, match="n_steps"):
         make_solver("ddim", SCHEDULE, 0, 0.0)
+    with pytest.raises(OptionError, match="equal steps only"):
+        make_solver("unipc", SCHEDULE, 5, 0.0, 2.0)
