@@ -76,3 +76,26 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments: tuple[object, ...], sa
     assert result.exit_code == 2
     assert says in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_result_file_against_its_truth(tmp_path: Path) -> None:
+    import hypopose
+    from hypopose.datasets import example_pair
+
+    keypoints, truth = example_pair(10)
+    result = hypopose.api.estimate(keypoints, sampler="boneflips", n_hypotheses=4)
+    hypopose.api.save_result(tmp_path / "walk.npz", result)
+    world = (truth.joints + truth.root[:, None]).numpy()  # the root is subtracted for you
+    np.savez(tmp_path / "truth.npz", joints=world)
+    np.save(tmp_path / "truth.npy", world)
+    for name in ("truth.npz", "truth.npy"):
+        out = tmp_path / "scores.json"
+        told = call(tmp_path / "walk.npz", "--truth", tmp_path / name, "-o", out)
+        assert told.exit_code == 0, told.output
+        data = json.loads(out.read_text())
+        assert 0 < data["oracle_scores"]["mpjpe_oracle_joint_best_mm"] < 300
+        assert data["scores"]["mpjpe_jpma_mm"] > 0
+    (tmp_path / "bad.npz").write_bytes(b"no archive")
+    told = call(tmp_path / "walk.npz", "--truth", tmp_path / "bad.npz")
+    assert told.exit_code == 2
+    assert "not a truth" in told.output

@@ -124,5 +124,7 @@ def test_basic_quirk_3dhp_pose_best_is_chosen_once_per_batch(golden) -> None:
     close(per_batch, io["dhp_mpjpe_P_Best"], **MM)
     mean = joint_errors(hypotheses.mean(2), target.squeeze(2)).movedim(2, 1)[valid]
     close(mean.mean((0, 2)), io["dhp_mpjpe_P_Agg"], **MM)
-    per_frame = torch.stack([oracle_frame_best_error(errors[:, k].movedim(1, 0)) for k in range(n_steps)])
+    per_frame = torch.stack(
+        [oracle_frame_best_error(errors[:, k].movedim(1, 0)) for k in range(n_steps)]
+    )
     assert (per_frame < per_batch).all()
