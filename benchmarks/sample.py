@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 import hypopose
-from hypopose.report import draw_overview
+from hypopose.report.overview import draw_overview
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "data" / "openpose"
 

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import hypopose
-from hypopose.report import draw_overview
+from hypopose.report.overview import draw_overview
 
 DATA = Path(__file__).parent / "data"
 keypoints = hypopose.load(DATA / "openpose", image_size=(640, 640))

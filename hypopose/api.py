@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,10 @@ def make_sampler(
             f"The sampler {sampler!r} has no option {unknown[0]!r}; it has "
             f"{', '.join(sorted(known - {'denoiser', 'skeleton'}))}."
         )
-    made: Sampler = method(**options)
+    try:
+        made: Sampler = method(**options)
+    except TypeError as error:
+        raise OptionError(f"An option of {sampler!r} has the wrong type: {error}.") from error
     return made
 
 
@@ -130,17 +133,11 @@ def share_camera(people: Mapping[str, Keypoints2D]) -> dict[str, Keypoints2D]:
     Raises:
         OptionError: If the image size cannot be estimated.
     """
-    blind = [k for k in people.values() if k.camera is None and k.image_size is None]
+    blind = {n: k for n, k in people.items() if k.camera is None and k.image_size is None}
     if len(blind) < 2:
         return dict(people)
-    crowd = Keypoints2D(torch.cat([k.xy for k in blind]), blind[0].skeleton)
-    seen = resolve_camera(crowd)
-    shared = {
-        name: replace(k, camera=seen.camera, image_size=seen.image_size, notes=k.notes + seen.notes)
-        for name, k in people.items()
-        if any(k is b for b in blind)
-    }
-    return {**people, **shared}
+    scene = tuple(blind.values())
+    return {**people, **{name: resolve_camera(k, scene) for name, k in blind.items()}}
 
 
 def sample(

@@ -23,7 +23,7 @@ from hypopose.errors import OptionError
     "--method", default="jpma", show_default=True, help="jpma, ppma, mean, median or medoid."
 )
 def aggregate(result: Path, output: Path, method: str) -> None:
-    """Aggregate the hypotheses of RESULT again and write a new result file."""  # fmt: skip
+    """Aggregate the hypotheses of RESULT again and write a new result file."""
     from hypopose.api import aggregate as combine
     from hypopose.io import RESULT_WRITERS, load_hypotheses
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -88,6 +89,13 @@ class Plan:
 @click.option(
     "--format", "file_format", type=click.Choice(FORMATS), help="Default: OUT's ending, else npz."
 )
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any option of the sampler: --set flip=false --set precision=bfloat16.",
+)
 @click.option("--no-overview", is_flag=True, help="Write no PNG.")
 def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Draw 3D motions for 2D keypoint files and write one result per person.
@@ -96,7 +104,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     many inputs as it holds. A bad file is reported and the others go on; a table ends the run.
 
     Exit code 0: all done. 1: some of several inputs failed. 2: nothing was written.
-    """  # fmt: skip
+    """
     jobs = plan_jobs(inputs, output, options["file_format"])
     from hypopose.api import check_aggregation, make_sampler
 
@@ -106,6 +114,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
         weights=options["weights"],
         n_steps=options["n_steps"],
         device=options["device"],
+        **_settings(options["settings"]),
     )
     plan = Plan(
         load=_load_options(options),
@@ -118,6 +127,27 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
 
 
 _ESTIMATE_OPTIONS = ("weights", "n_hypotheses", "method", "seed")
+
+
+def _settings(words: tuple[str, ...]) -> dict[str, Any]:
+    """``NAME=VALUE`` words as options: JSON values (numbers, true, null), else text.
+
+    Example:
+        >>> _settings(("eta=0.5", "flip=false", "scheduler=unipc"))
+        {'eta': 0.5, 'flip': False, 'scheduler': 'unipc'}
+    """
+    settings: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name in ("denoiser", "skeleton", "n_steps", "weights", "device"):
+            raise OptionError(
+                f"--set takes NAME=VALUE with an option of the sampler, got {word!r}."
+            )
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    return settings
 
 
 def _load_options(options: dict[str, Any]) -> dict[str, Any]:

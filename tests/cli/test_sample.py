@@ -103,6 +103,14 @@ def test_formats(hypopose: Run, one_person: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "b.json").read_text())["seed"] == 0
 
 
+def test_set_reaches_the_sampler(hypopose: Run, one_person: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.npz"
+    done = hypopose("sample", one_person, "-o", out, *FAST, "--no-overview", "--set", "scale=0.9",
+                    "--image-size", 640, 640)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert load_hypotheses(out).sampler["scale"] == 0.9
+
+
 def test_same_seed_same_file_content(hypopose: Run, one_person: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         hypopose("sample", one_person, "-o", tmp_path / f"{name}.npz", *FAST, "--no-overview",
@@ -163,6 +171,9 @@ BAD = {
     "no such weights": ("a.json", "{}", ("--sampler", "d3dp", "--weights", "nowhere")),
     "weights for none": ("a.json", "{}", ("--weights", "d3dp-frame-small")),
     "no such device": ("a.json", "{}", ("--sampler", "d3dp", "--device", "abacus")),
+    "setting without value": ("a.json", "{}", ("--set", "scale")),
+    "unknown setting": ("a.json", "{}", ("--set", "magic=1")),
+    "wrong type": ("a.json", "{}", ("--set", "scale=big")),
     "steps of none": ("a.json", "{}", ("--n-steps", 3)),
     "focal without size": ("a.json", "{}", ("--focal", 700)),
     "two cameras": ("a.json", "{}", ("--focal", 700, "--camera", "c.json")),
