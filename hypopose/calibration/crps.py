@@ -26,7 +26,11 @@ Estimator = Literal["fair", "pwm", "nrg", "qd", "int", "akr", "akr_circperm"]
 
 
 def _half_spread(x: Tensor, w: Tensor) -> Tensor:
-    """(1/2) sum_st w_s w_t |x_s - x_t| in O(S log S)."""
+    """(1/2) sum_st w_s w_t |x_s - x_t| in O(S log S); one weight stands for all."""
+    if w.shape[-1] == 1:
+        s = x.shape[-1]
+        rank = torch.arange(1, s + 1, dtype=torch.float64, device=x.device)
+        return x.sort(-1).values @ ((2 * rank - s - 1) / s**2)
     x, order = x.sort(-1)
     w = w.expand_as(x).gather(-1, order)
     cumulative = w.cumsum(-1)
@@ -38,7 +42,7 @@ def _ensemble(x: Tensor, w: Tensor) -> Tensor:
 
 
 def _fair(x: Tensor, w: Tensor) -> Tensor:
-    rest = 1 - (w**2).sum(-1)
+    rest = 1 - (w**2).expand(len(w), x.shape[-1]).sum(-1)
     spread = _half_spread(x, w) / rest.clamp(min=1e-12)
     return torch.where(rest > 1e-12, spread, 0)
 
@@ -94,27 +98,28 @@ def crps_points(
     s = samples.shape[-1]
     x = samples.reshape(-1, s)
     y = truth.reshape(-1)
-    w = torch.ones(1, s, dtype=torch.float64, device=x.device)
-    if weights is not None:
-        w = weights.double().expand_as(samples).reshape(-1, s)
+    w = None if weights is None else weights.double().expand_as(samples).reshape(-1, s)
     if estimator.startswith("akr") and (weights is not None or not bool(x.isfinite().all())):
         raise OptionError("The akr estimators take neither weights nor NaN; use 'fair'.")
     rows = max(1, WORKING_BYTES // (8 * s))
-    w = w.expand(len(x), s)
     out = [
-        _crps(x[i : i + rows], y[i : i + rows], w[i : i + rows], estimator)
+        _crps(x[i : i + rows], y[i : i + rows], None if w is None else w[i : i + rows], estimator)
         for i in range(0, len(x), rows)
     ]
     return torch.cat(out).reshape(truth.shape)
 
 
-def _crps(x: Tensor, y: Tensor, w: Tensor, estimator: str) -> Tensor:
+def _crps(x: Tensor, y: Tensor, w: Tensor | None, estimator: str) -> Tensor:
     difference = (x - y.unsqueeze(-1)).double()
-    w = torch.where(x.isfinite(), w, 0)
-    w = w / w.sum(-1, keepdim=True)
-    error = (w * torch.where(x.isfinite(), difference.abs(), 0)).sum(-1)
+    finite = x.isfinite()
+    if w is None and bool(finite.all()):
+        w = torch.full((1, 1), 1 / x.shape[-1], dtype=torch.float64, device=x.device)
+    else:
+        w = torch.where(finite, 1.0 if w is None else w, 0.0).double()
+        w = w / w.sum(-1, keepdim=True)
     # The spread does not move with the origin; NaN hypotheses weigh nothing anywhere.
-    score = error - SPREADS[estimator](torch.where(x.isfinite(), difference, 0), w)
+    difference = torch.where(finite, difference, 0)
+    score = (w * difference.abs()).sum(-1) - SPREADS[estimator](difference, w)
     return torch.where(y.isfinite(), score, torch.nan)
 
 

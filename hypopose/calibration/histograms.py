@@ -89,7 +89,8 @@ class RankHistogram:
                 p.append(float("nan"))
                 continue
             null = _null(int(float(f"{n:.3g}")), self.n_hypotheses, test, n_draws)
-            p.append((1 + float((null >= value).sum())) / (1 + n_draws))
+            equal_or_more = float((null >= value - 1e-12).sum())
+            p.append((1 + equal_or_more) / (1 + n_draws))
         return torch.tensor(p, dtype=torch.float64)
 
     def shapes(self, level: float = 0.05) -> tuple[str, ...]:

@@ -120,6 +120,7 @@ def cgnf_curve(
         truth: ``(*batch, F, J, 3)``.
         occluded: ``(*batch, F, J)`` if only occluded joints count: averaged within the item first,
             then over items; items without any are skipped, and there is no median over joints.
+            A joint with a NaN is skipped in its item.
         settings: What the record says about the data.
 
     Returns:

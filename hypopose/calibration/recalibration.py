@@ -311,8 +311,8 @@ class IsotonicRadii:
     def fit(batches: Iterable[Batch], *, source: str = "") -> IsotonicRadii:
         """Learn the quantiles.
 
-        Distances to the mean are corrected for the hypotheses' share in it, so that hypotheses that
-        are calibrated and normal stay where they are, for every number of them.
+        Each hypothesis, and the truth, is measured from the mean of the *others* and in their
+        spread, so that calibrated hypotheses stay where they are, for every number of them.
 
         Args:
             batches: Hypotheses and truth; a list of one pair will do.
@@ -321,7 +321,7 @@ class IsotonicRadii:
         Raises:
             OptionError: If there is nothing to fit, or one hypothesis only.
         """
-        walk, counts = Walk(batches, 2 * POINT_BYTES), torch.zeros(1, dtype=torch.float64)
+        walk, counts = Walk(batches, 4 * POINT_BYTES, least=3), torch.zeros(1, dtype=torch.float64)
         for x, y in walk:
             counts = counts + _radius_counts(x, y)
         names = walk.skeleton.joint_names
@@ -341,12 +341,9 @@ class IsotonicRadii:
         _checked(hypotheses, self.kind, self.skeleton)
         x = hypotheses.joints
         flat = x.reshape(-1, *x.shape[-4:])
-        center, spread = center_and_spread(flat)
-        relative = ((flat - center).norm(dim=-1) / spread).nan_to_num(posinf=0)
-        s = flat.shape[1]
-        if s > 1:
-            relative = relative * math.sqrt(s / (s - 1))
-        factor = self._factor(relative.double()).to(flat).unsqueeze(-1)
+        center = center_and_spread(flat)[0]
+        relative = relative_radii(flat.double())[0].nan_to_num(posinf=0)
+        factor = self._factor(relative).to(flat).unsqueeze(-1)
         moved = center + factor * (flat - center)
         return replace(hypotheses, joints=moved.reshape(x.shape))
 
@@ -377,14 +374,36 @@ class IsotonicRadii:
         return IsotonicRadii(before, after, **fields)
 
 
+def relative_radii(x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """Distances from the mean of the other hypotheses, over the spread of the others.
+
+    Args:
+        x: ``(N, H, F, J, 3)``.
+        y: The truth ``(N, F, J, 3)``, measured from the same means.
+
+    Returns:
+        ``(N, H, F, J)`` for hypotheses, and for the truth if given. With two hypotheses the spread
+        of both takes the place of the spread of one.
+    """
+    finite = x.isfinite().all(-1)
+    s = finite.sum(1, keepdim=True)
+    center, spread = center_and_spread(x)
+    d = x - center
+    others = (s - 1).clamp(min=1)
+    squares = spread**2 * others - (d**2).sum(-1) * s / others
+    spread = torch.where(s > 2, (squares.clamp(min=0) / (s - 2).clamp(min=1)).sqrt(), spread)
+    radii = d.norm(dim=-1) * s / others / spread
+    if y is None:
+        return radii, None
+    return radii, (y.unsqueeze(1) - center + d / others.unsqueeze(-1)).norm(dim=-1) / spread
+
+
 def _radius_counts(x: Tensor, y: Tensor) -> Tensor:
     """Histograms of relative radii, hypotheses then truth: ``(2, J, bins)``."""
-    s, j = x.shape[1], x.shape[3]
-    center, spread = center_and_spread(x)
-    hypothesis = (x - center).norm(dim=-1) / spread * math.sqrt(s / (s - 1))
-    truth = (y.unsqueeze(1) - center).norm(dim=-1) / spread * math.sqrt(s / (s + 1))
+    j = x.shape[3]
     out = []
-    for radii in (hypothesis, truth):
+    for radii in relative_radii(x, y):
+        assert radii is not None  # the truth was given
         bins = torch.bucketize(radii, EDGES).clamp(1, len(EDGES) - 1) - 1
         index = bins + torch.arange(j) * (len(EDGES) - 1)
         good = radii.isfinite()

@@ -181,6 +181,6 @@ def histogram_ecp(credibility: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:
         Coverage and levels, each ``(n_bins + 1,)``; the first coverage is 0. The edges depend on
         the data: two results have different levels.
     """
-    counts, edges = torch.histogram(credibility.double().cpu(), bins=n_bins)
-    ecp = torch.cat([torch.zeros(1, dtype=torch.float64), counts.cumsum(0) / counts.sum()])
+    counts, edges = torch.histogram(credibility.cpu(), bins=n_bins)
+    ecp = torch.cat([torch.zeros(1, dtype=counts.dtype), counts.cumsum(0) / counts.sum()])
     return ecp, edges

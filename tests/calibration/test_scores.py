@@ -1,0 +1,238 @@
+"""Proper scores against closed forms, another library, and the spread that should win."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+
+from hypopose.calibration import (
+    ScoreAccumulator,
+    ball_score,
+    crps,
+    crps_points,
+    dawid_sebastiani,
+    energy_score,
+    energy_score_points,
+    interval_score,
+    min_at_k,
+    oracle_min_at_k,
+    variogram_score,
+)
+from hypopose.calibration.intervals import interval_score_points, quantile_score_points
+from hypopose.calibration.moments import dawid_sebastiani_points, ledoit_wolf
+from hypopose.calibration.variogram import variogram_score_points
+from hypopose.errors import OptionError, ShapeError
+
+SCORES = {
+    "crps": crps,
+    "energy joint": energy_score,
+    "energy pose": lambda x, y: energy_score(x, y, level="pose"),
+    "energy clip": lambda x, y: energy_score(x, y, level="clip"),
+    "energy beta": lambda x, y: energy_score(x, y, beta=1.5),
+    "variogram": variogram_score,
+    "variogram distances": lambda x, y: variogram_score(x, y, of="distances"),
+    "variogram speeds": lambda x, y: variogram_score(x, y, of="speeds"),
+    "dawid-sebastiani": lambda x, y: dawid_sebastiani(x, y, level="joint"),
+    "dawid-sebastiani pose": dawid_sebastiani,
+    "interval": interval_score,
+    "ball": ball_score,
+}
+FAIR = [name for name in SCORES if name.startswith(("crps", "energy", "variogram"))]
+
+
+def still(world, n, s, **options):
+    """Truth and hypotheses around one mean, so that scores depend on the spread alone."""
+    x, y = world(n, s, frames=2, **options)
+    mean = world(n, s, frames=2, spread=0.0, seed=options.get("seed", 0))[0][:, :1]
+    return x - mean, y - mean[:, 0]
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_half_and_double_the_spread_score_worse(world, name):
+    score = SCORES[name]
+    right = score(*still(world, 600, 20)).mean()
+    assert right < score(*still(world, 600, 20, spread=0.5)).mean()
+    assert right < score(*still(world, 600, 20, spread=2.0)).mean()
+
+
+@pytest.mark.parametrize("name", FAIR)
+def test_fair_scores_do_not_depend_on_the_number_of_hypotheses(world, name):
+    means, errors = [], []
+    for s in (2, 5, 20, 60):
+        values = SCORES[name](*still(world, 600, s, seed=s)).reshape(600, -1).mean(-1)
+        means.append(values.mean())
+        errors.append(values.std() / math.sqrt(len(values)))
+    spread = torch.stack(means)
+    assert (spread - spread[-1]).abs().max() < 4 * torch.stack(errors).max()
+
+
+def test_energy_score_of_a_calibrated_normal_is_its_closed_form():
+    g = torch.Generator().manual_seed(0)
+    sigma = 0.03
+    x = sigma * torch.randn(8000, 21, 3, generator=g, dtype=torch.float64)
+    expected = 2 * sigma / math.sqrt(math.pi)
+    assert energy_score_points(x[:, 1:], x[:, 0]).mean().item() == pytest.approx(expected, rel=0.02)
+
+
+def test_crps_of_a_normal_is_its_closed_form():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 5000, generator=g, dtype=torch.float64)
+    y = torch.linspace(-3, 3, 40, dtype=torch.float64)
+    cdf, pdf = torch.special.ndtr(y), torch.exp(-(y**2) / 2) / math.sqrt(2 * math.pi)
+    expected = y * (2 * cdf - 1) + 2 * pdf - 1 / math.sqrt(math.pi)
+    assert (crps_points(x, y) - expected).abs().max() < 0.06
+
+
+def test_against_another_library(world):
+    sr = pytest.importorskip("scoringrules")
+    x, y = world(6, 12, joints=5)
+    fct, obs = x.numpy(), y.numpy()
+    for name in ("nrg", "fair", "pwm", "qd", "int", "akr", "akr_circperm"):
+        other = sr.crps_ensemble(obs, fct, m_axis=1, estimator=name, backend="numpy")
+        assert np.allclose(crps(x, y, estimator=name).numpy(), other, rtol=1e-10)
+    flat, target = x[:, :, 0].flatten(-2), y[:, 0].flatten(-2)
+    for fair, name in ((True, "fair"), (False, "nrg")):
+        energy = sr.es_ensemble(target.numpy(), flat.numpy(), estimator=name, backend="numpy")
+        assert np.allclose(energy_score_points(flat, target, fair=fair).numpy(), energy)
+        variogram = sr.vs_ensemble(target.numpy(), flat.numpy(), estimator=name, backend="numpy")
+        assert np.allclose(variogram_score_points(flat, target, fair=fair).numpy(), variogram)
+    covariance = np.stack([np.cov(f.T) for f in world(6, 40)[0][:, :, 0].flatten(-2).numpy()])
+    many = world(6, 40)[0][:, :, 0].flatten(-2)
+    other = np.linalg.slogdet(covariance)[1] + np.einsum(
+        "ni,nij,nj->n",
+        (many[:, 0] - many.mean(1)).numpy(),
+        np.linalg.inv(covariance),
+        (many[:, 0] - many.mean(1)).numpy(),
+    )
+    ours = dawid_sebastiani_points(many, many[:, 0], shrinkage="none")
+    assert np.allclose(ours.numpy(), other)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_of_parts_are_the_parts_of_scores(world, name, monkeypatch):
+    x, y = world(5, 7, frames=6)
+    whole = SCORES[name](x, y)
+    monkeypatch.setattr("hypopose.calibration.arrays.WORKING_BYTES", 3000)
+    monkeypatch.setattr("hypopose.calibration.scores.CACHE_BYTES", 3000)
+    assert torch.allclose(SCORES[name](x, y), whole, rtol=1e-12, equal_nan=True)
+    assert torch.allclose(SCORES[name](x[1:3], y[1:3]), whole[1:3], rtol=1e-12)
+
+
+@pytest.mark.parametrize("score", [crps, energy_score])
+def test_weights_zero_and_nan_hypotheses_drop_out_alike(world, score):
+    x, y = world(3, 6)
+    kept = score(x[:, :4], y)
+    weights = torch.tensor([1.0, 1, 1, 1, 0, 0])
+    assert torch.allclose(score(x, y, weights=weights), kept, rtol=1e-12)
+    assert torch.allclose(score(x, y, weights=weights.expand(3, 6)), kept, rtol=1e-12)
+    gone = x.clone()
+    gone[:, 4:] = torch.nan
+    assert torch.allclose(score(gone, y), kept, rtol=1e-12)
+    gone[0] = torch.nan
+    assert score(gone, y)[0].isnan().all()
+    with pytest.raises(ShapeError, match="eights"):
+        score(x, y, weights=torch.ones(5))
+    single = score(x[:1], y[:1], weights=weights)
+    assert torch.allclose(single, kept[:1], rtol=1e-12)
+
+
+def test_a_point_prediction_scores_its_error(world):
+    x, y = world(4, 1)
+    error = (x[:, 0] - y).norm(dim=-1)
+    for copies in (1, 7):
+        many = x.expand(4, copies, *x.shape[2:])
+        assert torch.allclose(energy_score(many, y), error)
+        assert torch.allclose(crps(many, y), (x[:, 0] - y).abs())
+    y[0, 0, 1] = torch.nan
+    assert energy_score(x, y).isnan().sum() == 1
+
+
+def test_two_clusters_of_dimension_take_different_paths_to_one_value():
+    x = torch.randn(3, 11, 9, dtype=torch.float64)
+    y, w = torch.randn(3, 9, dtype=torch.float64), torch.rand(3, 11, dtype=torch.float64)
+    table = energy_score_points(x, y, weights=w)
+    pair = sum(
+        w[:, i] * w[:, j] * (x[:, i] - x[:, j]).norm(dim=-1) for i in range(11) for j in range(11)
+    )
+    total = w.sum(-1)
+    error = (w * (x - y[:, None]).norm(dim=-1)).sum(-1) / total
+    fair = pair / total**2 / (1 - ((w / total[:, None]) ** 2).sum(-1))
+    assert torch.allclose(table, error - fair / 2)
+
+
+def test_interval_score_counts_width_and_misses():
+    low, high = torch.tensor([0.0, 0.0, 0.0]), torch.tensor([1.0, 1.0, 1.0])
+    score = interval_score_points(low, high, torch.tensor([0.5, 2.0, -1.0]), 0.8)
+    assert torch.allclose(score, torch.tensor([1.0, 11.0, 11.0]))
+    assert quantile_score_points(torch.tensor(1.0), torch.tensor(3.0), 0.8) == pytest.approx(3.2)
+    with pytest.raises(OptionError, match="between 0 and 1"):
+        interval_score_points(low, high, low, 1.0)
+
+
+def test_shrinkage_keeps_few_hypotheses_usable(world):
+    x, y = world(5, 6)
+    assert dawid_sebastiani(x, y).isfinite().all()
+    with pytest.raises(OptionError, match="shrinkage"):
+        dawid_sebastiani(x, y, shrinkage="none")
+    g = torch.Generator().manual_seed(0)
+    many = torch.randn(1, 5000, 3, generator=g, dtype=torch.float64) * torch.tensor([1.0, 2, 3])
+    assert torch.allclose(ledoit_wolf(many)[0], torch.cov(many[0].T, correction=0), atol=0.05)
+
+
+def test_min_at_k_is_the_mean_over_subsets_and_of_exponentials_mean_over_k():
+    g = torch.Generator().manual_seed(0)
+    errors = -torch.rand(4000, 40, generator=g, dtype=torch.float64).log()
+    curve = min_at_k(errors).mean(0)
+    k = torch.arange(1, 41, dtype=torch.float64)
+    assert ((curve - 1 / k) * k).abs().max() < 0.06
+    gone = torch.cat([errors, torch.full((4000, 3), torch.nan)], -1)
+    assert torch.equal(min_at_k(gone)[:, :40], min_at_k(errors))
+    assert min_at_k(gone)[:, 40:].isnan().all()
+
+
+def test_oracles_are_ordered_and_frame_best_forgives_shuffling(world):
+    x, y = world(6, 9, frames=5)
+    curves = {best: oracle_min_at_k(x, y, best=best) for best in ("clip", "frame", "joint")}
+    assert (curves["joint"] <= curves["frame"] + 1e-12).all()
+    assert (curves["frame"] <= curves["clip"] + 1e-12).all()
+    assert torch.allclose(curves["clip"][:, 0], curves["joint"][:, 0])
+    order = torch.stack([torch.randperm(9) for _ in range(5)])
+    shuffled = torch.stack([x[:, order[f], f] for f in range(5)], 2)
+    assert torch.allclose(oracle_min_at_k(shuffled, y, best="frame"), curves["frame"])
+
+
+def test_streaming_a_score_merges(world):
+    x, y = world(40, 5)
+    labels = [i // 4 for i in range(40)]
+    whole, left, right = (ScoreAccumulator(energy_score) for _ in range(3))
+    whole.update(x, y, sequences=labels)
+    left.update(x[:18], y[:18], sequences=labels[:18])
+    right.update(x[18:], y[18:], sequences=labels[18:])
+    left.merge(right)
+    a, b = whole.compute(), left.compute()
+    assert a.estimate == pytest.approx(b.estimate, rel=1e-12)
+    assert (a.n_sequences, b.n_sequences) == (10, 10)
+    assert a.estimate == pytest.approx(energy_score(x, y).mean().item())
+    unnamed = ScoreAccumulator(energy_score)
+    unnamed.update(x, y)
+    assert unnamed.compute().n_sequences == 40
+
+
+def test_options_out_of_range_say_so(world):
+    x, y = world(2, 4)
+    for call in (
+        lambda: energy_score(x, y, beta=2.0),
+        lambda: energy_score(x, y, level="limb"),
+        lambda: crps(x, y, estimator="quick"),
+        lambda: crps_points(x, y.new_zeros(2), estimator="akr", weights=torch.ones(3)),
+        lambda: variogram_score(x, y, of="angles"),
+        lambda: variogram_score(x, y, of="speeds"),
+        lambda: oracle_min_at_k(x, y, best="limb"),
+        lambda: energy_score(x, y, weights=-torch.ones(4)),
+    ):
+        with pytest.raises((OptionError, TypeCheckError)):
+            call()
