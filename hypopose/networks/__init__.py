@@ -1,20 +1,46 @@
 """Denoisers and lifters, how keypoints are presented to them, attention backends."""
 
 from hypopose.networks.base import Network, NetworkInfo
+from hypopose.networks.convformer import ConvFormer
 from hypopose.networks.frame_tokens import FrameTokens
+from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
+from hypopose.networks.gcnpose import GCNpose
+from hypopose.networks.gla_gcn import GLAGCN
+from hypopose.networks.hot import Hourglass
 from hypopose.networks.inputs import Encoded, encode, encode_rays
+from hypopose.networks.ktpformer import KTPFormer
 from hypopose.networks.load import NETWORKS, load_network, weights_in_the_box
+from hypopose.networks.mhformer import MHFormer
 from hypopose.networks.mixste import MixSTE2
+from hypopose.networks.motionagformer import MotionAGFormer
+from hypopose.networks.motionbert import MotionBERT
+from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.staged import StagedNetwork, Tokens
 
 __all__ = [
+    "GLAGCN",
+    "MPM",
     "NETWORKS",
+    "ConvFormer",
+    "DiffPosePair",
     "Encoded",
     "FrameTokens",
+    "GCNdiff",
+    "GCNpose",
+    "Hourglass",
+    "KTPFormer",
+    "MHFormer",
+    "MPMLifter",
+    "MPMRefinement",
     "MixSTE2",
+    "MotionAGFormer",
+    "MotionBERT",
     "Network",
     "NetworkInfo",
     "PretrainedNetwork",
+    "StagedNetwork",
+    "Tokens",
     "encode",
     "encode_rays",
     "load_network",

@@ -289,4 +289,4 @@ class KTPFormer(StagedNetwork):
         y = x.flatten(0, 1)
         for unit in self.trajectory:
             y = unit(y, rows)
-        return x + y.unflatten(0, x.shape[:2])
+        return x + y.view_as(x)

@@ -7,13 +7,35 @@ from pathlib import Path
 from typing import Any
 
 from hypopose.errors import CheckpointError
+from hypopose.networks.convformer import ConvFormer
 from hypopose.networks.frame_tokens import FrameTokens
+from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
+from hypopose.networks.gcnpose import GCNpose
+from hypopose.networks.gla_gcn import GLAGCN
+from hypopose.networks.hot import Hourglass
+from hypopose.networks.ktpformer import KTPFormer
+from hypopose.networks.mhformer import MHFormer
 from hypopose.networks.mixste import MixSTE2
+from hypopose.networks.motionagformer import MotionAGFormer
+from hypopose.networks.motionbert import MotionBERT
+from hypopose.networks.mpm import MPM, MPMLifter
 from hypopose.networks.pretrained import PretrainedNetwork
 
 NETWORKS: dict[str, type[PretrainedNetwork]] = {
+    "ConvFormer": ConvFormer,
+    "DiffPosePair": DiffPosePair,
     "FrameTokens": FrameTokens,
+    "GCNdiff": GCNdiff,
+    "GCNpose": GCNpose,
+    "GLAGCN": GLAGCN,
+    "Hourglass": Hourglass,
+    "KTPFormer": KTPFormer,
+    "MHFormer": MHFormer,
+    "MPM": MPM,
+    "MPMLifter": MPMLifter,
     "MixSTE2": MixSTE2,
+    "MotionAGFormer": MotionAGFormer,
+    "MotionBERT": MotionBERT,
 }
 """Class names, as ``_class_name`` in a folder's ``config.json`` gives them."""
 

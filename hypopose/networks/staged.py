@@ -111,7 +111,8 @@ class StagedNetwork(PretrainedNetwork):
         tokens = self.enter(x_t, keypoints, t, confidence, mask, context)
         for i in range(self.n_stages):
             tokens = self.stage(i, tokens)
-        return self.leave(tokens).unflatten(0, (len(keypoints), -1))
+        poses = self.leave(tokens)
+        return poses.reshape(len(keypoints), -1, *poses.shape[1:])
 
 
 def check_form(name: str, lifter: bool, x_t: Tensor | None, t: Tensor | None) -> None:
