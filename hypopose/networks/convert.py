@@ -26,6 +26,8 @@ from torch import Tensor
 
 from hypopose.diffusion import Schedule, cosine_schedule
 from hypopose.errors import CheckpointError
+from hypopose.networks.gcndiff import DiffPosePair
+from hypopose.networks.gcnpose import graph_state_from_official
 from hypopose.networks.mixste import MixSTE2, name_from_official
 from hypopose.networks.pretrained import PretrainedNetwork, load_strictly
 
@@ -181,6 +183,56 @@ def d3dp_from_official(
     return Converted(network.eval(), sampler)
 
 
+def diffpose_from_official(
+    state: dict[str, Tensor],
+    *,
+    lifter: str | Path,
+    n_heads: int = 4,
+    skeleton: str = "h36m17",
+    keypoint_skeleton: str = "h36m17",
+) -> Converted:
+    """DiffPose's lifter and denoiser from their two released checkpoints.
+
+    Args:
+        state: Of the denoiser (``diffpose_uvxyz_cpn.pth``), by official names.
+        lifter: The lifter's file (``gcn_xyz_cpn.pth``).
+        n_heads: Attention heads; shapes do not tell.
+        skeleton: Name of the skeleton.
+        keypoint_skeleton: The same; the released networks know only one.
+
+    Returns:
+        The filled pair. As in the released evaluation, weights are those of the last step; the
+        averaged ones beside them are not used.
+
+    Raises:
+        CheckpointError: If a file is unsafe or holds something else.
+    """
+    lifted = read_checkpoint(lifter, "0")
+    weight = state.get("module.gconv_input.weight", state.get("gconv_input.weight"))
+    if weight is None or weight.dim() != 4 or keypoint_skeleton != skeleton:
+        raise CheckpointError(
+            "The checkpoint has no gconv_input.weight with 4 axes, so it is not a DiffPose "
+            "denoiser; or its keypoints and poses are to have different skeletons."
+        )
+    n_layers = len({m[1] for k in state if (m := re.search(r"atten_layers\.(\d+)\.", k))})
+    network = DiffPosePair(weight.shape[3], n_layers, n_heads, skeleton=skeleton)
+    unused = re.compile(r"(module\.)?temb\.")
+    lifted = {k: x for k, x in lifted.items() if not unused.match(k)}
+    load_strictly(network.refiner, graph_state_from_official(state), "The denoiser's checkpoint")
+    load_strictly(network.lifter, graph_state_from_official(lifted), "The lifter's checkpoint")
+    sampler = {
+        "sampler": "diffpose",
+        "n_steps": 2,
+        "n_test_timesteps": 24,
+        "n_timesteps": 51,
+        "betas": "linear",
+        "beta_start": 1e-4,
+        "beta_end": 1e-3,
+        "eta": 0.0,
+    }
+    return Converted(network.eval(), sampler)
+
+
 def mixste_config(state: dict[str, Tensor]) -> dict[str, Any]:
     """Hyper-parameters of MixSTE and MixSTE2 from the shapes of their official tensors.
 
@@ -279,5 +331,6 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 LAYOUTS: dict[str, tuple[str, Callable[..., Converted]]] = {
     "d3dp": ("model_pos", d3dp_from_official),
+    "diffpose": ("0", diffpose_from_official),
 }
 """Layout name -> key of the state dict in the file, and the function that builds the network."""

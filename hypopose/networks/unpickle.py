@@ -51,6 +51,8 @@ class RefusedError(Exception):
 def extract(source: str, entry: str) -> dict[str, torch.Tensor]:
     """The tensors of ``checkpoint[entry]``, or of the checkpoint if it is a plain dict of them.
 
+    A number as entry is a place in a list.
+
     Raises:
         RefusedError: If the file is damaged, wants to run code, or has no such entry.
     """
@@ -71,13 +73,22 @@ def extract(source: str, entry: str) -> dict[str, torch.Tensor]:
         IndexError,
     ) as error:
         raise RefusedError(_reason(error)) from error
-    state = loaded.get(entry, loaded) if isinstance(loaded, dict) else loaded
+    state = _entry(loaded, entry)
     if not isinstance(state, dict) or not state:
         raise RefusedError(f"it holds no dictionary {entry!r} of tensors")
     tensors = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
     if len(tensors) < len(state) or not all(isinstance(k, str) for k in tensors):
         raise RefusedError(f"its {entry!r} holds other things than tensors by name")
     return {k: v.detach().clone().contiguous() for k, v in tensors.items()}
+
+
+def _entry(loaded: Any, entry: str) -> Any:
+    """The entry of a dictionary, or of a list if it is a number; else all there is."""
+    if isinstance(loaded, dict):
+        return loaded.get(entry, loaded)
+    if isinstance(loaded, list) and entry.isdigit() and int(entry) < len(loaded):
+        return loaded[int(entry)]
+    return loaded
 
 
 def _reason(error: Exception) -> str:

@@ -40,7 +40,7 @@ from torch import Tensor
 from hypopose.cameras import fit_root
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
-from hypopose.networks.base import Network
+from hypopose.networks.base import Network, NetworkInfo
 from hypopose.networks.inputs import Encoded, encode
 from hypopose.samplers.schedulers import Solver, make_solver
 from hypopose.samplers.windows import blend_weights, take_frames, window_starts
@@ -190,22 +190,27 @@ class D3DP:
         """
         if n_hypotheses < 1:
             raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
-        readable = self._readable(keypoints)
+        seen = readable(keypoints, self.denoiser.info, self.fill_missing)
         device = _device(self.denoiser, keypoints.xy.device)
-        windows = self._windows(readable, device)
+        windows = self._windows(seen, device)
         batch, n = keypoints.xy.shape[:-3], keypoints.n_frames
         shape = (*batch, n_hypotheses, windows.n_frames, self.skeleton.n_joints, 3)
-        solver = self._solver()
-        x = noise(shape).to(device)
+        solver, x = self._begin(seen, noise(shape).to(device), noise)
         for i, (t, t_next) in enumerate(solver.pairs):
             x0 = self._predict(x.reshape(-1, *shape[-4:]), windows, t).reshape(shape)
             if callback is not None:
-                seen = (x[..., :n, :, :], x0[..., :n, :, :] / self.scale)
-                callback(Step(i, t, *seen))
+                callback(Step(i, t, x[..., :n, :, :], x0[..., :n, :, :] / self.scale))
             x = solver.step(x, x0, t, t_next, noise)
         joints = (x[..., :n, :, :] / self.scale).to(keypoints.xy.device)
         joints[..., self.skeleton.root, :] = 0.0
-        return Hypotheses(joints, self.skeleton, self._root(joints, keypoints))
+        root = fitted_root(joints, keypoints, self.skeleton)
+        return Hypotheses(joints, self.skeleton, root)
+
+    def _begin(
+        self, keypoints: Keypoints2D, z: Float[Tensor, "*batch H F J 3"], noise: NoiseSource
+    ) -> tuple[Solver, Float[Tensor, "*batch H F J 3"]]:
+        """The solver of this run, and where it starts: at the noise itself."""
+        return self._solver(), z
 
     def _solver(self) -> Solver:
         schedule = cosine_schedule(self.n_timesteps)
@@ -298,38 +303,60 @@ class D3DP:
             rotation=encoded.rotation[None],
         )
 
-    def _readable(self, keypoints: Keypoints2D) -> Keypoints2D:
-        info = self.denoiser.info
-        if keypoints.n_frames < 1:
-            raise ShapeError("These keypoints have no frames; there is nothing to sample.")
-        if keypoints.skeleton.name != info.keypoint_skeleton:
-            raise SkeletonMismatchError(
-                f"This network reads {info.keypoint_skeleton!r} keypoints, got "
-                f"{keypoints.skeleton.name!r}. Convert them with hypopose.skeletons.convert("
-                f"keypoints, get_skeleton({info.keypoint_skeleton!r}))."
-            )
-        n_missing = int((~keypoints.detected).sum())
-        if info.uses_confidence or not n_missing:
-            return keypoints
-        if self.fill_missing == "error":
-            raise OptionError(
-                f"{n_missing} of {keypoints.detected.numel()} keypoints are undetected, and this "
-                "network cannot read gaps. Pass fill_missing='interpolate', or use a network that "
-                "reads confidences."
-            )
-        warnings.warn(
-            f"{n_missing} of {keypoints.detected.numel()} undetected keypoints were interpolated "
-            "over time.",
-            stacklevel=3,
-        )
-        return interpolate_missing(keypoints)
 
-    def _root(self, joints: Tensor, keypoints: Keypoints2D) -> Tensor | None:
-        if keypoints.camera is None:
-            return None
-        if keypoints.skeleton.name != self.skeleton.name:
-            keypoints = convert(keypoints, self.skeleton)
-        return fit_root(joints, keypoints)
+def readable(keypoints: Keypoints2D, info: NetworkInfo, fill_missing: str) -> Keypoints2D:
+    """Keypoints a network can read: in its skeleton, and without gaps unless it reads confidences.
+
+    Args:
+        keypoints: As given to a sampler.
+        info: Of the network.
+        fill_missing: ``"interpolate"`` fills gaps and warns; ``"error"`` refuses them.
+
+    Raises:
+        ShapeError: If there are no frames.
+        SkeletonMismatchError: If the skeleton is another.
+        OptionError: If there are gaps and they are not to be filled.
+    """
+    if keypoints.n_frames < 1:
+        raise ShapeError("These keypoints have no frames; there is nothing to sample.")
+    if keypoints.skeleton.name != info.keypoint_skeleton:
+        raise SkeletonMismatchError(
+            f"This network reads {info.keypoint_skeleton!r} keypoints, got "
+            f"{keypoints.skeleton.name!r}. Convert them with hypopose.skeletons.convert("
+            f"keypoints, get_skeleton({info.keypoint_skeleton!r}))."
+        )
+    n_missing = int((~keypoints.detected).sum())
+    if info.uses_confidence or not n_missing:
+        return keypoints
+    if fill_missing == "error":
+        raise OptionError(
+            f"{n_missing} of {keypoints.detected.numel()} keypoints are undetected, and this "
+            "network cannot read gaps. Pass fill_missing='interpolate', or use a network that "
+            "reads confidences."
+        )
+    warnings.warn(
+        f"{n_missing} of {keypoints.detected.numel()} undetected keypoints were interpolated "
+        "over time.",
+        stacklevel=3,
+    )
+    return interpolate_missing(keypoints)
+
+
+def fitted_root(
+    joints: Float[Tensor, "*batch H F J 3"], keypoints: Keypoints2D, skeleton: Skeleton
+) -> Float[Tensor, "*batch H F 3"] | None:
+    """Roots that explain the keypoints; None without a camera.
+
+    Args:
+        joints: Root-relative metres in ``skeleton``.
+        keypoints: In any skeleton with a conversion.
+        skeleton: Of the joints.
+    """
+    if keypoints.camera is None:
+        return None
+    if keypoints.skeleton.name != skeleton.name:
+        keypoints = convert(keypoints, skeleton)
+    return fit_root(joints, keypoints)
 
 
 def interpolate_missing(keypoints: Keypoints2D) -> Keypoints2D:
