@@ -21,6 +21,7 @@ COMMANDS = {
     "sample": "Draw 3D hypotheses for 2D keypoint files.",
     "aggregate": "Make one motion of the hypotheses in a result file.",
     "evaluate": "Measure a sampler or a result against known 3D motion.",
+    "calibrate": "Judge hypotheses against the truth, and fit what mends their spread.",
     "report": "Show methods side by side: calibration, ambiguity, a 3D panel.",
     "info": "Say what is in a keypoint or result file.",
     "convert": "Turn an official checkpoint into a folder of weights.",
