@@ -109,7 +109,7 @@ def joint_spread(hypotheses: Hypotheses) -> JointSpread:
             without along the camera's optical axis.
 
     Returns:
-        Per frame and joint, in metres.
+        Per frame and joint, in metres; NaN where a hypothesis is NaN.
 
     Raises:
         OptionError: If there is only one hypothesis.
@@ -121,11 +121,13 @@ def joint_spread(hypotheses: Hypotheses) -> JointSpread:
         True
     """
     covariance = joint_covariance(hypotheses)
-    values, vectors = torch.linalg.eigh(covariance)
+    nan = torch.isnan(covariance).flatten(-2).any(-1)
+    values, vectors = torch.linalg.eigh(covariance.nan_to_num())
+    std = values.clamp(min=0).sqrt().flip(-1)
     rays = viewing_rays(hypotheses)
     return JointSpread(
         covariance=covariance,
-        std=values.clamp(min=0).sqrt().flip(-1),
+        std=torch.where(nan[..., None], torch.full_like(std, torch.nan), std),
         axes=vectors.flip(-1).transpose(-1, -2),
         ray=rays,
         depth_share=depth_share(covariance, rays),

@@ -150,7 +150,7 @@ def pose_entropy(
         resolution: Metres of root-sum-square joint displacement.
 
     Returns:
-        Nats per frame.
+        Nats per frame; NaN where a hypothesis is NaN.
 
     Raises:
         OptionError: If there are too few hypotheses.
@@ -158,8 +158,10 @@ def pose_entropy(
     need = max(k, n_components) + 1
     require_hypotheses(hypotheses, need, f"Pose entropy in {n_components} components")
     x = hypotheses.joints.double().movedim(-4, -3).flatten(-2)
-    scores, _ = principal_scores(x, n_components)
-    return knn_entropy(scores, k, resolution)
+    nan = torch.isnan(x).flatten(-2).any(-1)
+    scores, _ = principal_scores(x.nan_to_num(), n_components)
+    value = knn_entropy(scores, k, resolution)
+    return torch.where(nan, torch.full_like(value, math.nan), value)
 
 
 def principal_scores(

@@ -104,11 +104,14 @@ def _image_axes(rays: Float[Tensor, "*any 3"], angle: float) -> Float[Tensor, "*
 
 
 def _linear(covariance: Tensor, axes: Tensor, noise: float) -> Tensor:
+    nan = torch.isnan(covariance).flatten(-2).any(-1)
+    covariance, axes = covariance.nan_to_num(), axes.nan_to_num()
     cross = axes @ covariance  # (..., 2, 3)
     seen = cross @ axes.transpose(-1, -2)
     seen = seen + noise**2 * torch.eye(2, dtype=seen.dtype, device=seen.device)
     left = covariance - cross.transpose(-1, -2) @ torch.linalg.solve(seen, cross)
-    return left.diagonal(dim1=-2, dim2=-1).sum(-1).clamp(min=0).sqrt()
+    std = left.diagonal(dim1=-2, dim2=-1).sum(-1).clamp(min=0).sqrt()
+    return torch.where(nan, torch.full_like(std, torch.nan), std)
 
 
 def _reweighted(hypotheses: Hypotheses, axes: Tensor, noise: float) -> Tensor:

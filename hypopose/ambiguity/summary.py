@@ -132,14 +132,14 @@ def _overall(a: Ambiguity) -> list[str]:
     moving = [j for j in range(a.skeleton.n_joints) if bool((a.std[:, j] > 1e-9).any())]
     if not moving:
         return ["all hypotheses are equal"]
-    mean = a.std[:, moving].mean(0)
-    worst = moving[int(mean.argmax())]
-    variance = a.std[:, moving].square()
+    mean = a.std[:, moving].nanmean(0)
+    worst = moving[int(mean.nan_to_num().argmax())]
+    variance = a.std[:, moving].square().nan_to_num()
     depth = (a.spread.depth_share[:, moving].nan_to_num() * variance).sum() / variance.sum()
     return [
-        f"spread {1000 * mean.mean():.0f} mm per joint, {100 * depth:.0f} % of the variance is "
+        f"spread {1000 * mean.nanmean():.0f} mm per joint, {100 * depth:.0f} % of the variance is "
         f"depth; most at {a.skeleton.joint_names[worst].replace('_', ' ')} "
-        f"({1000 * mean.max():.0f} mm)"
+        f"({1000 * mean.nan_to_num().max():.0f} mm)"
     ]
 
 

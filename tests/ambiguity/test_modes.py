@@ -13,7 +13,9 @@ from hypopose.ambiguity import (
     find_modes,
     joint_modes,
     mode_names,
+    pose_entropy,
     pose_modes,
+    second_camera,
     side_order,
     switch_rate,
 )
@@ -202,3 +204,20 @@ def test_analysis_of_equal_hypotheses_and_of_batches() -> None:
     assert analyze(still).sentences()[0] == "all hypotheses are equal"
     with pytest.raises(ShapeError, match="one clip"):
         analyze(Hypotheses(torch.zeros(2, 6, 1, 17, 3), H36M17))
+
+
+def test_missing_joints_leave_the_rest_intact() -> None:
+    x = body()
+    x[:30, :, 16, 2] -= 0.15
+    x[30:, :, 16, 2] += 0.15
+    x[:, 0, 3] = torch.nan
+    found = analyze(Hypotheses(x, H36M17))
+    assert bool(torch.isnan(found.std[0, 3]))
+    assert bool(torch.isfinite(found.std[1:]).all())
+    assert found.n_modes[0, 3].item() == 0
+    assert "most at right wrist" in found.sentences()[0]
+    assert any(s.startswith("right forearm towards/away 60/40") for s in found.sentences())
+    two = second_camera(Hypotheses(x, H36M17), [0.0, 90.0])
+    assert bool(torch.isnan(two.linear[:, 0, 3]).all())
+    assert bool(torch.isfinite(two.reweighted[:, 1:]).all())
+    assert bool(torch.isnan(pose_entropy(Hypotheses(x, H36M17))[0]))

@@ -1,0 +1,57 @@
+"""What do the hypotheses of one video disagree on, and what would settle it? No ground truth.
+
+Run it as a script, or cell by cell. Give a keypoint file, or none for the walk in the box:
+
+    python examples/ambiguity.py walk.json
+"""
+
+from __future__ import annotations
+
+# %% Keypoints: from a file, or the synthetic walk
+import sys
+from dataclasses import replace
+
+import hypopose
+from hypopose.ambiguity import analyze, hide_keypoints, second_camera
+from hypopose.api import prepare
+from hypopose.types import Hypotheses, Keypoints2D
+
+if len(sys.argv) > 1:
+    keypoints = hypopose.load(sys.argv[1])
+else:
+    keypoints, _ = hypopose.datasets.example_pair(20)
+n_frames = min(20, keypoints.n_frames)
+keypoints = replace(
+    keypoints,
+    xy=keypoints.xy[:n_frames],
+    confidence=None if keypoints.confidence is None else keypoints.confidence[:n_frames],
+    covariance=None if keypoints.covariance is None else keypoints.covariance[:n_frames],
+)
+keypoints = prepare(keypoints, "h36m17")
+
+# %% Hypotheses: bone flips know every depth ambiguity, and nothing else; no weights needed
+hypotheses = hypopose.sample(keypoints, n_hypotheses=60, sampler="boneflips")
+
+# %% Spread, modes, flips with names, in sentences
+for sentence in analyze(hypotheses).sentences():
+    print(sentence)
+
+# %% What a second camera would leave
+angles = [0.0, 15.0, 30.0, 60.0, 90.0]
+two = second_camera(hypotheses, angles)
+for angle, left in zip(angles, two.reweighted, strict=True):
+    print(f"second camera at {angle:2.0f} degrees: {1000 * left.nanmean():4.0f} mm remain")
+print(f"today: {1000 * two.now.nanmean():.0f} mm")
+
+
+# %% Which keypoint matters? Hide one at a time and sample again, same seed
+def sample(changed: Keypoints2D) -> Hypotheses:
+    """Twenty hypotheses of the network in the box."""
+    return hypopose.sample(changed, n_hypotheses=20, n_steps=2, seed=0)
+
+
+found = hide_keypoints(sample, keypoints, ["left_wrist", "right_knee", "head"])
+for row, name in enumerate(found.keypoints):
+    worst = int((found.std_after[row] - found.std_before).argmax())
+    before, after = 1000 * found.std_before[worst], 1000 * found.std_after[row, worst]
+    print(f"without {name}: {found.joints[worst]} {before:.0f} -> {after:.0f} mm")

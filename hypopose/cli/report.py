@@ -1,0 +1,167 @@
+"""``hypopose report``: one or several methods side by side, as a page, a PDF or a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.io import Result
+    from hypopose.report.exhibits import Report
+    from hypopose.report.judgement import Judge, Judgement
+    from hypopose.report.panel import Scene
+    from hypopose.types import Poses3D
+
+Given = tuple[Path, "Result", "Poses3D | None"]
+"""A result file, what is in it, and its truth if there is one."""
+
+
+@click.command()
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="report.html, report.pdf, or a folder for page, PDF, figures and tables.",
+)
+@click.option(
+    "--truth",
+    "truths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="npy or npz (array 'joints') of (F, J, 3) camera-frame metres: once for all result files, "
+    "or once for each, in their order.",
+)
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    help="A method's name in the report, one for each of RESULTS; by default its sampler.",
+)
+@click.option("--title", default="HypoPose report", show_default=True, help="Headline.")
+def report(
+    results: tuple[Path, ...],
+    output: Path,
+    truths: tuple[Path, ...],
+    names: tuple[str, ...],
+    title: str,
+) -> None:
+    """Show RESULTS: are they honest, and what do they leave open?
+
+    RESULTS are files of hypopose sample (npz), and judgements or evaluations (json). Files of one
+    sampler are one method: with --truth they are judged together, a file a sequence. Without truth
+    the report shows what needs none and says so.
+
+    Example: hypopose report a.npz b.npz --truth truth.npz -o report.html
+    """
+    if names and len(names) != len(results):
+        raise OptionError(f"Give --name once for each of the {len(results)} RESULTS, or not.")
+    if output.suffix not in ("", ".html", ".pdf"):
+        raise OptionError(f"{output}: a report is written as .html, .pdf or a folder.")
+    from hypopose.report.page import save_report
+
+    for path in save_report(output, _gather(results, truths, names, title)):
+        click.echo(f"-> {path}")
+
+
+def _gather(
+    results: tuple[Path, ...], truths: tuple[Path, ...], names: tuple[str, ...], title: str
+) -> Report:
+    from dataclasses import replace
+
+    from hypopose.io import load_hypotheses
+    from hypopose.report.exhibits import Report
+    from hypopose.report.judgement import load_judgement
+    from hypopose.report.judging import read_truth
+
+    files = [path for path in results if path.suffix != ".json"]
+    paths = _matched(truths, files)
+    judgements: list[Judgement] = []
+    groups: dict[str, list[Given]] = {}
+    for i, path in enumerate(results):
+        if path.suffix == ".json":
+            judgement = load_judgement(path)
+            judgements.append(replace(judgement, name=names[i]) if names else judgement)
+            continue
+        stored = load_hypotheses(path)
+        truth = read_truth(paths[path], stored.hypotheses) if path in paths else None
+        groups.setdefault(names[i] if names else _method(stored), []).append((path, stored, truth))
+    judgements += [_judged(name, given) for name, given in groups.items() if given[0][2]]
+    alone = all(len(given) == 1 for given in groups.values())
+    scenes = [
+        _scene(name if alone else f"{name}, {path.stem}", stored, truth)
+        for name, given in groups.items()
+        for path, stored, truth in given
+    ]
+    return Report(title, tuple(judgements), tuple(scenes))
+
+
+def _matched(truths: tuple[Path, ...], files: list[Path]) -> dict[Path, Path]:
+    """Which truth belongs to which result file."""
+    if not truths:
+        return {}
+    if len(truths) == 1:
+        return dict.fromkeys(files, truths[0])
+    if len(truths) != len(files):
+        raise OptionError(
+            f"Give --truth once for all, or once for each of the {len(files)} result files; got "
+            f"{len(truths)}."
+        )
+    return dict(zip(files, truths, strict=True))
+
+
+def _method(stored: Result) -> str:
+    name = str(stored.sampler.get("name", "hypotheses"))
+    return f"{name} {stored.weights}".strip()
+
+
+def _judged(name: str, given: list[Given]) -> Judgement:
+    from hypopose.calibration import Settings
+    from hypopose.report.judgement import Judge
+
+    judge: Judge | None = None
+    for path, stored, truth in given:
+        if truth is None:
+            continue
+        if judge is None:
+            judge = Judge(name, Settings(seed=stored.seed), _words(stored))
+        same = stored.keypoints.skeleton == stored.hypotheses.skeleton
+        keypoints = stored.keypoints if same and stored.keypoints.camera else None
+        judge.update(stored.hypotheses, truth, [path.name], keypoints=keypoints)
+    assert judge is not None
+    return judge.compute()
+
+
+def _scene(name: str, stored: Result, truth: Poses3D | None) -> Scene:
+    from hypopose.ambiguity import analyze
+    from hypopose.report.panel import Scene
+
+    many = len(stored.hypotheses) >= 5
+    return Scene(
+        name=name,
+        hypotheses=stored.hypotheses,
+        keypoints=stored.keypoints,
+        pose=stored.pose,
+        truth=truth,
+        ambiguity=analyze(stored.hypotheses) if many else None,
+        settings=_words(stored),
+    )
+
+
+def _words(stored: Result) -> dict[str, str]:
+    camera = stored.keypoints.camera
+    return {
+        "source": stored.source or "unknown",
+        "sampler": ", ".join(f"{k}={v}" for k, v in stored.sampler.items()) or "unknown",
+        "weights": stored.weights or "none",
+        "aggregate": stored.aggregate or "none",
+        "camera": "unknown" if camera is None else "ASSUMED" if camera.assumed else "given",
+        "drawn with seed": str(stored.seed),
+        "version": stored.version or "unknown",
+        "notes": "; ".join(stored.notes) or "none",
+    }

@@ -1,0 +1,332 @@
+"""What a report says, before it becomes a page or a PDF: tables, figures and sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from hypopose.ambiguity import SecondCamera, second_camera
+from hypopose.errors import OptionError
+from hypopose.report import figures
+from hypopose.report.judgement import Judgement, ScoreRow
+from hypopose.report.panel import Scene
+from hypopose.skeletons import SKELETONS
+from hypopose.types import Hypotheses
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ANGLES_DEG = (0.0, 15.0, 30.0, 45.0, 60.0, 90.0)
+
+NO_TRUTH = (
+    "Calibration needs truth. Nothing here says whether the spread is honest: how often the truth "
+    "lies inside a region can only be counted where the truth is known. Give it with --truth, or "
+    "add a judgement made on a data set. What follows needs no truth."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a report is made of: arrays and words, no files.
+
+    Args:
+        title: Headline.
+        judgements: Methods judged against the truth, side by side; may be empty.
+        scenes: Clips to look at, with or without truth; may be empty.
+        remarks: Sentences that open the report.
+
+    Raises:
+        OptionError: If there is neither a judgement nor a scene, or two judgements share a name.
+    """
+
+    title: str
+    judgements: tuple[Judgement, ...] = ()
+    scenes: tuple[Scene, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.judgements and not self.scenes:
+            raise OptionError("A report needs at least one judgement or one scene.")
+        for kind in ("judgements", "scenes"):
+            names = [part.name for part in getattr(self, kind)]
+            if len(set(names)) < len(names):
+                raise OptionError(
+                    f"Two of the report's {kind} share a name: {', '.join(names)}; name them apart."
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibit:
+    """A figure with its words.
+
+    Args:
+        key: File name without ending.
+        title: Heading.
+        caption: How to read it.
+        figure: The matplotlib figure.
+        needs_truth: Whether the truth went into it.
+    """
+
+    key: str
+    title: str
+    caption: str
+    figure: Figure
+    needs_truth: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text.
+
+    Args:
+        key: File name without ending.
+        title: Heading.
+        note: How to read it.
+        head: Column names.
+        rows: Cells; the first of a row names it.
+        oracle: Whether the numbers pick by the truth: such tables stand apart.
+    """
+
+    key: str
+    title: str
+    note: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    oracle: bool = False
+
+
+def exhibits(report: Report) -> tuple[Exhibit, ...]:
+    """All figures of a report, in reading order.
+
+    Args:
+        report: What to show.
+
+    Returns:
+        Those of the judgements first; parts that nobody has are left out.
+    """
+    found = [
+        Exhibit(key, title, caption, draw(having), True)
+        for key, part, title, caption, draw in _JUDGED
+        if (having := [j for j in report.judgements if getattr(j, part)])
+    ]
+    for i, scene in enumerate(report.scenes):
+        if scene.ambiguity is not None:
+            found += [
+                Exhibit(f"{key}_{i}", f"{title}: {scene.name}", caption,
+                        draw(scene.name, scene.ambiguity), False)
+                for key, title, caption, draw in _SEEN
+            ]  # fmt: skip
+    cameras = [(s.name, _second_camera(s.hypotheses)) for s in report.scenes if s.ambiguity]
+    if cameras:
+        found.append(
+            Exhibit("second_camera", "What a second camera would remove", _SECOND_CAMERA,
+                    figures.second_camera_figure(cameras), False)
+        )  # fmt: skip
+    return tuple(found)
+
+
+def tables(report: Report) -> tuple[Table, ...]:
+    """All tables of a report: scores, oracle scores apart, coverage, settings.
+
+    Args:
+        report: What to show.
+
+    Returns:
+        Tables whose columns are methods; empty ones are left out.
+    """
+    made = [
+        _score_table(report.judgements, oracle=False),
+        _score_table(report.judgements, oracle=True),
+        _coverage_table(report.judgements),
+        _settings_table(
+            "settings",
+            "Settings and ground truth",
+            [(j.name, j.settings) for j in report.judgements],
+        ),
+        _settings_table("scenes", "Scenes", [(s.name, s.settings or {}) for s in report.scenes]),
+    ]
+    return tuple(table for table in made if table.rows)
+
+
+def findings(report: Report) -> tuple[str, ...]:
+    """The opening sentences: what the figures say.
+
+    Args:
+        report: What to show.
+
+    Returns:
+        The report's remarks, then a sentence a judged method, then a warning where one is due.
+    """
+    said = [*report.remarks]
+    for judgement in report.judgements:
+        r = judgement.reliability
+        if r is not None:
+            counts = {word: r.verdicts.count(word) for word in dict.fromkeys(r.verdicts)}
+            joints = ", ".join(f"{n} {word}" for word, n in counts.items())
+            said.append(
+                f"{judgement.name}: ECE {r.ece:.3f} where a perfect model would show "
+                f"{r.null_ece:.3f} on as much data; of {len(r.verdicts)} joints {joints}."
+            )
+            if not math.isfinite(r.ece_low):
+                said.append(
+                    f"{judgement.name} was judged on a single sequence: intervals cannot be given, "
+                    "and the bands take its frames for independent, which they are not."
+                )
+    return tuple(said)
+
+
+def scene_findings(scene: Scene, n_most: int = 12) -> tuple[str, ...]:
+    """What a scene's hypotheses disagree on, in sentences.
+
+    Args:
+        scene: With an ambiguity analysis, or without.
+        n_most: Sentences at most; how many were left out is said.
+
+    Returns:
+        Sentences without any truth.
+    """
+    if scene.ambiguity is None:
+        return ("Too few hypotheses to analyze their ambiguity: five are needed.",)
+    said = scene.ambiguity.sentences()
+    if len(said) <= n_most:
+        return said
+    return (*said[:n_most], f"and {len(said) - n_most} more of the kind")
+
+
+def _second_camera(hypotheses: Hypotheses) -> SecondCamera:
+    """At most 60 hypotheses and 40 frames: a mean over joints and frames needs no more."""
+    h = torch.linspace(0, len(hypotheses) - 1, min(60, len(hypotheses))).round().long()
+    n_frames = hypotheses.joints.shape[1]
+    f = torch.linspace(0, n_frames - 1, min(40, n_frames)).round().long()
+    root = None if hypotheses.root is None else hypotheses.root[h][:, f]
+    few = Hypotheses(hypotheses.joints[h][:, f], hypotheses.skeleton, root)
+    return second_camera(few, ANGLES_DEG)
+
+
+def _score_table(judgements: Sequence[Judgement], oracle: bool) -> Table:
+    rows_of = [{s.key: s for s in j.scores if s.oracle == oracle} for j in judgements]
+    keys = dict.fromkeys(key for rows in rows_of for key in rows)
+    titles = {s.key: s.title for j in judgements for s in j.scores}
+    rows = tuple(
+        (f"{titles[key]}{_unit(key)}", *(_score(rows.get(key)) for rows in rows_of)) for key in keys
+    )
+    return Table(
+        key="oracle_scores" if oracle else "scores",
+        title="Oracle scores" if oracle else "Scores",
+        note="ORACLE: the truth picked the hypothesis. No method can reach these numbers, and a "
+        "spread that is too wide improves them."
+        if oracle
+        else "Lower is better. In brackets the 95 % interval, whole sequences resampled.",
+        head=("score", *(j.name for j in judgements)),
+        rows=rows,
+        oracle=oracle,
+    )
+
+
+def _coverage_table(judgements: Sequence[Judgement]) -> Table:
+    rows = tuple(
+        (
+            f"{j.name}, {row.label}",
+            *(
+                _percent(c, low, high)
+                for c, low, high in zip(row.coverage, row.low, row.high, strict=True)
+            ),
+        )
+        for j in judgements
+        for row in j.coverage
+    )
+    levels = [j.coverage[0].levels for j in judgements if j.coverage]
+    recalibrated = any(len(j.coverage) > 1 for j in judgements)
+    return Table(
+        key="coverage",
+        title="Coverage before and after recalibration" if recalibrated else "Coverage",
+        note="How many truths lie inside the regions that should hold the share in the head. In "
+        "brackets the 95 % interval, whole sequences resampled.",
+        head=("method", *(f"{100 * v:.0f} %" for v in (levels[0] if levels else ()))),
+        rows=rows,
+    )
+
+
+def _settings_table(key: str, title: str, columns: list[tuple[str, dict[str, str]]]) -> Table:
+    names = dict.fromkeys(name for _, words in columns for name in words)
+    return Table(
+        key=key,
+        title=title,
+        note="What the numbers depend on. Compare methods only where these agree.",
+        head=("setting", *(name for name, _ in columns)),
+        rows=tuple((name, *(words.get(name, "") for _, words in columns)) for name in names),
+    )
+
+
+def _score(row: ScoreRow | None) -> str:
+    if row is None or math.isnan(row.value):
+        return "-"
+    digits = 3 if row.key == "ece" else 1
+    value = f"{row.value:.{digits}f}"
+    if math.isnan(row.low):
+        return value
+    return f"{value} ({row.low:.{digits}f} to {row.high:.{digits}f})"
+
+
+def _percent(value: float, low: float, high: float) -> str:
+    text = f"{100 * value:.1f} %"
+    return text if math.isnan(low) else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _unit(key: str) -> str:
+    for end, unit in (("_mm_per_frame", "mm/frame"), ("_mm", "mm"), ("_percent", "%")):
+        if key.endswith(end):
+            return f" ({unit})"
+    return ""
+
+
+def _bodies(judgements: Sequence[Judgement]) -> Figure:
+    named = next(j.skeleton for j in judgements if j.reliability)
+    return figures.body_figure(judgements, SKELETONS[named])
+
+
+_SECOND_CAMERA = (
+    "Spread that would remain, mean over joints and frames, if a second camera at the same "
+    "distance looked on from this angle and measured to 15 mm. Dotted: as it is now. An upper "
+    "bound: every hypothesis is judged by the others."
+)
+
+_JUDGED: tuple[tuple[str, str, str, str, Callable[[Sequence[Judgement]], Figure]], ...] = (
+    ("calibration", "reliability", "Calibration curves",
+     "How often the truth lies inside the ball that should hold the nominal share of hypotheses. "
+     "On the diagonal the spread is honest; below it the hypotheses are overconfident, above it "
+     "underconfident. Joints are compared with themselves, with symmetrized ranks, so that the "
+     "number of hypotheses does not matter.", figures.calibration_figure),
+    ("body", "reliability", "Over- and underconfidence per joint",
+     "Mean of coverage minus level in percentage points. Purple and minus: overconfident, the "
+     "spread is too narrow. Orange and plus: underconfident. A tick: within the band of a "
+     "calibrated joint.", _bodies),
+    ("pit", "histograms", "PIT histograms per camera axis",
+     "Rank of the true coordinate among the hypotheses, all joints. Flat is calibrated; a U is "
+     "overconfident, a hump underconfident, a slope a bias. Dashed: where a calibrated model's "
+     "bars stay, 95 %.", figures.histogram_figure),
+    ("spread_skill", "skill", "Spread and error",
+     "Left: error of the mean hypothesis against the spread, in ten bins; on the diagonal the "
+     "spread tells the error. Right: the error left when the least certain joints are dropped; "
+     "dotted what an oracle would reach.", figures.skill_figure),
+    ("min_at_k", "min_at_k", "Best of k hypotheses (ORACLE)",
+     "Expected error of the best of k hypotheses if the truth picked it. No method can reach it; "
+     "it rewards spread whether honest or not.", figures.min_at_k_figure),
+    ("coverage", "coverage", "Coverage of 50, 80 and 95 % regions",
+     "Black bars are the nominal levels, markers what was measured: as sampled and, where there "
+     "is one, after recalibration. Whiskers: 95 % over sequences.", figures.coverage_figure),
+)  # fmt: skip
+
+_SEEN = (
+    ("spread", "Spread over time",
+     "Root-mean-square distance of the hypotheses to their mean, the part of it that is depth, the "
+     "entropy of the joints as a standard deviation, and the number of modes. No truth involved.",
+     figures.spread_figure),
+    ("dependence", "Joints uncertain together",
+     "1: knowing one joint settles the other. 0: independent. Mean over frames. No truth involved.",
+     figures.dependence_figure),
+)  # fmt: skip

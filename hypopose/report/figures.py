@@ -1,0 +1,433 @@
+"""The report's plots, as matplotlib figures; no file is read or written here.
+
+Convention:
+    Every method keeps its color, marker and line style in all plots, so that the plots are read
+    without color as well. Over- and underconfidence are the ends of one scale (orange and purple,
+    light in the middle) and are written as minus and plus. Joints are drawn on a person who faces
+    the reader: the person's left is at the right. Lengths are millimetres.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypopose.ambiguity import Ambiguity, SecondCamera, effective_std
+from hypopose.errors import OptionError
+from hypopose.report.judgement import Judgement, Reliability
+from hypopose.types import Skeleton
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLES: tuple[tuple[str, str, str], ...] = (
+    ("#0072B2", "-", "o"),
+    ("#D55E00", "--", "s"),
+    ("#009E73", "-.", "^"),
+    ("#CC79A7", ":", "D"),
+    ("#000000", (0, (5, 1, 1, 1, 1, 1)), "v"),  # type: ignore[assignment]
+    ("#56B4E9", (0, (8, 2)), "P"),  # type: ignore[assignment]
+)
+"""Color (Okabe and Ito, 2008), line style and marker of the first, second, ... method."""
+
+BODY: dict[str, tuple[float, float]] = {
+    "pelvis": (0, 0), "right_hip": (-0.12, 0), "left_hip": (0.12, 0),
+    "right_knee": (-0.16, -0.42), "left_knee": (0.16, -0.42),
+    "right_ankle": (-0.18, -0.82), "left_ankle": (0.18, -0.82),
+    "right_foot": (-0.24, -0.92), "left_foot": (0.24, -0.92),
+    "right_toe": (-0.26, -0.92), "left_toe": (0.26, -0.92),
+    "spine": (0, 0.26), "thorax": (0, 0.52), "neck": (0, 0.64), "head": (0, 0.82),
+    "nose": (0, 0.72), "left_eye": (0.05, 0.78), "right_eye": (-0.05, 0.78),
+    "left_ear": (0.11, 0.74), "right_ear": (-0.11, 0.74),
+    "right_shoulder": (-0.22, 0.5), "left_shoulder": (0.22, 0.5),
+    "right_elbow": (-0.4, 0.22), "left_elbow": (0.4, 0.22),
+    "right_wrist": (-0.52, -0.06), "left_wrist": (0.52, -0.06),
+    "right_hand": (-0.58, -0.16), "left_hand": (0.58, -0.16),
+}  # fmt: skip
+"""Where joints stand in the body drawing: metres, up is positive, the person faces the reader."""
+
+_PALE = "#E6E6E6"
+
+
+def style_of(index: int) -> dict[str, Any]:
+    """Line options of the i-th method.
+
+    Example:
+        >>> style_of(0)["marker"], style_of(1)["marker"]
+        ('o', 's')
+    """
+    color, line, marker = STYLES[index % len(STYLES)]
+    return {"color": color, "linestyle": line, "marker": marker, "markersize": 4, "linewidth": 1.8}
+
+
+def calibration_figure(judgements: Sequence[Judgement]) -> Figure:
+    """Coverage against nominal level, one panel a method.
+
+    Thin gray lines are joints, the gray area is where a calibrated joint stays with 95 %
+    probability (the median joint's band), the thick line is the mean over joints with its interval
+    over sequences.
+
+    Args:
+        judgements: With reliability; others are left out.
+
+    Returns:
+        A figure with a panel a method.
+
+    Raises:
+        OptionError: If none has calibration curves.
+    """
+    shown = _having(judgements, "reliability")
+    figure, axes = _row(len(shown), 3.4, 3.9)
+    for axis, (index, judgement) in zip(axes, shown, strict=True):
+        r = judgement.reliability
+        assert r is not None
+        axis.fill_between(
+            r.levels, np.nanmedian(r.band_low, 0), np.nanmedian(r.band_high, 0),
+            color=_PALE, label="calibrated joint, 95 % band",
+        )  # fmt: skip
+        axis.plot(r.levels, r.coverage.T, color="#777777", lw=0.6, alpha=0.7)
+        axis.plot([], [], color="#777777", lw=0.6, label="joints")
+        axis.plot([0, 1], [0, 1], color="black", lw=0.8, ls=(0, (1, 2)), label="calibrated")
+        _interval(axis, r.levels, r.pooled_low, r.pooled_high, STYLES[index % len(STYLES)][0])
+        axis.plot(r.levels, r.pooled, markevery=3, label="mean of joints", **style_of(index))
+        axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal level", box_aspect=1)
+        axis.set_title(f"{judgement.name}\nECE {r.ece:.3f} (perfect: {r.null_ece:.3f})", fontsize=9)
+        axis.text(0.97, 0.05, "overconfident", ha="right", fontsize=8, style="italic")
+        axis.text(0.03, 0.92, "underconfident", fontsize=8, style="italic")
+    axes[0].set_ylabel("share of truths inside")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, 2 * len(shown)),
+                  fontsize=7, frameon=False)  # fmt: skip
+    return figure
+
+
+def body_figure(judgements: Sequence[Judgement], skeleton: Skeleton) -> Figure:
+    """A body a method: joints colored by over- and underconfidence.
+
+    Args:
+        judgements: With reliability; others are left out.
+        skeleton: Of the judged joints.
+
+    Returns:
+        A figure with a body a method; each joint carries a sign and its percentage points.
+
+    Raises:
+        OptionError: If none has calibration curves, or a joint has no place in the drawing.
+    """
+    shown = _having(judgements, "reliability")
+    unknown = [name for name in skeleton.joint_names if name not in BODY]
+    if unknown:
+        raise OptionError(
+            f"The body drawing knows no place for {', '.join(unknown)} of {skeleton.name!r}."
+        )
+    figure, axes = _row(len(shown), 3.3, 4.6)
+    image: Any = None
+    for axis, (_, judgement) in zip(axes, shown, strict=True):
+        assert judgement.reliability is not None
+        image = _draw_body(axis, judgement.reliability, skeleton)
+        axis.set_title(judgement.name, fontsize=9)
+    bar = figure.colorbar(image, ax=axes, shrink=0.7, pad=0.02)
+    bar.set_label("coverage minus level, percentage points", fontsize=8)
+    return figure
+
+
+def histogram_figure(judgements: Sequence[Judgement]) -> Figure:
+    """PIT histograms: a row a method, a column an axis of the camera frame.
+
+    Args:
+        judgements: With histograms; others are left out.
+
+    Returns:
+        Bars with the band in which a calibrated model's bars stay.
+
+    Raises:
+        OptionError: If none has histograms.
+    """
+    shown = _having(judgements, "histograms")
+    figure = _figure(8.2, 1.9 * len(shown) + 0.4)
+    axes = figure.subplots(len(shown), 3, squeeze=False, sharex=True, sharey="row")
+    for row, (index, judgement) in zip(axes, shown, strict=True):
+        h = judgement.histograms
+        assert h is not None
+        for a, axis in enumerate(row):
+            n = h.density.shape[1]
+            edges = np.linspace(0, 1, n + 1)
+            axis.stairs(h.density[a], edges, fill=True, color=STYLES[index % 6][0], alpha=0.55)
+            axis.stairs(h.density[a], edges, color="black", lw=0.8)
+            for edge in (h.band_low[a], h.band_high[a]):
+                axis.stairs(edge, edges, color="black", lw=0.9, ls=(0, (2, 2)), baseline=None)
+            axis.axhline(1, color="black", lw=0.6)
+            axis.set_title(f"{h.axes[a]}: {_SHAPES[h.shapes[a]]}", fontsize=8)
+        top = max(2.0, 1.08 * float(np.nanmax(h.density)))
+        row[0].set(xlim=(0, 1), ylim=(0, top))
+        row[0].set_ylabel(f"{judgement.name}\nrelative frequency", fontsize=8)
+    for axis in axes[-1]:
+        axis.set_xlabel("rank of the truth", fontsize=8)
+    return figure
+
+
+def skill_figure(judgements: Sequence[Judgement]) -> Figure:
+    """Spread against error, and the error left when uncertain joints are dropped.
+
+    Args:
+        judgements: With spread and skill; others are left out.
+
+    Returns:
+        Two panels.
+
+    Raises:
+        OptionError: If none has a spread.
+    """
+    shown = _having(judgements, "skill")
+    figure, (left, right) = _row(2, 4.2, 3.6)
+    top = 0.0
+    for index, judgement in shown:
+        s = judgement.skill
+        assert s is not None
+        top = max(top, float(np.nanmax(s.spread)), float(np.nanmax(s.skill)))
+        left.plot(s.spread, s.skill, label=f"{judgement.name}, ratio {s.ratio:.2f}",
+                  **style_of(index))  # fmt: skip
+        right.plot(100 * s.kept, s.selective, markevery=3, label=judgement.name, **style_of(index))
+        right.plot(100 * s.kept, s.oracle_selective, color=STYLES[index % 6][0], lw=0.8, ls=":")
+    right.plot([], [], color="black", lw=0.8, ls=":", label="ORACLE: largest errors dropped")
+    left.plot([0, top], [0, top], color="black", lw=0.8, ls=(0, (1, 2)), label="spread = error")
+    left.set(xlabel="spread (mm)", ylabel="error of the mean (mm)", xlim=(0, None), ylim=(0, None))
+    left.set_title("error grows with spread?", fontsize=9)
+    right.set(xlabel="joints kept, most certain first (%)", ylabel="mean error (mm)")
+    right.set(ylim=(0, None), xlim=(100, 5))
+    right.set_title("error of what is kept", fontsize=9)
+    for axis in (left, right):
+        axis.legend(fontsize=7)
+    return figure
+
+
+def min_at_k_figure(judgements: Sequence[Judgement]) -> Figure:
+    """Best of k hypotheses by the truth: oracle curves, a panel for each meaning.
+
+    Args:
+        judgements: With curves; others are left out.
+
+    Returns:
+        Three panels, marked ORACLE.
+
+    Raises:
+        OptionError: If none has curves.
+    """
+    shown = _having(judgements, "min_at_k")
+    bests = [c.best for c in shown[0][1].min_at_k]
+    n_most = max(len(c.error) for _, j in shown for c in j.min_at_k)
+    figure, axes = _row(len(bests), 2.9, 3.1, share=True)
+    for index, judgement in shown:
+        for axis, curve in zip(axes, judgement.min_at_k, strict=True):
+            k = np.arange(1, len(curve.error) + 1)
+            axis.plot(k, curve.error, markevery=max(1, len(k) // 8), label=judgement.name,
+                      **style_of(index))  # fmt: skip
+    for axis, best in zip(axes, bests, strict=True):
+        axis.set_title(f"ORACLE, best per {best}", fontsize=9)
+        axis.set(xlabel="k hypotheses", xscale="log", ylim=(0, None))
+        ticks = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500) if k <= n_most]
+        axis.set_xticks(ticks, [str(k) for k in ticks])
+        axis.minorticks_off()
+        axis.set_facecolor("#F4F4F4")
+    axes[0].set_ylabel("mean error of the best of k (mm)")
+    axes[0].legend(fontsize=7)
+    return figure
+
+
+def coverage_figure(judgements: Sequence[Judgement]) -> Figure:
+    """Measured against nominal coverage, before and after recalibration.
+
+    Args:
+        judgements: With coverage rows; others are left out.
+
+    Returns:
+        A panel a method: one marker a row and level, with intervals, and the wanted level as a bar.
+
+    Raises:
+        OptionError: If none has coverage rows.
+    """
+    shown = _having(judgements, "coverage")
+    figure, axes = _row(len(shown), 3.3, 3.2, share=True)
+    for axis, (_, judgement) in zip(axes, shown, strict=True):
+        n = len(judgement.coverage)
+        for i, row in enumerate(judgement.coverage):
+            x = np.arange(len(row.levels)) + (i - (n - 1) / 2) * 0.18
+            error = np.nan_to_num(
+                100 * np.abs(np.stack((row.coverage - row.low, row.high - row.coverage)))
+            )
+            color, _, marker = STYLES[i % len(STYLES)]
+            axis.errorbar(x, 100 * row.coverage, error, fmt=marker, color=color, capsize=3,
+                          markersize=5, label=row.label)  # fmt: skip
+        levels = judgement.coverage[0].levels
+        for x, level in enumerate(levels):
+            axis.plot([x - 0.4, x + 0.4], [100 * level] * 2, color="black", lw=1)
+        axis.set_xticks(range(len(levels)), [f"{100 * v:.0f} %" for v in levels])
+        axis.set(xlabel="nominal", ylim=(0, 103))
+        axis.set_title(judgement.name, fontsize=9)
+        axis.legend(fontsize=7, loc="lower right")
+    axes[0].set_ylabel("measured coverage (%)")
+    return figure
+
+
+def spread_figure(name: str, ambiguity: Ambiguity) -> Figure:
+    """Spread per joint and frame, its depth share, and the entropy over time; needs no truth.
+
+    Args:
+        name: What is shown.
+        ambiguity: Of one clip.
+
+    Returns:
+        A map, bars and a line.
+    """
+    figure = _figure(9.0, 6.0)
+    grid = figure.add_gridspec(2, 2, width_ratios=(2.2, 1), height_ratios=(2.4, 1))
+    std = 1000 * ambiguity.std.numpy()
+    names = [n.replace("_", " ") for n in ambiguity.skeleton.joint_names]
+    heat = figure.add_subplot(grid[0, 0])
+    image = heat.imshow(std.T, aspect="auto", cmap="cividis", vmin=0, interpolation="nearest")
+    heat.set_yticks(range(len(names)), names, fontsize=7)
+    heat.set_title(f"{name}: spread per joint (mm)", fontsize=9)
+    figure.colorbar(image, ax=heat, pad=0.01)
+    bars = figure.add_subplot(grid[0, 1], sharey=heat)
+    variance = ambiguity.std.square().nan_to_num()
+    share = (ambiguity.spread.depth_share.nan_to_num() * variance).mean(0) / variance.mean(0)
+    total = ambiguity.std.nanmean(0).mul(1000).nan_to_num().numpy()
+    depth = np.nan_to_num(share.numpy())
+    places = np.arange(len(names))
+    bars.barh(places, total, color="#BBBBBB", edgecolor="black", lw=0.5, label="across")
+    bars.barh(places, total * depth, color="#0072B2", hatch="//", edgecolor="white", lw=0,
+              label="depth (share of variance)")  # fmt: skip
+    bars.tick_params(labelleft=False)
+    bars.set_xlabel("mean spread (mm)", fontsize=8)
+    bars.legend(fontsize=7)
+    line = figure.add_subplot(grid[1, 0], sharex=heat)
+    moving = [j for j in range(len(names)) if j != ambiguity.skeleton.root]
+    width = 1000 * effective_std(ambiguity.entropy[:, moving].nanmean(-1), 3).numpy()
+    line.plot(width, color="black", lw=1.2, label="entropy, as a standard deviation (mm)")
+    spread = 1000 * ambiguity.std[:, moving].nanmean(-1).numpy()
+    line.plot(spread, color="#D55E00", ls="--", lw=1.2, label="spread (mm)")
+    line.set(xlabel="frame", ylim=(0, None))
+    line.legend(fontsize=7)
+    modes = figure.add_subplot(grid[1, 1])
+    counts = ambiguity.n_modes[:, moving].double().mean(0).numpy()
+    order = np.argsort(-counts)[:6]
+    modes.barh([names[moving[j]] for j in order][::-1], counts[order][::-1], color="#999999")
+    modes.set_xlabel("mean number of modes", fontsize=8)
+    modes.tick_params(labelsize=7)
+    return figure
+
+
+def dependence_figure(name: str, ambiguity: Ambiguity) -> Figure:
+    """Which joints are uncertain together; needs no truth.
+
+    Args:
+        name: What is shown.
+        ambiguity: Of one clip.
+
+    Returns:
+        A matrix of squared distance correlations, mean over frames.
+    """
+    figure = _figure(5.6, 4.8)
+    axis = figure.subplots()
+    names = [n.replace("_", " ") for n in ambiguity.skeleton.joint_names]
+    image = axis.imshow(ambiguity.dependence.numpy(), cmap="cividis", vmin=0, vmax=1)
+    axis.set_xticks(range(len(names)), names, fontsize=6, rotation=90)
+    axis.set_yticks(range(len(names)), names, fontsize=6)
+    axis.set_title(f"{name}: joints uncertain together", fontsize=9)
+    bar = figure.colorbar(image, ax=axis)
+    bar.set_label("squared distance correlation", fontsize=8)
+    return figure
+
+
+def second_camera_figure(scenes: Sequence[tuple[str, SecondCamera]]) -> Figure:
+    """What a second camera would leave of the spread; needs no truth.
+
+    Args:
+        scenes: Name and result of each.
+
+    Returns:
+        Remaining spread against the angle, mean over joints and frames.
+    """
+    figure, (axis,) = _row(1, 5.4, 3.2)
+    for index, (name, two) in enumerate(scenes):
+        now = 1000 * float(two.now.nanmean())
+        axis.plot(two.angles_deg, 1000 * two.reweighted.flatten(1).nanmean(-1).numpy(),
+                  label=f"{name} (now {now:.0f} mm)", **style_of(index))  # fmt: skip
+        axis.axhline(now, color=STYLES[index % 6][0], lw=0.8, ls=":")
+    axis.set(xlabel="angle of the second camera (degrees)", ylabel="remaining spread (mm)")
+    axis.set_ylim(0, None)
+    axis.legend(fontsize=7)
+    return figure
+
+
+_SHAPES = {
+    "flat": "flat within chance",
+    "u": "U: overconfident",
+    "hump": "hump: underconfident",
+    "high": "truth lies beyond",
+    "low": "truth lies before",
+}
+
+
+def _draw_body(axis: Axes, reliability: Reliability, skeleton: Skeleton) -> Any:
+    for parent, child in skeleton.bones:
+        ends = [BODY[skeleton.joint_names[j]] for j in (parent, child)]
+        axis.plot(*zip(*ends, strict=True), color="#666666", lw=2, zorder=1)
+    places = np.asarray([BODY[name] for name in reliability.joints])
+    points = 100 * reliability.excess
+    image = axis.scatter(
+        places[:, 0], places[:, 1], c=points, cmap="PuOr_r", vmin=-40, vmax=40, s=330,
+        edgecolors="black", linewidths=0.8, zorder=2,
+    )  # fmt: skip
+    words = zip(places, points.tolist(), reliability.verdicts, strict=True)
+    for (x, y), value, verdict in words:
+        missing = math.isnan(value)
+        text = "?" if missing else "✓" if verdict == "calibrated" else f"{value:+.0f}"
+        dark = not missing and abs(value) > 16
+        axis.text(x, y, text.replace("-", "−"), ha="center", va="center", fontsize=7,
+                  color="white" if dark else "black", zorder=3)  # fmt: skip
+    axis.text(0.5, -1.12, "person's left", ha="center", fontsize=7)
+    axis.text(-0.5, -1.12, "person's right", ha="center", fontsize=7)
+    axis.set(xlim=(-0.75, 0.75), ylim=(-1.2, 1.0), aspect="equal")
+    axis.axis("off")
+    return image
+
+
+def _having(judgements: Sequence[Judgement], part: str) -> list[tuple[int, Judgement]]:
+    """Judgements that have a part, with their place in line, which fixes their style."""
+    shown = [(i, j) for i, j in enumerate(judgements) if getattr(j, part)]
+    if not shown:
+        raise OptionError(f"No method has {part.replace('_', ' ')} to draw.")
+    return shown
+
+
+def _interval(
+    axis: Axes, x: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], c: str
+) -> None:
+    if bool(np.isfinite(low).all()):
+        axis.fill_between(x, low, high, color=c, alpha=0.25, lw=0, label="95 % over sequences")
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _row(n: int, width: float, height: float, share: bool = False) -> tuple[Figure, list[Axes]]:
+    """Panels side by side, four in a row at most."""
+    n_columns = min(n, 4)
+    n_rows = math.ceil(n / 4)
+    figure = _figure(width * n_columns + 0.4, height * n_rows)
+    axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey=share).flatten().tolist()
+    for axis in axes[n:]:
+        axis.axis("off")
+    return figure, axes[:n]

@@ -1,0 +1,200 @@
+"""Judgements of known problems, and the figures drawn from them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hypopose.ambiguity import analyze, second_camera
+from hypopose.calibration import Settings
+from hypopose.errors import FormatError, OptionError
+from hypopose.report import figures
+from hypopose.report.judgement import (
+    Judge,
+    Judgement,
+    from_evaluation,
+    load_judgement,
+    save_judgement,
+)
+from hypopose.skeletons import H36M17
+from hypopose.types import Hypotheses, Poses3D, Skeleton
+
+SCALE = torch.tensor([0.02, 0.02, 0.08])
+
+
+def judged(factor: float, name: str = "normal", n_clips: int = 6) -> Judgement:
+    """A normal sampler whose spread is ``factor`` times the honest one."""
+    g = torch.Generator().manual_seed(0)
+    judge = Judge(name, Settings(seed=0))
+    for clip in range(n_clips):
+        draws = SCALE * torch.randn(21, 8, 17, 3, generator=g)
+        draws[..., 0, :] = 0
+        truth = Poses3D(draws[0], H36M17)
+        x = Hypotheses(factor * draws[1:], H36M17)
+        wider = Hypotheses(draws[1:], H36M17)
+        judge.update(x, truth, [clip], recalibrated={"scaled": wider})
+    return judge.compute()
+
+
+@pytest.fixture(scope="module")
+def both() -> list[Judgement]:
+    return [judged(1.0, "honest"), judged(0.4, "narrow")]
+
+
+def test_the_verdict_is_known(both: list[Judgement]) -> None:
+    honest, narrow = (j.reliability for j in both)
+    assert honest is not None
+    assert narrow is not None
+    assert honest.ece < 0.06
+    assert set(narrow.verdicts) == {"overconfident"}
+    assert (narrow.pooled < narrow.levels).all()
+    assert both[1].histograms is not None
+    assert set(both[1].histograms.shapes) == {"u"}
+    assert both[1].skill is not None
+    assert both[1].skill.ratio == pytest.approx(0.4, abs=0.05)
+
+
+def test_recalibration_stands_beside_the_raw_coverage(both: list[Judgement]) -> None:
+    raw, scaled = both[1].coverage
+    assert (raw.label, scaled.label) == ("as sampled", "scaled")
+    assert (raw.coverage < raw.levels - 0.2).all()
+    assert np.abs(scaled.coverage - scaled.levels).max() < 0.05
+    assert (scaled.low <= scaled.coverage).all()
+
+
+def test_oracles_are_named_and_min_at_k_falls(both: list[Judgement]) -> None:
+    scores = {s.key: s for s in both[0].scores}
+    assert all(s.oracle == ("oracle" in s.key) for s in both[0].scores)
+    for curve in both[0].min_at_k:
+        assert (np.diff(curve.error) < 0).all()
+    joint = next(c for c in both[0].min_at_k if c.best == "joint")
+    assert joint.error[0] == pytest.approx(scores["mpjpe_single_mm"].value, rel=1e-5)
+    assert joint.error[-1] == pytest.approx(scores["mpjpe_oracle_joint_best_mm"].value, rel=1e-5)
+
+
+def test_batches_and_single_clips_judge_alike() -> None:
+    g = torch.Generator().manual_seed(1)
+    draws = torch.randn(3, 11, 5, 17, 3, generator=g)
+    whole, parts = Judge("a"), Judge("a")
+    whole.update(Hypotheses(draws[:, 1:], H36M17), Poses3D(draws[:, 0], H36M17), list("abc"))
+    for i, label in enumerate("abc"):
+        parts.update(Hypotheses(draws[i, 1:], H36M17), Poses3D(draws[i, 0], H36M17), [label])
+    one, other = whole.compute().to_dict(), parts.compute().to_dict()
+    assert one.keys() == other.keys()
+    for a, b in zip(one["scores"], other["scores"], strict=True):
+        assert a["value"] == pytest.approx(b["value"])
+    assert one["reliability"]["coverage"] == other["reliability"]["coverage"]
+
+
+def test_one_hypothesis_is_judged_without_spread() -> None:
+    judge = Judge("point")
+    judge.update(
+        Hypotheses(torch.randn(1, 5, 17, 3), H36M17), Poses3D(torch.randn(5, 17, 3), H36M17), ["a"]
+    )
+    result = judge.compute()
+    assert result.skill is None
+    assert result.reliability is not None
+    assert float(result.reliability.pooled.max()) == 0.0
+    with pytest.raises(OptionError, match="Nothing was judged"):
+        Judge("empty").compute()
+
+
+def test_judgements_come_back_from_json(both: list[Judgement], tmp_path: Path) -> None:
+    path = tmp_path / "calib.json"
+    save_judgement(path, both[1])
+    again = load_judgement(path)
+    assert again.to_dict() == both[1].to_dict()
+    assert again.settings["ground truth"] == "compared with only"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "not JSON"),
+        ('{"hypopose": "result"}', "no judgement"),
+        ('{"hypopose": "judgement", "schema": 1}', "damaged"),
+        ('{"scores": 3}', "no evaluation"),
+        ("[]", "no judgement"),
+    ],
+)
+def test_other_json_is_refused(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=says):
+        load_judgement(path)
+
+
+def test_scores_of_an_evaluation_are_read() -> None:
+    row = {"value": 41.0, "low": None, "high": None, "n_invalid_frames": 0}
+    data = {
+        "sampler": {"name": "d3dp"},
+        "settings": {"seed": 3, "limit": None},
+        "scores": {"mpjpe_mean_mm": row},
+        "oracle_scores": {"mpjpe_oracle_joint_best_mm": 20.0},
+    }
+    judgement = from_evaluation(json.loads(json.dumps(data)))
+    assert [(s.key, s.value, s.oracle) for s in judgement.scores] == [
+        ("mpjpe_mean_mm", 41.0, False),
+        ("mpjpe_oracle_joint_best_mm", 20.0, True),
+    ]
+    assert judgement.settings == {"seed": "3"}
+    assert judgement.reliability is None
+
+
+DRAWN = (
+    figures.calibration_figure,
+    figures.histogram_figure,
+    figures.skill_figure,
+    figures.min_at_k_figure,
+    figures.coverage_figure,
+)
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_every_figure_names_every_method(draw: object, both: list[Judgement]) -> None:
+    figure = draw(both)  # type: ignore[operator]
+    figure.canvas.draw()
+    texts = {t.get_text() for t in figure.findobj(match=lambda a: hasattr(a, "get_text"))}
+    for name in ("honest", "narrow"):
+        assert any(name in text for text in texts)
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_figures_without_their_part_say_so(draw: object, both: list[Judgement]) -> None:
+    bare = replace(both[0], reliability=None, histograms=None, skill=None, min_at_k=(), coverage=())
+    with pytest.raises(OptionError, match="No method has"):
+        draw([bare])  # type: ignore[operator]
+
+
+def test_the_body_says_over_and_under_in_words(both: list[Judgement]) -> None:
+    figure = figures.body_figure(both, H36M17)
+    figure.canvas.draw()
+    signs = [t.get_text() for t in figure.axes[1].texts]
+    assert sum(s.startswith("−") for s in signs) == 16
+    with pytest.raises(OptionError, match="no place for tail"):
+        figures.body_figure(both, Skeleton("cat", ("pelvis", "tail"), (-1, 0)))
+
+
+def test_methods_differ_without_color() -> None:
+    assert len({(str(line), marker) for _, line, marker in figures.STYLES}) == len(figures.STYLES)
+    assert len({str(line) for _, line, _ in figures.STYLES}) == len(figures.STYLES)
+
+
+def test_figures_without_truth_survive_missing_joints() -> None:
+    g = torch.Generator().manual_seed(0)
+    x = SCALE * torch.randn(12, 5, 17, 3, generator=g)
+    x[..., 0, :] = 0
+    x[:, 2] = torch.nan
+    h = Hypotheses(x, H36M17)
+    ambiguity = analyze(h)
+    for figure in (
+        figures.spread_figure("clip", ambiguity),
+        figures.dependence_figure("clip", ambiguity),
+        figures.second_camera_figure([("clip", second_camera(h, [0.0, 90.0]))]),
+    ):
+        figure.canvas.draw()
