@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from hypopose.cameras import project
 from hypopose.datasets.motion import Motion
 from hypopose.diffusion import seeded_noise
 from hypopose.metrics import mpjpe
-from hypopose.networks.frame_tokens import FrameTokens
+from hypopose.networks.base import Network
 from hypopose.networks.inputs import encode
 from hypopose.samplers import D3DP
 from hypopose.skeletons import H36M17
@@ -60,12 +61,12 @@ def hold_out(motion: Motion, F: int = 27, stride: int = 54) -> HeldOut:
 
 @torch.no_grad()
 def validate(
-    network: FrameTokens, held_out: HeldOut, *, scale: float, clamp: float
+    network: torch.nn.Module, held_out: HeldOut, *, scale: float, clamp: float
 ) -> dict[str, float]:
     """Errors (mm) of the lifter form, and of the mean of 4 hypotheses after 1 and 5 evaluations.
 
     Args:
-        network: With the averaged weights.
+        network: A denoiser that also has the lifter form.
         held_out: What it has not seen.
         scale: As in training.
         clamp: As in training.
@@ -73,6 +74,7 @@ def validate(
     Returns:
         Numbers by name; ``spread_mm`` is the hypotheses' standard deviation after 5 evaluations.
     """
+    denoiser = cast(Network, network)
     keypoints, truth = held_out.keypoints, held_out.truth.joints
     device = next(network.parameters()).device
     e = encode(keypoints, "subject")
@@ -83,7 +85,7 @@ def validate(
     )
     scores = {"lift_mpjpe_mm": _error_mm(lifted, truth)}
     for n_steps in (1, 5):
-        sampler = D3DP(network, n_steps=n_steps, scale=scale, clamp=clamp, flip=False)
+        sampler = D3DP(denoiser, n_steps=n_steps, scale=scale, clamp=clamp, flip=False)
         joints = sampler.sample(keypoints, 4, seeded_noise(0)).joints
         scores[f"mean_mpjpe_mm_{n_steps}_steps"] = _error_mm(joints, truth)
         scores["spread_mm"] = 1000 * float(joints.std(1).square().sum(-1).sqrt().mean())

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from hypopose.datasets.motion import Motion
+from hypopose.networks.inputs import encode_rays
+from hypopose.skeletons import H36M17
+from hypopose.training import BatchMaker
+from hypopose.training import batches as batches_module
+from hypopose.training.bodies import BONES, Bodies, BodyMaker, clip_weights, frame_rates, plausible
+from hypopose.training.draws import Draws
+from hypopose.training.views import detect, look_at, place_cameras
+
+CPU = torch.device("cpu")
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def lengths(joints: Tensor) -> Tensor:
+    return torch.stack([(joints[..., c, :] - joints[..., p, :]).norm(dim=-1) for p, c in BONES], -1)
+
+
+def elbow(joints: Tensor, side: str) -> Tensor:
+    s, e, w = (11, 12, 13) if side == "left" else (14, 15, 16)
+    upper, lower = joints[..., e, :] - joints[..., s, :], joints[..., w, :] - joints[..., e, :]
+    return torch.nn.functional.cosine_similarity(upper, lower, dim=-1)
+
+
+@pytest.fixture
+def bodies(motion: Motion) -> Bodies:
+    return BodyMaker(motion, CPU, recombine=1.0)(400, 9, Draws(seeded()))
+
+
+def test_batches_are_finite_root_relative_and_repeatable(motion: Motion) -> None:
+    make = BatchMaker(motion, CPU)
+    for F in (1, 2, 30):
+        batch = make(6, F, seeded(1))
+        again = make(6, F, seeded(1))
+        assert batch.target.shape == (6, F, 17, 3)
+        assert torch.isfinite(batch.target).all()
+        assert torch.isfinite(batch.encoded.xy).all()
+        assert (batch.target[:, :, 0] == 0).all()
+        assert (batch.target == again.target).all()
+        assert (batch.encoded.xy == again.encoded.xy).all()
+        assert not (batch.target == make(6, F, seeded(2)).target).all()
+
+
+def test_keypoints_are_projections_of_the_target(
+    motion: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a perfect detector, target + root projects onto the keypoints in the network's view."""
+
+    def perfect(seen: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        return seen[..., :2] / seen[..., 2:], torch.ones_like(seen[..., 0])
+
+    monkeypatch.setattr(batches_module, "detect", perfect)
+    make = BatchMaker(motion, CPU)
+    make.bodies.meanings.zero_()
+    batch = make(50, 5, seeded())
+    assert batch.encoded.context is not None
+    size = 0.1 * batch.encoded.context[:, 0].exp()
+    plane = batch.encoded.xy * size[:, None, None, None]
+    # Two equations a joint, three unknowns a frame: the root that fits best must fit exactly.
+    y = batch.target.double()
+    u, v = plane.double().unbind(-1)
+    zero, one = torch.zeros_like(u), torch.ones_like(u)
+    rows = torch.stack([torch.stack([one, zero, -u], -1), torch.stack([zero, one, -v], -1)], -2)
+    right = torch.stack([u * y[..., 2] - y[..., 0], v * y[..., 2] - y[..., 1]], -1)
+    root = torch.linalg.lstsq(rows.flatten(2, 3), right.flatten(2, 3)[..., None]).solution
+    residual = rows.flatten(2, 3) @ root - right.flatten(2, 3)[..., None]
+    assert residual.abs().max() < 1e-4
+    assert (root[..., 2, 0] > 0.3).all()
+
+
+def test_bodies_stand_upright_and_bend_their_knees_forwards(motion: Motion) -> None:
+    """Left is left: facing, from hips, agrees with the side to which knees bend."""
+    target = BatchMaker(motion, CPU)(300, 5, seeded()).target
+    upright = target[:, :, 10, 1] < 0  # y points down
+    assert upright.float().mean() > 0.9
+    side = target[:, :, 4] - target[:, :, 1]
+    for hip, knee, ankle in ((1, 2, 3), (4, 5, 6)):
+        up = target[:, :, hip] - target[:, :, ankle]
+        forward = torch.linalg.cross(side, up)
+        bend = target[:, :, knee] - (target[:, :, hip] + target[:, :, ankle]) / 2
+        bent = bend.norm(dim=-1) > 0.03
+        assert ((bend * forward).sum(-1) > 0)[bent].float().mean() > 0.97
+
+
+def test_bones_are_rigid_symmetric_and_vary_between_windows(bodies: Bodies) -> None:
+    bones = lengths(bodies.joints)
+    assert (bones.amax(1) - bones.amin(1)).max() < 1e-5
+    order = list(H36M17.flip_order)
+    mirrored = [BONES.index(tuple(sorted((order[p], order[c])))) for p, c in BONES]
+    torch.testing.assert_close(bones, bones[..., mirrored], atol=1e-5, rtol=0)
+    thigh = bones[:, 0, 1]
+    assert thigh.mean() == pytest.approx(0.443, abs=0.01)
+    assert 0.03 < thigh.std() / thigh.mean() < 0.1
+
+
+def test_recombined_parts_keep_their_shape(motion: Motion) -> None:
+    """Elbows of combined bodies are elbows of the clips: only whole parts move."""
+    maker = BodyMaker(motion, CPU, recombine=1.0)
+    joints = maker(300, 1, Draws(seeded())).joints
+    recorded = elbow(motion.joints, "left")
+    for side in ("left", "right"):
+        angle = elbow(joints, side)
+        assert angle.min() > recorded.min() - 1e-3
+        assert angle.max() < recorded.max() + 1e-3
+
+
+def test_whole_bodies_are_the_recorded_ones(motion: Motion) -> None:
+    """Without recombination, the angle between the thighs and the arms is one that was recorded."""
+    maker = BodyMaker(motion, CPU, recombine=0.0)
+
+    def signature(x: Tensor) -> Tensor:
+        unit = torch.nn.functional.normalize
+        thighs = [unit(x[..., c, :] - x[..., p, :], dim=-1) for p, c in ((1, 2), (4, 5))]
+        arms = [unit(x[..., c, :] - x[..., p, :], dim=-1) for p, c in ((11, 12), (14, 15))]
+        return torch.stack([(a * b).sum(-1) for a in thighs for b in arms], -1)
+
+    known = signature(motion.joints)
+    mirrored = signature(motion.joints[:, list(H36M17.flip_order)] * torch.tensor([1.0, -1, 1]))
+    known = torch.cat([known, mirrored])
+    drawn = signature(maker(100, 1, Draws(seeded())).joints[:, 0])
+    assert torch.cdist(drawn, known).amin(1).max() < 0.05
+    combined = BodyMaker(motion, CPU, recombine=1.0)(100, 1, Draws(seeded())).joints[:, 0]
+    assert torch.cdist(signature(combined), known).amin(1).max() > 0.2
+
+
+def test_impossible_hips_are_noticed(motion: Motion) -> None:
+    walk = motion.joints[None, :5]
+    bones = torch.stack([walk[:, :, c] - walk[:, :, p] for p, c in BONES], 2)
+    directions = torch.nn.functional.normalize(bones, dim=-1)
+    assert plausible(directions).all()
+    backwards = directions.clone()  # the trunk bent 90 degrees backwards; the walk goes along +x
+    backwards[:, :, [6, 7]] = torch.tensor([-1.0, 0.0, 0.0])
+    assert not plausible(backwards).any()
+    sideways = directions.clone()
+    sideways[:, :, [6, 7]] = torch.tensor([0.0, 1.0, 0.0])
+    assert not plausible(sideways).any()
+    bowed = directions.clone()
+    bowed[:, :, [6, 7]] = torch.tensor([1.0, 0.0, 0.0])
+    assert plausible(bowed).all()
+
+
+def test_only_approximate_joints_are_seen_elsewhere(bodies: Bodies) -> None:
+    shift = (bodies.seen - bodies.joints).norm(dim=-1)
+    others = [j for j in range(17) if j not in (0, 7, 8, 9, 10)]
+    assert (shift[:, :, others] == 0).all()
+    shifted = shift[:, 0, 9] > 0
+    assert shifted.float().mean() == pytest.approx(0.5, abs=0.1)
+    assert 0.02 < shift[shifted][:, :, 9].mean() < 0.1
+    # The offset is fixed to the trunk: its length hardly changes within a window.
+    assert (shift.amax(1) - shift.amin(1)).max() < 2e-3
+
+
+def test_frame_rates_lie_between_15_and_60(motion: Motion) -> None:
+    rates = frame_rates(1000, Draws(seeded()))
+    assert rates.min() >= 15
+    assert rates.max() <= 60
+    assert (rates == 50).float().mean() > 0.1
+
+
+def test_frame_rates_are_what_motion_is_resampled_to(motion: Motion) -> None:
+    """Frame-to-frame steps of the path grow as 1 / fps."""
+    body = BodyMaker(motion, CPU)(800, 5, Draws(seeded()))
+    path = body.joints[:, :, 0, :2]
+    step = (path[:, 1:] - path[:, :-1]).norm(dim=-1).mean(1)
+    moving = step > 1e-4
+    slow, fast = moving & (body.fps < 20), moving & (body.fps > 45)
+    assert step[slow].mean() / step[fast].mean() == pytest.approx(50 / 17.5, rel=0.25)
+
+
+def test_procedural_shards_get_their_share(motion: Motion) -> None:
+    both = Motion(
+        joints=motion.joints,
+        start=motion.start,
+        length=motion.length,
+        fps=25.0,
+        names=("a", "b"),
+        actions=("walk", "sit"),
+        shards=("cmu", "procedural_seated"),
+    )
+    torch.testing.assert_close(clip_weights(both, 0.3), torch.tensor([0.7, 0.3]))
+    one = clip_weights(motion, 0.3)
+    assert (one[0] / one[1]).item() == pytest.approx(math.sqrt(60 / 40))
+
+
+def test_cameras_stand_level_and_see_everybody(bodies: Bodies) -> None:
+    rotation, position = place_cameras(bodies.joints, Draws(seeded()))
+    cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
+    assert (cam[..., 2] > 0).all()
+    torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(400), atol=1e-4, rtol=0)
+    up = rotation @ torch.tensor([0.0, 0.0, 1.0])
+    assert (up[:, 1] < 0).all()  # up in the world is up in the image
+    assert up[:, 1].mean() < -0.9
+    distance = (position - bodies.joints[:, :, 0].mean(1))[:, :2].norm(dim=-1)
+    assert distance.min() >= 1.79
+    assert 0.2 < (cam[:, :, 0, :2] / cam[:, :, 0, 2:]).abs().amax() < 1.5
+    torch.testing.assert_close(torch.linalg.det(look_at(torch.randn(5, 3))), torch.ones(5))
+
+
+def test_detectors_err_as_much_as_they_say(bodies: Bodies) -> None:
+    cam = bodies.joints[:, :, :, [0, 2, 1]] * torch.tensor([1.0, -1, 1]) + torch.tensor([0, 1, 6.0])
+    rays, confidence = detect(cam, Draws(seeded()))
+    lost = ~torch.isfinite(rays).all(-1)
+    assert (confidence[lost] == 0).all()
+    assert (confidence[~lost] > 0).all()
+    assert confidence.max() <= 1
+    complete = ~lost.flatten(1).any(1)
+    assert 0.45 < complete.float().mean() < 0.75
+    pixel = 1.7 / cam[:, :, :1, 2].mean(1, True) / 400
+    error = (rays - cam[..., :2] / cam[..., 2:]).norm(dim=-1) / pixel
+    typical = error.nanmedian(-1).values.nanmedian(-1).values
+    assert 0.3 < (typical < 0.5).float().mean() < 0.65  # nearly clean windows
+    assert 3 < typical.nanquantile(0.95) < 12
+    wrists, hips = error[..., [13, 16]].nanmedian(), error[..., [1, 4]].nanmedian()
+    assert wrists > 1.2 * hips
+    unsure = confidence < 0.6
+    assert error[unsure & ~lost].nanmedian() > error[~unsure & ~lost].nanmedian()
+
+
+def test_a_single_frame_is_never_lost_as_a_whole(bodies: Bodies) -> None:
+    cam = bodies.joints[:, :1] + torch.tensor([0.0, 0.0, 9.0])
+    rays, _ = detect(cam, Draws(seeded()))
+    assert torch.isfinite(rays).all(-1).sum(-1).min() >= 3
+    assert torch.isfinite(encode_rays(rays).xy).all()

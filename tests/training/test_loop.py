@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+from hypopose.cli import main
+from hypopose.errors import CheckpointError, FormatError, OptionError
+from hypopose.networks import load_network
+from hypopose.training import TrainConfig, Trainer, export, train
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in trainer.ema.weights.items()}
+
+
+def test_the_loss_falls(tiny: TrainConfig) -> None:
+    trainer = Trainer(replace(tiny, learning_rate=1e-2, n_frames=10**9, batch_frames=80))
+    rows = [trainer.step() for _ in range(40)]
+    first, last = (sum(r["loss_mm"] for r in part) / 10 for part in (rows[:10], rows[-10:]))
+    assert last < 0.75 * first
+
+
+def test_same_seed_same_weights(tiny: TrainConfig) -> None:
+    runs = [Trainer(replace(tiny, seed=seed)) for seed in (0, 0, 1)]
+    for trainer in runs:
+        for _ in range(3):
+            trainer.step()
+    one, two, other = (weights(t) for t in runs)
+    assert all((one[k] == two[k]).all() for k in one)
+    assert not all((one[k] == other[k]).all() for k in one)
+
+
+def test_training_leaves_the_global_random_state_alone(tiny: TrainConfig) -> None:
+    before = torch.random.get_rng_state()
+    Trainer(tiny).step()
+    assert (torch.random.get_rng_state() == before).all()
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(tiny: TrainConfig, tmp_path: Path) -> None:
+    whole = Trainer(tiny)
+    for _ in range(6):
+        whole.step()
+    half = Trainer(tiny)
+    for _ in range(3):
+        half.step()
+    half.save(tmp_path / "state.pt")
+    rest = Trainer(tiny)
+    rest.resume(tmp_path / "state.pt")
+    for _ in range(3):
+        rest.step()
+    assert rest.progress == whole.progress
+    for name, value in weights(whole).items():
+        assert (weights(rest)[name] == value).all(), name
+    for name, parameter in whole.network.named_parameters():
+        assert (dict(rest.network.named_parameters())[name] == parameter).all(), name
+
+
+def test_a_run_leaves_log_checkpoint_and_weights(tiny: TrainConfig, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    folder = train(tiny, tmp_path / "run", report=rows.append)
+    assert folder == tmp_path / "run" / "weights"
+    logged = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert logged[-1]["frames"] >= tiny.n_frames
+    assert logged[-1]["mean_mpjpe_mm_5_steps"] > 0
+    assert rows[-1]["share"] == 1.0
+    network = load_network(folder)
+    assert network.info.max_frames == 8
+    options = json.loads((folder / "sampler.json").read_text())
+    assert options == {"sampler": "d3dp", "n_steps": 5, "scale": 3.0, "clamp": 1.7}
+    assert (folder / "README.md").read_text().startswith("# weights\n")
+    assert json.loads((folder / "training.json").read_text())["shards"] == ["walks.npz"]
+    # Weights are the averages, rounded to float16.
+    state = torch.load(tmp_path / "run/state.pt", weights_only=True)
+    stored = load_file(folder / "model.safetensors")
+    assert all((stored[k] == v.half()).all() for k, v in state["ema"].items())
+
+
+def test_stop_and_go_on(tiny: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "STOP").touch()
+    train(tiny, run)
+    assert torch.load(run / "state.pt", weights_only=True)["progress"]["step"] == 0
+    (run / "STOP").unlink()
+    train(tiny, run)
+    assert torch.load(run / "state.pt", weights_only=True)["progress"]["frames"] >= 240
+
+
+def test_an_author_s_model_card_is_kept(tiny: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(replace(tiny, n_frames=1), run)
+    card = run / "weights" / "README.md"
+    card.write_text("mine")
+    export(run, run / "weights")
+    assert card.read_text() == "mine"
+
+
+def test_foreign_checkpoints_are_refused(tiny: TrainConfig, tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    trainer = Trainer(tiny)
+    with pytest.raises(CheckpointError, match="no checkpoint yet"):
+        trainer.resume(path)
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(CheckpointError, match="not a training checkpoint"):
+        trainer.resume(path)
+    torch.save({"network": {}}, path)
+    with pytest.raises(CheckpointError, match="of this version"):
+        trainer.resume(path)
+    Trainer(replace(tiny, width=32)).save(path)
+    with pytest.raises(CheckpointError, match="another size"):
+        trainer.resume(path)
+    with pytest.raises(CheckpointError, match="not the folder of a training run"):
+        export(tmp_path, tmp_path / "out")
+
+
+def test_options_travel_as_json(tiny: TrainConfig) -> None:
+    assert TrainConfig.from_json(tiny.to_json()) == tiny
+    assert TrainConfig.from_json(tiny.to_json(), seed=7).seed == 7
+    for text in ("{", "[]", '{"widht": 3, "shards": ["a"]}', "{}"):
+        with pytest.raises(FormatError, match="no training configuration"):
+            TrainConfig.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shards": ()}, "at least one motion shard"),
+        ({"lengths": (1,)}, "one share for each"),
+        ({"minutes": 0.0}, "budget must be positive"),
+        ({"recombine": 1.5}, "shares, 0 to 1"),
+    ],
+)
+def test_wrong_options_are_refused(tiny: TrainConfig, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        replace(tiny, **change)
+
+
+SMALL = [
+    "--set", "width=16", "--set", "n_layers=1", "--set", "n_heads=2", "--set", "bf16=false",
+    "--set", "batch_frames=40", "--set", "lengths=[4]", "--set", "length_shares=[1.0]",
+]  # fmt: skip
+
+
+def test_the_command_trains_resumes_and_exports(shard: Path, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    cli = CliRunner()
+    first = cli.invoke(main, ["train", run, "--shard", str(shard), "--n-frames", "80", *SMALL])
+    assert first.exit_code == 0, first.output
+    assert "weights ->" in first.output
+    more = cli.invoke(main, ["train", run, "--n-frames", "160"])
+    assert more.exit_code == 0, more.output
+    state = torch.load(tmp_path / "run/state.pt", weights_only=True)
+    assert state["progress"]["frames"] == 160
+    out = cli.invoke(main, ["train", run, "--export", str(tmp_path / "out")])
+    assert out.exit_code == 0, out.output
+    assert (tmp_path / "out/model.safetensors").exists()
+    again = str(tmp_path / "again")
+    recipe = str(tmp_path / "out/training.json")
+    same = ["train", again, "--config", recipe, "--shard", str(shard), "--n-frames", "40"]
+    assert cli.invoke(main, same).exit_code == 0
+
+
+def test_the_command_refuses_in_one_line(shard: Path, tmp_path: Path) -> None:
+    cli = CliRunner()
+    run = str(tmp_path / "run")
+    cases = [
+        (["train", run], "--shard FILE.npz"),
+        (["train", run, "--shard", str(shard), "--set", "width:3"], "NAME=VALUE"),
+        (["train", run, "--shard", str(shard), "--set", "widht=3"], "widht"),
+        (["train", run, "--export", str(tmp_path / "out")], "not the folder of a training run"),
+    ]
+    for arguments, message in cases:
+        result = cli.invoke(main, arguments)
+        assert result.exit_code == 2, result.output
+        assert message in result.output
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.json").write_text("{}")
+    result = cli.invoke(main, ["train", run, "--seed", "3"])
+    assert result.exit_code == 2
+    assert "already holds a run" in result.output
