@@ -83,8 +83,9 @@ def make_sampler(
         options["n_steps"] = n_steps
     if "denoiser" in known:
         place = _device(device)
-        options = {**recommended_options(weights or DEFAULT_WEIGHTS), **options}
-        options["denoiser"] = load_network(weights or DEFAULT_WEIGHTS).to(place)
+        chosen = weights or _default_weights(sampler)
+        options = {**recommended_options(chosen), **options}
+        options["denoiser"] = load_network(chosen).to(place)
     elif weights is not None:
         raise OptionError(f"The sampler {sampler!r} has no network, so it takes no weights.")
     unknown = sorted(set(options) - known)
@@ -366,6 +367,16 @@ def describe_sampler(sampler: Sampler) -> dict[str, Any]:
         for field in fields(sampler):
             record[field.name] = _plain(getattr(sampler, field.name))
     return record
+
+
+def _default_weights(sampler: str) -> str:
+    """The weights in the box, for the sampler they were trained for."""
+    if sampler != "d3dp":
+        raise OptionError(
+            f"The sampler {sampler!r} comes without weights: pass weights='folder'. "
+            f"`hypopose convert --layout {sampler}` makes one from the released checkpoints."
+        )
+    return DEFAULT_WEIGHTS
 
 
 def _device(name: str) -> torch.device:

@@ -86,8 +86,7 @@ class ChebyshevConv(nn.Module):
 
     def forward(self, x: Float[Tensor, "N J C"]) -> Float[Tensor, "N J D"]:
         """Sum over k of T_k x W_k, plus the bias."""
-        n_joints = x.shape[1]
-        heard = torch.cat([x, *(self.hops @ x).split(n_joints, 1)], -1)
+        heard = torch.cat([x, *(self.hops @ x).chunk(len(self.weight) - 1, 1)], -1)
         return heard @ self.weight.flatten(0, 2) + self.bias
 
 

@@ -169,5 +169,5 @@ class GCNpose(PretrainedNetwork):
             ShapeError: If it is called as a denoiser, or the number of joints differs.
         """
         check_form("GCNpose", True, x_t, t)
-        check_clip("GCNpose", keypoints, None, len(self.attention_blocks[0].adjacency))
-        return self.lift(keypoints.flatten(0, 1)).unflatten(0, keypoints.shape[:2])[:, None]
+        check_clip("GCNpose", keypoints, None, get_skeleton(self.config.skeleton).n_joints)
+        return self.lift(keypoints.flatten(0, 1)).reshape(*keypoints.shape[:-1], 3)[:, None]

@@ -3,7 +3,19 @@
 from hypopose.samplers.boneflips import BoneFlips
 from hypopose.samplers.d3dp import D3DP, Step, interpolate_missing
 from hypopose.samplers.diffpose import DiffPose
+from hypopose.samplers.mixture_diffpose import MixtureDiffPose
+from hypopose.samplers.uncertainty import DepthPrior, InitialDistribution
 
-__all__ = ["D3DP", "SAMPLERS", "BoneFlips", "DiffPose", "Step", "interpolate_missing"]
+__all__ = [
+    "D3DP",
+    "SAMPLERS",
+    "BoneFlips",
+    "DepthPrior",
+    "DiffPose",
+    "InitialDistribution",
+    "MixtureDiffPose",
+    "Step",
+    "interpolate_missing",
+]
 
 SAMPLERS = {"d3dp": D3DP, "boneflips": BoneFlips, "diffpose": DiffPose}

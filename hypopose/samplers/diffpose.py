@@ -246,7 +246,8 @@ class DiffPose:
         _, refiner = self._networks()
         time = torch.full((1,), float(t), device=x.device)
         states = x.reshape(-1, *x.shape[-2:])
-        return torch.cat([refiner(some, time) for some in states.split(self.chunk)]).reshape(
+        starts = range(0, len(states), self.chunk)
+        return torch.cat([refiner(states[i : i + self.chunk], time) for i in starts]).reshape(
             x.shape
         )
 
