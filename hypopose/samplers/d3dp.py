@@ -108,8 +108,9 @@ class D3DP:
             grows with it; results do not depend on it.
         fill_missing: ``"interpolate"`` fills undetected keypoints over time for networks that
             cannot read gaps (and warns how many); ``"error"`` refuses them.
-        precision: ``"bfloat16"`` runs the network's matrix products in half the bits: quicker on
+        precision: ``"float32"``, or ``"bfloat16"`` for matrix products in half the bits: quicker on
             GPUs and on CPUs with AMX, slower on others; poses move by a millimetre or so.
+            ``"auto"`` takes bfloat16 where it is quicker.
 
     Raises:
         OptionError: If an option is out of range.
@@ -134,7 +135,7 @@ class D3DP:
         self._solver()
         for name, choice, allowed in (
             ("fill_missing", self.fill_missing, ("error", "interpolate")),
-            ("precision", self.precision, ("float32", "bfloat16")),
+            ("precision", self.precision, ("auto", "float32", "bfloat16")),
         ):
             if choice not in allowed:
                 raise OptionError(f"{name}={choice!r} is not one of {', '.join(allowed)}.")
@@ -247,7 +248,8 @@ class D3DP:
             confidence = torch.cat([confidence, confidence[..., order]])
             context = None if context is None else torch.cat([context, context])
         times = torch.full((len(u),), float(t), device=u.device)
-        with torch.autocast(u.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        half = _half_bits(self.precision, u.device.type)
+        with torch.autocast(u.device.type, torch.bfloat16, enabled=half):
             y = self.denoiser(u, xy, times, confidence, None, context)
         if self.flip:
             straight, flipped = y.chunk(2)
@@ -357,6 +359,15 @@ def fitted_root(
     if keypoints.skeleton.name != skeleton.name:
         keypoints = convert(keypoints, skeleton)
     return fit_root(joints, keypoints)
+
+
+def _half_bits(precision: str, device: str) -> bool:
+    """Whether matrix products run in bfloat16; ``"auto"`` asks the hardware."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device == "cpu" and torch.cpu._is_amx_tile_supported()
 
 
 def interpolate_missing(keypoints: Keypoints2D) -> Keypoints2D:

@@ -143,6 +143,16 @@ def test_half_precision_moves_poses_a_little(make: Callable[[], Network]) -> Non
     assert 0 < (half - exact).norm(dim=-1).mean() < 0.02
 
 
+@pytest.mark.parametrize(("has_amx", "same_as"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_precision_asks_the_processor(
+    has_amx: bool, same_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+    sampler, keypoints = D3DP(NETWORKS[0](), n_steps=1), walk(3)
+    auto = draw(replace(sampler, precision="auto"), keypoints)
+    assert torch.equal(auto, draw(replace(sampler, precision=same_as), keypoints))
+
+
 # Windows and padding -----------------------------------------------------------------------------
 
 
