@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,14 +11,28 @@ import click
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="New folder.")
-@click.option("--layout", default="d3dp", show_default=True, help="Whose checkpoint it is.")
-@click.option("--n-heads", default=8, show_default=True, help="Attention heads (not in the file).")
 @click.option(
-    "--keypoint-skeleton", default="h36m17", show_default=True, help="2D skeleton it reads."
+    "--from",
+    "--layout",
+    "layout",
+    default="d3dp",
+    show_default=True,
+    help="Whose checkpoint it is: d3dp, diffpose, gla-gcn, hot, ktpformer, motionagformer or mpm.",
 )
-@click.option("--skeleton", default="h36m17", show_default=True, help="3D skeleton it writes.")
+@click.option("--n-heads", type=int, help="Attention heads, if not the released number.")
+@click.option(
+    "--lifter", type=click.Path(path_type=Path), help="Second file of diffpose: gcn_xyz_*.pth."
+)
+@click.option("--keypoint-skeleton", help="2D skeleton it reads, if not the released one.")
+@click.option("--skeleton", help="3D skeleton it writes, if not the released one.")
 def convert(
-    source: Path, output: Path, layout: str, n_heads: int, keypoint_skeleton: str, skeleton: str
+    source: Path,
+    output: Path,
+    layout: str,
+    n_heads: int | None,
+    lifter: Path | None,
+    keypoint_skeleton: str | None,
+    skeleton: str | None,
 ) -> None:
     """Turn the official checkpoint SOURCE into a folder of weights.
 
@@ -26,12 +41,16 @@ def convert(
     """
     from hypopose.networks.convert import convert_checkpoint
 
+    given: dict[str, Any] = {
+        "n_heads": n_heads,
+        "lifter": lifter,
+        "keypoint_skeleton": keypoint_skeleton,
+        "skeleton": skeleton,
+    }
     folder = convert_checkpoint(
         source,
         output,
         layout=layout,
-        n_heads=n_heads,
-        keypoint_skeleton=keypoint_skeleton,
-        skeleton=skeleton,
+        **{name: value for name, value in given.items() if value is not None},
     )
     click.echo(f"Wrote {folder}.")

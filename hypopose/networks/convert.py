@@ -8,6 +8,7 @@ come back. Names and shapes must then match the layout exactly.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -25,9 +26,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hypopose.diffusion import Schedule, cosine_schedule
-from hypopose.errors import CheckpointError
+from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks.gcndiff import DiffPosePair
 from hypopose.networks.gcnpose import graph_state_from_official
+from hypopose.networks.layouts import (
+    gla_gcn_from_official,
+    hot_from_official,
+    ktpformer_from_official,
+    motionagformer_from_official,
+    mpm_from_official,
+)
 from hypopose.networks.mixste import MixSTE2, name_from_official
 from hypopose.networks.pretrained import PretrainedNetwork, load_strictly
 
@@ -186,7 +194,7 @@ def d3dp_from_official(
 def diffpose_from_official(
     state: dict[str, Tensor],
     *,
-    lifter: str | Path,
+    lifter: str | Path | None = None,
     n_heads: int = 4,
     skeleton: str = "h36m17",
     keypoint_skeleton: str = "h36m17",
@@ -207,6 +215,10 @@ def diffpose_from_official(
     Raises:
         CheckpointError: If a file is unsafe or holds something else.
     """
+    if lifter is None:
+        raise CheckpointError(
+            "DiffPose has two checkpoints: name the lifter's too, lifter='gcn_xyz_cpn.pth'."
+        )
     lifted = read_checkpoint(lifter, "0")
     weight = state.get("module.gconv_input.weight", state.get("gconv_input.weight"))
     if weight is None or weight.dim() != 4 or keypoint_skeleton != skeleton:
@@ -320,6 +332,21 @@ def _check_buffers(buffers: dict[str, Tensor]) -> Schedule:
     return schedule
 
 
+def _lifter(build: Callable[..., PretrainedNetwork]) -> Callable[..., Converted]:
+    """A builder of :mod:`hypopose.networks.layouts`; a lifter recommends nothing to samplers."""
+    known = set(inspect.signature(build).parameters) - {"state"}
+
+    def converted(state: dict[str, Tensor], **options: Any) -> Converted:
+        unknown = sorted(set(options) - known)
+        if unknown:
+            raise OptionError(
+                f"This layout has no option {unknown[0]!r}; it has {', '.join(sorted(known))}."
+            )
+        return Converted(build(state, **options), {})
+
+    return converted
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -332,5 +359,10 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 LAYOUTS: dict[str, tuple[str, Callable[..., Converted]]] = {
     "d3dp": ("model_pos", d3dp_from_official),
     "diffpose": ("0", diffpose_from_official),
+    "gla-gcn": ("model_pos", _lifter(gla_gcn_from_official)),
+    "hot": ("", _lifter(hot_from_official)),
+    "ktpformer": ("model_pos", _lifter(ktpformer_from_official)),
+    "motionagformer": ("model", _lifter(motionagformer_from_official)),
+    "mpm": ("", _lifter(mpm_from_official)),
 }
 """Layout name -> key of the state dict in the file, and the function that builds the network."""

@@ -303,8 +303,11 @@ class Hourglass(PretrainedNetwork):
         if self.info.sequence_to_one:
             center = (keypoints.shape[1] - 1) // 2
             at = slice(center, center + 1)
-            kept = index is not None and self.config.recover == "none"
-            poses = poses[index == center][:, None] if kept else poses[:, at]
+            if index is not None and self.config.recover == "none":
+                rank = (index < center).sum(-1)
+                poses = poses[torch.arange(len(rank), device=rank.device), rank][:, None]
+            else:
+                poses = poses[:, at]
         return poses.reshape(len(keypoints), -1, *poses.shape[1:])
 
     def lift_kept(

@@ -296,6 +296,11 @@ def hot_from_official(
     inner = {k: v for k, v in state.items() if not k.startswith(own)}
     name, config, rename, published = _hot_backbone(inner, n_heads, skeleton)
     recovers = "x_token" in state
+    if name == "MotionAGFormer" and not recovers:
+        raise CheckpointError(
+            "This MotionAGFormer recovers no frames, so it is not HoT's. Name the layout "
+            "motionagformer."
+        )
     if recovers:
         keep = telling(state, "pos_embed_token", 3, "HoT").shape[1]
     elif name == "MHFormer":
@@ -348,8 +353,8 @@ def _hot_backbone(
         return "MotionBERT", config, motionbert_name, 1
     sizes = motionagformer_sizes(state)
     config = {**sizes, "n_heads": n_heads or 4, "n_neighbors": 4, "skeleton": skeleton}
-    pruned: tuple[int, int] = sizes["pruned"] or (7, 0)
-    return "MotionAGFormer", config, str, pruned[0]
+    pruned = sizes["pruned"]
+    return "MotionAGFormer", config, str, 7 if pruned is None else pruned[0]
 
 
 def mixste_sizes(state: State) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """MHFormer: three streams of features, refined apart, then let look at each other.
 
 Li, Liu, Tang, Wang, Van Gool, "MHFormer: Multi-Hypothesis Transformer for 3D Human Pose
-Estimation", CVPR 2022; here as a backbone of :mod:`hypopose.networks.hot`. The paper's "hypotheses" are
-feature streams: one pose comes out, of the frame in the middle.
+Estimation", CVPR 2022; here as a backbone of :mod:`hypopose.networks.hot`. The paper's
+"hypotheses" are feature streams: one pose comes out, of the frame in the middle.
 
 | paper | here |
 | --- | --- |
