@@ -19,6 +19,7 @@ from hypopose.cli.batch import FORMATS, Job, is_batch, plan_jobs
 from hypopose.errors import HypoPoseError, OptionError
 
 if TYPE_CHECKING:
+    from hypopose.calibration import Calibrator
     from hypopose.io.results import Result
     from hypopose.types import Camera
 
@@ -44,12 +45,14 @@ class Plan:
         person: One person by identity, or None for everybody.
         estimate: Options of ``hypopose.estimate``, the sampler made once.
         overview: Whether a PNG is drawn too.
+        calibrator: Name and calibrator that mends the spread, or None.
     """
 
     load: dict[str, Any]
     person: str | None
     estimate: dict[str, Any]
     overview: bool
+    calibrator: tuple[str, Calibrator] | None = None
 
 
 @click.command()
@@ -96,6 +99,11 @@ class Plan:
     metavar="NAME=VALUE",
     help="Any option of the sampler: --set flip=false --set precision=bfloat16.",
 )
+@click.option(
+    "--calibrator",
+    type=click.Path(path_type=Path),
+    help="Mend the spread with a calibrator that hypopose calibrate --fit wrote.",
+)
 @click.option("--no-overview", is_flag=True, help="Write no PNG.")
 def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Draw 3D motions for 2D keypoint files and write one result per person.
@@ -121,12 +129,47 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
         person=options["person"],
         estimate={"sampler": made, **{k: options[k] for k in _ESTIMATE_OPTIONS}},
         overview=not options["no_overview"],
+        calibrator=_calibrator(options["calibrator"]),
     )
     batch = is_batch(inputs, jobs)
     _finish(_run_all(jobs, plan, batch=batch), batch=batch)
 
 
 _ESTIMATE_OPTIONS = ("weights", "n_hypotheses", "method", "seed")
+
+
+def _calibrator(path: Path | None) -> tuple[str, Calibrator] | None:
+    """The calibrator and its file's name, read before anything is sampled."""
+    if path is None:
+        return None
+    from hypopose.calibration import Calibrator, load_calibrator
+
+    calibrator = load_calibrator(path)
+    if not isinstance(calibrator, Calibrator):
+        raise OptionError(
+            f"{path} holds {calibrator.kind}, which gives regions and moves no hypothesis; fit "
+            "another with hypopose calibrate --fit --method chain."
+        )
+    return path.name, calibrator
+
+
+def _mended(result: Result, name: str, calibrator: Calibrator) -> Result:
+    """The result with an honest spread: hypotheses moved, roots and aggregate made anew."""
+    from dataclasses import replace
+
+    from hypopose.api import aggregate
+    from hypopose.samplers.d3dp import fitted_root
+
+    moved = calibrator.transform(result.hypotheses)
+    if moved.root is not None:
+        root = fitted_root(moved.joints, result.keypoints, moved.skeleton)
+        moved = replace(moved, root=moved.root if root is None else root)
+    return replace(
+        result,
+        hypotheses=moved,
+        pose=aggregate(moved, result.keypoints, result.aggregate),
+        notes=(*result.notes, f"spread mended by {calibrator.kind} from {name}"),
+    )
 
 
 def _settings(words: tuple[str, ...]) -> dict[str, Any]:
@@ -243,6 +286,8 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
                 **plan.estimate,
             )
         )
+    if plan.calibrator is not None:
+        results = [_mended(result, *plan.calibrator) for result in results]
     return [
         _write(job.source, job.output_of(result.person, alone=len(results) == 1), result, plan)
         for result in results

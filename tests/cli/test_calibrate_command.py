@@ -1,0 +1,133 @@
+"""``hypopose calibrate``, and ``hypopose sample --calibrator``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from hypopose.calibration import ConformalBalls, SpreadScaling, load_calibrator, save_calibrator
+from hypopose.cli import main
+from hypopose.datasets import example_pair
+from hypopose.io import load_hypotheses, save_result
+from hypopose.io.results import Result as Stored
+from hypopose.report.judgement import load_judgement
+from hypopose.types import Hypotheses, Poses3D
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Ten overconfident results around a walk, and their truth."""
+    keypoints, truth = example_pair()
+    skeleton, g = truth.skeleton, torch.Generator().manual_seed(0)
+    (tmp_path / "results" / "truth").mkdir(parents=True)
+    for i in range(10):
+        error = 0.05 * torch.randn(13, *truth.joints.shape, generator=g)
+        error[..., skeleton.root, :] = 0
+        x = Hypotheses(truth.joints + error[0] + 0.4 * error[1:], skeleton)
+        pose = Poses3D(x.joints.mean(0), skeleton)
+        stored = Stored(x, pose, keypoints, 0, {"name": "test"}, "", "mean", "", "", "0", ())
+        save_result(tmp_path / "results" / f"walk{i}.npz", stored)
+        np.save(tmp_path / "results" / "truth" / f"walk{i}.npy", truth.joints.numpy())
+    return tmp_path / "results"
+
+
+@pytest.mark.parametrize("method", ["pose", "joint", "axis", "isotonic", "chain"])
+def test_a_folder_is_judged_and_mended(results: Path, tmp_path: Path, method: str) -> None:
+    fit, out = tmp_path / "calibrator.json", tmp_path / "judged.json"
+    shown = run("calibrate", results, "-o", out, "--fit", fit, "--method", method)
+    assert shown.exit_code == 0, shown.output
+    judgement = load_judgement(out)
+    before, after = judgement.coverage
+    assert before.coverage[1] < 0.75
+    assert after.coverage[1] == pytest.approx(0.8, abs=0.05)
+    assert "overconfident" in judgement.reliability.verdicts
+    again = run("calibrate", results, "-o", out, "--calibrator", fit)
+    assert again.exit_code == 0, again.output
+    assert load_judgement(out).coverage[1].coverage == pytest.approx(after.coverage)
+
+
+def test_conformal_balls_are_fitted_but_move_nothing(results: Path, tmp_path: Path) -> None:
+    fit, out = tmp_path / "balls.json", tmp_path / "judged.json"
+    shown = run("calibrate", results, "-o", out, "--fit", fit, "--method", "conformal")
+    assert shown.exit_code == 0, shown.output
+    balls = load_calibrator(fit)
+    assert isinstance(balls, ConformalBalls)
+    assert balls.n_units == 10
+    assert len(load_judgement(out).coverage) == 1
+
+
+def test_a_benchmark_needs_no_files(shared: Path, tmp_path: Path) -> None:
+    data = shared / "data" / "motion"
+    if not data.is_dir():
+        pytest.skip(f"motion shards are not at {data}")
+    out = tmp_path / "judged.json"
+    shown = run("calibrate", data, "--benchmark", "val-clean", "--sampler", "boneflips",
+                "--n-hypotheses", 5, "--limit", 4, "-o", out)  # fmt: skip
+    assert shown.exit_code == 0, shown.output
+    assert load_judgement(out).settings["hypotheses"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda folder: (folder / "truth" / "walk3.npy").unlink(), "walk3.npz has no truth"),
+        (lambda folder: np.save(folder / "truth" / "walk3.npy", np.zeros((2, 3))), "walk3.npy"),
+        (lambda folder: [p.unlink() for p in folder.glob("*.npz")], "holds no results"),
+    ],
+)
+def test_what_is_wrong_is_one_line(results: Path, tmp_path: Path, change, words) -> None:
+    change(results)
+    shown = run("calibrate", results, "-o", tmp_path / "out.json")
+    assert shown.exit_code == 2
+    assert words in shown.output
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_options_are_checked_first(results: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    assert "--method" in run("calibrate", results, "-o", out, "--method", "magic").output
+    assert "not a folder" in run("calibrate", tmp_path / "none", "-o", out).output
+
+
+def test_sample_mends_its_spread(tmp_path: Path) -> None:
+    keypoints, _ = example_pair()
+    rows = keypoints.xy[:6].numpy()
+    np.savez(tmp_path / "walk.npz", keypoints=rows)
+    skeleton = keypoints.skeleton
+    tau = torch.full((17, 3), 2.0, dtype=torch.float64)
+    save_calibrator(SpreadScaling(tau, skeleton.name, skeleton.joint_names), tmp_path / "two.json")
+    given = ("sample", tmp_path / "walk.npz", "--sampler", "boneflips", "--n-hypotheses", 8,
+             "--skeleton", skeleton.name, "--image-size", *keypoints.image_size, "--no-overview",
+             "-o")  # fmt: skip
+    plain = run(*given, tmp_path / "plain.npz")
+    assert plain.exit_code == 0, plain.output
+    mended = run(*given, tmp_path / "mended.npz", "--calibrator", tmp_path / "two.json")
+    assert mended.exit_code == 0, mended.output
+    a, b = (load_hypotheses(tmp_path / f"{n}.npz") for n in ("plain", "mended"))
+    factor = ((8 * 4 + 1) / 9) ** 0.5
+    expected = factor * a.hypotheses.joints.std(0)
+    assert torch.allclose(b.hypotheses.joints.std(0), expected, atol=1e-5)
+    assert any("two.json" in note for note in b.notes)
+    assert not torch.equal(a.pose.joints, b.pose.joints)
+
+
+def test_sample_refuses_what_is_no_calibrator_before_sampling(
+    tmp_path: Path, results: Path
+) -> None:
+    (tmp_path / "bad.json").write_text(json.dumps({"tau": 2}))
+    given = ("sample", results, "-o", tmp_path / "x.npz", "--calibrator")
+    shown = run(*given, tmp_path / "bad.json")
+    assert shown.exit_code == 2
+    assert "bad.json" in shown.output
+    run("calibrate", results, "-o", tmp_path / "j.json", "--fit", tmp_path / "balls.json",
+        "--method", "conformal")  # fmt: skip
+    assert "moves no hypothesis" in run(*given, tmp_path / "balls.json").output
