@@ -351,9 +351,9 @@ def _hot_backbone(
             "skeleton": skeleton,
         }
         return "MotionBERT", config, motionbert_name, 1
-    sizes = motionagformer_sizes(state)
-    config = {**sizes, "n_heads": n_heads or 4, "n_neighbors": 4, "skeleton": skeleton}
-    pruned = sizes["pruned"]
+    graph = motionagformer_sizes(state)
+    config = {**graph, "n_heads": n_heads or 4, "n_neighbors": 4, "skeleton": skeleton}
+    pruned = graph["pruned"]
     return "MotionAGFormer", config, str, 7 if pruned is None else pruned[0]
 
 

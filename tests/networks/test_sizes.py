@@ -123,6 +123,7 @@ MULTIPLICATIONS: dict[str, tuple[Callable[[], nn.Module], float]] = {
     "TPC MHFormer": (tpc_mhformer, 4.58),
     "MotionBERT": (lambda: MotionBERT(attention="math"), 71.1),
     "HoT MotionBERT": (hot_motionbert, 33.4),
+    "MotionAGFormer-XS": (lambda: MotionAGFormer(**PRESETS["xs"], attention="math"), 1.08),
     "GLA-GCN": (GLAGCN, 1.62),
     "MPM lifter": (MPMLifter, 1.02),
 }
