@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STYLES: tuple[tuple[str, str, str], ...] = (
+STYLES: tuple[tuple[str, str | tuple[int, tuple[int, ...]], str], ...] = (
     ("#0072B2", "-", "o"),
     ("#D55E00", "--", "s"),
     ("#009E73", "-.", "^"),
     ("#CC79A7", ":", "D"),
-    ("#000000", (0, (5, 1, 1, 1, 1, 1)), "v"),  # type: ignore[assignment]
-    ("#56B4E9", (0, (8, 2)), "P"),  # type: ignore[assignment]
+    ("#000000", (0, (5, 1, 1, 1, 1, 1)), "v"),
+    ("#56B4E9", (0, (8, 2)), "P"),
 )
 """Color (Okabe and Ito, 2008), line style and marker of the first, second, ... method."""
 
@@ -264,8 +264,8 @@ def coverage_figure(judgements: Sequence[Judgement]) -> Figure:
             axis.errorbar(x, 100 * row.coverage, error, fmt=marker, color=color, capsize=3,
                           markersize=5, label=row.label)  # fmt: skip
         levels = judgement.coverage[0].levels
-        for x, level in enumerate(levels):
-            axis.plot([x - 0.4, x + 0.4], [100 * level] * 2, color="black", lw=1)
+        for at, level in enumerate(levels):
+            axis.plot([at - 0.4, at + 0.4], [100 * level] * 2, color="black", lw=1)
         axis.set_xticks(range(len(levels)), [f"{100 * v:.0f} %" for v in levels])
         axis.set(xlabel="nominal", ylim=(0, 103))
         axis.set_title(judgement.name, fontsize=9)

@@ -108,6 +108,7 @@ def _captioned(exhibit: Exhibit) -> Figure:
     figure = exhibit.figure
     width = max(40, int(figure.get_figwidth() * 15))
     words = "\n".join((exhibit.title, *textwrap.wrap(exhibit.caption, width)))
+    figure.set_figheight(figure.get_figheight() + 0.16 * (words.count("\n") + 1))
     figure.suptitle(words, fontsize=8)
     return figure
 
