@@ -120,14 +120,15 @@ def test_sample_mends_its_spread(tmp_path: Path) -> None:
     assert not torch.equal(a.pose.joints, b.pose.joints)
 
 
-def test_sample_refuses_what_is_no_calibrator_before_sampling(
-    tmp_path: Path, results: Path
+def test_sample_refuses_what_is_no_calibrator(
+    one_person: Path, results: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.json").write_text(json.dumps({"tau": 2}))
-    given = ("sample", results, "-o", tmp_path / "x.npz", "--calibrator")
-    shown = run(*given, tmp_path / "bad.json")
+    given = ("sample", one_person, "--sampler", "boneflips", "-o", tmp_path / "x.npz")
+    shown = run(*given, "--calibrator", tmp_path / "bad.json")
     assert shown.exit_code == 2
     assert "bad.json" in shown.output
-    run("calibrate", results, "-o", tmp_path / "j.json", "--fit", tmp_path / "balls.json",
-        "--method", "conformal")  # fmt: skip
-    assert "moves no hypothesis" in run(*given, tmp_path / "balls.json").output
+    balls = tmp_path / "balls.json"
+    run("calibrate", results, "-o", tmp_path / "j.json", "--fit", balls, "--method", "conformal")
+    assert "moves no hypothesis" in run(*given, "--calibrator", balls).output
+    assert not (tmp_path / "x.npz").exists()
