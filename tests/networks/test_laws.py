@@ -121,7 +121,7 @@ def random_inputs(network: PretrainedNetwork, n_hypotheses: int = 3) -> Inputs:
     return Inputs(x_t, xy * 0.3, torch.tensor([999.0, 12.0]), confidence)
 
 
-# DiffPose's denoiser sees (u, v, x, y, z) through a sampler of its own; a pair lifts as GCNpose.
+# DiffPose's denoiser has a sampler of its own; the pair lifts as GCNpose does.
 OTHERS = {"DiffPosePair", "GCNdiff"}
 
 
