@@ -33,6 +33,7 @@ from hypopose.networks.layouts import (
     gla_gcn_from_official,
     hot_from_official,
     ktpformer_from_official,
+    mixste_config,
     motionagformer_from_official,
     mpm_from_official,
 )
@@ -243,42 +244,6 @@ def diffpose_from_official(
         "eta": 0.0,
     }
     return Converted(network.eval(), sampler)
-
-
-def mixste_config(state: dict[str, Tensor]) -> dict[str, Any]:
-    """Hyper-parameters of MixSTE and MixSTE2 from the shapes of their official tensors.
-
-    Args:
-        state: Tensors by official names.
-
-    Returns:
-        Arguments of :class:`MixSTE2`, all but the heads.
-
-    Raises:
-        CheckpointError: If a tensor that tells them is missing.
-    """
-    telling = {
-        "Spatial_patch_to_embedding.weight": 2,
-        "Spatial_pos_embed": 3,
-        "Temporal_pos_embed": 3,
-        "STEblocks.0.mlp.fc1.weight": 2,
-    }
-    wrong = [k for k, n in telling.items() if k not in state or state[k].dim() != n]
-    if wrong:
-        raise CheckpointError(
-            f"The checkpoint has no {', no '.join(wrong)} of the right shape, so it is not a "
-            "MixSTE2. Name another layout."
-        )
-    width, n_in = state["Spatial_patch_to_embedding.weight"].shape
-    blocks = {int(m[1]) for k in state if (m := re.match(r"STEblocks\.(\d+)\.", k))}
-    return {
-        "n_frames": state["Temporal_pos_embed"].shape[1],
-        "width": width,
-        "depth": len(blocks),
-        "mlp_ratio": state["STEblocks.0.mlp.fc1.weight"].shape[0] / width,
-        "n_joints": state["Spatial_pos_embed"].shape[1],
-        "lifter": n_in == 2,
-    }
 
 
 def schedule_buffers(schedule: Schedule) -> dict[str, Tensor]:

@@ -330,7 +330,7 @@ def _hot_backbone(
 ) -> tuple[str, dict[str, Any], Callable[[str], str], int]:
     """Class, arguments, renaming and published block of the network inside."""
     if "Spatial_patch_to_embedding.weight" in state:
-        config = {**mixste_sizes(state), "n_heads": n_heads or 8}
+        config = {**mixste_config(state), "n_heads": n_heads or 8}
         return "MixSTE2", {**config, "skeleton": skeleton}, name_from_official, 3
     if "Transformer_hypothesis.pos_embed_1" in state:
         position = telling(state, "Transformer_hypothesis.pos_embed_1", 3, "MHFormer")
@@ -357,8 +357,8 @@ def _hot_backbone(
     return "MotionAGFormer", config, str, 7 if pruned is None else pruned[0]
 
 
-def mixste_sizes(state: State) -> dict[str, Any]:
-    """Arguments of :class:`MixSTE2` that shapes tell, all but the heads.
+def mixste_config(state: State) -> dict[str, Any]:
+    """Arguments of :class:`hypopose.networks.mixste.MixSTE2` that shapes tell, all but the heads.
 
     Raises:
         CheckpointError: If a tensor that tells them is missing.
