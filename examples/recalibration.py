@@ -37,7 +37,7 @@ def stacked(pairs: list[tuple[Hypotheses, Poses3D]]) -> tuple[Hypotheses, Poses3
     return Hypotheses(joints, walk.skeleton), Poses3D(truth, walk.skeleton)
 
 
-# %% Fit, then look at sequences the calibrators never saw. Coin flips have two modes, and no widening
+# %% Fit, then look at sequences the calibrators never saw. Coin flips have two modes; no widening
 # makes one honest ball of two modes: the coverage improves more than the calibration error.
 hypotheses, truth = stacked(check)
 calibrators = {

@@ -160,8 +160,8 @@ class Walk:
         return self._skeleton
 
 
-TAUS = torch.logspace(-3, 3, 61, base=2.0, dtype=torch.float64)
-"""Factors tried, 1/8 to 8; the best is refined by a parabola."""
+TAUS = torch.logspace(-4, 5, 91, base=2.0, dtype=torch.float64)
+"""Factors tried, 1/16 to 32; the best is refined by a parabola."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +248,7 @@ class SpreadScaling:
 
 
 def _scores_at(x: Tensor, y: Tensor, per: Per) -> Tensor:
-    """Summed fair energy score at each tau: ``(61, J)``, or ``(61, 3 J)`` per axis."""
+    """Summed fair energy score at each of T taus: ``(T, J)``, or ``(T, 3 J)`` per axis."""
     center, _ = center_and_spread(x)
     d, miss = x - center, y.unsqueeze(1) - center
     if per == "axis":

@@ -101,8 +101,8 @@ class Plan:
 )
 @click.option(
     "--calibrator",
-    type=click.Path(path_type=Path),
-    help="Mend the spread with a calibrator that hypopose calibrate --fit wrote.",
+    help="Mend the spread: a file that hypopose calibrate --fit wrote, or 'box' for the one beside "
+    "the weights.",
 )
 @click.option("--no-overview", is_flag=True, help="Write no PNG.")
 def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
@@ -129,7 +129,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
         person=options["person"],
         estimate={"sampler": made, **{k: options[k] for k in _ESTIMATE_OPTIONS}},
         overview=not options["no_overview"],
-        calibrator=_calibrator(options["calibrator"]),
+        calibrator=_calibrator(options["calibrator"], options["sampler"], options["weights"]),
     )
     batch = is_batch(inputs, jobs)
     _finish(_run_all(jobs, plan, batch=batch), batch=batch)
@@ -138,12 +138,16 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
 _ESTIMATE_OPTIONS = ("weights", "n_hypotheses", "method", "seed")
 
 
-def _calibrator(path: Path | None) -> tuple[str, Calibrator] | None:
+def _calibrator(
+    choice: str | None, sampler: str, weights: str | None
+) -> tuple[str, Calibrator] | None:
     """The calibrator and its file's name, read before anything is sampled."""
-    if path is None:
+    if choice is None:
         return None
+    from hypopose.api import calibrator_beside
     from hypopose.calibration import Calibrator, load_calibrator
 
+    path = calibrator_beside(weights, sampler) if choice == "box" else Path(choice)
     calibrator = load_calibrator(path)
     if not isinstance(calibrator, Calibrator):
         raise OptionError(
@@ -151,6 +155,20 @@ def _calibrator(path: Path | None) -> tuple[str, Calibrator] | None:
             "another with hypopose calibrate --fit --method chain."
         )
     return path.name, calibrator
+
+
+def _own_calibrator(weights: str | None) -> Path:
+    """The calibrator that lies beside the weights."""
+    from hypopose.api import DEFAULT_WEIGHTS
+    from hypopose.networks.load import BOX
+
+    name = weights or DEFAULT_WEIGHTS
+    path = (Path(name) if Path(name).is_dir() else BOX / name) / "calibrator.json"
+    if not path.is_file():
+        raise OptionError(
+            f"The weights {name} come without a calibrator; fit one with hypopose calibrate --fit."
+        )
+    return path
 
 
 def _mended(result: Result, name: str, calibrator: Calibrator) -> Result:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from hypopose.calibration import ConformalBalls, SpreadScaling, load_calibrator, save_calibrator
 from hypopose.cli import main
 from hypopose.datasets import example_pair
+from hypopose.errors import OptionError
 from hypopose.io import load_hypotheses, save_result
 from hypopose.io.results import Result as Stored
 from hypopose.report.judgement import load_judgement
@@ -132,3 +133,19 @@ def test_sample_refuses_what_is_no_calibrator(
     run("calibrate", results, "-o", tmp_path / "j.json", "--fit", balls, "--method", "conformal")
     assert "moves no hypothesis" in run(*given, "--calibrator", balls).output
     assert not (tmp_path / "x.npz").exists()
+
+
+def test_weights_come_with_their_calibrator_or_say_that_they_do_not(
+    one_person: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    given = ("sample", one_person, "--sampler", "boneflips", "-o", tmp_path / "x.npz")
+    missing = run(*given, "--calibrator", "box", "--weights", bare)
+    assert missing.exit_code == 2
+    from hypopose.cli.sample import _own_calibrator
+
+    (bare / "calibrator.json").write_text("{}")
+    assert _own_calibrator(str(bare)) == bare / "calibrator.json"
+    with pytest.raises(OptionError, match="without a calibrator"):
+        _own_calibrator("no-such-weights")
