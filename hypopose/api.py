@@ -32,6 +32,7 @@ from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler, Skeleton
 __all__ = [
     "DEFAULT_WEIGHTS",
     "aggregate",
+    "calibrator_beside",
     "estimate",
     "evaluate",
     "load",
@@ -340,8 +341,7 @@ def recommended_options(weights: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If the file is not a JSON object.
     """
-    folder = Path(weights) if Path(weights).is_dir() else BOX / str(weights)
-    path = folder / "sampler.json"
+    path = _folder(weights) / "sampler.json"
     if not path.is_file():
         return {}
     try:
@@ -350,6 +350,37 @@ def recommended_options(weights: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not a JSON object of options: {error}.") from error
     options.pop("sampler", None)
     return options
+
+
+def calibrator_beside(weights: str | Path | None = None, sampler: str = "d3dp") -> Path:
+    """The calibrator that came with weights, fitted on people they were not trained on.
+
+    Args:
+        weights: A name in the box or a folder of weights; None for the default.
+        sampler: The sampler it is wanted for.
+
+    Returns:
+        The file; read it with :func:`hypopose.calibration.load_calibrator`.
+
+    Raises:
+        OptionError: If there is none.
+
+    Example:
+        >>> calibrator_beside().name
+        'calibrator.json'
+    """
+    if "denoiser" not in {field.name for field in fields(SAMPLERS[sampler])}:
+        raise OptionError(
+            f"The sampler {sampler!r} has no weights, so no calibrator lies beside them; fit one "
+            "with hypopose calibrate --fit and pass its file."
+        )
+    path = _folder(weights or DEFAULT_WEIGHTS) / "calibrator.json"
+    if not path.is_file():
+        raise OptionError(
+            f"The weights {str(weights or DEFAULT_WEIGHTS)!r} come without a calibrator; fit one "
+            "with hypopose calibrate --fit and pass its file."
+        )
+    return path
 
 
 def describe_sampler(sampler: Sampler) -> dict[str, Any]:
@@ -387,6 +418,11 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BackendError("device='cuda' was asked for, but torch sees no GPU; use device='cpu'.")
     return device
+
+
+def _folder(weights: str | Path) -> Path:
+    """The folder of weights by path, else by name in the box."""
+    return Path(weights) if Path(weights).is_dir() else BOX / str(weights)
 
 
 def _plain(value: Any) -> Any:

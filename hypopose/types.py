@@ -1,8 +1,8 @@
 """The nouns: skeletons, cameras, keypoints, hypotheses, poses, and three protocols.
 
-Axes everywhere are ``(*batch, H, F, J, 3)``: any batch axes, hypotheses, frames, joints, coordinates.
-Objects hold metres in the camera frame (x right, y down, z forward); images are in pixels, origin at
-the top-left corner. All nouns are frozen: change them with :func:`dataclasses.replace`.
+Axes everywhere are ``(*batch, H, F, J, 3)``: any batch axes, hypotheses, frames, joints,
+coordinates. Objects hold metres in the camera frame (x right, y down, z forward); images are in
+pixels, origin at the top-left corner. All nouns are frozen: change them with :func:`dataclasses.replace`.
 """
 
 from __future__ import annotations
@@ -305,9 +305,7 @@ class Sampler(Protocol):
         """The skeleton of the hypotheses it draws."""
         ...
 
-    def sample(
-        self, keypoints: Keypoints2D, n_hypotheses: int, noise: NoiseSource
-    ) -> Hypotheses:
+    def sample(self, keypoints: Keypoints2D, n_hypotheses: int, noise: NoiseSource) -> Hypotheses:
         """Draw ``n_hypotheses`` motions for the keypoints."""
         ...
 

@@ -157,20 +157,6 @@ def _calibrator(
     return path.name, calibrator
 
 
-def _own_calibrator(weights: str | None) -> Path:
-    """The calibrator that lies beside the weights."""
-    from hypopose.api import DEFAULT_WEIGHTS
-    from hypopose.networks.load import BOX
-
-    name = weights or DEFAULT_WEIGHTS
-    path = (Path(name) if Path(name).is_dir() else BOX / name) / "calibrator.json"
-    if not path.is_file():
-        raise OptionError(
-            f"The weights {name} come without a calibrator; fit one with hypopose calibrate --fit."
-        )
-    return path
-
-
 def _mended(result: Result, name: str, calibrator: Calibrator) -> Result:
     """The result with an honest spread: hypotheses moved, roots and aggregate made anew."""
     from dataclasses import replace

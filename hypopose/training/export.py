@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -27,12 +28,16 @@ frames at 15 to 60 Hz.
 - Options: see `training.json`; made with HypoPose {version}
 """
 
+SAMPLING = {"sampler": "d3dp", "n_steps": 5, "eta": 0.0, "flip": False, "precision": "auto"}
+"""How exported weights want to be sampled: chosen on ``val-clean``, see ``docs/training.md``."""
+
 
 def export(run: str | Path, target: str | Path) -> Path:
     """Write a run's averaged weights: config, float16 tensors, sampler options and a model card.
 
-    A run may be exported while it goes on; its latest checkpoint counts. A card that is already
-    there is kept, for its author knows more.
+    A run may be exported while it goes on; its latest checkpoint counts. A card and sampler options
+    that are already there are kept, for their author knows more; only ``scale`` and ``clamp``,
+    which training decides, are brought up to date.
 
     Args:
         run: Folder of a run.
@@ -56,13 +61,18 @@ def export(run: str | Path, target: str | Path) -> Path:
     tensors = {k: v.to(torch.float16).contiguous() for k, v in network.state_dict().items()}
     with write_atomically(target / WEIGHTS_FILE) as partial:
         save_file(tensors, partial, metadata={"format": "pt"})
-    options = {"sampler": "d3dp", "n_steps": 5, "scale": config.scale, "clamp": config.clamp}
-    _write(target / "sampler.json", json.dumps(options, indent=2) + "\n")
+    _write(target / "sampler.json", json.dumps(_options(target, config), indent=2) + "\n")
     _write(target / "training.json", _without_paths(config).to_json())
     if not (target / "README.md").exists():
         n = sum(p.numel() for p in network.parameters())
         _write(target / "README.md", _card(target.name, config, Progress(**state["progress"]), n))
     return target
+
+
+def _options(target: Path, config: TrainConfig) -> dict[str, Any]:
+    path = target / "sampler.json"
+    chosen = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {**SAMPLING, **chosen, "scale": config.scale, "clamp": config.clamp}
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from hypopose.api import calibrator_beside
 from hypopose.calibration import ConformalBalls, SpreadScaling, load_calibrator, save_calibrator
 from hypopose.cli import main
 from hypopose.datasets import example_pair
@@ -138,14 +139,14 @@ def test_sample_refuses_what_is_no_calibrator(
 def test_weights_come_with_their_calibrator_or_say_that_they_do_not(
     one_person: Path, tmp_path: Path
 ) -> None:
-    bare = tmp_path / "bare"
-    bare.mkdir()
-    given = ("sample", one_person, "--sampler", "boneflips", "-o", tmp_path / "x.npz")
-    missing = run(*given, "--calibrator", "box", "--weights", bare)
-    assert missing.exit_code == 2
-    from hypopose.cli.sample import _own_calibrator
-
-    (bare / "calibrator.json").write_text("{}")
-    assert _own_calibrator(str(bare)) == bare / "calibrator.json"
+    out = tmp_path / "x.npz"
+    given = ("sample", one_person, "--no-overview", "-o", out, "--n-hypotheses", 4)
+    refused = run(*given, "--sampler", "boneflips", "--calibrator", "box")
+    assert refused.exit_code == 2
+    assert "no calibrator lies beside" in refused.output
+    assert not out.exists()
+    mended = run(*given, "--n-steps", 1, "--calibrator", "box")
+    assert mended.exit_code == 0, mended.output
+    assert any("calibrator.json" in note for note in load_hypotheses(out).notes)
     with pytest.raises(OptionError, match="without a calibrator"):
-        _own_calibrator("no-such-weights")
+        calibrator_beside(tmp_path)

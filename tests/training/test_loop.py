@@ -14,6 +14,7 @@ from hypopose.cli import main
 from hypopose.errors import CheckpointError, FormatError, OptionError
 from hypopose.networks import load_network
 from hypopose.training import TrainConfig, Trainer, export, train
+from hypopose.training.export import SAMPLING
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -73,7 +74,7 @@ def test_a_run_leaves_log_checkpoint_and_weights(tiny: TrainConfig, tmp_path: Pa
     network = load_network(folder)
     assert network.info.max_frames == 8
     options = json.loads((folder / "sampler.json").read_text())
-    assert options == {"sampler": "d3dp", "n_steps": 5, "scale": 3.0, "clamp": 1.7}
+    assert options == SAMPLING | {"scale": 3.0, "clamp": 1.7}
     assert (folder / "README.md").read_text().startswith("# weights\n")
     assert json.loads((folder / "training.json").read_text())["shards"] == ["walks.npz"]
     # Weights are the averages, rounded to float16.
@@ -93,13 +94,15 @@ def test_stop_and_go_on(tiny: TrainConfig, tmp_path: Path) -> None:
     assert torch.load(run / "state.pt", weights_only=True)["progress"]["frames"] >= 240
 
 
-def test_an_author_s_model_card_is_kept(tiny: TrainConfig, tmp_path: Path) -> None:
-    run = tmp_path / "run"
+def test_what_an_author_wrote_beside_weights_is_kept(tiny: TrainConfig, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "run" / "weights"
     train(replace(tiny, n_frames=1), run)
-    card = run / "weights" / "README.md"
-    card.write_text("mine")
-    export(run, run / "weights")
-    assert card.read_text() == "mine"
+    (out / "README.md").write_text("mine")
+    (out / "sampler.json").write_text('{"eta": 0.5, "scale": 7.0}')
+    export(run, out)
+    assert (out / "README.md").read_text() == "mine"
+    options = json.loads((out / "sampler.json").read_text())
+    assert options == SAMPLING | {"eta": 0.5, "scale": 3.0, "clamp": 1.7}
 
 
 def test_foreign_checkpoints_are_refused(tiny: TrainConfig, tmp_path: Path) -> None:
