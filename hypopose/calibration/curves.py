@@ -306,7 +306,8 @@ def _masked(pairs: Pairs, mask: Tensor) -> Pairs:
         raise ShapeError(
             f"The mask must be {(*pairs.batch, *pairs.y.shape[1:3])}, got {tuple(mask.shape)}."
         )
-    y = torch.where(mask.reshape(pairs.y.shape[:-1]).unsqueeze(-1), pairs.y, torch.nan)
+    looked_at = mask.to(pairs.y.device).reshape(pairs.y.shape[:-1]).unsqueeze(-1)
+    y = torch.where(looked_at, pairs.y, torch.nan)
     return Pairs(pairs.x, y, pairs.batch, pairs.skeleton)
 
 
@@ -325,7 +326,7 @@ def _batch_mass(
         ranks = _rank(statistic, x, y)
         cell = group[items][:, None, None] * k + torch.arange(k)
         flat = _flat(ranks)
-        mass += rank_mass(flat, cell.expand(y.shape[:-1]).reshape(-1), n_groups * k, s).cpu()
+        mass += rank_mass(flat, cell.expand(y.shape[:-1]).reshape(-1), n_groups * k, s)
         counts = counts + ranks.counts
     return mass.reshape(n_groups, k, s + 2), counts
 
@@ -345,10 +346,10 @@ def _rank(statistic: str, x: Tensor, y: Tensor) -> Ranks:
 
 def _flat(ranks: Ranks) -> Ranks:
     return Ranks(
-        ranks.below.reshape(-1),
-        ranks.ties.reshape(-1),
-        ranks.n.reshape(-1),
-        ranks.identical.reshape(-1),
+        ranks.below.reshape(-1).cpu(),
+        ranks.ties.reshape(-1).cpu(),
+        ranks.n.reshape(-1).cpu(),
+        ranks.identical.reshape(-1).cpu(),
         ranks.counts,
     )
 

@@ -91,12 +91,12 @@ def mst(pool: Tensor) -> Tensor:
     """Length of the minimum spanning tree of the *other* points, by Prim's algorithm."""
     m, p, _ = pool.shape
     distance = _distances(pool)
-    left_out = torch.eye(p, dtype=torch.bool)[None].expand(m, p, p)
+    left_out = torch.eye(p, dtype=torch.bool, device=pool.device)[None].expand(m, p, p)
     start = torch.where(torch.arange(p) == 0, 1, 0)
     reached = left_out.clone()
     reached[:, torch.arange(p), start] = True
     nearest_edge = distance[:, start].clone()
-    length = torch.zeros(m, p, dtype=pool.dtype)
+    length = torch.zeros(m, p, dtype=pool.dtype, device=pool.device)
     for _ in range(p - 2):
         open_edge = torch.where(reached, torch.inf, nearest_edge)
         edge, joined = open_edge.min(-1)
@@ -135,7 +135,7 @@ def prerank_ranks(name: str, samples: Tensor, truth: Tensor) -> Ranks:
     x, y = samples.reshape(-1, d, h), truth.reshape(-1, d)
     finite = x.isfinite().all(-2)
     known = y.isfinite().all(-1)
-    value = torch.full((len(x), h + 1), torch.nan, dtype=torch.float64)
+    value = torch.full((len(x), h + 1), torch.nan, dtype=torch.float64, device=x.device)
     whole = finite.all(-1) & known
     pool = torch.cat([x, y.unsqueeze(-1)], -1).mT
     size = 8 * (h + 1) * max(h + 1, d * d // 2 if name == "dependence" else d)
@@ -143,7 +143,7 @@ def prerank_ranks(name: str, samples: Tensor, truth: Tensor) -> Ranks:
     for i in torch.split(whole.nonzero().flatten(), rows):
         value[i] = PRERANKS[name](pool[i]).double()
     for row in (known & ~whole & finite.any(-1)).nonzero().flatten().tolist():
-        keep = torch.cat([finite[row], torch.tensor([True])])
+        keep = torch.cat([finite[row], torch.ones_like(finite[row, :1])])
         value[row, keep] = PRERANKS[name](pool[row, keep][None])[0].double()
     ranks = ranks_of(value[:, :-1], value[:, -1], finite, known)
     shape = truth.shape[:-1]

@@ -132,7 +132,10 @@ class Walk:
             n, s, f, j = pairs.x.shape[:4]
             self.n_frames += n * f
             for items, frames in blocks(n, f, s * j * self._bytes):
-                yield pairs.x[items, :, frames].double(), pairs.y[items, frames].double()
+                yield (
+                    pairs.x[items, :, frames].double().cpu(),
+                    pairs.y[items, frames].double().cpu(),
+                )
 
     def _note(self, hypotheses: Hypotheses) -> None:
         s = len(hypotheses)
@@ -308,7 +311,9 @@ class IsotonicRadii:
     kind: str = "isotonic_radii"
 
     @staticmethod
-    def fit(batches: Iterable[Batch], *, source: str = "") -> IsotonicRadii:
+    def fit(
+        batches: Iterable[Batch], *, n_sequences: int | None = None, source: str = ""
+    ) -> IsotonicRadii:
         """Learn the quantiles.
 
         Each hypothesis, and the truth, is measured from the mean of the *others* and in their
@@ -316,16 +321,20 @@ class IsotonicRadii:
 
         Args:
             batches: Hypotheses and truth; a list of one pair will do.
+            n_sequences: Independent sequences n behind them. A new sequence differs from those
+                seen, so the truth's quantiles are taken at (n + 1) / n times their share, as
+                conformal prediction does; None takes them as they are.
             source: Where the data come from, for the file.
 
         Raises:
-            OptionError: If there is nothing to fit, or one hypothesis only.
+            OptionError: If there is nothing to fit, or fewer than three hypotheses.
         """
         walk, counts = Walk(batches, 4 * POINT_BYTES, least=3), torch.zeros(1, dtype=torch.float64)
         for x, y in walk:
             counts = counts + _radius_counts(x, y)
         names = walk.skeleton.joint_names
-        before, after = _quantiles(counts[0]), _quantiles(counts[1])
+        more = 1.0 if n_sequences is None else (n_sequences + 1) / n_sequences
+        before, after = _quantiles(counts[0], 1.0), _quantiles(counts[1], more)
         moving = (counts.sum(-1) > 0).all(0) & (before > 0).all(-1)
         before = torch.where(moving[:, None], before, SHARES)
         after = torch.where(moving[:, None], after, SHARES)
@@ -343,7 +352,7 @@ class IsotonicRadii:
         flat = x.reshape(-1, *x.shape[-4:])
         center = center_and_spread(flat)[0]
         relative = relative_radii(flat.double())[0].nan_to_num(posinf=0)
-        factor = self._factor(relative).to(flat).unsqueeze(-1)
+        factor = self._factor(relative.cpu()).to(flat).unsqueeze(-1)
         moved = center + factor * (flat - center)
         return replace(hypotheses, joints=moved.reshape(x.shape))
 
@@ -412,10 +421,10 @@ def _radius_counts(x: Tensor, y: Tensor) -> Tensor:
     return torch.stack(out)
 
 
-def _quantiles(counts: Tensor) -> Tensor:
-    """Quantiles of binned radii at :data:`SHARES`, ``(J, Q)``, strictly increasing."""
+def _quantiles(counts: Tensor, more: float) -> Tensor:
+    """Quantiles of binned radii at ``more`` times the shares, ``(J, Q)``, strictly increasing."""
     cumulative = counts.cumsum(-1) / counts.sum(-1, keepdim=True).clamp(min=1)
-    shares = SHARES.expand(len(counts), -1).contiguous()
+    shares = (more * SHARES).clamp(max=1 - 1e-9).expand(len(counts), -1).contiguous()
     at = torch.searchsorted(cumulative.contiguous(), shares).clamp(max=len(EDGES) - 2)
     middle = (EDGES[:-1] * EDGES[1:]).sqrt()[at]
     return middle + 1e-9 * torch.arange(len(SHARES), dtype=torch.float64)
@@ -448,12 +457,26 @@ class Chain:
         return self.steps[0].skeleton
 
     @staticmethod
-    def fit(batches: Iterable[Batch], *, per: Per = "axis", source: str = "") -> Chain:
-        """Fit spread scaling, then isotonic radii on what it gives."""
+    def fit(
+        batches: Iterable[Batch],
+        *,
+        per: Per = "axis",
+        n_sequences: int | None = None,
+        source: str = "",
+    ) -> Chain:
+        """Fit spread scaling, then isotonic radii on what it gives.
+
+        Args:
+            batches: Hypotheses and truth; a list of one pair will do.
+            per: What has its own factor.
+            n_sequences: See :meth:`IsotonicRadii.fit`.
+            source: Where the data come from, for the file.
+        """
         kept = list(batches)
         scaling = SpreadScaling.fit(kept, per=per, source=source)
         moved = ((scaling.transform(hypotheses), truth) for hypotheses, truth in kept)
-        return Chain((scaling, IsotonicRadii.fit(moved, source=source)))
+        radii = IsotonicRadii.fit(moved, n_sequences=n_sequences, source=source)
+        return Chain((scaling, radii))
 
     def transform(self, hypotheses: Hypotheses) -> Hypotheses:
         """Hypotheses after every step."""

@@ -117,7 +117,7 @@ class SpreadAccumulator:
             m = count.squeeze(-1)
             variance = torch.where(m > 1, squares / (m - 1) * (m + 1) / m, torch.nan)
             both = torch.stack([variance.sqrt(), (y - mean).norm(dim=-1)])
-            self._parts.append(both.flatten(1, 2).float())
+            self._parts.append(both.flatten(1, 2).float().cpu())
 
     def merge(self, other: SpreadAccumulator) -> None:
         """Add another accumulator's observations."""
@@ -215,7 +215,7 @@ def sharpness(
     x = x.detach().reshape(-1, *x.shape[-4:])
     if x.shape[1] < 2 or not bool(x.isfinite().all()):
         raise OptionError("Sharpness needs two hypotheses or more, and no NaN.")
-    shares = torch.tensor(list(levels), dtype=x.dtype)
+    shares = torch.tensor(list(levels)).to(x)
     parts: list[tuple[Tensor, ...]] = []
     n, s, f, j = x.shape[:4]
     for items, frames in blocks(n, f, 8 * s * j * 3 * x.element_size()):
@@ -233,6 +233,6 @@ def sharpness(
                 torch.linalg.slogdet(covariance).logabsdet.sum(0),
             )
         )
-    radius, to_mean, pair, variance, log_det = (sum(p, torch.zeros(())) / (n * f) for p in
+    radius, to_mean, pair, variance, log_det = (sum(p, torch.zeros(())).cpu() / (n * f) for p in
                                                 zip(*parts, strict=True))  # fmt: skip
-    return Sharpness(shares.double(), radius, to_mean, pair, variance.sqrt(), log_det)
+    return Sharpness(shares.double().cpu(), radius, to_mean, pair, variance.sqrt(), log_det)

@@ -132,6 +132,7 @@ def tarp(
         )
     if not bool(samples.isfinite().all() and truth.isfinite().all()):
         raise OptionError("TARP cannot place NaN; leave out items with NaN samples or truth.")
+    samples, truth = samples.detach().cpu(), truth.detach().cpu()
     x, y = (_normalized(samples, truth), _normalized(truth, truth)) if normalize else (
         samples, truth)  # fmt: skip
     if isinstance(references, Tensor):

@@ -147,8 +147,12 @@ FITS: dict[str, Callable[[list[Draw], str], Any]] = {
     "pose": lambda draws, source: SpreadScaling.fit(_pairs(draws), per="pose", source=source),
     "joint": lambda draws, source: SpreadScaling.fit(_pairs(draws), per="joint", source=source),
     "axis": lambda draws, source: SpreadScaling.fit(_pairs(draws), per="axis", source=source),
-    "isotonic": lambda draws, source: IsotonicRadii.fit(_pairs(draws), source=source),
-    "chain": lambda draws, source: Chain.fit(_pairs(draws), source=source),
+    "isotonic": lambda draws, source: IsotonicRadii.fit(
+        _pairs(draws), n_sequences=_count(draws), source=source
+    ),
+    "chain": lambda draws, source: Chain.fit(
+        _pairs(draws), n_sequences=_count(draws), source=source
+    ),
     "conformal": lambda draws, source: ConformalBalls.fit(
         _pairs(draws), sequences=[draw.sequences for draw in draws], source=source
     ),
@@ -158,6 +162,10 @@ FITS: dict[str, Callable[[list[Draw], str], Any]] = {
 
 def _pairs(draws: list[Draw]) -> list[tuple[Hypotheses, Poses3D]]:
     return [(draw.hypotheses, draw.truth) for draw in draws]
+
+
+def _count(draws: list[Draw]) -> int:
+    return len({sequence for draw in draws for sequence in draw.sequences})
 
 
 def fit_calibrator(draws: Iterable[Draw], method: str = "chain", source: str = "") -> Any:

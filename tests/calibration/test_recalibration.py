@@ -87,6 +87,15 @@ def test_isotonic_radii_mend_a_shape_that_scaling_cannot(world):
     assert ece(bent, new[1]).ece < 0.7 * ece(scaled, new[1]).ece
 
 
+def test_few_sequences_widen_radii_for_new_ones(world):
+    data = [pair(world, 300, 10)]
+    plain, wary = IsotonicRadii.fit(data), IsotonicRadii.fit(data, n_sequences=10)
+    assert torch.equal(plain.before, wary.before)
+    assert (wary.after[1:] >= plain.after[1:]).all()
+    covered = ece(wary.transform(data[0][0]), data[0][1], levels=(0.5, 0.8)).curve
+    assert covered.tolist() == pytest.approx([0.55, 0.88], abs=0.03)
+
+
 @pytest.mark.parametrize("fit", FITS)
 def test_transform_keeps_mean_order_nan_and_root_positions(world, fit):
     hypotheses, truth = pair(world, 40, 8, spread=0.5, frames=3)
