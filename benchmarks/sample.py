@@ -53,8 +53,10 @@ def once(args: argparse.Namespace, folder: Path) -> dict[str, float]:
     keypoints = longer(hypopose.load(EXAMPLE, image_size=(640, 640)), args.frames)
     lap("load")
     options: dict[str, Any] = {}
-    if args.sampler == "d3dp":
-        options = {"precision": args.precision, "flip": not args.no_flip}
+    if args.precision is not None:
+        options["precision"] = args.precision
+    if args.flip is not None:
+        options["flip"] = args.flip
     sampler = hypopose.make_sampler(
         args.sampler, n_steps=args.n_steps, device=args.device, **options
     )
@@ -98,8 +100,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--no-flip", action="store_true", help="one network call a step")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="as the weights say")
+    parser.add_argument("--flip", action=argparse.BooleanOptionalAction, help="as the weights say")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.sampler == "boneflips":

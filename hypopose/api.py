@@ -95,6 +95,7 @@ def make_sampler(
             f"The sampler {sampler!r} has no option {unknown[0]!r}; it has "
             f"{', '.join(sorted(known - {'denoiser', 'skeleton'}))}."
         )
+    _check_types(method, options)
     try:
         made: Sampler = method(**options)
     except TypeError as error:
@@ -415,9 +416,21 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise OptionError(f"There is no device {name!r}; use cpu, cuda or cuda:1.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise OptionError(f"HypoPose does not run on {name!r}; use cpu, cuda or cuda:1.")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BackendError("device='cuda' was asked for, but torch sees no GPU; use device='cpu'.")
     return device
+
+
+def _check_types(method: type, options: Mapping[str, Any]) -> None:
+    """Refuse words and fractions where a switch or a whole number belongs."""
+    for field in fields(method):
+        value = options.get(field.name, field.default)
+        if isinstance(field.default, bool) and not isinstance(value, bool):
+            raise OptionError(f"{field.name} is true or false, got {value!r}.")
+        if type(field.default) is int and type(value) is not int:
+            raise OptionError(f"{field.name} is a whole number, got {value!r}.")
 
 
 def _folder(weights: str | Path) -> Path:

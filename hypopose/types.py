@@ -2,7 +2,8 @@
 
 Axes everywhere are ``(*batch, H, F, J, 3)``: any batch axes, hypotheses, frames, joints,
 coordinates. Objects hold metres in the camera frame (x right, y down, z forward); images are in
-pixels, origin at the top-left corner. All nouns are frozen: change them with :func:`dataclasses.replace`.
+pixels, origin at the top-left corner. All nouns are frozen: change them with
+:func:`dataclasses.replace`.
 """
 
 from __future__ import annotations

@@ -21,17 +21,27 @@ class Job:
     source: Path
     output: Path
 
-    def output_of(self, person: str, *, alone: bool) -> Path:
-        """The result path of one person: OUT itself, or OUT with the person's identity.
+    def outputs_of(self, people: list[str]) -> list[Path]:
+        """One result path a person: OUT itself for one, else OUT with each person's identity.
 
         Example:
-            >>> Job(Path("a.json"), Path("out.npz")).output_of("2", alone=False).name
-            'out_person2.npz'
+            >>> [path.name for path in Job(Path("a.json"), Path("out.npz")).outputs_of(["2", "3"])]
+            ['out_person2.npz', 'out_person3.npz']
         """
-        if alone:
-            return self.output
-        label = "".join(c if c.isalnum() or c in "-_." else "_" for c in person)
-        return self.output.with_name(f"{self.output.stem}_person{label}{self.output.suffix}")
+        if len(people) == 1:
+            return [self.output]
+        labels = ["".join(c if c.isalnum() or c in "-_." else "_" for c in p) for p in people]
+        stem, suffix = self.output.stem, self.output.suffix
+        names = _unique([f"{stem}_person{label}" for label in labels])
+        outputs = [self.output.with_name(f"{name}{suffix}") for name in names]
+        for path in outputs:
+            _refuse_overwriting(self.source, path)
+        return outputs
+
+
+def _refuse_overwriting(source: Path, output: Path) -> None:
+    if source.resolve() == output.resolve():
+        raise OptionError(f"{source} would be replaced by its own result; give another -o.")
 
 
 def plan_jobs(inputs: tuple[Path, ...], output: Path, file_format: str | None) -> list[Job]:
@@ -47,7 +57,8 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path, file_format: str | None) -
 
     Raises:
         FormatError: If the only input does not exist.
-        OptionError: If a folder holds nothing to read, or one file is to take several results.
+        OptionError: If a folder holds nothing to read, one file is to take several results, or a
+            result would replace an input.
     """
     sources = [found for path in inputs for found in _spread(path, output)]
     if not sources:
@@ -65,12 +76,24 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path, file_format: str | None) -
             )
         suffix = f".{file_format or 'npz'}"
         names = _unique([source.stem for source in sources])
-        return [Job(s, output / f"{n}{suffix}") for s, n in zip(sources, names, strict=True)]
-    if output.suffix[1:] not in FORMATS:
+        return _checked(
+            [Job(s, output / f"{n}{suffix}") for s, n in zip(sources, names, strict=True)]
+        )
+    if output.is_dir():
+        output = output / f"{sources[0].stem}.{file_format or 'npz'}"
+    elif output.suffix[1:] not in FORMATS:
         output = output.with_name(f"{output.name}.{file_format or 'npz'}")
     elif file_format is not None and output.suffix != f".{file_format}":
         output = output.with_suffix(f".{file_format}")
-    return [Job(sources[0], output)]
+    return _checked([Job(sources[0], output)])
+
+
+def _checked(jobs: list[Job]) -> list[Job]:
+    """The jobs, if none of them replaces an input of any."""
+    for job in jobs:
+        for other in jobs:
+            _refuse_overwriting(other.source, job.output)
+    return jobs
 
 
 def is_folder_of_results(inputs: tuple[Path, ...], sources: list[Path]) -> bool:
@@ -116,7 +139,10 @@ def _unique(names: list[str]) -> list[str]:
         ['walk', 'run', 'walk_2']
     """
     unique: list[str] = []
+    taken: set[str] = set()
     for name in names:
         others = (f"{name}_{n}" for n in range(2, len(names) + 2))
-        unique.append(next(n for n in (name, *others) if n not in unique))
+        # Some file systems do not tell upper case from lower case.
+        unique.append(next(n for n in (name, *others) if n.casefold() not in taken))
+        taken.add(unique[-1].casefold())
     return unique

@@ -40,16 +40,18 @@ if TYPE_CHECKING:
 def evaluate(result: Path | None, output: Path | None, **options: Any) -> None:
     """Measure a sampler on a benchmark, or RESULT against --truth.
 
-    Prints a table, oracle scores apart, with 95 % intervals over sequences; -o also writes JSON
-    with settings, per-action scores, and what was taken from the truth.
+    Prints a table, oracle scores apart; -o also writes JSON. A benchmark adds 95 % intervals over
+    sequences, per-action scores, settings, and what was taken from the truth.
 
     Example: hypopose evaluate --benchmark test-clean --data motion --sampler boneflips
     """
     if (result is None) == (options["benchmark"] is None):
         raise OptionError("Give either --benchmark NAME --data FOLDER, or RESULT --truth FILE.")
     if result is not None:
+        _refuse_sampling_options()
         data = _evaluate_result(result, options["truth"])
-        _print_pair(data["scores"] | data["oracle_scores"])
+        _print_pair(data["scores"])
+        _print_pair(data["oracle_scores"], "ORACLE: picks by the truth, no method can reach it")
     else:
         evaluation = _evaluate_benchmark(options)
         _print(evaluation)
@@ -60,6 +62,17 @@ def evaluate(result: Path | None, output: Path | None, **options: Any) -> None:
         with write_atomically(output) as temporary:
             temporary.write_text(json.dumps(data, indent=1) + "\n")
         click.echo(f"-> {output}")
+
+
+def _refuse_sampling_options() -> None:
+    """A stored result has been sampled: options of sampling would be ignored."""
+    context = click.get_current_context()
+    for name in context.params:
+        given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if given and name not in ("result", "truth", "output"):
+            raise OptionError(
+                f"--{name.replace('_', '-')} is for --benchmark; RESULT has been sampled already."
+            )
 
 
 def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
@@ -112,36 +125,18 @@ def _evaluate_result(path: Path, truth: Path | None) -> dict[str, Any]:
         raise OptionError(f"{path} needs a truth to compare with: add --truth FILE.")
     from hypopose.io import load_hypotheses
     from hypopose.report.evaluation import evaluate_pair, is_oracle
-    from hypopose.types import Poses3D
+    from hypopose.report.judging import read_truth
 
     stored = load_hypotheses(path)
-    joints = _read_joints(truth)
-    skeleton = stored.hypotheses.skeleton
-    joints = joints - joints[..., skeleton.root, :].unsqueeze(-2)
-    scores = evaluate_pair(stored.hypotheses, stored.keypoints, Poses3D(joints, skeleton))
+    scores = evaluate_pair(
+        stored.hypotheses, stored.keypoints, read_truth(truth, stored.hypotheses)
+    )
     return {
         "result": path.name,
         "truth": truth.name,
         "scores": {k: v for k, v in scores.items() if not is_oracle(k)},
         "oracle_scores": {k: v for k, v in scores.items() if is_oracle(k)},
     }
-
-
-def _read_joints(path: Path) -> Any:
-    import numpy as np
-    import torch
-
-    from hypopose.errors import FormatError
-
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        array = loaded["joints"] if path.suffix == ".npz" else loaded
-        return torch.from_numpy(np.asarray(array, dtype=np.float32))
-    except (ValueError, KeyError, TypeError, EOFError) as error:
-        raise FormatError(
-            f"{path} is not a truth ({error}); give npy, or npz with an array 'joints', of "
-            "(F, J, 3) camera-frame metres."
-        ) from error
 
 
 def _print(evaluation: Evaluation) -> None:
@@ -202,11 +197,11 @@ def _action_table(evaluation: Evaluation) -> Any:
     return table
 
 
-def _print_pair(scores: dict[str, float]) -> None:
+def _print_pair(scores: dict[str, float], title: str | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("score", "value")
+    table = Table("score", "value", title=title, title_justify="left")
     for key, value in scores.items():
         table.add_row(key, f"{value:.4g}")
     Console().print(table)

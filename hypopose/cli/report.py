@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ def _gather(
     paths = _matched(truths, files)
     judgements: list[Judgement] = []
     groups: dict[str, list[Given]] = {}
+    known: dict[str, str] = {}
     for i, path in enumerate(results):
         if path.suffix == ".json":
             judgement = load_judgement(path)
@@ -90,7 +92,9 @@ def _gather(
             continue
         stored = load_hypotheses(path)
         truth = read_truth(paths[path], stored.hypotheses) if path in paths else None
-        groups.setdefault(names[i] if names else _method(stored), []).append((path, stored, truth))
+        groups.setdefault(names[i] if names else _method(stored, known), []).append(
+            (path, stored, truth)
+        )
     judgements += [_judged(name, given) for name, given in groups.items() if given[0][2]]
     alone = all(len(given) == 1 for given in groups.values())
     scenes = [
@@ -115,9 +119,16 @@ def _matched(truths: tuple[Path, ...], files: list[Path]) -> dict[Path, Path]:
     return dict(zip(files, truths, strict=True))
 
 
-def _method(stored: Result) -> str:
-    name = str(stored.sampler.get("name", "hypotheses"))
-    return f"{name} {stored.weights}".strip()
+def _method(stored: Result, known: dict[str, str]) -> str:
+    """A method's name; results are one method only if nothing in their making differs."""
+    mended = [note for note in stored.notes if note.startswith("spread mended")]
+    made = json.dumps([stored.sampler, stored.weights, len(stored.hypotheses), mended])
+    if made not in known:
+        name = f"{stored.sampler.get('name', 'hypotheses')} {stored.weights}".strip()
+        name = ", ".join([name, *mended])
+        same = sum(other.startswith(name) for other in known.values())
+        known[made] = f"{name} ({same + 1})" if same and name in known.values() else name
+    return known[made]
 
 
 def _judged(name: str, given: list[Given]) -> Judgement:

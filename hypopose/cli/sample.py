@@ -278,6 +278,7 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
         people = share_camera(load_people(job.source, **plan.load))
     else:
         people = {plan.person: load(job.source, person=plan.person, **plan.load)}
+    outputs = job.outputs_of(list(people))
     report(total=len(people) * getattr(plan.estimate["sampler"], "n_steps", 1))
     results: list[Result] = []
     for name, keypoints in people.items():
@@ -293,8 +294,8 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
     if plan.calibrator is not None:
         results = [_mended(result, *plan.calibrator) for result in results]
     return [
-        _write(job.source, job.output_of(result.person, alone=len(results) == 1), result, plan)
-        for result in results
+        _write(job.source, path, result, plan)
+        for path, result in zip(outputs, results, strict=True)
     ]
 
 

@@ -28,7 +28,15 @@ frames at 15 to 60 Hz.
 - Options: see `training.json`; made with HypoPose {version}
 """
 
-SAMPLING = {"sampler": "d3dp", "n_steps": 5, "eta": 0.0, "flip": False, "precision": "auto"}
+SAMPLING = {
+    "sampler": "d3dp",
+    "n_steps": 5,
+    "eta": 0.0,
+    "flip": False,
+    "precision": "float32",
+    "overlap": 10,
+    "chunk": 8192,
+}
 """How exported weights want to be sampled: chosen on ``val-clean``, see ``docs/training.md``."""
 
 

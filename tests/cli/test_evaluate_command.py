@@ -95,7 +95,13 @@ def test_a_result_file_against_its_truth(tmp_path: Path) -> None:
         data = json.loads(out.read_text())
         assert 0 < data["oracle_scores"]["mpjpe_oracle_joint_best_mm"] < 300
         assert data["scores"]["mpjpe_jpma_mm"] > 0
-    (tmp_path / "bad.npz").write_bytes(b"no archive")
-    told = call(tmp_path / "walk.npz", "--truth", tmp_path / "bad.npz")
+        assert "ORACLE" in told.output
+    for name, content in (("bad.npz", b"no archive"), ("cut.npz", b"PK\x03\x04cut short")):
+        (tmp_path / name).write_bytes(content)
+        told = call(tmp_path / "walk.npz", "--truth", tmp_path / name)
+        assert told.exit_code == 2
+        assert isinstance(told.exception, SystemExit)
+        assert name in told.output
+    told = call(tmp_path / "walk.npz", "--truth", tmp_path / "truth.npz", "--limit", 3)
     assert told.exit_code == 2
-    assert "not a truth" in told.output
+    assert "--limit is for --benchmark" in told.output

@@ -141,7 +141,7 @@ def test_wrong_folders_are_refused(network: FrameTokens, tmp_path: Path) -> None
     with pytest.raises(CheckpointError, match="not a JSON object"):
         load_network(tmp_path)
     (tmp_path / "config.json").write_text('{"_class_name": "Oracle"}')
-    with pytest.raises(CheckpointError, match="'Oracle'; known are .*FrameTokens"):
+    with pytest.raises(CheckpointError, match=r"'Oracle'; known are .*FrameTokens"):
         load_network(tmp_path)
     network.save_config(tmp_path)
     with pytest.raises(CheckpointError, match="absent"):
