@@ -50,7 +50,9 @@ def test_a_folder_is_judged_and_mended(results: Path, tmp_path: Path, method: st
     judgement = load_judgement(out)
     before, after = judgement.coverage
     assert before.coverage[1] < 0.75
-    assert after.coverage[1] == pytest.approx(0.8, abs=0.05)
+    # Radii allow for an eleventh sequence: (n + 1) / n of the nominal share on those they saw.
+    share = 0.8 * 11 / 10 if method in ("isotonic", "chain") else 0.8
+    assert after.coverage[1] == pytest.approx(share, abs=0.05)
     assert "overconfident" in judgement.reliability.verdicts
     again = run("calibrate", results, "-o", out, "--calibrator", fit)
     assert again.exit_code == 0, again.output
