@@ -97,7 +97,8 @@ class SpreadAccumulator:
     joints: Sequence[int] | None = None
     n_bins: int = 10
     _names: tuple[str, ...] = field(default=(), init=False, repr=False)
-    _parts: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    _seen: Tensor = field(default_factory=lambda: torch.empty(2, 0, 0), init=False, repr=False)
+    _n: int = field(default=0, init=False, repr=False)
 
     def update(self, hypotheses: Hypotheses | Tensor, truth: Poses3D | Tensor) -> None:
         """Add a batch ``(*batch, H, F, J, 3)`` with its truth ``(*batch, F, J, 3)``."""
@@ -117,11 +118,22 @@ class SpreadAccumulator:
             m = count.squeeze(-1)
             variance = torch.where(m > 1, squares / (m - 1) * (m + 1) / m, torch.nan)
             both = torch.stack([variance.sqrt(), (y - mean).norm(dim=-1)])
-            self._parts.append(both.flatten(1, 2).float().cpu())
+            self._append(both.flatten(1, 2))
+
+    def _append(self, both: Tensor) -> None:
+        """Keep ``(2, n, K)`` in one buffer that doubles: many small ones would scatter the heap."""
+        n = self._n + both.shape[1]
+        if n > self._seen.shape[1]:
+            grown = torch.empty(2, max(n, 2 * self._seen.shape[1]), both.shape[2])
+            grown[:, : self._n] = self._seen[:, : self._n]
+            self._seen = grown
+        self._seen[:, self._n : n] = both
+        self._n = n
 
     def merge(self, other: SpreadAccumulator) -> None:
         """Add another accumulator's observations."""
-        self._parts += other._parts
+        if other._n:
+            self._append(other._seen[:, : other._n])
         self._names = self._names or other._names
         self.joints = self.joints or other.joints
 
@@ -131,9 +143,9 @@ class SpreadAccumulator:
         Raises:
             OptionError: If nothing usable was seen.
         """
-        if not self._parts:
+        if not self._n:
             raise OptionError("No data yet; call update(hypotheses, truth) first.")
-        spread, error = torch.cat(self._parts, 1).double()
+        spread, error = self._seen[:, : self._n].double()
         used = spread.isfinite() & error.isfinite()
         ratio = [
             float(spread[u, k].square().mean().sqrt() / error[u, k].square().mean().sqrt())
