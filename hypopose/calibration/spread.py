@@ -125,7 +125,8 @@ class SpreadAccumulator:
         n = self._n + both.shape[1]
         if n > self._seen.shape[1]:
             grown = torch.empty(2, max(n, 2 * self._seen.shape[1]), both.shape[2])
-            grown[:, : self._n] = self._seen[:, : self._n]
+            if self._n:
+                grown[:, : self._n] = self._seen[:, : self._n]
             self._seen = grown
         self._seen[:, self._n : n] = both
         self._n = n
