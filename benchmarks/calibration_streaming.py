@@ -1,8 +1,12 @@
 """Memory and time of the streaming accumulators against the number of frames.
 
-    python benchmarks/calibration_streaming.py --frames 500000 --hypotheses 200
+    python benchmarks/calibration_streaming.py --frames 50000 500000 -o curve.json
+    python benchmarks/calibration_streaming.py --judge --frames 10000 50000 -o judge.json
 
 Hypotheses are made block by block, as a sampler would, and never kept; making them is not timed.
+One stream goes through all accumulators; at each number of frames asked for, what it took so far is
+noted, every result is computed, and what that took is noted too. Seconds are those of the
+processor, which a busy machine stretches less than the clock's.
 """
 
 from __future__ import annotations
@@ -11,15 +15,21 @@ import argparse
 import json
 import platform
 import resource
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from hypopose.calibration import CurveAccumulator, ScoreAccumulator, SpreadAccumulator, energy_score
+from hypopose.report.judgement import Judge
+from hypopose.skeletons import H36M17
+from hypopose.types import Hypotheses, Poses3D
 
 CLIP = 50
+Step = Callable[[Tensor, Tensor, str], None]
 
 
 def blocks(n_frames: int, n_hypotheses: int) -> Iterator[tuple[Tensor, Tensor, str]]:
@@ -31,38 +41,97 @@ def blocks(n_frames: int, n_hypotheses: int) -> Iterator[tuple[Tensor, Tensor, s
         yield x[1:], x[0], f"sequence {i // 10}"
 
 
-def run(n_frames: int, n_hypotheses: int, with_energy: bool) -> dict[str, float]:
-    accumulators = {"curve": CurveAccumulator(), "spread": SpreadAccumulator()}
-    if with_energy:
-        accumulators["energy score"] = ScoreAccumulator(energy_score)
-    seconds = dict.fromkeys(accumulators, 0.0)
-    for x, y, sequence in blocks(n_frames, n_hypotheses):
-        for name, accumulator in accumulators.items():
+def accumulators() -> tuple[dict[str, Step], Callable[[], float]]:
+    """What people call on its own: curve, PIT per axis, spread-skill, energy score per joint."""
+    curve, pit = CurveAccumulator(), CurveAccumulator(of="axis", statistic="value")
+    spread, energy = SpreadAccumulator(), ScoreAccumulator(energy_score)
+
+    def compute() -> float:
+        pit.compute(), spread.compute(), energy.compute()
+        result = curve.compute()
+        result.interval()
+        return result.ece
+
+    steps: dict[str, Step] = {
+        "calibration curve": lambda x, y, name: curve.update(x, y, sequences=[name]),
+        "PIT per axis": lambda x, y, name: pit.update(x, y, sequences=[name]),
+        "spread and skill": lambda x, y, name: spread.update(x, y),
+        "energy score": lambda x, y, name: energy.update(x, y, sequences=[name]),
+    }
+    return steps, compute
+
+
+def judge() -> tuple[dict[str, Step], Callable[[], float]]:
+    """All that ``hypopose calibrate`` computes: the above, errors, poses' scores, oracle curves."""
+    judge = Judge("normal")
+
+    def step(x: Tensor, y: Tensor, name: str) -> None:
+        judge.update(Hypotheses(x, H36M17), Poses3D(y, H36M17), [name])
+
+    def compute() -> float:
+        reliability = judge.compute().reliability
+        assert reliability is not None
+        return reliability.ece
+
+    return {"judge": step}, compute
+
+
+def run(frames: list[int], n_hypotheses: int, whole: bool) -> Iterator[dict[str, float]]:
+    """One row for each number of frames."""
+    steps, compute = judge() if whole else accumulators()
+    seconds = dict.fromkeys(steps, 0.0)
+    n, start_memory = 0, _peak()
+    for x, y, sequence in blocks(max(frames), n_hypotheses):
+        for name, step in steps.items():
             start = time.process_time()
-            if name == "spread":
-                accumulator.update(x, y)
-            else:
-                accumulator.update(x, y, sequences=[sequence])
+            step(x, y, sequence)
             seconds[name] += time.process_time() - start
-    start = time.process_time()
-    ece = accumulators["curve"].compute().ece
-    accumulators["spread"].compute()
-    seconds["compute"] = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"frames": n_frames, "hypotheses": n_hypotheses, "ece": round(ece, 5),
-            "peak GiB": round(peak, 2), **{k: round(v, 1) for k, v in seconds.items()}}  # fmt: skip
+        n += CLIP
+        if n in frames:
+            streaming, start = _peak(), time.process_time()
+            ece = compute()
+            yield {
+                "frames": n,
+                **{f"{name}, s": round(value, 1) for name, value in seconds.items()},
+                "compute, s": round(time.process_time() - start, 1),
+                "peak before, GiB": start_memory,
+                "peak while streaming, GiB": streaming,
+                "peak with results, GiB": _peak(),
+                "ece": round(ece, 5),
+            }
+
+
+def _peak() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3)
+
+
+def _commit() -> str:
+    said = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True
+    )
+    return said.stdout.decode().strip() or "unknown"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, nargs="+", default=[5000, 10000, 20000])
     parser.add_argument("--hypotheses", type=int, default=200)
-    parser.add_argument("--energy", action="store_true", help="The energy score too: O(S^2).")
+    parser.add_argument("--judge", action="store_true", help="All that calibrate computes.")
+    parser.add_argument("-o", "--output", type=Path, help="JSON to write after every row.")
     options = parser.parse_args()
+    if any(n % CLIP for n in options.frames):
+        parser.error(f"frames come in clips of {CLIP}")
     torch.set_num_threads(1)
-    print(f"# {platform.processor() or platform.machine()}, torch {torch.__version__}, CPU seconds")
-    for n in options.frames:
-        print(json.dumps(run(n, options.hypotheses, options.energy)), flush=True)
+    report = {
+        "machine": platform.machine(), "python": platform.python_version(),
+        "torch": torch.__version__, "commit": _commit(), "threads": 1,
+        "hypotheses": options.hypotheses, "joints": 17, "rows": [],
+    }  # fmt: skip
+    for row in run(options.frames, options.hypotheses, options.judge):
+        report["rows"].append(row)
+        print(json.dumps(row), flush=True)
+        if options.output:
+            options.output.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

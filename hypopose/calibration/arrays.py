@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -130,3 +131,10 @@ def blocks(
 def valid(x: Tensor) -> Tensor:
     """True where all coordinates of a point are finite: ``(..., D) -> (...)``."""
     return torch.isfinite(x).all(-1)
+
+
+def ascending(x: Tensor) -> Tensor:
+    """Sorted along the last axis, NaN last; NumPy sorts short rows many times faster than torch."""
+    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+        return torch.from_numpy(np.sort(x.numpy(), axis=-1))
+    return x.sort(-1).values

@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hypopose.calibration.arrays import paired
+from hypopose.calibration.arrays import ascending, paired
 from hypopose.errors import OptionError
 from hypopose.types import Hypotheses, Poses3D
 
@@ -55,13 +55,13 @@ def min_at_k(errors: Tensor) -> Tensor:
         >>> min_at_k(torch.tensor([3.0, 1.0, 2.0])).tolist()
         [2.0, 1.3333333333333333, 1.0]
     """
-    ascending = errors.double().where(errors.isfinite(), torch.nan).sort(-1).values
-    n = ascending.isfinite().sum(-1)
-    out = torch.full_like(ascending, torch.nan)
+    rising = ascending(errors.double().where(errors.isfinite(), torch.nan))
+    n = rising.isfinite().sum(-1)
+    out = torch.full_like(rising, torch.nan)
     for count in torch.bincount(n.flatten()).nonzero().flatten().tolist():
         here = n == count
         weights = min_at_k_weights(count).to(out).mT
-        out[here, :count] = ascending[here][:, :count] @ weights
+        out[here, :count] = rising[here][:, :count] @ weights
     return out
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hypopose.calibration.arrays import valid
+from hypopose.calibration.arrays import ascending, valid
 from hypopose.calibration.records import Counts
 
 
@@ -50,9 +50,9 @@ def pooled_median(pool: Tensor, n: Tensor) -> Tensor:
     Returns:
         ``(..., D)``.
     """
-    ascending = pool.sort(-1).values
+    rising = ascending(pool)
     n = n[..., None, None].expand(*pool.shape[:-1], 1)
-    low, high = ascending.gather(-1, (n - 1) // 2), ascending.gather(-1, n // 2)
+    low, high = rising.gather(-1, (n - 1) // 2), rising.gather(-1, n // 2)
     return ((low + high) / 2).squeeze(-1)
 
 
@@ -79,8 +79,8 @@ def distance_ranks(samples: Tensor, truth: Tensor) -> Ranks:
     pool = torch.where(finite.unsqueeze(-2), samples, torch.inf)
     pool = torch.cat([pool, truth.nan_to_num().unsqueeze(-1)], -1)
     center = pooled_median(pool, finite.sum(-1) + 1)
-    distance = (pool - center.unsqueeze(-1)).norm(dim=-2)
-    e, t = distance[..., :-1], distance[..., -1]
+    squared = (pool - center.unsqueeze(-1)).square_().sum(-2)
+    e, t = squared[..., :-1], squared[..., -1]
     first = samples.gather(-1, finite.int().argmax(-1)[..., None, None].expand(*truth.shape, 1))
     same = ((samples == first).all(-2) | ~finite).all(-1)
     elsewhere = same & (truth != first.squeeze(-1)).any(-1)

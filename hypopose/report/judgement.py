@@ -234,7 +234,7 @@ class Judge:
     _after: dict[str, CurveAccumulator] = field(default_factory=dict, init=False, repr=False)
     _spread: SpreadAccumulator = field(default_factory=SpreadAccumulator, init=False, repr=False)
     _sums: dict[str, dict[Hashable, Sums]] = field(default_factory=dict, init=False, repr=False)
-    _best: dict[str, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
+    _best: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
     _frames: int = field(default=0, init=False, repr=False)
     _clips: int = field(default=0, init=False, repr=False)
     _skeleton: str = field(default="", init=False, repr=False)
@@ -275,7 +275,9 @@ class Judge:
             curve = 1000 * oracle_min_at_k(hypotheses, truth, best=best).reshape(
                 -1, len(hypotheses)
             )
-            self._best.setdefault(best, []).append((n_frames * curve).nansum(0))
+            frames = n_frames * curve.isfinite()
+            both = torch.stack([(frames * curve.nan_to_num()).sum(0), frames.sum(0).double()])
+            self._best[best] = self._best[best] + both if best in self._best else both
         self._clips += len(sequences)
         self._frames += n_frames * len(sequences)
         self._skeleton = hypotheses.skeleton.name
@@ -300,8 +302,7 @@ class Judge:
             histograms=_histograms(self._axis.compute().histogram),
             skill=_skill(self._spread.compute()) if self._n_hypotheses > 1 else None,
             min_at_k=tuple(
-                OracleCurve(best, _array(sum(parts, torch.zeros(())) / self._frames))
-                for best, parts in self._best.items()
+                OracleCurve(best, _array(total / n)) for best, (total, n) in self._best.items()
             ),
             coverage=(
                 _coverage_row("as sampled", curve),
