@@ -124,8 +124,9 @@ class Camera:
         distortion: Coefficients k1, k2, p1, p2, k3 in OpenCV's order, or None.
         distortion_model: How the coefficients act: ``opencv``, ``h36m`` (the MATLAB ports),
             ``vp3d`` (VideoPose3D and D3DP) or ``none``.
-        rotation: World to camera, or None for a camera whose world is its own frame.
-        translation: World to camera, in metres, or None.
+        rotation: World to camera, or None for a camera whose world is its own frame. A camera that
+            moves has one a frame, ``(F, 3, 3)``, and one focal length.
+        translation: World to camera, in metres, or None; ``(F, 3)`` if the camera moves.
         assumed: True if nobody measured this camera; reports say so.
     """
 
@@ -134,8 +135,8 @@ class Camera:
     image_size: tuple[int, int]
     distortion: Float[Tensor, "*cam 5"] | None = None
     distortion_model: DistortionModel = "none"
-    rotation: Float[Tensor, "*cam 3 3"] | None = None
-    translation: Float[Tensor, "*cam 3"] | None = None
+    rotation: Float[Tensor, "*placed 3 3"] | None = None
+    translation: Float[Tensor, "*placed 3"] | None = None
     assumed: bool = False
 
     def __post_init__(self) -> None:

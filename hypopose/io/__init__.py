@@ -2,7 +2,14 @@
 
 from hypopose.io.atomic import write_atomically
 from hypopose.io.base import Format, ReadOptions
-from hypopose.io.camera_files import load_camera, save_camera
+from hypopose.io.camera_files import (
+    load_camera,
+    load_cameras,
+    resized,
+    save_camera,
+    split_camera_name,
+)
+from hypopose.io.camera_motion import load_camera_motion
 from hypopose.io.evidence import SkeletonGuessWarning
 from hypopose.io.formats import FORMATS, detect_format
 from hypopose.io.front_door import OtherPeopleWarning, load, load_people
@@ -28,11 +35,15 @@ __all__ = [
     "inspect",
     "load",
     "load_camera",
+    "load_camera_motion",
+    "load_cameras",
     "load_hypotheses",
     "load_people",
+    "resized",
     "save_camera",
     "save_keypoints",
     "save_result",
+    "split_camera_name",
     "track",
     "write_atomically",
 ]
