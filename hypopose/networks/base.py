@@ -28,6 +28,8 @@ class NetworkInfo:
         sequence_to_one: Whether it returns one pose, of the frame in the middle ((F - 1) // 2),
             and not one per frame.
         units: ``"meters"``, or ``"screen"`` for poses scaled like the keypoints in the image.
+        n_latent: Channels of latent noise (:func:`hypopose.diffusion.latent_noise`) that it reads,
+            in rows of three behind the joints of ``x_t``; 0 for denoisers that read none.
     """
 
     inputs: Literal["screen", "subject"]
@@ -39,6 +41,7 @@ class NetworkInfo:
     forms: tuple[Form, ...] = ("denoiser",)
     sequence_to_one: bool = False
     units: Literal["meters", "screen"] = "meters"
+    n_latent: int = 0
 
 
 @runtime_checkable

@@ -89,6 +89,8 @@ class FrameTokens(StagedNetwork):
         max_frames: Longest window of the training; longer ones run, untested.
         keypoint_skeleton: Name of the 2D skeleton.
         skeleton: Name of the 3D skeleton.
+        n_latent: Channels of latent noise read beside the noisy pose, a multiple of 12; 0 for a
+            denoiser.
         attention: Backend, see :mod:`hypopose.networks.attention`.
 
     Raises:
@@ -116,17 +118,20 @@ class FrameTokens(StagedNetwork):
         max_frames: int = 81,
         keypoint_skeleton: str = "h36m17",
         skeleton: str = "h36m17",
+        n_latent: int = 0,
         attention: Backend = "sdpa",
     ) -> None:
         super().__init__()
         check_backend(attention)
         if width % (2 * n_heads):
             raise ShapeError(f"width must be a multiple of 2 n_heads = {2 * n_heads}, got {width}.")
+        if n_latent % 12:
+            raise ShapeError(f"n_latent must be a multiple of 12, got {n_latent}.")
         self.scale = scale
         self.n_heads = n_heads
         self.from_keypoints = nn.Linear(4 * n_keypoints + 4, width)
         self.from_context = nn.Linear(n_context, width)
-        self.from_pose = nn.Linear(3 * n_joints, width)
+        self.from_pose = nn.Linear(3 * n_joints + n_latent, width)
         self.lift_token = nn.Parameter(torch.zeros(width))
         self.time_embedding = nn.Sequential(
             nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)
@@ -161,6 +166,7 @@ class FrameTokens(StagedNetwork):
             uses_confidence=True,
             max_frames=c.max_frames,
             forms=("denoiser", "lifter"),
+            n_latent=c.n_latent,
         )
 
     @property
@@ -185,7 +191,8 @@ class FrameTokens(StagedNetwork):
         """One token per frame; positions and what modulates the blocks go along.
 
         Args:
-            x_t: Noisy poses in metres (divided by the sampler's scale); None for the lifter form.
+            x_t: Noisy poses in metres (divided by the sampler's scale), the latent noise in further
+                rows of three behind the joints; None for the lifter form.
             keypoints: ``xy`` of :func:`hypopose.networks.inputs.encode_rays`.
             t: Timestep per clip, 0 .. n_timesteps - 1; the lifter form needs none.
             confidence: 0 where undetected; all keypoints count as detected where None.
@@ -205,7 +212,7 @@ class FrameTokens(StagedNetwork):
         condition = (
             self._condition(keypoints, confidence, context) + self.time_token(level)[:, None]
         )
-        noisy = self.lift_token if x_t is None else self.from_pose(x_t.flatten(-2) * self.scale)
+        noisy = self.lift_token if x_t is None else self._embed_pose(x_t)
         x = condition[:, None] + noisy
         H = x.shape[1]
         shared = self.time_modulation(functional.silu(level)).unflatten(-1, (6, -1))
@@ -246,6 +253,12 @@ class FrameTokens(StagedNetwork):
         angle = center * (context[:, :1].exp() * (REFERENCE_SIZE * 10))[:, None]
         features = torch.cat([relative.flatten(-2), center, angle, confidence, detected], -1)
         return self.from_keypoints(features) + self.from_context(context)[:, None]
+
+    def _embed_pose(self, x_t: Float[Tensor, "B H F J 3"]) -> Float[Tensor, "B H F width"]:
+        """Noisy poses at unit variance, and the latent noise as it is."""
+        n = self.config.n_joints
+        pose, latent = x_t[..., :n, :] * self.scale, x_t[..., n:, :]
+        return self.from_pose(torch.cat([pose, latent], -2).flatten(-2))
 
     def _embed_time(self, t: Tensor | None, keypoints: Tensor) -> Float[Tensor, "B width"]:
         """Sinusoids of the timestep through a small MLP; zeros in for the lifter form."""

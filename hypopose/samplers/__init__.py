@@ -3,6 +3,7 @@
 from hypopose.samplers.boneflips import BoneFlips
 from hypopose.samplers.d3dp import D3DP, Step, interpolate_missing
 from hypopose.samplers.diffpose import DiffPose
+from hypopose.samplers.distributional import DistributionalDiffusion
 from hypopose.samplers.mixture_diffpose import MixtureDiffPose
 from hypopose.samplers.uncertainty import DepthPrior, InitialDistribution
 
@@ -12,10 +13,16 @@ __all__ = [
     "BoneFlips",
     "DepthPrior",
     "DiffPose",
+    "DistributionalDiffusion",
     "InitialDistribution",
     "MixtureDiffPose",
     "Step",
     "interpolate_missing",
 ]
 
-SAMPLERS = {"d3dp": D3DP, "boneflips": BoneFlips, "diffpose": DiffPose}
+SAMPLERS = {
+    "distributional": DistributionalDiffusion,
+    "d3dp": D3DP,
+    "boneflips": BoneFlips,
+    "diffpose": DiffPose,
+}

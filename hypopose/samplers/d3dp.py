@@ -198,7 +198,8 @@ class D3DP:
         shape = (*batch, n_hypotheses, windows.n_frames, self.skeleton.n_joints, 3)
         solver, x = self._begin(seen, noise(shape).to(device), noise)
         for i, (t, t_next) in enumerate(solver.pairs):
-            x0 = self._predict(x.reshape(-1, *shape[-4:]), windows, t).reshape(shape)
+            u = self._entering(x, seen, noise)
+            x0 = self._predict(u.reshape(-1, *u.shape[-4:]), windows, t).reshape(shape)
             if callback is not None:
                 callback(Step(i, t, x[..., :n, :, :], x0[..., :n, :, :] / self.scale))
             x = solver.step(x, x0, t, t_next, noise)
@@ -213,13 +214,19 @@ class D3DP:
         """The solver of this run, and where it starts: at the noise itself."""
         return self._solver(), z
 
+    def _entering(
+        self, x: Float[Tensor, "*batch H F J 3"], keypoints: Keypoints2D, noise: NoiseSource
+    ) -> Float[Tensor, "*batch H F rows 3"]:
+        """What the network is shown at a step: the noisy poses alone."""
+        return x
+
     def _solver(self) -> Solver:
         schedule = cosine_schedule(self.n_timesteps)
         return make_solver(self.scheduler, schedule, self.n_steps, self.eta, self.spacing)
 
-    def _predict(self, x: Float[Tensor, "B H F J 3"], windows: Windows, t: int) -> Tensor:
+    def _predict(self, x: Float[Tensor, "B H F rows 3"], windows: Windows, t: int) -> Tensor:
         """Clean poses of the whole video, scaled: windows predict, weights blend."""
-        x0 = torch.zeros_like(x)
+        x0 = torch.zeros_like(x[..., : self.skeleton.n_joints, :])
         length = windows.xy.shape[2]
         for some, hypotheses in _chunks(windows, x.shape[1], self._clips_per_call(length)):
             at = [(b, hypotheses, slice(s := windows.starts[w], s + length)) for w, b in some]
@@ -230,15 +237,16 @@ class D3DP:
 
     def _call(
         self,
-        x_t: Float[Tensor, "N H L J 3"],
+        x_t: Float[Tensor, "N H L rows 3"],
         windows: Windows,
         some: list[tuple[int, int]],
         t: int,
     ) -> Float[Tensor, "N H L J 3"]:
         """Turn to the network's frame, clamp, evaluate with flip averaging, clamp, turn back."""
         w, b = (list(index) for index in zip(*some, strict=True))
-        rotation = windows.rotation[w, b]
-        u = self._clamped(_turn(x_t, rotation)) / self.scale
+        rotation, J = windows.rotation[w, b], self.skeleton.n_joints
+        u = self._clamped(_turn(x_t[..., :J, :], rotation)) / self.scale
+        u = torch.cat([u, x_t[..., J:, :]], -2)
         xy, confidence = windows.xy[w, b], windows.confidence[w, b]
         context = None if windows.context is None else windows.context[w, b]
         if self.flip:

@@ -1,19 +1,26 @@
 """Training networks: batches made on the fly, losses, averaged weights, an unattended loop."""
 
+from hypopose.training.architectures import NETWORKS
 from hypopose.training.batches import Batch, BatchMaker
 from hypopose.training.config import TrainConfig
 from hypopose.training.export import export
 from hypopose.training.loop import train
-from hypopose.training.losses import joint_distance, x0_loss
+from hypopose.training.losses import energy_loss, joint_distance, motion_distance, x0_loss
+from hypopose.training.objectives import OBJECTIVES, Objective
 from hypopose.training.trainer import Trainer
 
 __all__ = [
+    "NETWORKS",
+    "OBJECTIVES",
     "Batch",
     "BatchMaker",
+    "Objective",
     "TrainConfig",
     "Trainer",
+    "energy_loss",
     "export",
     "joint_distance",
+    "motion_distance",
     "train",
     "x0_loss",
 ]

@@ -36,6 +36,7 @@ class BatchMaker:
         device: Where batches are made.
         recombine: Share of windows whose body parts come from different clips.
         seated_share: Share of parts drawn from shards called ``procedural...``.
+        tumbling: Share of windows whose bodies lean or fall in any direction.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class BatchMaker:
         device: torch.device,
         recombine: float = 0.6,
         seated_share: float = 0.3,
+        tumbling: float = 0.0,
     ) -> None:
-        self.bodies = BodyMaker(motion, device, recombine, seated_share)
+        self.bodies = BodyMaker(motion, device, recombine, seated_share, tumbling)
 
     def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:
         """Draw ``B`` windows of ``F`` frames; the generator lives on the maker's device."""

@@ -80,6 +80,7 @@ class BodyMaker:
         device: Where bodies are made.
         recombine: Share of windows put together from several clips.
         seated_share: Share of parts drawn from shards called ``procedural...``.
+        tumbling: Share of windows whose bodies lean or fall in any direction.
     """
 
     def __init__(
@@ -88,8 +89,9 @@ class BodyMaker:
         device: torch.device,
         recombine: float = 0.6,
         seated_share: float = 0.3,
+        tumbling: float = 0.0,
     ) -> None:
-        self.recombine = recombine
+        self.recombine, self.tumbling = recombine, tumbling
         self.fps = motion.fps
         x = motion.joints.to(device)
         bones = torch.stack([x[:, child] - x[:, parent] for parent, child in BONES], 1)
@@ -123,7 +125,7 @@ class BodyMaker:
         body = self.chain @ bones
         shift = self._shifts(body, draws)
         body, shift, path = _mirror_some(body, shift, path * common[..., None], draws)
-        tilt, lying = _tilts(B, draws)
+        tilt, lying = _tilts(B, self.tumbling, draws)
         body, shift = body @ tilt.mT[:, None], shift @ tilt.mT[:, None]
         path = _place(path, lying, draws)[:, :, None]
         return Bodies(path + body, path + body + shift, fps[pick])
@@ -242,10 +244,12 @@ def _mirror_some(
     return body, shift, torch.where(some, path * negate, path)
 
 
-def _tilts(B: int, draws: Draws) -> tuple[Tensor, Tensor]:
-    """Tilts of a few degrees about horizontal axes; 4 % of the bodies lie down."""
+def _tilts(B: int, tumbling: float, draws: Draws) -> tuple[Tensor, Tensor]:
+    """Tilts of a few degrees about horizontal axes; 4 % of the bodies lie down, some tumble."""
     lying = draws.chance(0.04, B)
     angle = draws.normal(B) * math.radians(4) + lying * (math.pi / 2)
+    tumbles = draws.chance(tumbling, B) & ~lying
+    angle = angle + tumbles * draws.uniform(B, low=0.3, high=math.pi)
     around = draws.uniform(B, high=2 * math.pi)
     axis = torch.stack([around.cos(), around.sin(), torch.zeros_like(around)], -1)
     return axis_angle(axis, angle), lying

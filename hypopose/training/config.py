@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypopose.errors import FormatError, OptionError
@@ -29,6 +29,13 @@ class TrainConfig:
         warmup_steps: Steps of linear warm-up.
         clip_norm: Gradients are scaled down to this norm.
         ema_decay: Decay of the averaged weights, reached gradually.
+        tumbling: Share of windows whose bodies lean or fall in any direction.
+        network: A name in :data:`hypopose.training.NETWORKS`.
+        network_options: Further options of the network, by name.
+        objective: A name in :data:`hypopose.training.OBJECTIVES`.
+        start: Folder of weights to start from; tensors that fit are taken, larger ones filled.
+        n_latent: Channels of latent noise, for the objective ``"energy"``.
+        one_step_share: Share of windows that the objective ``"energy"`` draws from pure noise.
         lift_share: Share of batches without a noisy pose, for the lifter form.
         n_timesteps: Timesteps of the cosine schedule.
         scale: Poses in metres are multiplied by it before noise is added: unit variance.
@@ -67,6 +74,13 @@ class TrainConfig:
     warmup_steps: int = 500
     clip_norm: float = 1.0
     ema_decay: float = 0.998
+    tumbling: float = 0.0
+    network: str = "frame-tokens"
+    network_options: dict[str, Any] = field(default_factory=dict)
+    objective: str = "x0"
+    start: str | None = None
+    n_latent: int = 0
+    one_step_share: float = 0.7
     lift_share: float = 0.05
     n_timesteps: int = 1000
     scale: float = 3.0
@@ -89,8 +103,9 @@ class TrainConfig:
             raise OptionError("Give positive window lengths, and one share for each of them.")
         if not (self.n_frames > 0 and (self.minutes is None or self.minutes > 0)):
             raise OptionError("The budget must be positive: minutes, or n_frames.")
-        if not 0 <= self.recombine <= 1 or not 0 <= self.seated_share <= 1:
-            raise OptionError("recombine and seated_share are shares, 0 to 1.")
+        for name in ("recombine", "seated_share", "tumbling", "one_step_share", "lift_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")
 
     def to_json(self) -> str:
         """The options as JSON text."""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from hypopose import __version__
 from hypopose.errors import CheckpointError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.pretrained import WEIGHTS_FILE
 from hypopose.training.config import TrainConfig
-from hypopose.training.trainer import Progress, averaged_network, read_state
+from hypopose.training.trainer import Progress, averaged_network, objective_of, read_state
 
 CARD = """# {name}
 
-FrameTokens denoiser, {parameters:.1f} M parameters, for the D3DP sampler; weights in float16.
+{kind} {role}, {parameters:.1f} M parameters, for the sampler {sampler!r}; weights in float16.
 Reads Human3.6M-17 keypoints of any camera, with confidences and gaps; windows of 1 to {longest}
 frames at 15 to 60 Hz.
 
@@ -27,17 +29,6 @@ frames at 15 to 60 Hz.
 - Seen: {frames:,} frames in {steps:,} steps, {minutes:.0f} min on {device}
 - Options: see `training.json`; made with HypoPose {version}
 """
-
-SAMPLING = {
-    "sampler": "d3dp",
-    "n_steps": 5,
-    "eta": 0.0,
-    "flip": False,
-    "precision": "float32",
-    "overlap": 10,
-    "chunk": 8192,
-}
-"""How exported weights want to be sampled: chosen on ``val-clean``, see ``docs/training.md``."""
 
 
 def export(run: str | Path, target: str | Path) -> Path:
@@ -72,26 +63,32 @@ def export(run: str | Path, target: str | Path) -> Path:
     _write(target / "sampler.json", json.dumps(_options(target, config), indent=2) + "\n")
     _write(target / "training.json", _without_paths(config).to_json())
     if not (target / "README.md").exists():
-        n = sum(p.numel() for p in network.parameters())
-        _write(target / "README.md", _card(target.name, config, Progress(**state["progress"]), n))
+        card = _card(target.name, config, Progress(**state["progress"]), network)
+        _write(target / "README.md", card)
     return target
 
 
 def _options(target: Path, config: TrainConfig) -> dict[str, Any]:
     path = target / "sampler.json"
     chosen = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {**SAMPLING, **chosen, "scale": config.scale, "clamp": config.clamp}
+    advised = objective_of(config).sampling
+    return {**advised, **chosen, "scale": config.scale, "clamp": config.clamp}
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:
-    shards = [os.path.basename(shard) for shard in config.shards]
-    return TrainConfig.from_json(config.to_json(), shards=shards)
+    shards = tuple(os.path.basename(shard) for shard in config.shards)
+    start = None if config.start is None else os.path.basename(config.start)
+    return replace(config, shards=shards, start=start)
 
 
-def _card(name: str, config: TrainConfig, progress: Progress, n_parameters: int) -> str:
+def _card(name: str, config: TrainConfig, progress: Progress, network: nn.Module) -> str:
+    objective = objective_of(config)
     return CARD.format(
         name=name,
-        parameters=n_parameters / 1e6,
+        kind=type(network).__name__,
+        role=objective.role,
+        sampler=objective.sampling["sampler"],
+        parameters=sum(p.numel() for p in network.parameters()) / 1e6,
         longest=max(config.lengths),
         shards=", ".join(_without_paths(config).shards),
         frames=progress.frames,

@@ -26,7 +26,7 @@ from hypopose.errors import OptionError
 from hypopose.training.config import TrainConfig
 from hypopose.training.export import export
 from hypopose.training.trainer import Trainer
-from hypopose.training.validation import HeldOut, hold_out, validate
+from hypopose.training.validation import HeldOut, hold_out
 
 LOG_SECONDS = 10.0
 
@@ -108,10 +108,9 @@ class Run:
         """Log the errors on held-out subjects, if the shards have any."""
         if self.held_out is None:
             return
-        c = self.config
-        with torch.autocast(self.trainer.device.type, torch.bfloat16, enabled=c.bf16):
+        with torch.autocast(self.trainer.device.type, torch.bfloat16, enabled=self.config.bf16):
             averaged = self.trainer.averaged()
-            self.write(validate(averaged, self.held_out, scale=c.scale, clamp=c.clamp))
+            self.write(self.trainer.objective.validate(averaged, self.held_out, self.config))
 
     def write(self, row: dict[str, Any]) -> None:
         """Append a row, led by the progress, to the log and hand it to the reporter."""

@@ -12,13 +12,14 @@ from torch import nn
 
 from hypopose.datasets.motion import load_motion
 from hypopose.diffusion import cosine_schedule
-from hypopose.errors import CheckpointError
+from hypopose.errors import CheckpointError, OptionError
 from hypopose.io.atomic import write_atomically
-from hypopose.networks.frame_tokens import FrameTokens
-from hypopose.training.batches import BatchMaker
+from hypopose.networks.attention import Backend
+from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.training.architectures import new_network, start_from
 from hypopose.training.config import TrainConfig
 from hypopose.training.ema import EMA
-from hypopose.training.losses import x0_loss
+from hypopose.training.objectives import OBJECTIVES, Objective, Step
 
 
 @dataclass
@@ -55,20 +56,6 @@ def learning_rate(config: TrainConfig, step: int, share: float) -> float:
     return config.learning_rate * warm * (config.final_share + (1 - config.final_share) * cosine)
 
 
-def new_network(config: TrainConfig) -> FrameTokens:
-    """A network of the configured size with random weights."""
-    return FrameTokens(
-        width=config.width,
-        n_layers=config.n_layers,
-        n_heads=config.n_heads,
-        mlp_ratio=config.mlp_ratio,
-        scale=config.scale,
-        max_frames=max(config.lengths),
-        # Back-propagation in bfloat16 through fused attention is slow on CPUs.
-        attention="math" if config.device == "cpu" else "sdpa",
-    )
-
-
 class Trainer:
     """Holds a run and takes its steps.
 
@@ -78,12 +65,17 @@ class Trainer:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
+        self.objective = objective_of(config)
         self.device = torch.device(config.device)
+        # Back-propagation in bfloat16 through fused attention is slow on CPUs.
+        attention: Backend = "math" if config.device == "cpu" else "sdpa"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = new_network(config).to(self.device)
+            self.network = new_network(config, attention).to(self.device)
+        if config.start is not None:
+            start_from(self.network, config.start)
         if config.compile:
-            for block in self.network.blocks:
+            for block in getattr(self.network, "blocks", [self.network]):
                 block.compile(dynamic=True)
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.network, config.weight_decay),
@@ -97,7 +89,7 @@ class Trainer:
         self.choices = torch.Generator().manual_seed(config.seed)
         self.schedule = cosine_schedule(config.n_timesteps)
         motion = load_motion(config.shards, "train")
-        self.make_batch = BatchMaker(motion, self.device, config.recombine, config.seated_share)
+        self.make_batch = self.objective.make_batches(motion, self.device, config)
 
     def step(self) -> dict[str, float]:
         """Take one optimizer step.
@@ -108,12 +100,11 @@ class Trainer:
         config, progress = self.config, self.progress
         shares = torch.tensor(config.length_shares)
         F = config.lengths[int(torch.multinomial(shares, 1, generator=self.choices))]
-        lift = bool(torch.rand((), generator=self.choices) < config.lift_share)
         B = max(1, config.batch_frames // F)
         batch = self.make_batch(B, F, self.generator)
-        options = {"scale": config.scale, "clamp": config.clamp}
+        means = Step(config, self.schedule, self.generator, self.choices)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
-            loss = x0_loss(self.network, batch, self.schedule, self.generator, **options, lift=lift)
+            loss = self.objective.loss(self.network, batch, means)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
@@ -126,7 +117,7 @@ class Trainer:
         progress.frames += B * F
         return {"loss_mm": 1000 * float(loss.detach()), "grad_norm": float(norm), "lr": lr}
 
-    def averaged(self) -> FrameTokens:
+    def averaged(self) -> PretrainedNetwork:
         """A network with the averaged weights, ready for inference."""
         return averaged_network(self.config, self.ema.weights).to(self.device)
 
@@ -166,9 +157,22 @@ class Trainer:
         self.progress = Progress(**state["progress"])
 
 
-def averaged_network(config: TrainConfig, weights: dict[str, torch.Tensor]) -> FrameTokens:
+def objective_of(config: TrainConfig) -> Objective:
+    """What a run trains for.
+
+    Raises:
+        OptionError: If there is no such objective.
+    """
+    if config.objective not in OBJECTIVES:
+        raise OptionError(
+            f"There is no objective {config.objective!r}; choose one of {', '.join(OBJECTIVES)}."
+        )
+    return OBJECTIVES[config.objective]
+
+
+def averaged_network(config: TrainConfig, weights: dict[str, torch.Tensor]) -> PretrainedNetwork:
     """The configured network with given weights, in eval mode."""
-    network: FrameTokens = FrameTokens.from_config(new_network(config).config, attention="sdpa")
+    network = new_network(config)
     network.load_state_dict(weights)
     return network.eval()
 

@@ -14,7 +14,7 @@ from hypopose.cli import main
 from hypopose.errors import CheckpointError, FormatError, OptionError
 from hypopose.networks import load_network
 from hypopose.training import TrainConfig, Trainer, export, train
-from hypopose.training.export import SAMPLING
+from hypopose.training.objectives import OBJECTIVES
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -74,7 +74,7 @@ def test_a_run_leaves_log_checkpoint_and_weights(tiny: TrainConfig, tmp_path: Pa
     network = load_network(folder)
     assert network.info.max_frames == 8
     options = json.loads((folder / "sampler.json").read_text())
-    assert options == SAMPLING | {"scale": 3.0, "clamp": 1.7}
+    assert options == OBJECTIVES["x0"].sampling | {"scale": 3.0, "clamp": 1.7}
     assert (folder / "README.md").read_text().startswith("# weights\n")
     assert json.loads((folder / "training.json").read_text())["shards"] == ["walks.npz"]
     # Weights are the averages, rounded to float16.
@@ -102,7 +102,7 @@ def test_what_an_author_wrote_beside_weights_is_kept(tiny: TrainConfig, tmp_path
     export(run, out)
     assert (out / "README.md").read_text() == "mine"
     options = json.loads((out / "sampler.json").read_text())
-    assert options == SAMPLING | {"eta": 0.5, "scale": 3.0, "clamp": 1.7}
+    assert options == OBJECTIVES["x0"].sampling | {"eta": 0.5, "scale": 3.0, "clamp": 1.7}
 
 
 def test_foreign_checkpoints_are_refused(tiny: TrainConfig, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_options_travel_as_json(tiny: TrainConfig) -> None:
         ({"shards": ()}, "at least one motion shard"),
         ({"lengths": (1,)}, "one share for each"),
         ({"minutes": 0.0}, "budget must be positive"),
-        ({"recombine": 1.5}, "shares, 0 to 1"),
+        ({"recombine": 1.5}, "recombine is a share"),
     ],
 )
 def test_wrong_options_are_refused(tiny: TrainConfig, change: dict[str, Any], message: str) -> None:
@@ -189,3 +189,34 @@ def test_the_command_refuses_in_one_line(shard: Path, tmp_path: Path) -> None:
     result = cli.invoke(main, ["train", run, "--seed", "3"])
     assert result.exit_code == 2
     assert "already holds a run" in result.output
+
+
+def test_a_generator_is_trained_from_a_denoiser(tiny: TrainConfig, tmp_path: Path) -> None:
+    start = train(tiny, tmp_path / "denoiser")
+    config = replace(tiny, objective="energy", n_latent=12, start=str(start))
+    folder = train(config, tmp_path / "generator")
+    last = json.loads((tmp_path / "generator/log.jsonl").read_text().splitlines()[-1])
+    assert {"mean_mpjpe_mm_1_steps", "energy_mm_1_steps", "ece_3_steps"} <= last.keys()
+    assert load_network(folder).info.n_latent == 12
+    options = json.loads((folder / "sampler.json").read_text())
+    assert (options["sampler"], options["n_steps"]) == ("distributional", 1)
+    assert json.loads((folder / "training.json").read_text())["start"] == "weights"
+
+
+def test_larger_networks_start_from_the_corner_that_fits(tiny: TrainConfig, tmp_path: Path) -> None:
+    start = train(replace(tiny, n_frames=1), tmp_path / "run")
+    small = load_file(start / "model.safetensors")
+    network = Trainer(replace(tiny, n_latent=12, start=str(start))).network
+    state = network.state_dict()
+    assert (state["from_pose.weight"][:, :51] == small["from_pose.weight"]).all()
+    assert state["from_pose.weight"][:, 51:].std() > 0
+    assert (state["to_pose.weight"] == small["to_pose.weight"]).all()
+
+
+@pytest.mark.parametrize(
+    ("option", "cure"),
+    [({"objective": "fame"}, "x0, energy"), ({"network": "brain"}, "frame-tokens")],
+)
+def test_unknown_names_list_the_known(tiny: TrainConfig, option: dict[str, Any], cure: str) -> None:
+    with pytest.raises(OptionError, match=cure):
+        Trainer(replace(tiny, **option))

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from hypopose.datasets.motion import Motion
 from hypopose.diffusion import cosine_schedule
 from hypopose.networks import NetworkInfo
-from hypopose.training import Batch, BatchMaker, TrainConfig, x0_loss
+from hypopose.training import Batch, BatchMaker, TrainConfig, energy_loss, motion_distance, x0_loss
 from hypopose.training.ema import EMA
+from hypopose.training.losses import with_latent
 from hypopose.training.trainer import Progress, learning_rate
-from hypopose.training.validation import hold_out, validate
+from hypopose.training.validation import hold_out, validate_denoiser
 
 SCHEDULE = cosine_schedule()
 
@@ -135,7 +136,7 @@ def test_validation_scores_a_perfect_network_zero(motion: Motion) -> None:
             index = torch.cdist(keypoints.flatten(1), known.flatten(1)).argmin(1)
             return answer[index][:, None].expand(-1, 1 if x_t is None else x_t.shape[1], -1, -1, -1)
 
-    scores = validate(Oracle(), held_out, scale=3.0, clamp=1.7)
+    scores = validate_denoiser(Oracle(), held_out, scale=3.0, clamp=1.7)
     assert set(scores) == {
         "lift_mpjpe_mm",
         "mean_mpjpe_mm_1_steps",
@@ -143,3 +144,68 @@ def test_validation_scores_a_perfect_network_zero(motion: Motion) -> None:
         "spread_mm",
     }
     assert max(scores.values()) < 1e-2
+
+
+class Draws(Guess):
+    """A generator whose two draws are the truth plus its own noise of a given size."""
+
+    def __init__(self, center: Tensor, spread: float) -> None:
+        super().__init__(center)
+        self.spread = spread
+        self.generator = torch.Generator().manual_seed(3)
+
+    def __call__(self, x_t: Tensor | None, *args: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
+        assert x_t is not None
+        self.asked.append((x_t, args[1]))
+        eps = torch.randn((len(x_t), 2, *self.answer.shape[1:]), generator=self.generator)
+        return self.answer[:, None] + self.spread * eps
+
+
+def score(network: Guess, batch: Batch, one_step_share: float = 0.5) -> float:
+    options = {"scale": 3.0, "clamp": 1.7, "one_step_share": one_step_share}
+    return float(energy_loss(network, batch, SCHEDULE, seeded(0), **options))
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_energy_loss_of_equal_draws_is_their_distance(batch: Batch) -> None:
+    off = batch.target + torch.tensor([0.03, 0.0, 0.04])
+    answer = Draws(off, 0.0)
+    assert score(answer, batch) == pytest.approx(0.05 * 2.5, abs=1e-4)
+
+
+def test_the_energy_loss_is_least_at_the_true_spread(motion: Motion) -> None:
+    many = BatchMaker(motion, torch.device("cpu"))(1500, 5, seeded(0))
+    many = replace(many, target=0.1 * torch.randn(1500, 5, 17, 3, generator=seeded(7)))
+    center = torch.zeros_like(many.target)
+    narrow, right, wide = (score(Draws(center, s), many) for s in (0.05, 0.1, 0.2))
+    assert right < narrow - 0.002
+    assert right < wide - 0.002
+
+
+def test_pure_noise_is_drawn_twice_and_noisy_motions_are_shared(batch: Batch) -> None:
+    for share, same in ((0.0, True), (1.0, False)):
+        network = Draws(batch.target, 0.1)
+        score(network, batch, one_step_share=share)
+        ((x_t, t),) = network.asked
+        assert bool((x_t[:, 0] == x_t[:, 1]).all()) == same
+        assert bool((t == 999).all()) != same
+
+
+def test_latent_noise_differs_between_draws_and_follows_the_frame_rate(batch: Batch) -> None:
+    x_t = torch.zeros(8, 2, 5, 17, 3)
+    rows = with_latent(x_t, batch.encoded.context, 12, seeded(0))
+    assert rows.shape == (8, 2, 5, 21, 3)
+    assert (rows[..., :17, :] == 0).all()
+    assert (rows[:, 0, :, 17:] != rows[:, 1, :, 17:]).any()
+    assert (with_latent(x_t, None, 0, seeded(0)) == x_t).all()
+
+
+def test_distances_of_motions_are_metrics(batch: Batch) -> None:
+    x = torch.randn(3, 6, 5, 17, 3, generator=seeded(0))
+    a, b, c = x
+    assert motion_distance(a, a).abs().max() < 1e-6
+    assert torch.allclose(motion_distance(a, b), motion_distance(b, a))
+    assert (motion_distance(a, c) <= motion_distance(a, b) + motion_distance(b, c) + 1e-5).all()

@@ -1,0 +1,81 @@
+"""Distributional diffusion: a generator trained with a proper score draws motions in one step.
+
+Ours, for poses; put together from De Bortoli et al., "Distributional diffusion models with scoring
+rules" (2025), Shen and Meinshausen, "Engression" (JRSS-B 2024), and Gneiting and Raftery, "Strictly
+proper scoring rules" (JASA 2007).
+
+A denoiser trained by regression answers a noisy motion with *one* clean motion, the average of all
+that fit. Sampling hopes that many small steps through averages add up to the posterior; for pose
+lifting they do not, the hypotheses come out far too narrow. Here the network is a *generator*
+
+    x0 = G(x_t, t, keypoints, z),        z standard normal,
+
+whose answers, over z, are to be distributed as p(x0 | x_t, keypoints). For a distance d of motions
+that makes the energy score proper, the expectation of
+
+    d(G(z), y) / 2 + d(G(z'), y) / 2 − d(G(z), G(z')) / 2
+
+over pairs z, z' and truths y is least exactly there. At t = T − 1 the noisy motion is pure noise,
+and one evaluation draws from p(x0 | keypoints) itself. With more steps each answer is noised again
+to the next level, x_s ~ q(x_s | x_t, x0): exact for any number of steps if every answer's
+distribution is. So more steps cost time and mend what one answer got wrong; they do not widen or
+narrow the spread by themselves.
+
+| symbol | here |
+| --- | --- |
+| G | ``denoiser``, a network with ``info.n_latent`` channels of latent noise |
+| z | :func:`hypopose.diffusion.latent_noise`: constant, slow and per-frame parts |
+| d | :func:`hypopose.training.motion_distance` |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.diffusion import latent_noise
+from hypopose.errors import OptionError
+from hypopose.networks.inputs import ASSUMED_FPS
+from hypopose.samplers.d3dp import D3DP
+from hypopose.types import Keypoints2D, NoiseSource
+
+
+@dataclass(frozen=True)
+class DistributionalDiffusion(D3DP):
+    """Draw motions from a generator, in one step or a few.
+
+    Videos of any length, windows, cameras and solvers are as in :class:`D3DP`: the latent noise
+    belongs to frames of the video, so that a hypothesis is one motion across windows.
+
+    Args:
+        n_steps: Network evaluations per draw; 1 draws directly.
+        eta: 1 noises each answer afresh, as the derivation asks; used with two steps or more.
+        flip: Must stay False: the average of two draws is no draw.
+
+    Raises:
+        OptionError: If an option is out of range.
+    """
+
+    n_steps: int = 1
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.flip:
+            raise OptionError(
+                "flip averages two draws, and an average is no draw; leave flip=False."
+            )
+
+    def _entering(
+        self, x: Float[Tensor, "*batch H F J 3"], keypoints: Keypoints2D, noise: NoiseSource
+    ) -> Float[Tensor, "*batch H F rows 3"]:
+        """The noisy poses, and fresh latent noise in further rows of three."""
+        n_latent = self.denoiser.info.n_latent
+        if not n_latent:
+            return x
+        seconds = torch.arange(x.shape[-3], device=x.device) / (keypoints.fps or ASSUMED_FPS)
+        z = latent_noise(seconds.expand(*x.shape[:-4], -1), x.shape[-4], n_latent, noise)
+        return torch.cat([x, z.reshape(*z.shape[:-1], -1, 3)], -2)

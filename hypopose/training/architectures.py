@@ -1,0 +1,82 @@
+"""Networks that can be trained, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hypopose.errors import CheckpointError, OptionError
+from hypopose.networks.attention import Backend
+from hypopose.networks.frame_tokens import FrameTokens
+from hypopose.networks.pretrained import WEIGHTS_FILE, PretrainedNetwork, read_weights
+from hypopose.training.config import TrainConfig
+
+
+def _frame_tokens(config: TrainConfig, attention: Backend) -> FrameTokens:
+    return FrameTokens(
+        width=config.width,
+        n_layers=config.n_layers,
+        n_heads=config.n_heads,
+        mlp_ratio=config.mlp_ratio,
+        scale=config.scale,
+        max_frames=max(config.lengths),
+        n_latent=config.n_latent,
+        attention=attention,
+        **config.network_options,
+    )
+
+
+NETWORKS: dict[str, Callable[[TrainConfig, Backend], PretrainedNetwork]] = {
+    "frame-tokens": _frame_tokens
+}
+"""Name -> how to make one with random weights from a run's options and an attention backend."""
+
+
+def new_network(config: TrainConfig, attention: Backend = "sdpa") -> PretrainedNetwork:
+    """The configured network with random weights.
+
+    Raises:
+        OptionError: If there is no such network, or it has no such option.
+    """
+    if config.network not in NETWORKS:
+        raise OptionError(
+            f"There is no network {config.network!r} to train; choose one of {', '.join(NETWORKS)}."
+        )
+    try:
+        return NETWORKS[config.network](config, attention)
+    except TypeError as error:
+        raise OptionError(f"The network {config.network!r} says: {error}.") from error
+
+
+@torch.no_grad()
+def start_from(network: nn.Module, folder: str | Path) -> int:
+    """Fill a network with the weights of another of its kind.
+
+    Tensors of the same shape are taken; where this network's are larger (a lifter that becomes a
+    generator reads more inputs), the corner they share is taken and the rest stays as it is.
+
+    Args:
+        network: To be filled.
+        folder: Weights: ``config.json`` and ``model.safetensors``.
+
+    Returns:
+        How many tensors were taken.
+
+    Raises:
+        CheckpointError: If none fits.
+    """
+    path = Path(folder) / WEIGHTS_FILE
+    given, taken = read_weights(path), 0
+    for name, tensor in network.state_dict().items():
+        other = given.get(name)
+        if other is None or other.dim() != tensor.dim():
+            continue
+        if all(n <= m for n, m in zip(other.shape, tensor.shape, strict=True)):
+            tensor[tuple(slice(n) for n in other.shape)] = other.to(tensor)
+            taken += 1
+    if not taken:
+        raise CheckpointError(f"{path} has no tensor that fits this {type(network).__name__}.")
+    return taken

@@ -1,0 +1,96 @@
+"""Distributional diffusion against a problem whose posterior is known at every noise level."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from hypopose.diffusion import cosine_schedule, seeded_noise
+from hypopose.errors import OptionError
+from hypopose.networks import FrameTokens, NetworkInfo
+from hypopose.samplers import DistributionalDiffusion
+from hypopose.skeletons import H36M17
+from hypopose.types import Camera, Keypoints2D
+
+SPREAD = 0.2
+SCALE = 3.0
+
+
+class Exact:
+    """Answers as p(x0 | x_t) of independent normals about the 2D position, from white noise."""
+
+    info = NetworkInfo("screen", None, uses_confidence=True, max_frames=8, n_latent=204)
+
+    def __call__(
+        self,
+        x_t: Tensor,
+        keypoints: Tensor,
+        t: Tensor,
+        confidence: Tensor | None = None,
+        mask: Tensor | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        a = cosine_schedule().alpha_bar[t.long()].float().reshape(-1, 1, 1, 1, 1)
+        prior = (SPREAD * SCALE) ** 2
+        mean = SCALE * torch.cat([keypoints, keypoints[..., :1] * 0], -1)[:, None]
+        noisy = x_t[..., :17, :] * SCALE
+        gain = prior * a.sqrt() / (a * prior + 1 - a)
+        std = (prior * (1 - a) / (a * prior + 1 - a)).sqrt()
+        white = x_t[..., 17:, :].flatten(-2)[..., -51:].unflatten(-1, (17, 3))
+        return (mean + gain * (noisy - a.sqrt() * mean) + std * white) / SCALE
+
+
+def clip(F: int = 6) -> Keypoints2D:
+    camera = replace(Camera.from_fov((1000, 1000)), assumed=False)
+    g = torch.Generator().manual_seed(5)
+    xy = 500 + 100 * torch.randn(F, 17, 2, generator=g)
+    return Keypoints2D(xy, H36M17, camera=camera, fps=25.0)
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 5])
+def test_exact_answers_give_the_exact_posterior_in_any_number_of_steps(n_steps: int) -> None:
+    sampler = DistributionalDiffusion(Exact(), n_steps=n_steps, scale=SCALE, clamp=None)
+    x = sampler.sample(clip(), 2000, seeded_noise(0)).joints[:, :, 1:]
+    assert x.std(0).mean().item() == pytest.approx(SPREAD, rel=0.01)
+    assert (x.std(0) / SPREAD - 1).abs().max() < 0.08
+    xy = (clip().xy[:, 1:] - 500) / 500
+    assert (x.mean(0)[..., :2] - xy).abs().max() < 0.02
+
+
+def generator_network() -> FrameTokens:
+    torch.manual_seed(0)
+    network = FrameTokens(width=32, n_layers=2, n_heads=2, n_latent=24, max_frames=9)
+    torch.nn.init.normal_(network.to_pose.weight, std=0.3)
+    torch.nn.init.normal_(network.from_pose.weight, std=0.3)
+    return network.eval()
+
+
+def test_hypotheses_differ_and_do_not_depend_on_how_many_are_drawn_or_chunked() -> None:
+    network = generator_network()
+    many = DistributionalDiffusion(network, scale=SCALE, chunk=18)
+    few = DistributionalDiffusion(network, scale=SCALE)
+    a = many.sample(clip(20), 6, seeded_noise(1)).joints
+    b = few.sample(clip(20), 2, seeded_noise(1)).joints
+    assert torch.allclose(a[:2], b, atol=1e-5)
+    assert a[:, :, 1:].std(0).min() > 1e-3
+
+
+def test_a_hypothesis_is_one_motion_across_windows() -> None:
+    """With constant noise alone, a still subject stands still in a video of many windows."""
+    network = generator_network()
+    with torch.no_grad():  # pose and white and smooth noise are not read
+        network.from_pose.weight[:, :51] = 0
+        network.from_pose.weight[:, 51 + 12 :] = 0
+    still = replace(clip(), xy=clip().xy[:1].expand(40, 17, 2).contiguous())
+    x = DistributionalDiffusion(network, scale=SCALE, overlap=4).sample(still, 3, seeded_noise(2))
+    # Positions count from a window's start, so only what repeats from window to window may change.
+    assert x.joints[:, 12:28].diff(dim=1).norm(dim=-1).max() < 0.5 * x.joints.std(0).max()
+    assert x.joints[:, 20, 1:].std(0).max() > 1e-3
+
+
+def test_flipping_is_refused() -> None:
+    with pytest.raises(OptionError, match="average"):
+        DistributionalDiffusion(generator_network(), flip=True)
