@@ -252,6 +252,8 @@ class Hypotheses:
         joints: Root-relative metres in the camera frame.
         skeleton: The joint set.
         root: Camera-frame root positions per hypothesis, or None if unknown.
+        focal: Focal length in pixels that each hypothesis believes in, where the camera's is not
+            known; None if all believe the keypoints' camera.
 
     Raises:
         ShapeError: If axes or joint counts disagree.
@@ -260,10 +262,16 @@ class Hypotheses:
     joints: Float[Tensor, "*batch H F J 3"]
     skeleton: Skeleton
     root: Float[Tensor, "*batch H F 3"] | None = None
+    focal: Float[Tensor, "*batch H"] | None = None
 
     def __post_init__(self) -> None:
         _check_joints("Hypotheses.joints", self.joints, self.skeleton, 3, 4)
         _check_root("Hypotheses.root", self.root, self.joints)
+        if self.focal is not None and self.focal.shape != self.joints.shape[:-3]:
+            raise ShapeError(
+                f"Hypotheses.focal must be {tuple(self.joints.shape[:-3])}, one a hypothesis, got "
+                f"{tuple(self.focal.shape)}."
+            )
 
     def __len__(self) -> int:
         return self.joints.shape[-4]

@@ -29,7 +29,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hypopose.aggregation.central import pick, spread
-from hypopose.cameras import fit_root, project
+from hypopose.cameras import fit_root, fit_roots, hypothesis_camera, project
 from hypopose.errors import MissingCameraError, ShapeError, SkeletonMismatchError
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
@@ -79,11 +79,11 @@ def reprojection_distances(
     assert keypoints.camera is not None  # _check raised otherwise
     x = hypotheses.joints
     if root is None:
-        root = fit_root(x, keypoints)
+        root = fit_roots(hypotheses, keypoints)
     elif root.dim() == x.dim() - 2:
         root = root.unsqueeze(-3)
     placed = x + root.to(x).unsqueeze(-2)
-    px = project(placed, keypoints.camera)
+    px = project(placed, hypothesis_camera(hypotheses, keypoints.camera))
     distance = (px - keypoints.xy.unsqueeze(-4)).norm(dim=-1)
     return torch.where(placed[..., 2] > 0, distance, torch.nan)
 

@@ -2,6 +2,7 @@
 
 from hypopose.cameras.assume import estimate_image_size, resolve_camera
 from hypopose.cameras.distortion import distort, invert_distortion
+from hypopose.cameras.each import fit_roots, hypothesis_camera
 from hypopose.cameras.frames import (
     cam_to_world,
     look_at_rotation,
@@ -18,7 +19,9 @@ __all__ = [
     "distort",
     "estimate_image_size",
     "fit_root",
+    "fit_roots",
     "from_screen",
+    "hypothesis_camera",
     "invert_distortion",
     "look_at_rotation",
     "project",

@@ -29,6 +29,8 @@ CSV_COLUMNS = (
     "x", "y", "z", "std_x", "std_y", "std_z", "root_x", "root_y", "root_z",
 )  # fmt: skip
 
+_HYPOTHESES = ("hypotheses", "hypotheses_root", "hypotheses_focal")
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -133,7 +135,7 @@ def load_hypotheses(path: str | Path) -> Result:
         raise source.error("holds keypoints, no hypotheses", "give the .npz of hypopose sample")
     tensors = {
         name: own_npz.tensor_from(source, archive, name)
-        for name in ("hypotheses", "hypotheses_root", "pose", "pose_root", "pose_std")
+        for name in (*_HYPOTHESES, "pose", "pose_root", "pose_std")
         if name in archive.names or name in ("hypotheses", "pose")
     }
     skeleton = own_npz.skeleton_from_dict(source, metadata.get("skeleton"))
@@ -143,7 +145,12 @@ def load_hypotheses(path: str | Path) -> Result:
     }
     try:
         return Result(
-            hypotheses=Hypotheses(tensors["hypotheses"], skeleton, tensors.get("hypotheses_root")),
+            hypotheses=Hypotheses(
+                tensors["hypotheses"],
+                skeleton,
+                tensors.get("hypotheses_root"),
+                tensors.get("hypotheses_focal"),
+            ),
             pose=Poses3D(
                 tensors["pose"], skeleton, tensors.get("pose_root"), tensors.get("pose_std")
             ),
@@ -208,6 +215,7 @@ def _pose_arrays(result: Result) -> dict[str, Tensor]:
     arrays = {
         "hypotheses": result.hypotheses.joints,
         "hypotheses_root": result.hypotheses.root,
+        "hypotheses_focal": result.hypotheses.focal,
         "pose": result.pose.joints,
         "pose_root": result.pose.root,
         "pose_std": result.pose.std,

@@ -1,0 +1,122 @@
+"""Unknown focal lengths: how well clips tell them, and what that does to poses and roots.
+
+python benchmarks/focal.py SHARDS [--views N] [--window FRAMES] [--benchmark NAME]
+
+Test motion seen by phone cameras whose focal length samplers are not told. Four ways to go on:
+take the assumed one (the longer image side), take the estimate's middle, let every hypothesis have
+its own, or be told (a bound). Errors of the focal length are of its natural log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from dataclasses import replace
+
+import torch
+
+from hypopose.api import make_sampler
+from hypopose.calibration import energy_score
+from hypopose.datasets import BenchmarkItem, load_benchmark
+from hypopose.datasets.benchmark import define
+from hypopose.diffusion import seeded_noise
+from hypopose.optimization import FocalBelief, belief_of_prior, estimate_focal, sample_with_focal
+from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D, Sampler
+
+
+def ways(
+    keypoints: Keypoints2D, truth: Camera, belief: FocalBelief, sampler: Sampler, n: int, seed: str
+) -> dict[str, Hypotheses]:
+    noise = seeded_noise(0, [seed])
+
+    def one(shape: tuple[int, ...]) -> torch.Tensor:
+        return noise((1, *shape))[0]
+
+    assert keypoints.camera is not None
+    middle = torch.full((2,), belief.median)
+    known = replace(truth, rotation=None, translation=None)
+    return {
+        "assumed": sampler.sample(keypoints, n, one),
+        "estimate": sampler.sample(
+            keypoints.with_camera(replace(keypoints.camera, focal=middle)), n, one
+        ),
+        "each its own": sample_with_focal(keypoints, belief, sampler, n, one),
+        "told": sampler.sample(keypoints.with_camera(known), n, one),
+    }
+
+
+def scores(h: Hypotheses, truth: Poses3D) -> dict[str, float]:
+    assert h.root is not None
+    assert truth.root is not None
+    mean, root = h.joints.mean(0), h.root.nanmean(0)
+    depth = h.root[..., 2]
+    inside = (depth.quantile(0.1, 0) < truth.root[:, 2]) & (
+        truth.root[:, 2] < depth.quantile(0.9, 0)
+    )
+    absolute = Hypotheses(h.joints + h.root[..., None, :], h.skeleton)
+    placed = replace(truth, joints=truth.joints + truth.root[:, None], root=None)
+    return {
+        "mpjpe_mm": 1000 * float((mean - truth.joints).norm(dim=-1).mean()),
+        "root_mm": 1000 * float((root - truth.root).norm(dim=-1).nanmean()),
+        "depth_percent": 100 * float((root[:, 2] / truth.root[:, 2] - 1).abs().nanmean()),
+        "depth_80_holds_percent": 100 * float(inside.double().mean()),
+        "energy_mm": 1000 * float(energy_score(h, truth).mean()),
+        "energy_placed_mm": 1000 * float(energy_score(absolute, placed).nanmean()),
+    }
+
+
+def keypoints_of(item: BenchmarkItem) -> Keypoints2D:
+    return item.keypoints.with_camera(Camera.from_fov(item.view.image_size))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shards")
+    parser.add_argument("--benchmark", default="test-phone")
+    parser.add_argument("--views", type=int, default=100)
+    parser.add_argument("--window", type=int, default=0)
+    parser.add_argument("--n-hypotheses", type=int, default=10)
+    parser.add_argument("--estimate-only", action="store_true")
+    options = parser.parse_args()
+    bench = load_benchmark(options.benchmark)
+    if options.window:
+        bench = define(replace(bench, window=options.window), options.shards)
+    sampler, quick = make_sampler(), make_sampler(n_steps=1)
+    table: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    focal: dict[str, list[float]] = defaultdict(list)
+    for item in bench.items(options.shards, limit=options.views):
+        keypoints = keypoints_of(item)
+        true = item.view.camera
+        prior = belief_of_prior(item.view.image_size)
+        noise = seeded_noise(1, [item.name])
+        if options.benchmark == "test-detector":
+            from hypopose.api import prepare
+
+            keypoints = prepare(keypoints)
+        belief = estimate_focal([keypoints], quick, lambda s, n=noise: n((1, *s))[0], prior)
+        low, high = belief.interval()
+        f = torch.tensor(item.view.focal)
+        focal["error_assumed"].append(float((f / max(item.view.image_size)).log().abs()))
+        focal["error_estimate"].append(float((torch.tensor(belief.median) / f).log().abs()))
+        focal["80_holds"].append(float(low < f < high))
+        focal["log_std"].append(belief.log_std)
+        focal["learned"].append(belief.learned)
+        focal["seconds"].append(keypoints.n_frames / 50)
+        if options.estimate_only:
+            continue
+        made = ways(keypoints, true, belief, sampler, options.n_hypotheses, item.name)
+        for way, hypotheses in made.items():
+            for name, value in scores(hypotheses, item.truth).items():
+                table[way][name].append(value)
+
+    def means(values: dict[str, list[float]]) -> dict[str, float]:
+        return {k: round(float(torch.tensor(v).mean()), 3) for k, v in values.items()}
+
+    print(json.dumps({"views": len(focal["log_std"]), **means(focal)}))
+    for way, values in table.items():
+        print(way, json.dumps(means(values)))
+
+
+if __name__ == "__main__":
+    main()
