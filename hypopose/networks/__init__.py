@@ -6,6 +6,7 @@ from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
 from hypopose.networks.gcnpose import GCNpose
 from hypopose.networks.gla_gcn import GLAGCN
+from hypopose.networks.gumlp import GUMLP
 from hypopose.networks.hot import Hourglass
 from hypopose.networks.inputs import Encoded, encode, encode_rays
 from hypopose.networks.ktpformer import KTPFormer
@@ -16,10 +17,12 @@ from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.scales import ScaleNetwork, ScaleTokens, uncertainty_loss
 from hypopose.networks.staged import StagedNetwork, Tokens
 
 __all__ = [
     "GLAGCN",
+    "GUMLP",
     "MPM",
     "NETWORKS",
     "ConvFormer",
@@ -39,10 +42,13 @@ __all__ = [
     "Network",
     "NetworkInfo",
     "PretrainedNetwork",
+    "ScaleNetwork",
+    "ScaleTokens",
     "StagedNetwork",
     "Tokens",
     "encode",
     "encode_rays",
     "load_network",
+    "uncertainty_loss",
     "weights_in_the_box",
 ]

@@ -36,6 +36,7 @@ from hypopose.networks.layouts import (
     mixste_config,
     motionagformer_from_official,
     mpm_from_official,
+    uao_from_official,
 )
 from hypopose.networks.mixste import MixSTE2, name_from_official
 from hypopose.networks.pretrained import PretrainedNetwork, load_strictly
@@ -298,7 +299,7 @@ def _check_buffers(buffers: dict[str, Tensor]) -> Schedule:
 
 
 def _lifter(build: Callable[..., PretrainedNetwork]) -> Callable[..., Converted]:
-    """A builder of :mod:`hypopose.networks.layouts`; a lifter recommends nothing to samplers."""
+    """A builder of :mod:`hypopose.networks.layouts`; lifters go to the sampler ``lifter``."""
     known = set(inspect.signature(build).parameters) - {"state"}
 
     def converted(state: dict[str, Tensor], **options: Any) -> Converted:
@@ -307,7 +308,9 @@ def _lifter(build: Callable[..., PretrainedNetwork]) -> Callable[..., Converted]
             raise OptionError(
                 f"This layout has no option {unknown[0]!r}; it has {', '.join(sorted(known))}."
             )
-        return Converted(build(state, **options), {})
+        network = build(state, **options)
+        lifts = "lifter" in network.info.forms
+        return Converted(network, {"sampler": "lifter"} if lifts else {})
 
     return converted
 
@@ -329,5 +332,6 @@ LAYOUTS: dict[str, tuple[str, Callable[..., Converted]]] = {
     "ktpformer": ("model_pos", _lifter(ktpformer_from_official)),
     "motionagformer": ("model", _lifter(motionagformer_from_official)),
     "mpm": ("", _lifter(mpm_from_official)),
+    "uao": ("", _lifter(uao_from_official)),
 }
 """Layout name -> key of the state dict in the file, and the function that builds the network."""

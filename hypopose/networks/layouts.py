@@ -7,6 +7,7 @@
 | ``gla-gcn`` | the lifter for Human3.6M or HumanEva | ``model_pos`` |
 | ``hot`` | MixSTE, MHFormer, MotionBERT, MotionAGFormer with HoT or TPC | none |
 | ``mpm`` | pretraining, completion, lifter or refinement | none |
+| ``uao`` | GUMLP, the lifter with a log-scale per joint | none |
 
 Names may carry DataParallel's ``module.``. What shapes do not tell (attention heads, skeletons)
 is an argument. Missing and unexpected names and other shapes are errors.
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from hypopose.errors import CheckpointError
 from hypopose.networks.gla_gcn import GLAGCN
+from hypopose.networks.gumlp import ENCODER_HIDDEN, GUMLP
 from hypopose.networks.hot import Hourglass, build_backbone
 from hypopose.networks.ktpformer import KTPFormer, ktpformer_name
 from hypopose.networks.mixste import name_from_official
@@ -373,3 +375,23 @@ def mixste_config(state: State) -> dict[str, Any]:
         "n_joints": telling(state, "Spatial_pos_embed", 3, "MixSTE2").shape[1],
         "lifter": embed.shape[1] == 2,
     }
+
+
+def uao_from_official(state: State) -> PretrainedNetwork:
+    """UAO's lifter, GUMLP.
+
+    Args:
+        state: Tensors by official names.
+
+    Returns:
+        The network, filled, in eval mode. The graph is not in the file: it is fixed.
+
+    Raises:
+        CheckpointError: If it is not a GUMLP.
+    """
+    state = without_prefix(state)
+    encoder = telling(state, "encoder.fc5.weight", 2, "GUMLP")
+    if encoder.shape[1] != ENCODER_HIDDEN:
+        raise CheckpointError("The encoder is not a GUMLP's. Name another layout.")
+    n_layers = count(state, r"GCN_MLP\.blocks\.(\d+)\.")
+    return filled(GUMLP(encoder.shape[0], n_layers), state)

@@ -12,6 +12,7 @@ from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
 from hypopose.networks.gcnpose import GCNpose
 from hypopose.networks.gla_gcn import GLAGCN
+from hypopose.networks.gumlp import GUMLP
 from hypopose.networks.hot import Hourglass
 from hypopose.networks.ktpformer import KTPFormer
 from hypopose.networks.mhformer import MHFormer
@@ -20,6 +21,7 @@ from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.scales import ScaleTokens
 
 NETWORKS: dict[str, type[PretrainedNetwork]] = {
     "ConvFormer": ConvFormer,
@@ -28,6 +30,7 @@ NETWORKS: dict[str, type[PretrainedNetwork]] = {
     "GCNdiff": GCNdiff,
     "GCNpose": GCNpose,
     "GLAGCN": GLAGCN,
+    "GUMLP": GUMLP,
     "Hourglass": Hourglass,
     "KTPFormer": KTPFormer,
     "MHFormer": MHFormer,
@@ -36,6 +39,7 @@ NETWORKS: dict[str, type[PretrainedNetwork]] = {
     "MixSTE2": MixSTE2,
     "MotionAGFormer": MotionAGFormer,
     "MotionBERT": MotionBERT,
+    "ScaleTokens": ScaleTokens,
 }
 """Class names, as ``_class_name`` in a folder's ``config.json`` gives them."""
 
