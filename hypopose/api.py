@@ -30,9 +30,11 @@ from hypopose.skeletons import convert, get_skeleton
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler, Skeleton
 
 __all__ = [
-    "DEFAULT_WEIGHTS",
+    "BOX_WEIGHTS",
+    "DEFAULT_SAMPLER",
     "aggregate",
     "calibrator_beside",
+    "default_sampler",
     "estimate",
     "evaluate",
     "load",
@@ -44,12 +46,15 @@ __all__ = [
     "save_result",
 ]
 
-DEFAULT_WEIGHTS = "d3dp-frame-small"
-"""The weights in the box that samplers with a network use unless told otherwise."""
+DEFAULT_SAMPLER = "d3dp"
+"""The sampler where neither a sampler nor weights are named."""
+
+BOX_WEIGHTS = {"d3dp": "d3dp-frame-small"}
+"""Sampler -> the weights in the box that it uses unless told otherwise."""
 
 
 def make_sampler(
-    sampler: str = "d3dp",
+    sampler: str | None = None,
     *,
     weights: str | Path | None = None,
     n_steps: int | None = None,
@@ -59,8 +64,8 @@ def make_sampler(
     """Build a sampler by name, with its trained network if it has one.
 
     Args:
-        sampler: A name in :data:`hypopose.samplers.SAMPLERS`.
-        weights: A name in the box or a folder of weights; None for the default.
+        sampler: A name in :data:`hypopose.samplers.SAMPLERS`; None for :func:`default_sampler`.
+        weights: A name in the box or a folder of weights; None for the sampler's own.
         n_steps: Network evaluations per draw; None for what the weights recommend.
         device: Where the network runs, for example ``"cuda"``.
         **options: Further fields of the method, for example ``eta=0.0``.
@@ -76,6 +81,8 @@ def make_sampler(
         >>> make_sampler("boneflips").skeleton.name
         'h36m17'
     """
+    if sampler is None:
+        sampler = default_sampler(weights)
     if sampler not in SAMPLERS:
         raise OptionError(f"There is no sampler {sampler!r}; choose one of {', '.join(SAMPLERS)}.")
     method = SAMPLERS[sampler]
@@ -84,7 +91,7 @@ def make_sampler(
         options["n_steps"] = n_steps
     if "denoiser" in known:
         place = _device(device)
-        chosen = weights or _default_weights(sampler)
+        chosen = weights or default_weights(sampler)
         options = {**recommended_options(chosen), **options}
         options["denoiser"] = load_network(chosen).to(place)
     elif weights is not None:
@@ -148,7 +155,7 @@ def sample(
     *,
     n_hypotheses: int = 20,
     n_steps: int | None = None,
-    sampler: str | Sampler = "d3dp",
+    sampler: str | Sampler | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -237,7 +244,7 @@ def check_aggregation(method: str) -> None:
 def estimate(
     keypoints: Keypoints2D,
     *,
-    sampler: str | Sampler = "d3dp",
+    sampler: str | Sampler | None = None,
     weights: str | Path | None = None,
     n_hypotheses: int = 20,
     n_steps: int | None = None,
@@ -278,7 +285,7 @@ def estimate(
         ('jpma', 0)
     """
     check_aggregation(method)
-    built_here = isinstance(sampler, str)
+    built_here = sampler is None or isinstance(sampler, str)
     made = _resolve_sampler(sampler, weights if built_here else None, n_steps, device, options)
     prepared = prepare(keypoints, _reads(made))
     hypotheses = sample(
@@ -342,18 +349,45 @@ def recommended_options(weights: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If the file is not a JSON object.
     """
-    path = _folder(weights) / "sampler.json"
-    if not path.is_file():
-        return {}
-    try:
-        options = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a JSON object of options: {error}.") from error
-    options.pop("sampler", None)
-    return options
+    return {name: value for name, value in _advice(weights).items() if name != "sampler"}
 
 
-def calibrator_beside(weights: str | Path | None = None, sampler: str = "d3dp") -> Path:
+def default_sampler(weights: str | Path | None = None) -> str:
+    """The sampler that weights were made for, as their ``sampler.json`` says.
+
+    Args:
+        weights: A name in the box or a folder; None for :data:`DEFAULT_SAMPLER`.
+
+    Returns:
+        Its name; ``"d3dp"`` for weights that do not say.
+
+    Raises:
+        CheckpointError: If ``sampler.json`` is not a JSON object.
+
+    Example:
+        >>> default_sampler("d3dp-frame-small")
+        'd3dp'
+    """
+    if weights is None:
+        return DEFAULT_SAMPLER
+    return str(_advice(weights).get("sampler", "d3dp"))
+
+
+def default_weights(sampler: str) -> str:
+    """The weights in the box for a sampler.
+
+    Raises:
+        OptionError: If there are none.
+    """
+    if sampler not in BOX_WEIGHTS:
+        raise OptionError(
+            f"The sampler {sampler!r} comes without weights: pass weights='folder'. "
+            f"`hypopose convert` makes one from the released checkpoints, `hypopose train` its own."
+        )
+    return BOX_WEIGHTS[sampler]
+
+
+def calibrator_beside(weights: str | Path | None = None, sampler: str | None = None) -> Path:
     """The calibrator that came with weights, fitted on people they were not trained on.
 
     Args:
@@ -370,16 +404,18 @@ def calibrator_beside(weights: str | Path | None = None, sampler: str = "d3dp") 
         >>> calibrator_beside().name
         'calibrator.json'
     """
+    sampler = sampler or default_sampler(weights)
     if "denoiser" not in {field.name for field in fields(SAMPLERS[sampler])}:
         raise OptionError(
             f"The sampler {sampler!r} has no weights, so no calibrator lies beside them; fit one "
             "with hypopose calibrate --fit and pass its file."
         )
-    path = _folder(weights or DEFAULT_WEIGHTS) / "calibrator.json"
+    chosen = weights or default_weights(sampler)
+    path = _folder(chosen) / "calibrator.json"
     if not path.is_file():
         raise OptionError(
-            f"The weights {str(weights or DEFAULT_WEIGHTS)!r} come without a calibrator; fit one "
-            "with hypopose calibrate --fit and pass its file."
+            f"The weights {str(chosen)!r} come without a calibrator; fit one with "
+            "hypopose calibrate --fit and pass its file."
         )
     return path
 
@@ -401,14 +437,15 @@ def describe_sampler(sampler: Sampler) -> dict[str, Any]:
     return record
 
 
-def _default_weights(sampler: str) -> str:
-    """The weights in the box, for the sampler they were trained for."""
-    if sampler != "d3dp":
-        raise OptionError(
-            f"The sampler {sampler!r} comes without weights: pass weights='folder'. "
-            f"`hypopose convert --layout {sampler}` makes one from the released checkpoints."
-        )
-    return DEFAULT_WEIGHTS
+def _advice(weights: str | Path) -> dict[str, Any]:
+    """A folder's ``sampler.json``; empty if there is none."""
+    path = _folder(weights) / "sampler.json"
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a JSON object of options: {error}.") from error
 
 
 def _device(name: str) -> torch.device:
@@ -455,13 +492,13 @@ def _reads(sampler: Sampler) -> str:
 
 
 def _resolve_sampler(
-    sampler: str | Sampler,
+    sampler: str | Sampler | None,
     weights: str | Path | None,
     n_steps: int | None,
     device: str,
     options: dict[str, Any],
 ) -> Sampler:
-    if isinstance(sampler, str):
+    if sampler is None or isinstance(sampler, str):
         return make_sampler(sampler, weights=weights, n_steps=n_steps, device=device, **options)
     if weights is not None or n_steps is not None or options:
         raise OptionError(
@@ -474,4 +511,6 @@ def _resolve_sampler(
 def _weights_label(sampler: Sampler, weights: str | Path | None) -> str:
     if not hasattr(sampler, "denoiser"):
         return ""
-    return DEFAULT_WEIGHTS if weights is None else str(weights)
+    if weights is not None:
+        return str(weights)
+    return BOX_WEIGHTS.get(str(describe_sampler(sampler)["name"]), "")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What to fit: pose, joint, axis, isotonic, chain or conformal.",
 )
-@click.option("--sampler", default="d3dp", show_default=True, help="For --benchmark.")
+@click.option("--sampler", help="For --benchmark; default: what the weights were made for.")
 @click.option("--weights", help="Weights in the box by name, or a folder of weights.")
 @click.option("--n-hypotheses", default=20, show_default=True, help="3D motions per view.")
 @click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say.")

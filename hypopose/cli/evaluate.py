@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame metres.",
 )
-@click.option("--sampler", default="d3dp", show_default=True, help="d3dp, boneflips or mean-pose.")
+@click.option("--sampler", help="A sampler, or mean-pose; default: what the weights were made for.")
 @click.option("--weights", help="Weights in the box by name, or a folder of weights.")
 @click.option("--n-hypotheses", default=20, show_default=True, help="3D motions per view.")
 @click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say.")
@@ -106,7 +106,7 @@ def _sampler(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, di
         if options["weights"] is not None or options["n_steps"] is not None:
             raise OptionError("mean-pose has no network, so it takes no --weights or --n-steps.")
         return benchmark.baseline, {"name": "mean-pose"}
-    from hypopose.api import DEFAULT_WEIGHTS, describe_sampler, make_sampler
+    from hypopose.api import BOX_WEIGHTS, describe_sampler, make_sampler
 
     sampler = make_sampler(
         options["sampler"],
@@ -116,7 +116,7 @@ def _sampler(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, di
     )
     record = describe_sampler(sampler)
     if "denoiser" in record:
-        record["weights"] = options["weights"] or DEFAULT_WEIGHTS
+        record["weights"] = options["weights"] or BOX_WEIGHTS[record["name"]]
     return sampler, record
 
 

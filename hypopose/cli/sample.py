@@ -66,7 +66,10 @@ class Plan:
 )
 @click.option("--n-hypotheses", default=20, show_default=True, help="3D motions to draw.")
 @click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say.")
-@click.option("--sampler", default="d3dp", show_default=True, help="d3dp or boneflips.")
+@click.option(
+    "--sampler",
+    help="distributional, d3dp, boneflips or diffpose; default: what the weights were made for.",
+)
 @click.option("--weights", help="Weights in the box by name, or a folder of weights.")
 @click.option(
     "--aggregate",
@@ -139,7 +142,7 @@ _ESTIMATE_OPTIONS = ("weights", "n_hypotheses", "method", "seed")
 
 
 def _calibrator(
-    choice: str | None, sampler: str, weights: str | None
+    choice: str | None, sampler: str | None, weights: str | None
 ) -> tuple[str, Calibrator] | None:
     """The calibrator and its file's name, read before anything is sampled."""
     if choice is None:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.cameras import fit_root
+from hypopose.cameras.turning import Turning
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.networks.base import Network, NetworkInfo
@@ -76,7 +78,7 @@ class Windows:
         xy: Encoded keypoints.
         confidence: 0 where undetected.
         context: Features per window, if the encoding has any.
-        rotation: ``x_net = rotation @ x_cam``.
+        rotation: ``x_net = rotation @ x_cam``, one a window or one a frame.
     """
 
     starts: list[int]
@@ -85,7 +87,7 @@ class Windows:
     xy: Float[Tensor, "W B L K 2"]
     confidence: Float[Tensor, "W B L K"]
     context: Float[Tensor, "W B C"] | None
-    rotation: Float[Tensor, "W B 3 3"]
+    rotation: Float[Tensor, "W B T 3 3"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,9 @@ class D3DP:
         precision: ``"float32"``, or ``"bfloat16"`` for matrix products in half the bits: quicker on
             GPUs and on CPUs with AMX, slower on others; poses move by a millimetre or so.
             ``"auto"`` takes bfloat16 where it is quicker.
+        turning: How networks that look at the subject are turned towards it: ``"clip"`` once a
+            window, as those in the box were trained; ``"frame"`` or ``"none"``, see
+            :func:`hypopose.cameras.turn_towards`.
 
     Raises:
         OptionError: If an option is out of range.
@@ -130,12 +135,23 @@ class D3DP:
     chunk: int = 2048
     fill_missing: str = "error"
     precision: str = "float32"
+    turning: str = "clip"
+
+    reads_latent: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        if "denoiser" not in self.denoiser.info.forms:
+            raise OptionError("These weights are a lifter's and read no noise; use sampler='lifter'.")
         self._solver()
+        if self.denoiser.info.n_latent and not self.reads_latent:
+            raise OptionError(
+                "These weights are a generator that reads latent noise; use "
+                "sampler='distributional'."
+            )
         for name, choice, allowed in (
             ("fill_missing", self.fill_missing, ("error", "interpolate")),
             ("precision", self.precision, ("auto", "float32", "bfloat16")),
+            ("turning", self.turning, ("clip", "frame", "none")),
         ):
             if choice not in allowed:
                 raise OptionError(f"{name}={choice!r} is not one of {', '.join(allowed)}.")
@@ -292,8 +308,13 @@ class D3DP:
             context=torch.stack([c.flatten(0, -2) for c in contexts]).float().to(device)
             if contexts
             else None,
-            rotation=torch.stack([e.rotation.flatten(0, -3) for e in encoded]).float().to(device),
+            rotation=torch.stack([self._rotation(e) for e in encoded]).float().to(device),
         )
+
+    def _rotation(self, encoded: Encoded) -> Float[Tensor, "B T 3 3"]:
+        per_frame = self.turning == "frame" and self.denoiser.info.inputs == "subject"
+        rotation = encoded.rotation if per_frame else encoded.rotation.unsqueeze(-3)
+        return rotation.flatten(0, -4)
 
     def _encoded(self, keypoints: Keypoints2D, start: int, length: int) -> Encoded:
         """One window with a batch axis; frames beyond the video repeat its last."""
@@ -302,7 +323,7 @@ class D3DP:
             confidence = take_frames(confidence[..., None], start, length)[..., 0]
         xy = take_frames(keypoints.xy, start, length)
         part = replace(keypoints, xy=xy, confidence=confidence, covariance=None)
-        encoded = encode(part, self.denoiser.info.inputs)
+        encoded = encode(part, self.denoiser.info.inputs, cast(Turning, self.turning))
         if xy.dim() > 3:
             return encoded
         return Encoded(
@@ -431,9 +452,9 @@ def _chunks(
 
 
 def _turn(
-    x: Float[Tensor, "N H L J 3"], rotation: Float[Tensor, "N 3 3"]
+    x: Float[Tensor, "N H L J 3"], rotation: Float[Tensor, "N T 3 3"]
 ) -> Float[Tensor, "N H L J 3"]:
-    return x @ rotation.mT[:, None, None]
+    return x @ rotation.mT[:, None]
 
 
 def _mirrored(x: Float[Tensor, "*any J C"], skeleton: Skeleton) -> Float[Tensor, "*any J C"]:

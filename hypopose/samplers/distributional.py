@@ -31,6 +31,7 @@ narrow the spread by themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -61,6 +62,8 @@ class DistributionalDiffusion(D3DP):
 
     n_steps: int = 1
     flip: bool = False
+
+    reads_latent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

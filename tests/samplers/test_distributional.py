@@ -11,7 +11,7 @@ from torch import Tensor
 from hypopose.diffusion import cosine_schedule, seeded_noise
 from hypopose.errors import OptionError
 from hypopose.networks import FrameTokens, NetworkInfo
-from hypopose.samplers import DistributionalDiffusion
+from hypopose.samplers import D3DP, DistributionalDiffusion
 from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Keypoints2D
 
@@ -94,3 +94,8 @@ def test_a_hypothesis_is_one_motion_across_windows() -> None:
 def test_flipping_is_refused() -> None:
     with pytest.raises(OptionError, match="average"):
         DistributionalDiffusion(generator_network(), flip=True)
+
+
+def test_generators_are_not_sampled_as_denoisers() -> None:
+    with pytest.raises(OptionError, match="distributional"):
+        D3DP(generator_network())
