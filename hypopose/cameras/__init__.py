@@ -12,8 +12,10 @@ from hypopose.cameras.frames import (
 from hypopose.cameras.projection import project, project_normalized, rays, undistort, unproject
 from hypopose.cameras.root import fit_root
 from hypopose.cameras.screen import camera_from_screen, from_screen, screen_intrinsics, to_screen
+from hypopose.cameras.turning import VirtualCamera, turn_towards
 
 __all__ = [
+    "VirtualCamera",
     "cam_to_world",
     "camera_from_screen",
     "distort",
@@ -31,6 +33,7 @@ __all__ = [
     "rotation_from_quaternion",
     "screen_intrinsics",
     "to_screen",
+    "turn_towards",
     "undistort",
     "unproject",
     "world_to_cam",

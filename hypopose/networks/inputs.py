@@ -30,9 +30,9 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional
 
-from hypopose.cameras import look_at_rotation, to_screen, undistort
+from hypopose.cameras import to_screen, turn_towards, undistort
+from hypopose.cameras.turning import Turning
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.types import Keypoints2D
 
@@ -44,6 +44,9 @@ REFERENCE_FPS = 50.0
 
 ASSUMED_FPS = 30.0
 """Frame rate taken where keypoints carry none."""
+
+MIN_COSINE = 0.05
+"""Rays further than 87 degrees from the virtual axis are held there."""
 
 MIN_CONFIDENCE = 0.05
 """A detected keypoint has at least this confidence; 0 means undetected."""
@@ -58,23 +61,28 @@ class Encoded:
         confidence: 0 where undetected, else 0.05 to 1.
         mask: True for every frame; a window that is padded sets its padding to False.
         context: Per-clip features; for ``"subject"`` log(size / 0.1) and log(fps / 50), else None.
-        rotation: ``x_net = rotation @ x_cam``.
+        rotation: ``x_net = rotation @ x_cam``; one a frame, ``(*batch, F, 3, 3)``, if the camera
+            was turned frame by frame.
     """
 
     xy: Float[Tensor, "*batch F J 2"]
     confidence: Float[Tensor, "*batch F J"]
     mask: Bool[Tensor, "*batch F"]
     context: Float[Tensor, "*batch C"] | None
-    rotation: Float[Tensor, "*batch 3 3"]
+    rotation: Float[Tensor, "*turned 3 3"]
 
 
-def encode(keypoints: Keypoints2D, kind: Literal["screen", "subject"]) -> Encoded:
+def encode(
+    keypoints: Keypoints2D, kind: Literal["screen", "subject"], turning: Turning = "clip"
+) -> Encoded:
     """Present keypoints as a network asks for them in ``network.info.inputs``.
 
     Args:
         keypoints: In the network's skeleton; NaN where undetected. ``"subject"`` needs a camera,
             ``"screen"`` only the image size. An unknown frame rate counts as 30 Hz.
         kind: ``"screen"`` or ``"subject"``.
+        turning: For ``"subject"``: see :func:`hypopose.cameras.turn_towards`. Networks expect what
+            they were trained with, ``"clip"`` for those in the box.
 
     Returns:
         The encoding; batch axes are kept, and each clip of the batch has its own rotation.
@@ -101,13 +109,14 @@ def encode(keypoints: Keypoints2D, kind: Literal["screen", "subject"]) -> Encode
             "keypoints.with_camera(Camera.from_fov(image_size))."
         )
     rays = undistort(keypoints.xy, keypoints.camera)
-    return encode_rays(rays, keypoints.confidence, keypoints.fps)
+    return encode_rays(rays, keypoints.confidence, keypoints.fps, turning)
 
 
 def encode_rays(
     rays: Float[Tensor, "*batch F J 2"],
     confidence: Float[Tensor, "*batch F J"] | None = None,
     fps: Float[Tensor, " *batch"] | float | None = None,
+    turning: Turning = "clip",
 ) -> Encoded:
     """Present rays as a camera turned towards the subject sees them.
 
@@ -116,9 +125,10 @@ def encode_rays(
             NaN where undetected.
         confidence: 0 to 1 per keypoint; 1 where None.
         fps: Frames per second, one or one a clip; 30 is assumed where None.
+        turning: See :func:`hypopose.cameras.turn_towards`.
 
     Returns:
-        The encoding, with one rotation per clip.
+        The encoding, with one rotation per clip (or per frame).
 
     Example:
         >>> rays = torch.tensor([0.5, 0.0]) + 0.1 * torch.randn(9, 17, 2)
@@ -129,12 +139,10 @@ def encode_rays(
     detected = torch.isfinite(rays).all(-1)
     p = torch.where(detected[..., None], rays, torch.zeros_like(rays))
     weight = _weights(detected, confidence, p)
-    direction = functional.normalize(torch.cat([p, torch.ones_like(p[..., :1])], -1), dim=-1)
-    mean = (direction * weight[..., None]).sum((-3, -2))
-    # Where nothing is detected the camera stays as it is.
-    rotation = look_at_rotation(mean + mean.new_tensor([0.0, 0.0, 1e-6]))
-    turned = direction @ rotation.mT.unsqueeze(-3)
-    plane = turned[..., :2] / turned[..., 2:].clamp(min=0.05)
+    virtual = turn_towards(torch.where(detected[..., None], rays, torch.nan), weight, turning)
+    turned = virtual.enter(torch.cat([p, torch.ones_like(p[..., :1])], -1))
+    nearest = MIN_COSINE * turned.norm(dim=-1, keepdim=True)
+    plane = turned[..., :2] / torch.maximum(turned[..., 2:], nearest)
     size = _subject_size(plane, detected)
     xy = torch.where(detected[..., None], plane / size[..., None, None, None], 0.0)
     return Encoded(
@@ -142,7 +150,7 @@ def encode_rays(
         confidence=weight,
         mask=torch.ones_like(detected[..., 0]),
         context=torch.stack([(size / REFERENCE_SIZE).log(), _log_rate(fps, size)], -1),
-        rotation=rotation,
+        rotation=virtual.rotation if turning == "frame" else virtual.rotation.squeeze(-3),
     )
 
 
