@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from hypopose.cameras import camera_from_screen
 from hypopose.networks import uncertainty_loss
 from hypopose.networks.gumlp import GUMLP, partitioned_joints
 from hypopose.networks.layouts import uao_from_official
+from hypopose.optimization.uao import UAO, Iteration
 from hypopose.skeletons import H36M17
 
 ORDER = list(H36M17.flip_order)
@@ -84,3 +87,56 @@ def test_a_distance_of_zero_has_no_slope(golden: Callable[[str], Any]) -> None:
 def close(a: Tensor | None, b: Tensor, rtol: float) -> bool:
     """Within a share of the largest entry."""
     return a is not None and float((a.detach() - b).abs().max()) <= rtol * float(b.abs().max())
+
+
+@pytest.mark.parametrize("part", ["", "b1."])
+def test_every_step_of_the_optimization(golden: Callable[[str], Any], part: str) -> None:
+    case = golden("uao/optimize")
+    io, config, network = case.io, case.meta["config"], lifter(case)
+    n = 1 if part else len(io["cam"])
+    camera = camera_from_screen(io["cam"][:n], (1000, 1000))
+    seen: list[Iteration] = []
+    method = replace(
+        UAO.published(config["iterations"]),
+        learning_rate=config["lr"],
+        weight_projection=float(config["weight_projection"]),
+        weight_prior=config["weight_uncertainty"],
+    )
+    keypoints, root = io["in_2d"][:n, 0], io["gt_3d"][:n, :, 0]
+    pose = method.optimize(network, keypoints, camera, root, seen.append)
+    assert (pose - io[f"{part}final_mu"]).abs().max() < 2e-5
+    weights = torch.tensor([config["weight_uncertainty"], config["weight_projection"]])
+    for i, step in enumerate(seen):
+        assert (step.latents.transpose(0, 1) - io[f"{part}z_trajectory"][i]).abs().max() < 1e-5
+        terms = torch.stack([step.prior.mean(0), step.projection.mean(0)])
+        total = (weights @ terms).sum()
+        assert total.item() == pytest.approx(io[f"{part}loss_total"][i].item(), abs=1e-5)
+        if not part:
+            _compare(step, terms, {name: x[i] for name, x in io.items() if name in PER_STEP})
+    assert len(seen) == config["iterations"]
+
+
+PER_STEP = ("grad", "loss_uncertainty", "loss_projection", "s", "mu_iter", "projected")
+
+
+def _compare(step: Iteration, terms: Tensor, io: dict[str, Tensor]) -> None:
+    assert (terms[0] - io["loss_uncertainty"]).abs().max() < 1e-5
+    assert (terms[1] - io["loss_projection"]).abs().max() < 1e-5
+    for name, ours in (
+        ("grad", step.gradients),
+        ("s", step.log_scale[..., None]),
+        ("mu_iter", step.pose),
+        ("projected", step.projected),
+    ):
+        assert (ours.transpose(0, 1) - io[name]).abs().max() < 2e-5, name
+
+
+def test_four_steps_and_none(golden: Callable[[str], Any]) -> None:
+    case = golden("uao/optimize")
+    io, network = case.io, lifter(case)
+    camera = camera_from_screen(io["cam"], (1000, 1000))
+    given = (network, io["in_2d"][:, 0], camera, io["gt_3d"][:, :, 0])
+    four = UAO.published().optimize(*given)
+    assert (four - io["final_mu_4_iterations"]).abs().max() < 2e-5
+    assert (UAO(n_steps=0).optimize(*given) - io["mu_before"]).abs().max() < 1e-5
+    assert all(p.requires_grad and p.grad is None for p in network.parameters())

@@ -1,0 +1,250 @@
+"""UAO: move a lifter's input until its pose reprojects, where it is uncertain.
+
+Wang et al., "Uncertainty-Aware Testing-Time Optimization for 3D Human Pose Estimation", IEEE TMM
+2025. The network's weights stay. Its 2D input is the latent: starting at the detection, and once
+more at the mirrored detection, it moves so that the pose projects onto the detection, while a joint
+is held to its first prediction the more the network is certain of it.
+
+| paper, released code | here |
+| --- | --- |
+| z, the input as latent state | ``Branches``, plain and mirrored |
+| mu, s | what :class:`hypopose.networks.ScaleNetwork` predicts |
+| weight of the uncertainty, 0.005 | ``weight_prior`` |
+| learning rate of z, 0.001; 4 iterations | ``learning_rate``, ``n_steps`` |
+
+Departures, each an option whose other value is the published one:
+
+* ``reduction="item"``: a frame is optimized as if it were alone. The released batch mean scales
+  gradients, and through Adam's eps a frame's result depends on the others.
+* ``anchor="initial"``: the scale is predicted once. Released: anew at every step, so that the
+  energy changes under the descent; nothing then says that its end is better than its start.
+* ``keep="best"``, ``patience``: see :class:`hypopose.optimization.descent.Adam`.
+
+The released code takes the root from the truth. Here the caller names it. Without effect on
+results: weights have no gradients, the branches share one batch, and the forward pass of the first
+step gives the anchors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.cameras import project, to_screen
+from hypopose.errors import OptionError
+from hypopose.networks.scales import ScaleNetwork
+from hypopose.optimization.descent import Adam, Latents, Visit, descend
+from hypopose.skeletons import SKELETONS
+from hypopose.types import Camera
+
+Branches = Float[Tensor, "N 2 F J 2"]
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """What a callback sees of one step; mirrored branches are turned back.
+
+    Args:
+        index: 0 .. n_steps - 1.
+        latents: The inputs.
+        gradients: Of the total energy.
+        pose: Predicted, metres.
+        log_scale: Predicted.
+        projected: Screen coordinates.
+        prior: Uncertainty term per item and branch.
+        projection: Projection term per item and branch.
+    """
+
+    index: int
+    latents: Branches
+    gradients: Branches
+    pose: Float[Tensor, "N 2 F J 3"]
+    log_scale: Float[Tensor, "N 2 F J"]
+    projected: Float[Tensor, "N 2 F J 2"]
+    prior: Float[Tensor, "N 2"]
+    projection: Float[Tensor, "N 2"]
+
+
+@dataclass(frozen=True)
+class UAO:
+    """The method, for lifters that read screen coordinates.
+
+    Args:
+        n_steps: Steps of Adam.
+        learning_rate: In screen units: 0.001 is half a pixel of a 1000 px wide image.
+        weight_projection: Of the distance to the detection, screen units.
+        weight_prior: Of the distance to the first prediction in units of the scale.
+        anchor: ``"initial"`` or ``"current"``: which scale weighs the prior.
+        reduction: ``"item"`` or ``"batch"``.
+        keep: ``"best"`` or ``"last"``.
+        patience: Steps without gain after which a frame stops; None for never.
+        clamp: Bound of x/z and y/z in the projection; 1.0 as published, None for free.
+        min_depth: Points nearer than so many metres, or behind the camera, count as this near.
+        precision: ``"float32"``, or ``"bfloat16"`` for matrix products in half the bits while
+            descending; the pose returned is always predicted in float32.
+
+    Raises:
+        OptionError: If an option is out of range.
+    """
+
+    n_steps: int = 4
+    learning_rate: float = 1e-3
+    weight_projection: float = 1.0
+    weight_prior: float = 0.005
+    anchor: str = "initial"
+    reduction: str = "item"
+    keep: str = "best"
+    patience: int | None = 2
+    clamp: float | None = 1.0
+    min_depth: float = 0.05
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("anchor", ("initial", "current")),
+            ("reduction", ("item", "batch")),
+            ("precision", ("float32", "bfloat16")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise OptionError(
+                    f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}."
+                )
+        self._adam()
+
+    @staticmethod
+    def published(n_steps: int = 4) -> UAO:
+        """The released code's options."""
+        return UAO(n_steps, anchor="current", reduction="batch", keep="last", patience=None)
+
+    def optimize(
+        self,
+        network: ScaleNetwork,
+        keypoints: Float[Tensor, "N F J 2"],
+        camera: Camera,
+        root: Float[Tensor, "N F 3"],
+        callback: Callable[[Iteration], None] | None = None,
+    ) -> Float[Tensor, "N F J 3"]:
+        """Optimize every item of a batch.
+
+        Args:
+            network: Reads screen coordinates; its weights are left alone.
+            keypoints: Screen coordinates, all detected.
+            camera: Of the items, one or one each.
+            root: Camera-frame root positions, metres. True ones are ground truth used: say so.
+            callback: Called before every step.
+
+        Returns:
+            Root-relative metres, the mean of both branches, the root at 0.
+
+        Raises:
+            OptionError: If the network reads other inputs.
+        """
+        if network.info.inputs != "screen":
+            raise OptionError("UAO moves screen coordinates, but this network reads rays.")
+        problem = _Problem(self, network, keypoints, camera, root)
+        start = torch.stack([keypoints, problem.mirrored(keypoints)], 1)
+        weights = _weights(network)
+        try:
+            for weight in weights:
+                weight.requires_grad_(False)
+            found = descend((start,), problem.energy, self._adam(), problem.reporting(callback))
+            with torch.no_grad():
+                pose, _ = problem.predict(found.latents[0], half=False)
+        finally:
+            for weight in weights:
+                weight.requires_grad_()
+        pose = pose.mean(1)
+        pose[..., SKELETONS[network.info.skeleton].root, :] = 0.0
+        return pose
+
+    def _adam(self) -> Adam:
+        return Adam(
+            self.n_steps, self.learning_rate, keep=self.keep, patience=self.patience, gain=0.0
+        )
+
+
+def _weights(network: ScaleNetwork) -> list[Tensor]:
+    """Weights that ask for gradients."""
+    if not isinstance(network, torch.nn.Module):
+        return []
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+class _Problem:
+    """The energy of one batch."""
+
+    def __init__(
+        self,
+        options: UAO,
+        network: ScaleNetwork,
+        keypoints: Tensor,
+        camera: Camera,
+        root: Tensor,
+    ) -> None:
+        self.options, self.network, self.camera = options, network, camera
+        self.keypoints, self.root = keypoints, root[:, None, :, None, :]
+        self.skeleton = SKELETONS[network.info.skeleton]
+        self.order = list(self.skeleton.flip_order)
+        self.anchor: tuple[Tensor, Tensor] | None = None
+        self.seen: tuple[Tensor, ...] = ()
+
+    def mirrored(self, x: Tensor) -> Tensor:
+        """Negate x and swap sides."""
+        return torch.cat([-x[..., :1], x[..., 1:]], -1)[..., self.order, :]
+
+    def predict(self, z: Branches, *, half: bool) -> tuple[Tensor, Tensor]:
+        """Poses and log-scales of both branches in one call, the mirrored one turned back."""
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=half):
+            pose, log_scale = self.network.with_scale(z.flatten(0, 1))
+        pose = pose.float().unflatten(0, (-1, 2))
+        log_scale = log_scale.float().unflatten(0, (-1, 2))
+        turned = torch.stack([pose[:, 0], self.mirrored(pose[:, 1])], 1)
+        return turned, torch.stack([log_scale[:, 0], log_scale[:, 1][..., self.order]], 1)
+
+    def energy(self, latents: Latents) -> Float[Tensor, " N"]:
+        """Of every item, weights included."""
+        options = self.options
+        pose, log_scale = self.predict(latents[0], half=options.precision == "bfloat16")
+        if self.anchor is None:
+            self.anchor = pose.detach(), log_scale.detach()
+        held, scale = self.anchor[0], self.anchor[1]
+        if options.anchor == "current":
+            scale = log_scale.detach()
+        moved = torch.linalg.vector_norm(pose - held, dim=-1)
+        prior = (moved * torch.exp(-scale) + scale).mean((-2, -1))
+        projected = self._project(pose)
+        missed = torch.linalg.vector_norm(projected - self.keypoints[:, None], dim=-1)
+        projection = missed.mean((-2, -1))
+        self.seen = (pose, log_scale, projected, prior, projection)
+        total = options.weight_prior * prior + options.weight_projection * projection
+        return total.sum(-1) / (len(total) if options.reduction == "batch" else 1)
+
+    def _project(self, pose: Tensor) -> Tensor:
+        """Screen coordinates of joints beside the root, and of the root itself."""
+        moving = torch.ones(pose.shape[-2], 1, dtype=pose.dtype, device=pose.device)
+        moving[self.skeleton.root] = 0.0
+        px = project(
+            pose * moving + self.root,
+            self.camera,
+            clamp=self.options.clamp,
+            min_depth=self.options.min_depth,
+        )
+        return to_screen(px, self.camera.image_size)
+
+    def reporting(
+        self, callback: Callable[[Iteration], None] | None
+    ) -> Callable[[Visit], None] | None:
+        """A callback of the descent that tells more."""
+        if callback is None:
+            return None
+
+        def report(visit: Visit) -> None:
+            seen = [x.detach() for x in self.seen]
+            latents, gradients = visit.latents[0].detach(), visit.gradients[0]
+            callback(Iteration(visit.index, latents, gradients, *seen))
+
+        return report
