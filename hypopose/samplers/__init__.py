@@ -4,6 +4,7 @@ from hypopose.samplers.boneflips import BoneFlips
 from hypopose.samplers.d3dp import D3DP, Step, interpolate_missing
 from hypopose.samplers.diffpose import DiffPose
 from hypopose.samplers.distributional import DistributionalDiffusion
+from hypopose.samplers.flow_matching import FlowMatching
 from hypopose.samplers.mixture_diffpose import MixtureDiffPose
 from hypopose.samplers.uncertainty import DepthPrior, InitialDistribution
 
@@ -14,6 +15,7 @@ __all__ = [
     "DepthPrior",
     "DiffPose",
     "DistributionalDiffusion",
+    "FlowMatching",
     "InitialDistribution",
     "MixtureDiffPose",
     "Step",
@@ -25,4 +27,5 @@ SAMPLERS = {
     "d3dp": D3DP,
     "boneflips": BoneFlips,
     "diffpose": DiffPose,
+    "flow": FlowMatching,
 }

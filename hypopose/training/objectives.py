@@ -17,6 +17,7 @@ from hypopose.datasets.motion import Motion
 from hypopose.diffusion import Schedule
 from hypopose.training.batches import BatchMaker
 from hypopose.training.config import TrainConfig
+from hypopose.training.flow import flow_loss, validate_flow
 from hypopose.training.losses import energy_loss, x0_loss
 from hypopose.training.validation import HeldOut, validate_denoiser, validate_generator
 
@@ -86,6 +87,12 @@ def _energy(network: Any, batch: Any, step: Step) -> Tensor:
     )
 
 
+def _flow(network: Any, batch: Any, step: Step) -> Tensor:
+    c = step.config
+    options = {"scale": c.scale, "clamp": c.clamp}
+    return flow_loss(network, batch, step.generator, n_timesteps=c.n_timesteps, **options)
+
+
 _SUBJECT_SAMPLING = {"precision": "float32", "overlap": 10, "chunk": 8192, "flip": False}
 
 OBJECTIVES: dict[str, Objective] = {
@@ -105,6 +112,15 @@ OBJECTIVES: dict[str, Objective] = {
         ),
         sampling={"sampler": "distributional", "n_steps": 1, **_SUBJECT_SAMPLING},
         role="generator",
+        make_batches=keypoint_batches,
+    ),
+    "flow": Objective(
+        loss=_flow,
+        validate=lambda network, held_out, c: validate_flow(
+            network, held_out, scale=c.scale, clamp=c.clamp
+        ),
+        sampling={"sampler": "flow", "n_steps": 5, **_SUBJECT_SAMPLING},
+        role="denoiser",
         make_batches=keypoint_batches,
     ),
 }

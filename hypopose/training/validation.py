@@ -19,7 +19,7 @@ from hypopose.networks.inputs import encode
 from hypopose.samplers import D3DP, DistributionalDiffusion
 from hypopose.skeletons import H36M17
 from hypopose.training.views import look_at
-from hypopose.types import Camera, Keypoints2D, Poses3D
+from hypopose.types import Camera, Keypoints2D, Poses3D, Sampler
 
 VIEWS = ((0.3, 4.5, 1.5), (1.9, 3.0, 1.0), (3.5, 5.5, 1.6), (5.1, 2.5, 2.2))
 """Azimuth (rad), distance and height (m) of the cameras, taken in turn."""
@@ -108,20 +108,25 @@ def validate_generator(
     Returns:
         Errors in mm, fair energy score per joint in mm, ECE, by name.
     """
-    keypoints, truth = held_out.keypoints, held_out.truth
     scores: dict[str, float] = {}
-    for n_steps in (1, 3):
+    for n in (1, 3):
         sampler = DistributionalDiffusion(
-            cast(Network, network), n_steps=n_steps, scale=scale, clamp=clamp
+            cast(Network, network), n_steps=n, scale=scale, clamp=clamp
         )
-        x = sampler.sample(keypoints, 10, seeded_noise(0)).joints
-        scores |= {
-            f"mean_mpjpe_mm_{n_steps}_steps": _error_mm(x, truth.joints),
-            f"energy_mm_{n_steps}_steps": 1000 * float(energy_score(x, truth.joints).mean()),
-            f"ece_{n_steps}_steps": float(ece(x, truth.joints).ece),
-        }
-        scores["spread_mm"] = 1000 * float(x.std(1).square().sum(-1).sqrt().mean())
+        scores |= drawn_scores(sampler, held_out, n)
     return scores
+
+
+def drawn_scores(sampler: Sampler, held_out: HeldOut, n_steps: int) -> dict[str, float]:
+    """Scores of 10 hypotheses: error of the mean (mm), fair energy score per joint (mm), ECE."""
+    truth = held_out.truth.joints
+    x = sampler.sample(held_out.keypoints, 10, seeded_noise(0)).joints
+    return {
+        f"mean_mpjpe_mm_{n_steps}_steps": _error_mm(x, truth),
+        f"energy_mm_{n_steps}_steps": 1000 * float(energy_score(x, truth).mean()),
+        f"ece_{n_steps}_steps": float(ece(x, truth).ece),
+        "spread_mm": 1000 * float(x.std(1).square().sum(-1).sqrt().mean()),
+    }
 
 
 def _error_mm(hypotheses: Float[Tensor, "B H F J 3"], truth: Float[Tensor, "B F J 3"]) -> float:
