@@ -1,0 +1,236 @@
+"""Lifters over whole videos: one pose per frame, windows blended, mirrored input averaged.
+
+A lifter that predicts a scale per joint (:class:`hypopose.networks.ScaleNetwork`) gives a
+distribution, from which hypotheses are drawn (:mod:`hypopose.samplers.scale_draws`). Other lifters
+know one answer; they are here so that they run on keypoint files too, as baselines for what
+hypotheses are worth, and ``spread`` gives them one scale for everything.
+
+Networks from a sequence to one pose see a window around every frame; the others see windows that
+overlap and blend. Frames beyond the video repeat its first or last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.errors import OptionError
+from hypopose.networks.base import Network
+from hypopose.networks.inputs import ASSUMED_FPS, encode
+from hypopose.networks.scales import ScaleNetwork
+from hypopose.samplers.d3dp import Step, fitted_root, readable
+from hypopose.samplers.scale_draws import scale_draws
+from hypopose.samplers.windows import blend_weights, take_frames, window_starts
+from hypopose.skeletons import SKELETONS
+from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
+
+
+@dataclass(frozen=True)
+class Lifter:
+    """A pose and a scale per joint, and draws from them.
+
+    Args:
+        denoiser: A network with a lifter form, in metres.
+        spread: Expected error of a joint in metres, where the network predicts none; None for one
+            motion only.
+        correlation_s: Seconds over which errors go on: standard deviation of the smoothing kernel.
+        kinship: Correlation of a joint's error with its parent's, 0 to 1.
+        flip: Average with the mirrored input.
+        overlap: Frames that neighboring windows share at least; None for a quarter.
+        window: Frames per window; None for what the network takes (or its training length).
+        chunk: Frames, of all windows together, in one network call.
+        fill_missing: ``"interpolate"`` fills undetected keypoints over time for networks that
+            cannot read gaps (and warns how many); ``"error"`` refuses them.
+
+    Raises:
+        OptionError: If the network is no lifter, or its poses are not metres.
+
+    Example:
+        >>> from hypopose.datasets import example_pair
+        >>> from hypopose.diffusion import seeded_noise
+        >>> from hypopose.networks import load_network
+        >>> _, keypoints = example_pair()
+        >>> lifter = Lifter(load_network("d3dp-frame-small"))
+        >>> lifter.sample(keypoints, 1, seeded_noise(0)).joints.shape[-3] == keypoints.n_frames
+        True
+    """
+
+    denoiser: Network
+    flip: bool = True
+    overlap: int | None = None
+    window: int | None = None
+    chunk: int = 2048
+    fill_missing: str = "error"
+    spread: float | None = None
+    correlation_s: float = 0.5
+    kinship: float = 0.7
+
+    def __post_init__(self) -> None:
+        info = self.denoiser.info
+        if "lifter" not in info.forms:
+            raise OptionError("These weights are a denoiser's and cannot lift; use sampler='d3dp'.")
+        if info.units != "meters":
+            raise OptionError(
+                "This lifter's poses are scaled like the image and not in metres, so that they "
+                "cannot be a result; call the network itself: load_network(folder)(None, xy)."
+            )
+        if info.n_frames is not None and self.window not in (None, info.n_frames):
+            raise OptionError(
+                f"This network takes windows of {info.n_frames} frames only; leave window=None."
+            )
+        if self.fill_missing not in ("error", "interpolate"):
+            raise OptionError(
+                f"fill_missing={self.fill_missing!r} is not one of error, interpolate."
+            )
+        if not (self.spread is None or self.spread > 0) or self.correlation_s < 0:
+            raise OptionError("spread (metres) must be positive and correlation_s at least 0.")
+        if not 0 <= self.kinship <= 1:
+            raise OptionError(f"kinship is a correlation, 0 to 1, got {self.kinship}.")
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The skeleton of the pose."""
+        return SKELETONS[self.denoiser.info.skeleton]
+
+    @property
+    def keypoint_skeleton(self) -> Skeleton:
+        """The skeleton keypoints must have."""
+        return SKELETONS[self.denoiser.info.keypoint_skeleton]
+
+    @torch.no_grad()
+    def sample(
+        self,
+        keypoints: Keypoints2D,
+        n_hypotheses: int,
+        noise: NoiseSource,
+        callback: Callable[[Step], None] | None = None,
+    ) -> Hypotheses:
+        """Lift a video.
+
+        Args:
+            keypoints: In ``keypoint_skeleton``; with a camera if the network looks through one.
+            n_hypotheses: How many motions; 1 for lifters without a scale, unless ``spread`` is set.
+            noise: Asked once for ``(*batch, H, F, J, 3)``, if there is a scale to draw from.
+            callback: Called once, at the end.
+
+        Returns:
+            Root-relative metres, the root joint at 0; ``root`` is fitted to the keypoints if they
+            carry a camera, else None.
+
+        Raises:
+            OptionError: If a lifter without a scale is to give several motions, or the network
+                cannot read gaps.
+            SkeletonMismatchError: If the keypoints have another skeleton.
+            MissingCameraError: If the network needs a camera.
+        """
+        scaled = self.spread is not None or isinstance(self.denoiser, ScaleNetwork)
+        if n_hypotheses < 1 or (n_hypotheses != 1 and not scaled):
+            raise OptionError(
+                f"This lifter gives one motion, not {n_hypotheses}. Set n_hypotheses=1, or say how "
+                "far a joint errs (spread=0.05 for 5 cm) to draw around it."
+            )
+        pose, scale = self.predict(keypoints)
+        joints = pose[..., None, :, :, :]
+        if scale is not None:
+            z = noise((*pose.shape[:-3], n_hypotheses, *pose.shape[-3:])).to(joints)
+            frames = self.correlation_s * (keypoints.fps or ASSUMED_FPS)
+            joints = joints + scale_draws(
+                z, scale, self.skeleton, frames=frames, kinship=self.kinship
+            )
+        if callback is not None:
+            callback(Step(0, 0, torch.zeros_like(joints), joints))
+        return Hypotheses(joints, self.skeleton, fitted_root(joints, keypoints, self.skeleton))
+
+    @torch.no_grad()
+    def predict(
+        self, keypoints: Keypoints2D
+    ) -> tuple[Float[Tensor, "*batch F J 3"], Float[Tensor, "*batch F J"] | None]:
+        """What the network says: the pose, and the expected error of its joints.
+
+        Args:
+            keypoints: As for :meth:`sample`.
+
+        Returns:
+            Root-relative metres, and metres: predicted, or ``spread``, or None.
+
+        Raises:
+            OptionError: As :meth:`sample`, and so on.
+        """
+        seen = readable(keypoints, self.denoiser.info, self.fill_missing)
+        lifted = self._lifted(seen)
+        pose = lifted[..., :3] - lifted[..., self.skeleton.root, None, :3]
+        if self.spread is not None:
+            return pose, torch.full_like(pose[..., 0], self.spread)
+        return pose, lifted[..., 3].exp() if lifted.shape[-1] > 3 else None
+
+    def _lifted(self, keypoints: Keypoints2D) -> Float[Tensor, "*batch F J C"]:
+        """Poses, and log-scales behind them if the network predicts any."""
+        info, n = self.denoiser.info, keypoints.n_frames
+        length = info.n_frames or min(self.window or info.max_frames or n, n)
+        if info.sequence_to_one:
+            starts = [f - (length - 1) // 2 for f in range(n)]
+            poses = self._windows(keypoints, starts, length)
+            return torch.cat(poses, -3)
+        overlap = length // 4 if self.overlap is None else min(self.overlap, length - 1)
+        starts = window_starts(n, length, overlap)
+        padded = max(n, length)
+        weights = blend_weights(starts, length, padded, overlap).float()
+        batch = keypoints.xy.shape[:-3]
+        poses = self._windows(keypoints, starts, length)
+        out = torch.zeros(*batch, padded, *poses[0].shape[-2:])
+        for w, start, pose in zip(weights, starts, poses, strict=True):
+            out[..., start : start + length, :, :] += w[:, None, None] * pose
+        return out[..., :n, :, :]
+
+    def _windows(
+        self, keypoints: Keypoints2D, starts: list[int], length: int
+    ) -> list[Float[Tensor, "*batch F J C"]]:
+        """The poses of every window, in camera axes, on the CPU."""
+        n_clips = max(1, keypoints.xy.shape[:-3].numel())
+        size = max(1, self.chunk // (length * n_clips))
+        poses: list[Tensor] = []
+        for i in range(0, len(starts), size):
+            poses += self._call(keypoints, starts[i : i + size], length)
+        return poses
+
+    def _call(self, keypoints: Keypoints2D, starts: list[int], length: int) -> list[Tensor]:
+        # Windows behind the batch axes: those of the camera lead.
+        xy = torch.stack([take_frames(keypoints.xy, s, length) for s in starts], -4)
+        confidence = keypoints.confidence
+        if confidence is not None:
+            parts = [take_frames(confidence[..., None], s, length)[..., 0] for s in starts]
+            confidence = torch.stack(parts, -3)
+        part = replace(keypoints, xy=xy, confidence=confidence, covariance=None)
+        e = encode(part, self.denoiser.info.inputs)
+        context = None if e.context is None else e.context.flatten(0, -2)
+        given = (e.xy.flatten(0, -4).float(), e.confidence.flatten(0, -3).float())
+        y = self._lift(*given, None if context is None else context.float())
+        if self.flip:
+            order = list(self.keypoint_skeleton.flip_order)
+            mirror = torch.tensor([-1.0, 1.0, 1.0, 1.0][: y.shape[-1]])
+            flipped = self._lift(
+                given[0][..., order, :] * mirror[:2],
+                given[1][..., order],
+                None if context is None else context.float(),
+            )
+            y = (y + flipped[..., list(self.skeleton.flip_order), :] * mirror) / 2
+        turned = y[..., :3] @ e.rotation.flatten(0, -3).float()[:, None]
+        y = torch.cat([turned, y[..., 3:]], -1)
+        return list(y.unflatten(0, xy.shape[:-3]).unbind(xy.dim() - 4))
+
+    def _lift(self, xy: Tensor, confidence: Tensor, context: Tensor | None) -> Tensor:
+        place = xy.device
+        if isinstance(self.denoiser, torch.nn.Module):
+            place = next((p.device for p in self.denoiser.parameters()), place)
+        moved = None if context is None else context.to(place)
+        if isinstance(self.denoiser, ScaleNetwork):
+            pose, log_scale = self.denoiser.with_scale(
+                xy.to(place), confidence.to(place), None, moved
+            )
+            return torch.cat([pose, log_scale[..., None]], -1).float().cpu()
+        y = self.denoiser(None, xy.to(place), None, confidence.to(place), None, moved)
+        return y[:, 0].float().cpu()
