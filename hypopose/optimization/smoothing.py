@@ -1,0 +1,269 @@
+"""Smoothing over time that keeps every hypothesis a motion of its own.
+
+* :func:`smooth_kalman` looks at the whole clip: joints move with nearly constant velocity, and each
+  frame is believed as far as the hypotheses agree there (Rauch, Tung and Striebel, "Maximum
+  likelihood estimates of linear dynamic systems", AIAA Journal 1965). The gains depend on the
+  covariances only, so all hypotheses are filtered alike: the mean of the smoothed is the smoothed
+  mean, offsets between hypotheses stay, and what differs from frame to frame goes.
+* :func:`smooth_one_euro` looks at the past only, for live use: a low-pass filter whose cutoff rises
+  with speed (Casiez, Roussel and Vogel, "1 € Filter", CHI 2012).
+* :func:`keep_bone_lengths` gives every bone of a motion one length, moving joints as little as
+  possible.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.cameras import fit_roots
+from hypopose.errors import OptionError, ShapeError
+from hypopose.metrics import bone_lengths
+from hypopose.types import Hypotheses, Keypoints2D, Skeleton
+
+ACCELERATION = 10.0
+"""Standard deviation of joints' acceleration in m/s²: sport; 3 suits slow walking."""
+
+MIN_STD = 0.005
+"""Metres; hypotheses that agree better are not believed more than this."""
+
+N_PROJECTIONS = 30
+"""Sweeps over the bones."""
+
+
+def smooth_hypotheses(
+    hypotheses: Hypotheses,
+    keypoints: Keypoints2D,
+    acceleration: float = ACCELERATION,
+    *,
+    rigid: bool = True,
+) -> Hypotheses:
+    """Smooth joints by the hypotheses' covariances, make bones rigid, and fit smooth roots.
+
+    Args:
+        hypotheses: Without NaN joints.
+        keypoints: Their frame rate is used (30 Hz where unknown), and their camera for the roots.
+        acceleration: Standard deviation in m/s².
+        rigid: Whether bones keep one length each.
+
+    Returns:
+        As many hypotheses; focal lengths are kept.
+
+    Raises:
+        OptionError: If the acceleration is not positive.
+    """
+    fps = keypoints.fps or 30.0
+    x = hypotheses.joints
+    joints = smooth_kalman(x, hypothesis_covariance(x), fps, acceleration)
+    if rigid:
+        joints = keep_bone_lengths(joints, hypotheses.skeleton)
+    joints = joints - joints[..., [hypotheses.skeleton.root], :]
+    smoothed = replace(hypotheses, joints=joints)
+    if keypoints.camera is None or hypotheses.root is None:
+        return smoothed
+    return replace(smoothed, root=fit_roots(smoothed, keypoints, smooth=acceleration))
+
+
+def hypothesis_covariance(joints: Float[Tensor, "*batch H F J 3"]) -> Float[Tensor, "*b F J 3 3"]:
+    """Covariance of each joint over the hypotheses, in m²; zero for a single hypothesis."""
+    d = joints - joints.mean(-4, keepdim=True)
+    n = max(1, joints.shape[-4] - 1)
+    return torch.einsum("...hfji,...hfjk->...fjik", d, d) / n
+
+
+def smooth_kalman(
+    joints: Float[Tensor, "*batch H F J 3"],
+    covariance: Float[Tensor, "*batch F J 3 3"],
+    fps: float,
+    acceleration: float = ACCELERATION,
+) -> Float[Tensor, "*batch H F J 3"]:
+    """Most probable motions if velocities are disturbed by white noise.
+
+    Args:
+        joints: Metres; NaN joints know nothing and are bridged.
+        covariance: How far each joint of each frame is to be believed, m².
+        fps: Frames per second.
+        acceleration: Standard deviation in m/s².
+
+    Returns:
+        Smoothed motions; every hypothesis on its own.
+
+    Raises:
+        OptionError: If fps or acceleration is not positive.
+        ShapeError: If covariances do not belong to the joints.
+
+    Example:
+        >>> still = torch.zeros(4, 60, 17, 3)
+        >>> noisy = still + 0.02 * torch.randn(still.shape, generator=torch.Generator())
+        >>> R = 0.02**2 * torch.eye(3).expand(60, 17, 3, 3)
+        >>> bool(smooth_kalman(noisy, R, 50.0, 3.0).std() < 0.5 * noisy.std())
+        True
+    """
+    if not (fps > 0 and acceleration > 0):
+        raise OptionError(f"fps and acceleration are positive, got {fps} and {acceleration}.")
+    if covariance.shape != (*joints.shape[:-4], *joints.shape[-3:], 3):
+        raise ShapeError(
+            f"Covariances {tuple(covariance.shape)} do not belong to joints {tuple(joints.shape)}."
+        )
+    z = joints.double().movedim(-4, -2).movedim(-4, 0).mT  # F, *batch, J, 3, H
+    known = torch.isfinite(z).all(-1).all(-1)
+    R = covariance.double().movedim(-4, 0)
+    R = R + MIN_STD**2 * torch.eye(3, dtype=torch.float64, device=R.device)
+    x = _rts(torch.nan_to_num(z), torch.nan_to_num(R), known, 1 / fps, acceleration)
+    return x.mT.movedim(0, -4).movedim(-2, -4).to(joints)
+
+
+def _rts(z: Tensor, R: Tensor, known: Tensor, dt: float, acceleration: float) -> Tensor:
+    """Forward Kalman filter and backward smoother; state: position and velocity, 6 numbers.
+
+    Args:
+        z: Positions ``(F, *any, 3, H)``; the hypotheses are columns that share all gains.
+        R: Their covariance ``(F, *any, 3, 3)``.
+        known: Which are measured, ``(F, *any)``.
+        dt: Seconds a frame.
+        acceleration: m/s².
+    """
+    eye = torch.eye(3, dtype=z.dtype, device=z.device)
+    step = torch.eye(6, dtype=z.dtype, device=z.device)
+    step[:3, 3:] = dt * eye
+    noise = acceleration**2 * torch.kron(
+        torch.tensor([[dt**4 / 3, dt**3 / 2], [dt**3 / 2, dt**2]], dtype=z.dtype), eye.cpu()
+    ).to(z)
+    x = torch.cat((_first_known(z, known), torch.zeros_like(z[0])), -2)
+    P = torch.diag(z.new_tensor([10.0] * 3 + [25.0] * 3)).expand(*z.shape[1:-2], 6, 6)
+    filtered, predicted = [], []
+    for f in range(len(z)):
+        if f:
+            x, P = step @ x, step @ P @ step.mT + noise
+        predicted.append((x, P))
+        gain = torch.linalg.solve(P[..., :3, :3] + R[f], P[..., :3, :]).mT
+        gain = gain * known[f][..., None, None]
+        x, P = x + gain @ (z[f] - x[..., :3, :]), P - gain @ P[..., :3, :]
+        filtered.append((x, P))
+    out = [filtered[-1][0]]
+    for f in range(len(z) - 2, -1, -1):
+        (x, P), (x_next, P_next) = filtered[f], predicted[f + 1]
+        back = torch.linalg.solve(P_next, step @ P).mT
+        out.append(x + back @ (out[-1] - x_next))
+    return torch.stack(out[::-1])[..., :3, :]
+
+
+def _first_known(z: Tensor, known: Tensor) -> Tensor:
+    """The first measured position of each joint, zero where there is none."""
+    first = known.to(torch.int8).argmax(0)
+    index = first[None, ..., None, None].expand(1, *z.shape[1:])
+    return z.gather(0, index)[0]
+
+
+def smooth_one_euro(
+    joints: Float[Tensor, "*any F J 3"],
+    fps: float,
+    min_cutoff: float = 1.0,
+    beta: float = 2.0,
+    derivative_cutoff: float = 1.0,
+) -> Float[Tensor, "*any F J 3"]:
+    """Low-pass filter every joint with what came before.
+
+    Args:
+        joints: Motions in metres; leading axes, such as hypotheses, are filtered each on its own.
+        fps: Frames per second.
+        min_cutoff: Hertz at rest: lower removes more jitter.
+        beta: Hertz per m/s: higher lags less in quick motion.
+        derivative_cutoff: Hertz at which speeds are filtered.
+
+    Returns:
+        Filtered motions; the first frame as it was.
+
+    Raises:
+        OptionError: If a parameter is out of range.
+
+    Example:
+        >>> still = torch.ones(3, 30, 17, 3)
+        >>> torch.equal(smooth_one_euro(still, 30.0), still)
+        True
+    """
+    if not (fps > 0 and min_cutoff > 0 and beta >= 0 and derivative_cutoff > 0):
+        raise OptionError("One-euro filters take positive rates and cutoffs, and beta >= 0.")
+    frames = joints.unbind(-3)
+    x, speed = frames[0], torch.zeros_like(frames[0])
+    out = [x]
+    for frame in frames[1:]:
+        velocity = (frame - x) * fps
+        speed = speed + _share(fps, torch.full_like(speed, derivative_cutoff)) * (velocity - speed)
+        cutoff = min_cutoff + beta * speed.norm(dim=-1, keepdim=True)
+        x = x + _share(fps, cutoff) * (frame - x)
+        out.append(x)
+    return torch.stack(out, -3)
+
+
+def _share(fps: float, cutoff: Tensor) -> Tensor:
+    """How much of the new value an exponential filter takes."""
+    return 1 / (1 + fps / (2 * math.pi * cutoff))
+
+
+def keep_bone_lengths(
+    joints: Float[Tensor, "*any F J 3"],
+    skeleton: Skeleton,
+    lengths: Float[Tensor, "*any B"] | None = None,
+) -> Float[Tensor, "*any F J 3"]:
+    """The nearest motion whose bones keep their lengths.
+
+    Both ends of a wrong bone give way alike, bone after bone, in 30 sweeps; then children are set
+    to their exact distance, from the root outwards.
+
+    Args:
+        joints: Motions; leading axes, such as hypotheses, each have lengths of their own.
+        skeleton: Of the joints.
+        lengths: In the order of ``skeleton.bones``; the median over frames where None.
+
+    Returns:
+        Motions with rigid bones; the root stays where it is. A bone of length zero has no
+        direction and stays.
+
+    Raises:
+        SkeletonMismatchError: If the joints are not the skeleton's.
+
+    Example:
+        >>> from hypopose.skeletons import H36M17
+        >>> rigid = keep_bone_lengths(torch.randn(2, 9, 17, 3), H36M17)
+        >>> bool(bone_lengths(rigid, H36M17).std(-2).max() < 1e-5)
+        True
+    """
+    measured = bone_lengths(joints, skeleton)
+    if lengths is None:
+        lengths = measured.nanmedian(-2).values
+    x = list(joints.unbind(-2))
+    wanted = lengths.unsqueeze(-2).unbind(-1)
+    for _ in range(N_PROJECTIONS):
+        for (parent, child), length in zip(skeleton.bones, wanted, strict=True):
+            half = 0.5 * _excess(x[parent], x[child], length)
+            x[parent], x[child] = x[parent] + half, x[child] - half
+    x = [joint - (x[skeleton.root] - joints[..., skeleton.root, :]) for joint in x]
+    for (parent, child), length in _outwards(skeleton, wanted):
+        x[child] = x[child] - _excess(x[parent], x[child], length)
+    return torch.stack(x, -2)
+
+
+def _excess(parent: Tensor, child: Tensor, length: Tensor) -> Tensor:
+    """The part of the bone beyond its length, as a vector from the parent."""
+    bone = child - parent
+    now = bone.norm(dim=-1, keepdim=True)
+    wanted = torch.where(torch.isfinite(length), length, now[..., 0])[..., None]
+    return bone * (1 - wanted / now.clamp(min=1e-9))
+
+
+def _outwards(
+    skeleton: Skeleton, wanted: tuple[Tensor, ...]
+) -> list[tuple[tuple[int, int], Tensor]]:
+    """Bones with their lengths, parents before children."""
+
+    def generation(joint: int) -> int:
+        parent = skeleton.parents[joint]
+        return 0 if parent < 0 else 1 + generation(parent)
+
+    pairs = zip(skeleton.bones, wanted, strict=True)
+    return sorted(pairs, key=lambda pair: generation(pair[0][1]))
