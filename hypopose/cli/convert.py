@@ -17,7 +17,7 @@ import click
     "layout",
     default="d3dp",
     show_default=True,
-    help="Whose checkpoint it is: d3dp, diffpose, gla-gcn, hot, ktpformer, motionagformer, mpm or uao.",
+    help="Whose checkpoint it is: d3dp, diffpose, gla-gcn, hot, ktpformer, motionagformer, mpm, platypose or uao.",
 )
 @click.option("--n-heads", type=int, help="Attention heads, if not the released number.")
 @click.option(

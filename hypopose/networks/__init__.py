@@ -13,6 +13,7 @@ from hypopose.networks.ktpformer import KTPFormer
 from hypopose.networks.load import NETWORKS, load_network, weights_in_the_box
 from hypopose.networks.mhformer import MHFormer
 from hypopose.networks.mixste import MixSTE2
+from hypopose.networks.motion_prior import MotionPrior
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
@@ -39,6 +40,7 @@ __all__ = [
     "MixSTE2",
     "MotionAGFormer",
     "MotionBERT",
+    "MotionPrior",
     "Network",
     "NetworkInfo",
     "PretrainedNetwork",

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-Form = Literal["denoiser", "lifter"]
+Form = Literal["denoiser", "lifter", "prior"]
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,14 @@ class NetworkInfo:
     Args:
         inputs: How keypoints are presented: ``"screen"`` (x divided by the image width, in -1..1)
             or ``"subject"`` (rays of a camera turned towards the subject, see
-            :mod:`hypopose.networks.inputs`).
+            :mod:`hypopose.networks.inputs`), or ``"none"``.
         n_frames: The only clip length it takes, or None for any.
         keypoint_skeleton: Name of the 2D skeleton it reads.
         skeleton: Name of the 3D skeleton it writes.
         uses_confidence: Whether ``confidence`` changes the result.
         max_frames: Longest window it was trained on; None if ``n_frames`` says it.
-        forms: What it can be called as: ``"denoiser"`` with x_t and t, ``"lifter"`` without.
+        forms: What it can be called as: ``"denoiser"`` with x_t and t, ``"lifter"`` without; a
+            ``"prior"`` reads x_t and t and no keypoints.
         sequence_to_one: Whether it returns one pose, of the frame in the middle ((F - 1) // 2),
             and not one per frame.
         units: ``"meters"``, or ``"screen"`` for poses scaled like the keypoints in the image.
@@ -32,7 +33,7 @@ class NetworkInfo:
             in rows of three behind the joints of ``x_t``; 0 for denoisers that read none.
     """
 
-    inputs: Literal["screen", "subject"]
+    inputs: Literal["screen", "subject", "none"]
     n_frames: int | None
     keypoint_skeleton: str = "h36m17"
     skeleton: str = "h36m17"

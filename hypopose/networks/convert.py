@@ -36,6 +36,7 @@ from hypopose.networks.layouts import (
     mixste_config,
     motionagformer_from_official,
     mpm_from_official,
+    platypose_from_official,
     uao_from_official,
 )
 from hypopose.networks.mixste import MixSTE2, name_from_official
@@ -315,6 +316,14 @@ def _lifter(build: Callable[..., PretrainedNetwork]) -> Callable[..., Converted]
     return converted
 
 
+def _prior(state: dict[str, Tensor], *, n_heads: int = 4, **others: Any) -> Converted:
+    """Platypose's motion prior, with the settings of its experiments on Human3.6M."""
+    if others:
+        raise OptionError(f"This layout has no option {next(iter(others))!r}; it has n_heads.")
+    network = platypose_from_official(state, n_heads=n_heads)
+    return Converted(network, {"sampler": "platypose", "mode": "reference"})
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -332,6 +341,7 @@ LAYOUTS: dict[str, tuple[str, Callable[..., Converted]]] = {
     "ktpformer": ("model_pos", _lifter(ktpformer_from_official)),
     "motionagformer": ("model", _lifter(motionagformer_from_official)),
     "mpm": ("", _lifter(mpm_from_official)),
+    "platypose": ("", _prior),
     "uao": ("", _lifter(uao_from_official)),
 }
 """Layout name -> key of the state dict in the file, and the function that builds the network."""

@@ -7,6 +7,7 @@
 | ``gla-gcn`` | the lifter for Human3.6M or HumanEva | ``model_pos`` |
 | ``hot`` | MixSTE, MHFormer, MotionBERT, MotionAGFormer with HoT or TPC | none |
 | ``mpm`` | pretraining, completion, lifter or refinement | none |
+| ``platypose`` | the motion prior | none |
 | ``uao`` | GUMLP, the lifter with a log-scale per joint | none |
 
 Names may carry DataParallel's ``module.``. What shapes do not tell (attention heads, skeletons)
@@ -20,6 +21,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from hypopose.errors import CheckpointError
@@ -28,6 +30,7 @@ from hypopose.networks.gumlp import ENCODER_HIDDEN, GUMLP
 from hypopose.networks.hot import Hourglass, build_backbone
 from hypopose.networks.ktpformer import KTPFormer, ktpformer_name
 from hypopose.networks.mixste import name_from_official
+from hypopose.networks.motion_prior import MotionPrior, motion_prior_name, position_table
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import motionbert_name
 from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
@@ -375,6 +378,55 @@ def mixste_config(state: State) -> dict[str, Any]:
         "n_joints": telling(state, "Spatial_pos_embed", 3, "MixSTE2").shape[1],
         "lifter": embed.shape[1] == 2,
     }
+
+
+def platypose_from_official(state: State, *, n_heads: int = 4) -> PretrainedNetwork:
+    """Platypose's motion prior.
+
+    Args:
+        state: Tensors by official names; the skeleton encoder among them was never used, but it
+            has to be whole.
+        n_heads: Attention heads; shapes do not tell.
+
+    Returns:
+        The network, filled, in eval mode.
+
+    Raises:
+        CheckpointError: If it is not a motion prior, or its sinusoid table is not the usual one.
+    """
+    state = without_prefix(state)
+    embed = telling(state, "input_process.poseEmbedding.weight", 2, "motion prior")
+    hidden = telling(state, "seqTransEncoder.layers.0.linear1.weight", 2, "motion prior")
+    width = embed.shape[0]
+    _check_platypose_extras(state, width)
+    network = MotionPrior(
+        width, hidden.shape[0], count(state, r"seqTransEncoder\.layers\.(\d+)\."), n_heads
+    )
+    unused = [r"skeleton_encoder\..*", r".*sequence_pos_encoder\.pe"]
+    return filled(network, state, motion_prior_name, unused)
+
+
+def _check_platypose_extras(state: State, width: int) -> None:
+    """What is left out must be there and be what it should: tables, and the skeleton encoder."""
+    layer = {n for n in state if n.startswith("seqTransEncoder.layers.0.")}
+    encoder = {f"skeleton_encoder.{n}" for n in layer} | {
+        f"skeleton_encoder.{n}"
+        for n in ("muQuery", "sigmaQuery", "skelEmbedding.weight", "skelEmbedding.bias")
+    }
+    owners = ("", "embed_timestep.", "skeleton_encoder.")
+    tables = {f"{owner}sequence_pos_encoder.pe" for owner in owners}
+    present = {n for n in state if n.startswith("skeleton_encoder.")} | (tables & state.keys())
+    wrong = [f"missing {n}" for n in sorted((encoder | tables) - present)]
+    wrong += [f"unexpected {n}" for n in sorted(present - encoder - tables)]
+    for name in sorted(tables & state.keys()):
+        table = state[name].float()
+        rows = position_table(len(table), width)
+        if table.numel() != rows.numel() or not torch.allclose(
+            table.reshape(rows.shape), rows, atol=2e-3
+        ):
+            wrong.append(f"{name} is not the sinusoid table of width {width}")
+    if wrong:
+        raise CheckpointError(f"The checkpoint does not fit MotionPrior: {'; '.join(wrong)}.")
 
 
 def uao_from_official(state: State) -> PretrainedNetwork:

@@ -17,6 +17,7 @@ from hypopose.networks.hot import Hourglass
 from hypopose.networks.ktpformer import KTPFormer
 from hypopose.networks.mhformer import MHFormer
 from hypopose.networks.mixste import MixSTE2
+from hypopose.networks.motion_prior import MotionPrior
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter
@@ -39,6 +40,7 @@ NETWORKS: dict[str, type[PretrainedNetwork]] = {
     "MixSTE2": MixSTE2,
     "MotionAGFormer": MotionAGFormer,
     "MotionBERT": MotionBERT,
+    "MotionPrior": MotionPrior,
     "ScaleTokens": ScaleTokens,
 }
 """Class names, as ``_class_name`` in a folder's ``config.json`` gives them."""

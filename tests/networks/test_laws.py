@@ -121,8 +121,9 @@ def random_inputs(network: PretrainedNetwork, n_hypotheses: int = 3) -> Inputs:
     return Inputs(x_t, xy * 0.3, torch.tensor([999.0, 12.0]), confidence)
 
 
-# DiffPose's denoiser has a sampler of its own; the pair lifts as GCNpose does.
-OTHERS = {"DiffPosePair", "GCNdiff"}
+# DiffPose's denoiser has a sampler of its own; the pair lifts as GCNpose does. A prior of motion
+# reads no keypoints.
+OTHERS = {"DiffPosePair", "GCNdiff", "MotionPrior"}
 
 
 def test_every_network_that_folders_can_name_is_here() -> None:
