@@ -18,14 +18,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hypopose.api import (
+        adjust,
         aggregate,
         estimate,
+        estimate_focal,
         evaluate,
         load,
         load_hypotheses,
         load_people,
         make_sampler,
         prepare,
+        refine,
         sample,
         save_result,
     )
@@ -42,8 +45,10 @@ __all__ = [
     "Poses3D",
     "Result",
     "Skeleton",
+    "adjust",
     "aggregate",
     "estimate",
+    "estimate_focal",
     "evaluate",
     "get_skeleton",
     "load",
@@ -51,6 +56,7 @@ __all__ = [
     "load_people",
     "make_sampler",
     "prepare",
+    "refine",
     "sample",
     "save_result",
 ]
@@ -75,6 +81,7 @@ _ROOMS = {
     "io",
     "metrics",
     "networks",
+    "optimization",
     "report",
     "samplers",
     "skeletons",

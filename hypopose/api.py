@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,24 @@ import torch
 
 from hypopose import __version__
 from hypopose.aggregation import AGGREGATORS
-from hypopose.cameras import resolve_camera
+from hypopose.cameras import fit_root, resolve_camera
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import BackendError, CheckpointError, OptionError
 from hypopose.io import load, load_hypotheses, load_people, save_result
 from hypopose.io.results import Result
 from hypopose.networks import load_network
 from hypopose.networks.load import BOX
+from hypopose.optimization import (
+    FocalBelief,
+    estimate_ground,
+    keep_bone_lengths,
+    sample_with_focal,
+    scale_to_height,
+    smooth_hypotheses,
+    smooth_kalman,
+)
+from hypopose.optimization import estimate_focal as infer_focal
+from hypopose.optimization.smoothing import hypothesis_covariance
 from hypopose.report.evaluation import evaluate_pair
 from hypopose.samplers import SAMPLERS
 from hypopose.skeletons import convert, get_skeleton
@@ -42,6 +53,7 @@ __all__ = [
     "load_people",
     "make_sampler",
     "prepare",
+    "refine",
     "sample",
     "save_result",
 ]
@@ -94,6 +106,8 @@ def make_sampler(
         chosen = weights or default_weights(sampler)
         options = {**recommended_options(chosen), **options}
         options["denoiser"] = load_network(chosen).to(place)
+        if hasattr(method, "options_beside"):
+            options = {**method.options_beside(_folder(chosen)), **options}
     elif weights is not None:
         raise OptionError(f"The sampler {sampler!r} has no network, so it takes no weights.")
     unknown = sorted(set(options) - known)
@@ -254,6 +268,7 @@ def estimate(
     person: str = "",
     source: str = "",
     callback: Callable[[Any], None] | None = None,
+    focal: FocalBelief | None = None,
     **options: Any,
 ) -> Result:
     """Sample and aggregate one person, and keep the record that a result file stores.
@@ -270,7 +285,9 @@ def estimate(
         device: Where the network runs.
         person: The person's label, for the record.
         source: The file, for the record.
-        callback: Called after every step, see :func:`sample`.
+        callback: Called after every step, see :func:`sample`; not with ``focal``.
+        focal: What is believed about an unknown focal length (:func:`estimate_focal`): every
+            hypothesis gets its own, the record's camera the middle.
         **options: Further fields of the method.
 
     Returns:
@@ -288,9 +305,21 @@ def estimate(
     built_here = sampler is None or isinstance(sampler, str)
     made = _resolve_sampler(sampler, weights if built_here else None, n_steps, device, options)
     prepared = prepare(keypoints, _reads(made))
-    hypotheses = sample(
-        prepared, n_hypotheses=n_hypotheses, sampler=made, seed=seed, callback=callback
-    )
+    said: list[str] = []  # what the method has to say about its run
+
+    def listen(state: Any) -> None:
+        said.extend([state.note] if hasattr(state, "note") else [])
+        if callback is not None:
+            callback(state)
+
+    if focal is None:
+        hypotheses = sample(
+            prepared, n_hypotheses=n_hypotheses, sampler=made, seed=seed, callback=listen
+        )
+    else:
+        prepared = _believing(prepared, focal)
+        with torch.no_grad():
+            hypotheses = sample_with_focal(prepared, focal, made, n_hypotheses, seeded_noise(seed))
     return Result(
         hypotheses=hypotheses,
         pose=aggregate(hypotheses, prepared, method),
@@ -302,8 +331,179 @@ def estimate(
         person=person,
         source=source,
         version=__version__,
-        notes=prepared.notes,
+        notes=(*prepared.notes, *said),
     )
+
+
+def estimate_focal(
+    people: Sequence[Keypoints2D], sampler: Sampler, *, seed: int = 0
+) -> FocalBelief:
+    """Infer a focal length nobody knows from people seen by one camera.
+
+    Args:
+        people: As loaded, without batch axes.
+        sampler: A method; if it takes steps, one is enough here.
+        seed: Same seed, same belief.
+
+    Returns:
+        What is believed; pass it to :func:`estimate` as ``focal``.
+
+    Raises:
+        OptionError: If there is nobody, or a camera was given: then there is nothing to estimate.
+    """
+    if any(person.camera is not None and not person.camera.assumed for person in people):
+        raise OptionError("These keypoints carry a camera; drop it, or do not estimate its focal.")
+    quick: Any = sampler
+    if is_dataclass(quick) and "n_steps" in {field.name for field in fields(quick)}:
+        quick = replace(quick, n_steps=1)
+    seen = [prepare(person, _reads(sampler)) for person in people]
+    with torch.no_grad():
+        return infer_focal(seen, quick, seeded_noise(seed))
+
+
+def _believing(keypoints: Keypoints2D, focal: FocalBelief) -> Keypoints2D:
+    """Keypoints whose assumed focal length is the middle of the belief, and says so."""
+    assert keypoints.camera is not None  # prepare has seen to it
+    middle = keypoints.camera.focal.new_full((2,), focal.median)
+    notes = (n for n in keypoints.notes if not n.startswith("camera assumed"))
+    return replace(
+        keypoints,
+        camera=replace(keypoints.camera, focal=middle, assumed=True),
+        notes=(*notes, focal.describe()),
+    )
+
+
+def adjust(
+    result: Result,
+    *,
+    height: float | None = None,
+    smooth: float | None = None,
+    ground: bool = False,
+) -> Result:
+    """Smooth a result, scale it to the subject's stature, stand it on a floor; in this order.
+
+    Args:
+        result: As :func:`estimate` made it.
+        height: The subject's stature in metres, without shoes.
+        smooth: Standard deviation of joints' acceleration in m/s²: 3 suits walking, 10 sport.
+        ground: Whether a world frame (z up, floor at 0) is estimated from feet and given to the
+            camera; :func:`hypopose.cameras.motion_to_world` then places joints in it.
+
+    Returns:
+        Hypotheses and aggregate changed alike, and notes of what was done.
+
+    Raises:
+        OptionError: If a number is out of range, or there are no roots to find a floor with.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=3)
+        >>> adjust(result, height=1.78).notes[-1]
+        'scaled to a stature of 1.78 m'
+    """
+    moved, keypoints, notes = result.hypotheses, result.keypoints, list(result.notes)
+    if smooth is not None:
+        moved = smooth_hypotheses(moved, keypoints, smooth)
+        notes.append(f"smoothed over time, acceleration {smooth:g} m/s²; bones kept rigid")
+    if height is not None:
+        moved = scale_to_height(moved, height)
+        notes.append(f"scaled to a stature of {height:g} m")
+    if moved is not result.hypotheses:
+        pose = aggregate(moved, keypoints, result.aggregate)
+        if smooth is not None:
+            pose = _smooth_pose(pose, moved, keypoints, smooth)
+        result = replace(result, hypotheses=moved, pose=pose)
+    if ground:
+        world = estimate_ground(moved)
+        notes.append(world.describe())
+        assert keypoints.camera is not None  # estimate_ground needs roots, and roots a camera
+        keypoints = replace(keypoints, camera=world.place(keypoints.camera))
+    return replace(result, keypoints=keypoints, notes=tuple(notes))
+
+
+def _smooth_pose(
+    pose: Poses3D, hypotheses: Hypotheses, keypoints: Keypoints2D, acceleration: float
+) -> Poses3D:
+    """The aggregate, which may have been put together frame by frame, smoothed as its parts were.
+
+    Its scale stays that of its own bones.
+    """
+    one = Hypotheses(pose.joints[None], pose.skeleton, None)
+    joints = smooth_kalman(
+        one.joints,
+        hypothesis_covariance(hypotheses.joints),
+        keypoints.fps or 30.0,
+        acceleration,
+    )
+    joints = keep_bone_lengths(joints, pose.skeleton)[0]
+    joints = joints - joints[:, [pose.skeleton.root]]
+    if pose.root is None or keypoints.camera is None:
+        return replace(pose, joints=joints)
+    return replace(pose, joints=joints, root=fit_root(joints, keypoints, smooth=acceleration))
+
+
+def refine(
+    poses: Result | Hypotheses | Poses3D,
+    keypoints: Keypoints2D | None = None,
+    *,
+    root: str = "fitted",
+    root_positions: Float[Tensor, "*batch F 3"] | None = None,
+    scale: Float[Tensor, "*batch F J"] | None = None,
+    seed: int = 0,
+    items: Sequence[int | str] | None = None,
+    **options: Any,
+) -> Any:
+    """Move 3D motions until they reproject onto their keypoints, where they are uncertain.
+
+    Hypotheses are held by their own spread and stay as far apart as the keypoints leave open, see
+    :mod:`hypopose.optimization.offsets`.
+
+    Args:
+        poses: A result, the hypotheses of any sampler, or one motion.
+        keypoints: What they were drawn for; a result brings its own.
+        root: ``"fitted"`` to the keypoints, ``"joint"`` moved with the pose, or ``"given"``.
+        root_positions: For ``root="given"``, camera-frame metres. True positions are ground truth:
+            results note it.
+        scale: Expected error of each joint in metres; None for the hypotheses' own spread.
+        seed: Same seed, same result.
+        items: A name per batch item, as for :func:`sample`.
+        **options: Further fields of :class:`hypopose.optimization.OffsetRefiner`, for example
+            ``spread="follow"``.
+
+    Returns:
+        What came in, refined, with roots; a result with its aggregate made anew and a note.
+
+    Raises:
+        OptionError: If an option is unknown or out of range, or keypoints are missing.
+        MissingCameraError: If the keypoints of a batch carry no camera.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=3)
+        >>> refine(result).notes[-1]
+        'refined against the keypoints, root fitted, spread posterior'
+    """
+    try:
+        refiner = OffsetRefiner(root=root, **options)
+    except TypeError as error:
+        raise OptionError(f"An option of refine is wrong: {error}.") from error
+    given: dict[str, Any] = {"noise": seeded_noise(seed, items), "scale": scale}
+    given["root"] = root_positions
+    if isinstance(poses, Result):
+        skeleton = poses.hypotheses.skeleton.name
+        seen = prepare(poses.keypoints if keypoints is None else keypoints, skeleton)
+        refined = refiner.refine(poses.hypotheses, seen, **given)
+        pose = aggregate(refined.hypotheses, seen, poses.aggregate)
+        notes = (*poses.notes, *refined.notes)
+        return replace(poses, hypotheses=refined.hypotheses, pose=pose, notes=notes)
+    if keypoints is None:
+        raise OptionError("Name the keypoints these motions were drawn for: refine(x, keypoints).")
+    keypoints = prepare(keypoints, poses.skeleton.name)
+    if isinstance(poses, Poses3D):
+        return refine_poses(refiner, poses, keypoints, **given)
+    return refiner.refine(poses, keypoints, **given).hypotheses
 
 
 def evaluate(

@@ -6,6 +6,7 @@ from hypopose.cameras.each import fit_roots, hypothesis_camera
 from hypopose.cameras.frames import (
     cam_to_world,
     look_at_rotation,
+    motion_to_world,
     rotation_from_quaternion,
     world_to_cam,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "hypothesis_camera",
     "invert_distortion",
     "look_at_rotation",
+    "motion_to_world",
     "project",
     "project_normalized",
     "rays",

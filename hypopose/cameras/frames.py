@@ -47,6 +47,31 @@ def cam_to_world(points: Float[Tensor, "*any 3"], camera: Camera) -> Float[Tenso
     return _apply(lead(camera.rotation, points, 2).transpose(-1, -2), points)
 
 
+def motion_to_world(points: Float[Tensor, "*any F J 3"], camera: Camera) -> Tensor:
+    """Bring motions into the world, also those that a moving camera saw.
+
+    Args:
+        points: Camera frame, metres, ``joints + root``; any leading axes, such as hypotheses.
+        camera: One camera without batch axes; its rotation and translation may have a frame axis.
+
+    Returns:
+        World-frame points ``(*any, F, J, 3)``.
+
+    Raises:
+        ShapeError: If the camera moves over another number of frames.
+
+    Example:
+        >>> camera = Camera.from_fov((640, 480))
+        >>> motion_to_world(torch.ones(2, 5, 17, 3), camera).shape
+        torch.Size([2, 5, 17, 3])
+    """
+    parts = ((camera.rotation, 3), (camera.translation, 2))
+    moves = any(x is not None and x.dim() == n for x, n in parts)
+    if not moves:
+        return cam_to_world(points, camera)
+    return cam_to_world(points.movedim(-3, 0), camera).movedim(0, -3)
+
+
 def rotation_from_quaternion(quaternion: Float[Tensor, "*any 4"]) -> Float[Tensor, "*any 3 3"]:
     """Rotation matrix of a quaternion ``(w, x, y, z)``; its length does not matter.
 

@@ -16,6 +16,7 @@ import click
 
 from hypopose.cli import CommandError, one_line
 from hypopose.cli.batch import FORMATS, Job, is_batch, plan_jobs
+from hypopose.cli.camera_options import Scene, camera_options, scene_of
 from hypopose.errors import HypoPoseError, OptionError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Plan:
         person: One person by identity, or None for everybody.
         estimate: Options of ``hypopose.estimate``, the sampler made once.
         overview: Whether a PNG is drawn too.
+        scene: What is known about camera and subject.
         calibrator: Name and calibrator that mends the spread, or None.
     """
 
@@ -52,6 +54,7 @@ class Plan:
     person: str | None
     estimate: dict[str, Any]
     overview: bool
+    scene: Scene
     calibrator: tuple[str, Calibrator] | None = None
 
 
@@ -79,13 +82,7 @@ class Plan:
     help="jpma, ppma, mean, median or medoid.",
 )
 @click.option("--image-size", type=(int, int), metavar="W H", help="Image size in pixels.")
-@click.option("--focal", type=float, help="Focal length in pixels; the center is the image's.")
-@click.option(
-    "--camera",
-    "camera_file",
-    type=click.Path(path_type=Path),
-    help="Camera as JSON, see docs/file-formats.md.",
-)
+@camera_options
 @click.option("--person", help="Only this person; default: everybody.")
 @click.option("--skeleton", help="Skeleton of the keypoints, where the file does not say.")
 @click.option("--input-format", help="Force the keypoint format instead of detecting it.")
@@ -120,6 +117,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     from hypopose.api import check_aggregation, make_sampler
 
     check_aggregation(options["method"])
+    scene = scene_of(options)
     made = make_sampler(
         options["sampler"],
         weights=options["weights"],
@@ -128,10 +126,11 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
         **_settings(options["settings"]),
     )
     plan = Plan(
-        load=_load_options(options),
+        load=_load_options(options, scene.camera),
         person=options["person"],
         estimate={"sampler": made, **{k: options[k] for k in _ESTIMATE_OPTIONS}},
         overview=not options["no_overview"],
+        scene=scene,
         calibrator=_calibrator(options["calibrator"], options["sampler"], options["weights"]),
     )
     batch = is_batch(inputs, jobs)
@@ -165,12 +164,14 @@ def _mended(result: Result, name: str, calibrator: Calibrator) -> Result:
     from dataclasses import replace
 
     from hypopose.api import aggregate
-    from hypopose.samplers.d3dp import fitted_root
+    from hypopose.cameras import fit_roots
+    from hypopose.skeletons import convert
 
-    moved = calibrator.transform(result.hypotheses)
-    if moved.root is not None:
-        root = fitted_root(moved.joints, result.keypoints, moved.skeleton)
-        moved = replace(moved, root=moved.root if root is None else root)
+    moved, keypoints = calibrator.transform(result.hypotheses), result.keypoints
+    if moved.root is not None and keypoints.camera is not None:
+        if keypoints.skeleton.name != moved.skeleton.name:
+            keypoints = convert(keypoints, moved.skeleton)
+        moved = replace(moved, root=fit_roots(moved, keypoints))
     return replace(
         result,
         hypotheses=moved,
@@ -200,36 +201,16 @@ def _settings(words: tuple[str, ...]) -> dict[str, Any]:
     return settings
 
 
-def _load_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Options of ``load_people``; the camera is read here, once."""
+def _load_options(options: dict[str, Any], camera: Camera | None) -> dict[str, Any]:
+    """Options of ``load_people``."""
     chosen = {
         "format": options["input_format"],
         "skeleton": options["skeleton"],
         "image_size": options["image_size"],
         "fps": options["fps"],
-        "camera": _camera(options),
+        "camera": camera,
     }
     return {k: v for k, v in chosen.items() if v is not None}
-
-
-def _camera(options: dict[str, Any]) -> Camera | None:
-    """The camera from a file or a focal length; None leaves it to the front door."""
-    focal, path, size = options["focal"], options["camera_file"], options["image_size"]
-    if focal is None and path is None:
-        return None
-    if focal is not None and path is not None:
-        raise OptionError("Give either --focal or --camera, not both.")
-    if path is not None:
-        from hypopose.io import load_camera
-
-        return load_camera(path)
-    if size is None:
-        raise OptionError("--focal needs the image size too: add --image-size W H.")
-    import torch
-
-    from hypopose.types import Camera
-
-    return Camera(torch.tensor([focal, focal]), torch.tensor(size) / 2, size)
 
 
 def _run_all(jobs: list[Job], plan: Plan, *, batch: bool) -> list[Row]:
@@ -283,6 +264,7 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
         people = {plan.person: load(job.source, person=plan.person, **plan.load)}
     outputs = job.outputs_of(list(people))
     report(total=len(people) * getattr(plan.estimate["sampler"], "n_steps", 1))
+    belief = plan.scene.belief(people, plan.estimate["sampler"], plan.estimate["seed"])
     results: list[Result] = []
     for name, keypoints in people.items():
         results.append(
@@ -291,11 +273,13 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
                 person=name,
                 source=job.source.name,
                 callback=lambda step: report(advance=1),
+                focal=belief,
                 **plan.estimate,
             )
         )
     if plan.calibrator is not None:
         results = [_mended(result, *plan.calibrator) for result in results]
+    results = [plan.scene.adjust(result) for result in results]
     return [
         _write(job.source, path, result, plan)
         for path, result in zip(outputs, results, strict=True)

@@ -44,6 +44,8 @@ def smooth_hypotheses(
 ) -> Hypotheses:
     """Smooth joints by the hypotheses' covariances, make bones rigid, and fit smooth roots.
 
+    Roots seen by a moving camera are fitted frame by frame: its shaking is not the person's.
+
     Args:
         hypotheses: Without NaN joints.
         keypoints: Their frame rate is used (30 Hz where unknown), and their camera for the roots.
@@ -63,8 +65,11 @@ def smooth_hypotheses(
         joints = keep_bone_lengths(joints, hypotheses.skeleton)
     joints = joints - joints[..., [hypotheses.skeleton.root], :]
     smoothed = replace(hypotheses, joints=joints)
-    if keypoints.camera is None or hypotheses.root is None:
+    camera = keypoints.camera
+    if camera is None or hypotheses.root is None:
         return smoothed
+    if camera.rotation is not None and camera.rotation.dim() == 3:
+        return replace(smoothed, root=fit_roots(smoothed, keypoints))  # a moving camera shakes them
     return replace(smoothed, root=fit_roots(smoothed, keypoints, smooth=acceleration))
 
 

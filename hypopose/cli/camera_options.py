@@ -1,0 +1,155 @@
+"""Options of ``hypopose sample`` about the camera, scale and time, and what they do to results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.io.results import Result
+    from hypopose.optimization import FocalBelief
+    from hypopose.types import Camera, Keypoints2D, Sampler
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--camera",
+        "camera_file",
+        metavar="FILE[:NAME]",
+        help="Camera: JSON, OpenCV YAML, Pose2Sim or anipose TOML, COLMAP cameras.txt, or a photo "
+        "whose EXIF block says its focal length. See docs/cameras.md.",
+    ),
+    click.option("--focal", type=float, help="Focal length in pixels; the center is the image's."),
+    click.option("--fov", type=float, help="Field of view along the longer side, in degrees."),
+    click.option(
+        "--estimate-focal",
+        is_flag=True,
+        help="Infer the focal length from the keypoints; every hypothesis gets its own.",
+    ),
+    click.option(
+        "--camera-motion",
+        type=click.Path(),
+        help="Poses of a moving camera: csv, COLMAP images.txt or a TUM trajectory.",
+    ),
+    click.option("--height", type=float, help="The subject's stature in meters: sets the scale."),
+    click.option(
+        "--smooth",
+        type=float,
+        metavar="M/S²",
+        help="Smooth over time; typical acceleration: 3 suits walking, 10 sport.",
+    ),
+    click.option(
+        "--ground", is_flag=True, help="Estimate gravity and floor from feet: a world with z up."
+    ),
+)
+
+
+def camera_options(command: Command) -> Command:
+    """Give a command the options of this file."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known about camera and subject, beyond the keypoints.
+
+    Args:
+        camera: Given, or None.
+        estimate_focal: Whether an unknown focal length is inferred.
+        motion: File with the camera's poses, or None.
+        height: The subject's stature in metres, or None.
+        smooth: Acceleration in m/s², or None.
+        ground: Whether a floor is estimated.
+    """
+
+    camera: Camera | None = None
+    estimate_focal: bool = False
+    motion: Path | None = None
+    height: float | None = None
+    smooth: float | None = None
+    ground: bool = False
+
+    def belief(
+        self, people: Mapping[str, Keypoints2D], sampler: Sampler, seed: int
+    ) -> FocalBelief | None:
+        """What the people of one file say about the focal length, if that is asked for."""
+        if not self.estimate_focal:
+            return None
+        from hypopose.api import estimate_focal
+
+        return estimate_focal(list(people.values()), sampler, seed=seed)
+
+    def adjust(self, result: Result) -> Result:
+        """The result smoothed, scaled, and standing in a world."""
+        from hypopose.api import adjust
+        from hypopose.io import load_camera_motion
+
+        keypoints = result.keypoints
+        if self.motion is not None and keypoints.camera is not None:
+            moving = load_camera_motion(self.motion, keypoints.camera, keypoints.n_frames)
+            note = f"camera motion from {self.motion.name}"
+            result = replace(
+                result,
+                keypoints=replace(keypoints, camera=moving),
+                notes=(*result.notes, note),
+            )
+        return adjust(result, height=self.height, smooth=self.smooth, ground=self.ground)
+
+
+def scene_of(options: Mapping[str, Any]) -> Scene:
+    """The scene that command line options describe; files are read here, once.
+
+    Raises:
+        OptionError: If options contradict each other or are out of range.
+        FormatError: If the camera file is none.
+    """
+    given = [name for name in ("camera_file", "focal", "fov") if options[name] is not None]
+    given += ["estimate_focal"] if options["estimate_focal"] else []
+    if len(given) > 1:
+        words = " and ".join(f"--{name.removesuffix('_file').replace('_', '-')}" for name in given)
+        raise OptionError(f"{words} contradict each other; give one of them.")
+    if options["camera_motion"] is not None and options["ground"]:
+        raise OptionError("--camera-motion brings its own world; leave out --ground.")
+    for name in ("height", "smooth"):
+        if options[name] is not None and not options[name] > 0:
+            raise OptionError(f"--{name} must be positive, got {options[name]}.")
+    return Scene(
+        camera=_camera(options),
+        estimate_focal=options["estimate_focal"],
+        motion=None if options["camera_motion"] is None else Path(options["camera_motion"]),
+        height=options["height"],
+        smooth=options["smooth"],
+        ground=options["ground"],
+    )
+
+
+def _camera(options: Mapping[str, Any]) -> Camera | None:
+    """The camera from a file, a focal length or an angle; None leaves it to the front door."""
+    size = options["image_size"]
+    if options["camera_file"] is not None:
+        from hypopose.io import load_camera, split_camera_name
+
+        path, name = split_camera_name(options["camera_file"])
+        return load_camera(path, name, size)
+    focal, fov = options["focal"], options["fov"]
+    if focal is None and fov is None:
+        return None
+    if size is None:
+        word = "--focal" if fov is None else "--fov"
+        raise OptionError(f"{word} needs the image size too: add --image-size W H.")
+    from hypopose.types import Camera
+
+    if fov is not None:
+        return replace(Camera.from_fov(size, fov), assumed=False)
+    import torch
+
+    return Camera(torch.tensor([focal, focal]), torch.tensor(size) / 2, size)
