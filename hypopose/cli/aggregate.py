@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hypopose.errors import OptionError
+from hypopose.cli.targets import force_option, refuse_existing
 
 
 @click.command()
@@ -17,19 +17,23 @@ from hypopose.errors import OptionError
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help="Result file to write (npz, json or csv by its ending).",
+    help="Result file to write: npz, or any ending that hypopose export writes.",
 )
 @click.option(
     "--method", default="jpma", show_default=True, help="jpma, ppma, mean, median or medoid."
 )
-def aggregate(result: Path, output: Path, method: str) -> None:
+@force_option
+def aggregate(result: Path, output: Path, method: str, force: bool) -> None:
     """Aggregate the hypotheses of RESULT again and write a new result file."""
     from hypopose.api import aggregate as combine
-    from hypopose.io import RESULT_WRITERS, load_hypotheses
+    from hypopose.io import load_hypotheses, save_result
+    from hypopose.io.export import check_ending
 
-    if output.suffix[1:] not in RESULT_WRITERS:
-        raise OptionError(f"{output}: the result's ending must be .npz, .json or .csv.")
+    check_ending(output)
+    refuse_existing(output, force=force)
     stored = load_hypotheses(result)
     pose = combine(stored.hypotheses, stored.keypoints, method)
-    RESULT_WRITERS[output.suffix[1:]](output, replace(stored, pose=pose, aggregate=method))
+    changed = replace(stored, pose=pose, aggregate=method, made_with={})
+    for note in save_result(output, changed):
+        click.echo(f"Note: {note}", err=True)
     click.echo(f"{method} of {len(stored.hypotheses)} hypotheses -> {output}")

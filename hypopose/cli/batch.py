@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hypopose.errors import FormatError, OptionError
 
-FORMATS = ("npz", "json", "csv")
-"""Formats a result can be written in."""
+FORMATS = ("npz", "json", "csv", "parquet", "nc", "c3d", "trc", "mot", "bvh", "glb")
+"""Formats a result can be written in; named here too so that ``--help`` stays quick."""
 
 DATA_SUFFIXES = {".json", ".npz", ".npy", ".csv", ".h5", ".hdf5", ".pbtxt", ".slp"}
 """Endings that make a file in a folder an input; readmes and pictures are passed over."""
@@ -35,22 +35,26 @@ class Job:
         names = _unique([f"{stem}_person{label}" for label in labels])
         outputs = [self.output.with_name(f"{name}{suffix}") for name in names]
         for path in outputs:
-            _refuse_overwriting(self.source, path)
+            refuse_overwriting(self.source, path)
         return outputs
 
 
-def _refuse_overwriting(source: Path, output: Path) -> None:
+def refuse_overwriting(source: Path, output: Path) -> None:
+    """Stop if an input would be replaced by what is made of it, ``--force`` or not.
+
+    Raises:
+        OptionError: If the two are one file.
+    """
     if source.resolve() == output.resolve():
         raise OptionError(f"{source} would be replaced by its own result; give another -o.")
 
 
-def plan_jobs(inputs: tuple[Path, ...], output: Path, file_format: str | None) -> list[Job]:
+def plan_jobs(inputs: tuple[Path, ...], output: Path) -> list[Job]:
     """Spread folders into inputs and give every input a result path.
 
     Args:
         inputs: Files and folders as given.
         output: A file for one input, a folder for several.
-        file_format: ``npz``, ``json``, ``csv``; None to take it from ``output``'s ending.
 
     Returns:
         One job per input, in the order given; folders in alphabetical order.
@@ -74,17 +78,12 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path, file_format: str | None) -
                 f"Several inputs need a folder to write to, but -o is the file {output}; give "
                 "a folder."
             )
-        suffix = f".{file_format or 'npz'}"
         names = _unique([source.stem for source in sources])
-        return _checked(
-            [Job(s, output / f"{n}{suffix}") for s, n in zip(sources, names, strict=True)]
-        )
+        return _checked([Job(s, output / f"{n}.npz") for s, n in zip(sources, names, strict=True)])
     if output.is_dir():
-        output = output / f"{sources[0].stem}.{file_format or 'npz'}"
+        output = output / f"{sources[0].stem}.npz"
     elif output.suffix[1:] not in FORMATS:
-        output = output.with_name(f"{output.name}.{file_format or 'npz'}")
-    elif file_format is not None and output.suffix != f".{file_format}":
-        output = output.with_suffix(f".{file_format}")
+        output = output.with_name(f"{output.name}.npz")
     return _checked([Job(sources[0], output)])
 
 
@@ -92,7 +91,7 @@ def _checked(jobs: list[Job]) -> list[Job]:
     """The jobs, if none of them replaces an input of any."""
     for job in jobs:
         for other in jobs:
-            _refuse_overwriting(other.source, job.output)
+            refuse_overwriting(other.source, job.output)
     return jobs
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hypopose.errors import OptionError
+from hypopose.cli.targets import force_option, refuse_existing
 
 if TYPE_CHECKING:
     from hypopose.report.judgement import Judgement
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 @click.option("--limit", type=int, help="Only this many views, spread evenly; default: all.")
 @click.option("--batch-size", default=16, show_default=True, help="Views sampled together.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
-def calibrate(data: Path, output: Path, **options: Any) -> None:
+@force_option
+def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
     """Judge hypotheses against the truth: how often do their regions hold it?
 
     DATA is a folder of results of hypopose sample, with the truth of each (npy or npz of (F, J, 3)
@@ -54,6 +56,7 @@ def calibrate(data: Path, output: Path, **options: Any) -> None:
     if not data.is_dir():
         raise OptionError(f"{data} is not a folder; see hypopose calibrate --help.")
     from hypopose.calibration import Calibrator, load_calibrator, save_calibrator
+    refuse_existing(output, options["fit"], force=force)
     from hypopose.report.judgement import save_judgement
     from hypopose.report.judging import FITS, fit_calibrator, judge_draws
 

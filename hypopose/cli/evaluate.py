@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hypopose.errors import OptionError
+from hypopose.cli.targets import force_option, refuse_existing
 
 if TYPE_CHECKING:
     from hypopose.datasets import Benchmark
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 @click.option("--batch-size", default=16, show_default=True, help="Views sampled together.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file to write.")
-def evaluate(result: Path | None, output: Path | None, **options: Any) -> None:
+@force_option
+def evaluate(result: Path | None, output: Path | None, force: bool, **options: Any) -> None:
     """Measure a sampler on a benchmark, or RESULT against --truth.
 
     Prints a table, oracle scores apart; -o also writes JSON. A benchmark adds 95 % intervals over
@@ -48,6 +50,7 @@ def evaluate(result: Path | None, output: Path | None, **options: Any) -> None:
     if (result is None) == (options["benchmark"] is None):
         raise OptionError("Give either --benchmark NAME --data FOLDER, or RESULT --truth FILE.")
     if result is not None:
+    refuse_existing(output, force=force)
         _refuse_sampling_options()
         data = _evaluate_result(result, options["truth"])
         _print_pair(data["scores"])
@@ -69,7 +72,7 @@ def _refuse_sampling_options() -> None:
     context = click.get_current_context()
     for name in context.params:
         given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-        if given and name not in ("result", "truth", "output"):
+        if given and name not in ("result", "truth", "output", "force"):
             raise OptionError(
                 f"--{name.replace('_', '-')} is for --benchmark; RESULT has been sampled already."
             )
@@ -203,7 +206,7 @@ def _print_pair(scores: dict[str, float], title: str | None = None) -> None:
 
     table = Table("score", "value", title=title, title_justify="left")
     for key, value in scores.items():
-        table.add_row(key, f"{value:.4g}")
+        table.add_row(key, "-" if value is None else f"{value:.4g}")
     Console().print(table)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hypopose.cli.targets import force_option, refuse_existing
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -45,12 +46,14 @@ Given = tuple[Path, "Result", "Poses3D | None"]
     help="A method's name in the report, one for each of RESULTS; by default its sampler.",
 )
 @click.option("--title", default="HypoPose report", show_default=True, help="Headline.")
+@force_option
 def report(
     results: tuple[Path, ...],
     output: Path,
     truths: tuple[Path, ...],
     names: tuple[str, ...],
     title: str,
+    force: bool,
 ) -> None:
     """Show RESULTS: are they honest, and what do they leave open?
 
@@ -64,6 +67,7 @@ def report(
         raise OptionError(f"Give --name once for each of the {len(results)} RESULTS, or not.")
     if output.suffix not in ("", ".html", ".pdf"):
         raise OptionError(f"{output}: a report is written as .html, .pdf or a folder.")
+    refuse_existing(output, force=force)
     from hypopose.report.page import save_report
 
     for path in save_report(output, _gather(results, truths, names, title)):

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hypopose.cli import CommandError, one_line
-from hypopose.cli.batch import FORMATS, Job, is_batch, plan_jobs
+from hypopose.cli.batch import FORMATS, Job, is_batch, plan_jobs, refuse_overwriting
 from hypopose.cli.camera_options import Scene, camera_options, scene_of
+from hypopose.cli.resume import Outputs, digest, made_with
+from hypopose.cli.targets import force_option
 from hypopose.errors import HypoPoseError, OptionError
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Row:
     frames: str = ""
     camera: str = ""
     error: str = ""
+    kept: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class Plan:
         overview: Whether a PNG is drawn too.
         scene: What is known about camera and subject.
         calibrator: Name and calibrator that mends the spread, or None.
+        formats: Further formats to write every result in.
+        made_with: What results depend on, but for the input.
+        force: Whether files are replaced.
     """
 
     load: dict[str, Any]
@@ -56,6 +63,9 @@ class Plan:
     overview: bool
     scene: Scene
     calibrator: tuple[str, Calibrator] | None = None
+    formats: tuple[str, ...] = ()
+    made_with: dict[str, Any] = field(default_factory=dict)
+    force: bool = False
 
 
 @click.command()
@@ -90,7 +100,12 @@ class Plan:
 @click.option("--seed", default=0, show_default=True, help="Same seed, same hypotheses.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
 @click.option(
-    "--format", "file_format", type=click.Choice(FORMATS), help="Default: OUT's ending, else npz."
+    "--format",
+    "file_formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    help="Also write every result in this format, with the settings of hypopose export; repeat "
+    "for several.",
 )
 @click.option(
     "--set",
@@ -105,16 +120,25 @@ class Plan:
     "the weights.",
 )
 @click.option("--no-overview", is_flag=True, help="Write no PNG.")
+@force_option
 def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Draw 3D motions for 2D keypoint files and write one result per person.
 
     INPUTS are files or folders. A folder of OpenPose frames is one input, any other folder is as
     many inputs as it holds. A bad file is reported and the others go on; a table ends the run.
 
+    The same command again goes on where a stopped run ended: npz results of the same input and
+    options are kept. Other files that exist are not touched without --force.
+
     Exit code 0: all done. 1: some of several inputs failed. 2: nothing was written.
     """
-    jobs = plan_jobs(inputs, output, options["file_format"])
-    from hypopose.api import check_aggregation, make_sampler
+    jobs = plan_jobs(inputs, output)
+    from hypopose import __version__
+    from hypopose.api import check_aggregation, describe_sampler, make_sampler
+    from hypopose.io.export import check_ending
+
+    for ending in (jobs[0].output.suffix[1:], *options["file_formats"]):
+        check_ending(f"result.{ending}")
 
     check_aggregation(options["method"])
     scene = scene_of(options)
@@ -132,6 +156,9 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
         overview=not options["no_overview"],
         scene=scene,
         calibrator=_calibrator(options["calibrator"], options["sampler"], options["weights"]),
+        formats=options["file_formats"],
+        made_with=made_with(options, describe_sampler(made), __version__),
+        force=options["force"],
     )
     batch = is_batch(inputs, jobs)
     _finish(_run_all(jobs, plan, batch=batch), batch=batch)
@@ -161,8 +188,6 @@ def _calibrator(
 
 def _mended(result: Result, name: str, calibrator: Calibrator) -> Result:
     """The result with an honest spread: hypotheses moved, roots and aggregate made anew."""
-    from dataclasses import replace
-
     from hypopose.api import aggregate
     from hypopose.cameras import fit_roots
     from hypopose.skeletons import convert
@@ -233,6 +258,11 @@ def _run_all(jobs: list[Job], plan: Plan, *, batch: bool) -> list[Row]:
                     raise
                 rows.append(Row(str(job.source), error=_naming(job.source, error)))
             progress.remove_task(task)
+            except Exception as error:  # a surprise in one of 200 files must not lose the others
+                if not batch:
+                    raise
+                words = f"{type(error).__name__}: {_naming(job.source, error)}"
+                rows.append(Row(str(job.source), error=f"unexpected {words}"))
             progress.advance(files)
     return rows
 
@@ -262,8 +292,11 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
         people = share_camera(load_people(job.source, **plan.load))
     else:
         people = {plan.person: load(job.source, person=plan.person, **plan.load)}
-    outputs = job.outputs_of(list(people))
-    report(total=len(people) * getattr(plan.estimate["sampler"], "n_steps", 1))
+    made = {"input": digest(job.source), **plan.made_with}
+    outputs = [_outputs(job.source, path, plan) for path in job.outputs_of(list(people))]
+    kept = [files.kept(made, force=plan.force) for files in outputs]
+    steps = getattr(plan.estimate["sampler"], "n_steps", 1)
+    report(total=sum(result is None for result in kept) * steps)
     belief = plan.scene.belief(people, plan.estimate["sampler"], plan.estimate["seed"])
     results: list[Result] = []
     for name, keypoints in people.items():
@@ -277,44 +310,64 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
                 **plan.estimate,
             )
         )
-    if plan.calibrator is not None:
-        results = [_mended(result, *plan.calibrator) for result in results]
-    results = [plan.scene.adjust(result) for result in results]
+        if plan.calibrator is not None:
+            result = _mended(result, *plan.calibrator)
+        result = plan.scene.adjust(result)
+        results.append(replace(result, made_with=made))
     return [
-        _write(job.source, path, result, plan)
-        for path, result in zip(outputs, results, strict=True)
+        _write(job.source, files, result, old is not None)
+        for files, result, old in zip(outputs, results, kept, strict=True)
     ]
 
 
-def _write(source: Path, path: Path, result: Result, plan: Plan) -> Row:
-    from hypopose.io import RESULT_WRITERS
+def _outputs(source: Path, path: Path, plan: Plan) -> Outputs:
+    """All files of one person, none of them an input."""
+    others = [path.with_suffix(f".{f}") for f in plan.formats if path.suffix != f".{f}"]
+    picture = path.with_suffix(".png") if plan.overview else None
+    for other in others:
+        refuse_overwriting(source, other)
+    return Outputs(path, tuple(dict.fromkeys(others)), picture)
+
+
+def _write(source: Path, files: Outputs, result: Result, kept: bool) -> Row:
+    """Write what is not there yet: the record first, so that a stopped run knows it is done."""
+    from hypopose.io import export_result, save_result
     from hypopose.report.overview import draw_overview
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    RESULT_WRITERS[path.suffix[1:]](path, result)
-    if plan.overview:
-        draw_overview(path.with_suffix(".png"), result)
+    files.result.parent.mkdir(parents=True, exist_ok=True)
+    notes = list(() if kept else save_result(files.result, result))
+    for path in files.exports:
+        if not (kept and path.exists()):
+            notes += export_result(path, result).notes
+    if files.picture is not None and not (kept and files.picture.exists()):
+        draw_overview(files.picture, result)
     camera = result.keypoints.camera
     return Row(
         source=str(source),
         person=result.person,
-        written=os.fspath(path),
+        written=os.fspath(files.result),
         frames=str(result.keypoints.n_frames),
         camera="assumed" if camera is None or camera.assumed else "given",
     )
 
+        kept=kept,
+        notes=tuple(f"{files.result.stem}: {note}" for note in notes),
 
 def _finish(rows: list[Row], *, batch: bool) -> None:
     """Print the summary and choose the exit code."""
     failed = [row for row in rows if row.error]
     if batch:
         for row in failed:
+    for note in (note for row in rows for note in row.notes):
+        click.echo(f"Note: {note}", err=True)
             click.echo(f"Error: {row.error}", err=True)
         _print_table(rows)
+        click.echo(_count(rows, failed))
     else:
         for row in rows:
             who = f"{row.person}: " if len(rows) > 1 else ""
-            click.echo(f"{who}{row.frames} frames, camera {row.camera} -> {row.written}")
+            done = "kept, made before with the same options:" if row.kept else "->"
+            click.echo(f"{who}{row.frames} frames, camera {row.camera} {done} {row.written}")
     if failed and len(failed) == len(rows):
         raise CommandError("None of the inputs could be read; nothing was written.")
     if failed:
@@ -323,11 +376,27 @@ def _finish(rows: list[Row], *, batch: bool) -> None:
 
 def _print_table(rows: list[Row]) -> None:
     from rich.console import Console
+def _count(rows: list[Row], failed: list[Row]) -> str:
+    """How many results there are now, and how many inputs have none."""
+    kept = sum(row.kept for row in rows)
+    words = [f"{len(rows) - len(failed) - kept} results written"]
+    if kept:
+        words.append(f"{kept} kept from an earlier run with the same options")
+    words.append(f"{len(failed)} inputs failed")
+    return ", ".join(words) + "."
+
+
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for name in ("input", "person", "frames", "camera", "result"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(row.source, row.person, row.frames, row.camera, row.written or "failed")
+        table.add_row(row.source, row.person, row.frames, row.camera, _outcome(row))
     Console().print(table)
+
+
+def _outcome(row: Row) -> str:
+    if row.error:
+        return "failed"
+    return f"{row.written} (kept)" if row.kept else row.written

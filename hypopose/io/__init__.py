@@ -11,17 +11,21 @@ from hypopose.io.camera_files import (
 )
 from hypopose.io.camera_motion import load_camera_motion
 from hypopose.io.evidence import SkeletonGuessWarning
+from hypopose.io.export import EXPORTERS, Exported, ExportOptions, export_result, save_result
 from hypopose.io.formats import FORMATS, detect_format
 from hypopose.io.front_door import OtherPeopleWarning, load, load_people
 from hypopose.io.info import FileInfo, PersonInfo, inspect
+from hypopose.io.keypoint_files import save_people
 from hypopose.io.own_npz import save_keypoints
-from hypopose.io.results import RESULT_WRITERS, Result, load_hypotheses, save_result
+from hypopose.io.results import Result, load_hypotheses
 from hypopose.io.source import Source
 from hypopose.io.tracking import TrackingOptions, track
 
 __all__ = [
+    "EXPORTERS",
     "FORMATS",
-    "RESULT_WRITERS",
+    "ExportOptions",
+    "Exported",
     "FileInfo",
     "Format",
     "OtherPeopleWarning",
@@ -32,6 +36,7 @@ __all__ = [
     "Source",
     "TrackingOptions",
     "detect_format",
+    "export_result",
     "inspect",
     "load",
     "load_camera",
@@ -42,6 +47,7 @@ __all__ = [
     "resized",
     "save_camera",
     "save_keypoints",
+    "save_people",
     "save_result",
     "split_camera_name",
     "track",

@@ -1,15 +1,12 @@
 """Results on disk: everything a run found, and everything needed to run it again.
 
-npz is the full record and loads back; json holds the same for other languages; csv is a tidy table,
-one row per frame, joint and hypothesis. ``docs/file-formats.md`` writes the layouts down.
+npz is the full record and loads back; :mod:`hypopose.io.export` writes what other programs read.
+``docs/file-formats.md`` writes the layouts down.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +15,10 @@ from torch import Tensor
 
 from hypopose.errors import HypoPoseError, OptionError, ShapeError, SkeletonMismatchError
 from hypopose.io import own_npz
-from hypopose.io.atomic import write_atomically
 from hypopose.io.own_npz import checked, texts
 from hypopose.io.safe_arrays import NpzArchive
 from hypopose.io.source import Source
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
-
-CSV_COLUMNS = (
-    "frame", "joint", "hypothesis",
-    "x", "y", "z", "std_x", "std_y", "std_z", "root_x", "root_y", "root_z",
-)  # fmt: skip
 
 _HYPOTHESES = ("hypotheses", "hypotheses_root", "hypotheses_focal")
 
@@ -111,7 +102,8 @@ def write_npz(path: str | Path, result: Result) -> None:
         **_pose_arrays(result),
         **{f"keypoints_{name}": value for name, value in keypoints.items()},
     }
-    own_npz.save_arrays(path, arrays, _metadata(result))
+    metadata = {"hypopose": "result", "schema": own_npz.SCHEMA, **result_metadata(result)}
+    own_npz.save_arrays(path, arrays, metadata)
 
 
 def load_hypotheses(path: str | Path) -> Result:
@@ -166,51 +158,6 @@ def load_hypotheses(path: str | Path) -> Result:
         raise source.error(str(error).rstrip("."), "write the file again") from None
 
 
-def write_json(path: str | Path, result: Result) -> None:
-    """Write a result as JSON: the metadata of the npz and its arrays as nested lists.
-
-    Args:
-        path: Where to; written whole or not at all.
-        result: What to write; what is not a finite number becomes null.
-    """
-    keypoints = own_npz.keypoints_arrays(result.keypoints)
-    arrays = {
-        **{name: _plain(value) for name, value in _pose_arrays(result).items()},
-        **{f"keypoints_{name}": _plain(value) for name, value in keypoints.items()},
-    }
-    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        json.dump({**_metadata(result), "arrays": arrays}, file, allow_nan=False)
-        file.write("\n")
-
-
-def write_csv(path: str | Path, result: Result) -> None:
-    """Write a result as a tidy table in metres, one row per frame, joint and hypothesis.
-
-    ``x, y, z`` are root-relative in the camera frame; add ``root_x, root_y, root_z`` for places in
-    it. The hypothesis is a number, or ``aggregate``; only the aggregate has ``std_x, std_y,
-    std_z``.
-
-    Args:
-        path: Where to; written whole or not at all.
-        result: What to write; what is unknown or not finite is left empty.
-    """
-    with (
-        write_atomically(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
-        writer.writerows(_rows(result))
-
-
-RESULT_WRITERS: dict[str, Callable[[str | Path, Result], None]] = {
-    "npz": write_npz,
-    "json": write_json,
-    "csv": write_csv,
-}
-"""How ``hypopose sample --format`` writes."""
-
-
 def _pose_arrays(result: Result) -> dict[str, Tensor]:
     arrays = {
         "hypotheses": result.hypotheses.joints,
@@ -223,65 +170,30 @@ def _pose_arrays(result: Result) -> dict[str, Tensor]:
     return {name: value for name, value in arrays.items() if value is not None}
 
 
-def _metadata(result: Result) -> dict[str, Any]:
+def _stored(words: dict[str, Any], name: str) -> dict[str, Any]:
     try:
-        sampler = json.loads(json.dumps(result.sampler, allow_nan=False))
+        plain: dict[str, Any] = json.loads(json.dumps(words, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise OptionError(f"Sampler options must be plain values to be stored: {error}.") from None
+        raise OptionError(f"{name} must be plain values to be stored: {error}.") from None
+    return plain
+
+
+def result_metadata(result: Result) -> dict[str, Any]:
+    """All of a result that is no array, JSON-ready.
+
+    Raises:
+        OptionError: If the sampler's options are not plain values.
+    """
     return {
-        "hypopose": "result",
-        "schema": own_npz.SCHEMA,
         "version": result.version,
         "source": result.source,
         "person": result.person,
         "skeleton": own_npz.skeleton_to_dict(result.hypotheses.skeleton),
         "seed": result.seed,
-        "sampler": sampler,
+        "sampler": _stored(result.sampler, "Sampler options"),
         "weights": result.weights,
         "aggregate": result.aggregate,
         "notes": list(result.notes),
         "units": {"hypotheses": "m, camera frame, root-relative", "keypoints": "px"},
         "keypoints": own_npz.keypoints_metadata(result.keypoints),
     }
-
-
-def _plain(value: Tensor) -> Any:
-    return _finite(value.detach().cpu().tolist())
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return value if math.isfinite(value) else None
-
-
-def _rows(result: Result) -> Iterator[list[Any]]:
-    names = result.hypotheses.skeleton.joint_names
-    pose, std, root = result.pose.joints, result.pose.std, result.pose.root
-    yield from _block("aggregate", names, pose, std, root)
-    for h in range(len(result.hypotheses)):
-        roots = result.hypotheses.root
-        joints = result.hypotheses.joints[h]
-        yield from _block(str(h), names, joints, None, None if roots is None else roots[h])
-
-
-def _block(
-    hypothesis: str,
-    names: tuple[str, ...],
-    joints: Tensor,
-    std: Tensor | None,
-    root: Tensor | None,
-) -> Iterator[list[Any]]:
-    places = joints.tolist()
-    spreads = None if std is None else std.tolist()
-    roots = None if root is None else root.tolist()
-    empty = ["", "", ""]
-    for f, frame in enumerate(places):
-        where = empty if roots is None else _cells(roots[f])
-        for j, place in enumerate(frame):
-            spread = empty if spreads is None else _cells(spreads[f][j])
-            yield [f, names[j], hypothesis, *_cells(place), *spread, *where]
-
-
-def _cells(values: list[float]) -> list[str]:
-    return [f"{v:.6f}" if math.isfinite(v) else "" for v in values]

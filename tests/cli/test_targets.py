@@ -19,18 +19,18 @@ def test_an_input_is_never_replaced(tmp_path: Path) -> None:
     walk = tmp_path / "walk.json"
     walk.write_text("[]")
     with pytest.raises(OptionError, match="replaced by its own result"):
-        plan_jobs((walk,), walk, None)
+        plan_jobs((walk,), walk)
     other = tmp_path / "other.npz"
     other.write_bytes(b"")
     with pytest.raises(OptionError, match="replaced by its own result"):
-        plan_jobs((walk, other), tmp_path, "npz")
+        plan_jobs((walk, other), tmp_path)
     person = tmp_path / "out_person1.npz"
     with pytest.raises(OptionError, match="replaced by its own result"):
         Job(person, tmp_path / "out.npz").outputs_of(["0", "1"])
 
 
 def test_a_folder_that_is_there_takes_the_result(tmp_path: Path) -> None:
-    (job,) = plan_jobs((_touched(tmp_path / "walk.json"),), _made(tmp_path / "results"), None)
+    (job,) = plan_jobs((_touched(tmp_path / "walk.json"),), _made(tmp_path / "results"))
     assert job.output == tmp_path / "results" / "walk.npz"
 
 

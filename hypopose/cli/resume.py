@@ -1,0 +1,141 @@
+"""Runs that were stopped: what is done already, and with which options.
+
+A result keeps the input's digest and every option that shapes it in ``made_with``. A run that finds
+a result where it would write compares: the same input and options, and the result is kept; anything
+else, and the user is told what differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypopose.cli.targets import refuse_existing
+from hypopose.errors import FormatError, OptionError
+
+if TYPE_CHECKING:
+    from hypopose.io import Result
+
+_NO_SHAPE = {"device", "file_formats", "force", "no_overview", "person"}
+"""Options that choose what is written or where it is computed, not what comes out."""
+
+_CONTENTS = ("camera_file", "calibrator", "weights")
+"""Options that may name files or folders, whose contents count."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one person.
+
+    Args:
+        result: The record, or what ``-o`` named.
+        exports: The same in other formats.
+        picture: The overview, or None.
+    """
+
+    result: Path
+    exports: tuple[Path, ...] = ()
+    picture: Path | None = None
+
+    def kept(self, made_with: dict[str, Any], *, force: bool) -> Result | None:
+        """The result that is there already, if it is what this run would make.
+
+        Args:
+            made_with: Of this run.
+            force: Whether everything is made anew.
+
+        Raises:
+            OptionError: If a file is in the way.
+        """
+        if force:
+            return None
+        if self.result.suffix != ".npz" or not self.result.exists():
+            refuse_existing(self.result, *self.exports, self.picture, force=False)
+            return None
+        from hypopose.io import load_hypotheses
+
+        try:
+            stored = load_hypotheses(self.result)
+        except FormatError:
+            raise OptionError(
+                f"{self.result} exists and is no result; give another -o, or --force to replace it."
+            ) from None
+        told = differences(stored.made_with, made_with)
+        if told:
+            raise OptionError(
+                f"{self.result} was made differently ({told}); give another -o, or --force to "
+                "replace it."
+            )
+        return stored
+
+
+def made_with(options: dict[str, Any], sampler: dict[str, Any], version: str) -> dict[str, Any]:
+    """What a run's results depend on, as plain values; add the input's digest for each.
+
+    Args:
+        options: Of the command.
+        sampler: The sampler as described, defaults included.
+        version: HypoPose's.
+
+    Returns:
+        Options by name, files as digests of what they hold.
+    """
+    shaping = {k: v for k, v in options.items() if k not in _NO_SHAPE and k != "settings"}
+    for name in _CONTENTS:
+        value = shaping.get(name)
+        if value is not None and Path(value).exists():
+            shaping[name] = digest(Path(value))
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in shaping.items()}
+    return {"version": version, "sampler": sampler, **plain, "sampler_name": plain.pop("sampler")}
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What differs between two runs, in words; empty if nothing does.
+
+    Example:
+        >>> differences({"seed": 0, "input": "a"}, {"seed": 1, "input": "a"})
+        'seed 0, now 1'
+        >>> differences({}, {"seed": 1})
+        'nobody recorded how'
+    """
+    if not before:
+        return "nobody recorded how"
+    a, b = dict(_flat(before)), dict(_flat(now))
+    changed = [k for k in {**a, **b} if a.get(k) != b.get(k)]
+    words = [
+        f"the {k.replace('_', ' ')} has changed"
+        if k in ("input", *_CONTENTS)
+        else f"{k} {a.get(k)}, now {b.get(k)}"
+        for k in changed
+    ]
+    return "; ".join(words[:4]) + ("; ..." if len(words) > 4 else "")
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", list(value) if isinstance(value, tuple) else value
+
+
+def digest(path: Path) -> str:
+    """A short fingerprint of a file's bytes, or of all names and bytes in a folder.
+
+    Args:
+        path: What to read.
+
+    Returns:
+        16 hexadecimal digits of SHA-256.
+    """
+    whole = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        if file != path:
+            whole.update(file.relative_to(path).as_posix().encode("utf-8", "surrogateescape"))
+        with file.open("rb") as stream:
+            whole.update(hashlib.file_digest(stream, "sha256").digest())
+    return whole.hexdigest()[:16]
