@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from hypopose import __version__
 from hypopose.aggregation import AGGREGATORS
@@ -26,8 +28,10 @@ from hypopose.networks import load_network
 from hypopose.networks.load import BOX
 from hypopose.optimization import (
     FocalBelief,
+    OffsetRefiner,
     estimate_ground,
     keep_bone_lengths,
+    refine_poses,
     sample_with_focal,
     scale_to_height,
     smooth_hypotheses,
