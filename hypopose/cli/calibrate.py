@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.errors import OptionError
 from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
     from hypopose.report.judgement import Judgement
@@ -55,8 +56,8 @@ def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
     """
     if not data.is_dir():
         raise OptionError(f"{data} is not a folder; see hypopose calibrate --help.")
-    from hypopose.calibration import Calibrator, load_calibrator, save_calibrator
     refuse_existing(output, options["fit"], force=force)
+    from hypopose.calibration import Calibrator, load_calibrator, save_calibrator
     from hypopose.report.judgement import save_judgement
     from hypopose.report.judging import FITS, fit_calibrator, judge_draws
 
@@ -131,5 +132,8 @@ def _print(judgement: Judgement) -> None:
         )
     table = Table("regions", *(f"{100 * q:.0f} %" for q in judgement.coverage[0].levels))
     for row in judgement.coverage:
-        table.add_row(row.label, *(f"{100 * c:.1f} %" for c in row.coverage))
+        cells = ("-" if math.isnan(c) else f"{100 * c:.1f} %" for c in row.coverage)
+        table.add_row(row.label, *cells)
     console.print(table)
+    if "calibration" in judgement.settings:
+        console.print(f"note: {judgement.settings['calibration']}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.errors import OptionError
 from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
     from hypopose.datasets import Benchmark
@@ -49,12 +50,13 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
     """
     if (result is None) == (options["benchmark"] is None):
         raise OptionError("Give either --benchmark NAME --data FOLDER, or RESULT --truth FILE.")
-    if result is not None:
     refuse_existing(output, force=force)
+    if result is not None:
         _refuse_sampling_options()
         data = _evaluate_result(result, options["truth"])
         _print_pair(data["scores"])
         _print_pair(data["oracle_scores"], "ORACLE: picks by the truth, no method can reach it")
+        _explain_blanks(data["scores"].values())
     else:
         evaluation = _evaluate_benchmark(options)
         _print(evaluation)
@@ -63,7 +65,7 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
         from hypopose.io import write_atomically
 
         with write_atomically(output) as temporary:
-            temporary.write_text(json.dumps(data, indent=1) + "\n")
+            temporary.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
         click.echo(f"-> {output}")
 
 
@@ -137,9 +139,13 @@ def _evaluate_result(path: Path, truth: Path | None) -> dict[str, Any]:
     return {
         "result": path.name,
         "truth": truth.name,
-        "scores": {k: v for k, v in scores.items() if not is_oracle(k)},
-        "oracle_scores": {k: v for k, v in scores.items() if is_oracle(k)},
+        "scores": {k: _known(v) for k, v in scores.items() if not is_oracle(k)},
+        "oracle_scores": {k: _known(v) for k, v in scores.items() if is_oracle(k)},
     }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _print(evaluation: Evaluation) -> None:
@@ -156,6 +162,7 @@ def _print(evaluation: Evaluation) -> None:
     for oracle in (False, True):
         console.print(_score_table(evaluation, oracle))
     console.print(_action_table(evaluation))
+    _explain_blanks(_known(score.value) for score in evaluation.scores.values())
 
 
 def _score_table(evaluation: Evaluation, oracle: bool) -> Any:
@@ -200,7 +207,14 @@ def _action_table(evaluation: Evaluation) -> Any:
     return table
 
 
-def _print_pair(scores: dict[str, float], title: str | None = None) -> None:
+def _explain_blanks(values: Iterable[float | None]) -> None:
+    if None in values:
+        click.echo(
+            "-: cannot be told from these data (H hypotheses resolve levels up to H / (H + 1))"
+        )
+
+
+def _print_pair(scores: dict[str, float | None], title: str | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -218,6 +232,8 @@ def _unit(key: str) -> str:
 
 
 def _number(key: str, value: float) -> str:
+    if math.isnan(value):
+        return "-"
     return f"{value:.3f}" if key == "ece" else f"{value:.1f}"
 
 

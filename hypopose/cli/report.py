@@ -101,12 +101,29 @@ def _gather(
         )
     judgements += [_judged(name, given) for name, given in groups.items() if given[0][2]]
     alone = all(len(given) == 1 for given in groups.values())
+    labels = _labels(files)
     scenes = [
-        _scene(name if alone else f"{name}, {path.stem}", stored, truth)
+        _scene(name if alone else f"{name}, {labels[path]}", stored, truth)
         for name, given in groups.items()
         for path, stored, truth in given
     ]
     return Report(title, tuple(judgements), tuple(scenes))
+
+
+def _labels(files: list[Path]) -> dict[Path, str]:
+    """A short name for each file: as many of its folders as keep it apart from the others.
+
+    Example:
+        >>> list(_labels([Path("a/walk.npz"), Path("b/walk.npz")]).values())
+        ['a/walk', 'b/walk']
+    """
+    parts = {path: path.absolute().with_suffix("").parts for path in files}
+    depths = range(1, max((len(p) for p in parts.values()), default=1) + 1)
+    for depth in depths:
+        labels = {path: "/".join(p[-depth:]) for path, p in parts.items()}
+        if len(set(labels.values())) == len(labels):
+            break
+    return labels
 
 
 def _matched(truths: tuple[Path, ...], files: list[Path]) -> dict[Path, Path]:
@@ -125,11 +142,13 @@ def _matched(truths: tuple[Path, ...], files: list[Path]) -> dict[Path, Path]:
 
 def _method(stored: Result, known: dict[str, str]) -> str:
     """A method's name; results are one method only if nothing in their making differs."""
-    mended = [note for note in stored.notes if note.startswith("spread mended")]
+    mended = [f"spread {stored.spread_words}"] if stored.calibrator else []
+    mended += [note for note in stored.notes if note.startswith("spread mended")]  # older files
     made = json.dumps([stored.sampler, stored.weights, len(stored.hypotheses), mended])
     if made not in known:
         name = f"{stored.sampler.get('name', 'hypotheses')} {stored.weights}".strip()
-        name = ", ".join([name, *mended])
+        if mended:
+            name += " with calibrator"
         same = sum(other.startswith(name) for other in known.values())
         known[made] = f"{name} ({same + 1})" if same and name in known.values() else name
     return known[made]
@@ -147,7 +166,7 @@ def _judged(name: str, given: list[Given]) -> Judgement:
             judge = Judge(name, Settings(seed=stored.seed), _words(stored))
         same = stored.keypoints.skeleton == stored.hypotheses.skeleton
         keypoints = stored.keypoints if same and stored.keypoints.camera else None
-        judge.update(stored.hypotheses, truth, [path.name], keypoints=keypoints)
+        judge.update(stored.hypotheses, truth, [path.resolve()], keypoints=keypoints)
     assert judge is not None
     return judge.compute()
 
@@ -174,6 +193,7 @@ def _words(stored: Result) -> dict[str, str]:
         "source": stored.source or "unknown",
         "sampler": ", ".join(f"{k}={v}" for k, v in stored.sampler.items()) or "unknown",
         "weights": stored.weights or "none",
+        "spread": stored.spread_words,
         "aggregate": stored.aggregate or "none",
         "camera": "unknown" if camera is None else "ASSUMED" if camera.assumed else "given",
         "drawn with seed": str(stored.seed),

@@ -189,6 +189,7 @@ def _calibrator(
 def _mended(result: Result, name: str, calibrator: Calibrator) -> Result:
     """The result with an honest spread: hypotheses moved, roots and aggregate made anew."""
     from hypopose.api import aggregate
+    from hypopose.calibration import describe_calibrator
     from hypopose.cameras import fit_roots
     from hypopose.skeletons import convert
 
@@ -201,7 +202,7 @@ def _mended(result: Result, name: str, calibrator: Calibrator) -> Result:
         result,
         hypotheses=moved,
         pose=aggregate(moved, result.keypoints, result.aggregate),
-        notes=(*result.notes, f"spread mended by {calibrator.kind} from {name}"),
+        calibrator=describe_calibrator(calibrator, name),
     )
 
 
@@ -257,12 +258,12 @@ def _run_all(jobs: list[Job], plan: Plan, *, batch: bool) -> list[Row]:
                 if not batch:
                     raise
                 rows.append(Row(str(job.source), error=_naming(job.source, error)))
-            progress.remove_task(task)
             except Exception as error:  # a surprise in one of 200 files must not lose the others
                 if not batch:
                     raise
                 words = f"{type(error).__name__}: {_naming(job.source, error)}"
                 rows.append(Row(str(job.source), error=f"unexpected {words}"))
+            progress.remove_task(task)
             progress.advance(files)
     return rows
 
@@ -299,16 +300,17 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
     report(total=sum(result is None for result in kept) * steps)
     belief = plan.scene.belief(people, plan.estimate["sampler"], plan.estimate["seed"])
     results: list[Result] = []
-    for name, keypoints in people.items():
-        results.append(
-            estimate(
-                keypoints,
-                person=name,
-                source=job.source.name,
-                callback=lambda step: report(advance=1),
-                focal=belief,
-                **plan.estimate,
-            )
+    for (name, keypoints), old in zip(people.items(), kept, strict=True):
+        if old is not None:
+            results.append(old)
+            continue
+        result = estimate(
+            keypoints,
+            person=name,
+            source=job.source.name,
+            callback=lambda step: report(advance=1),
+            focal=belief,
+            **plan.estimate,
         )
         if plan.calibrator is not None:
             result = _mended(result, *plan.calibrator)
@@ -348,20 +350,20 @@ def _write(source: Path, files: Outputs, result: Result, kept: bool) -> Row:
         written=os.fspath(files.result),
         frames=str(result.keypoints.n_frames),
         camera="assumed" if camera is None or camera.assumed else "given",
-    )
-
         kept=kept,
         notes=tuple(f"{files.result.stem}: {note}" for note in notes),
+    )
+
 
 def _finish(rows: list[Row], *, batch: bool) -> None:
     """Print the summary and choose the exit code."""
     failed = [row for row in rows if row.error]
-    if batch:
-        for row in failed:
     for note in (note for row in rows for note in row.notes):
         click.echo(f"Note: {note}", err=True)
-            click.echo(f"Error: {row.error}", err=True)
+    if batch:
         _print_table(rows)
+        for row in failed:
+            click.echo(f"Error: {row.error}", err=True)
         click.echo(_count(rows, failed))
     else:
         for row in rows:
@@ -374,8 +376,6 @@ def _finish(rows: list[Row], *, batch: bool) -> None:
         raise SystemExit(1)
 
 
-def _print_table(rows: list[Row]) -> None:
-    from rich.console import Console
 def _count(rows: list[Row], failed: list[Row]) -> str:
     """How many results there are now, and how many inputs have none."""
     kept = sum(row.kept for row in rows)
@@ -386,6 +386,8 @@ def _count(rows: list[Row], failed: list[Row]) -> str:
     return ", ".join(words) + "."
 
 
+def _print_table(rows: list[Row]) -> None:
+    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)

@@ -39,6 +39,10 @@ class Result:
         source: Name of the source file.
         version: HypoPose's version.
         notes: What was assumed on the way.
+        calibrator: What mended the spread: ``kind`` and ``file``, and what it was fitted on; empty
+            if the hypotheses are as sampled.
+        made_with: Input and options of the run by name, digests for contents, so that a run that
+            was stopped knows what is done already; empty if nobody recorded it.
 
     Raises:
         ShapeError: If something has batch axes, or frames disagree.
@@ -56,6 +60,8 @@ class Result:
     source: str = ""
     version: str = ""
     notes: tuple[str, ...] = ()
+    calibrator: dict[str, Any] = field(default_factory=dict)
+    made_with: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.hypotheses.joints.dim() != 4 or self.pose.joints.dim() != 3:
@@ -72,22 +78,14 @@ class Result:
                 f"{self.pose.skeleton.name}; aggregate without converting."
             )
 
-
-def save_result(path: str | Path, result: Result) -> None:
-    """Write a result in the format of its ending: .npz, .json or .csv.
-
-    Args:
-        path: Where to; written whole or not at all.
-        result: What to write.
-
-    Raises:
-        OptionError: If the ending is another one, the sampler's options are not plain values, or
-            the folder is absent.
-    """
-    ending = Path(path).suffix.lower().removeprefix(".")
-    if ending not in RESULT_WRITERS:
-        raise OptionError(f"Results are written as .npz, .json or .csv, not as {str(path)!r}.")
-    RESULT_WRITERS[ending](path, result)
+    @property
+    def spread_words(self) -> str:
+        """Whether the spread is as sampled, or which calibrator mended it, in words."""
+        c = self.calibrator
+        if not c:
+            return "as sampled, no calibrator"
+        fitted = f", fitted on {c['fitted_on']}" if c.get("fitted_on") else ""
+        return f"mended by {c.get('kind', 'a calibrator')} of {c.get('file', 'no file')}{fitted}"
 
 
 def write_npz(path: str | Path, result: Result) -> None:
@@ -152,6 +150,9 @@ def load_hypotheses(path: str | Path) -> Result:
             seed=checked(source, metadata.get("seed"), int, "seed"),
             sampler=checked(source, metadata.get("sampler"), dict, "sampler"),
             notes=texts(source, metadata.get("notes"), "notes"),
+            # Absent from files written before results kept it.
+            calibrator=checked(source, metadata.get("calibrator") or {}, dict, "calibrator"),
+            made_with=checked(source, metadata.get("made_with") or {}, dict, "made_with"),
             **words,
         )
     except HypoPoseError as error:
@@ -193,6 +194,8 @@ def result_metadata(result: Result) -> dict[str, Any]:
         "sampler": _stored(result.sampler, "Sampler options"),
         "weights": result.weights,
         "aggregate": result.aggregate,
+        "calibrator": _stored(result.calibrator, "What is said of a calibrator") or None,
+        "made_with": _stored(result.made_with, "What a run was made with") or None,
         "notes": list(result.notes),
         "units": {"hypotheses": "m, camera frame, root-relative", "keypoints": "px"},
         "keypoints": own_npz.keypoints_metadata(result.keypoints),

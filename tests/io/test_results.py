@@ -71,6 +71,7 @@ def make_result(full=True):
         source="walk.json",
         version="0.1.0",
         notes=("camera assumed",),
+        calibrator={"kind": "chain", "file": "calibrator.json"} if full else {},
     )
 
 
@@ -91,6 +92,20 @@ def test_npz_round_trip_without_pickles(tmp_path, full):
         assert stored["hypotheses"].dtype == np.float32
         assert json.loads(stored["metadata"].item())["seed"] == 7
     assert (tmp_path / "out.npz").read_bytes() == rewritten(tmp_path, result)
+
+
+def test_results_written_before_calibrators_were_kept_are_read(tmp_path):
+    result = make_result()
+    save_result(tmp_path / "out.npz", result)
+    with np.load(tmp_path / "out.npz") as stored:
+        arrays = dict(stored)
+    metadata = json.loads(arrays["metadata"].item())
+    del metadata["calibrator"]
+    np.savez(tmp_path / "old.npz", **{**arrays, "metadata": json.dumps(metadata)})
+    old = load_hypotheses(tmp_path / "old.npz")
+    assert old.calibrator == {}
+    assert "as sampled" in old.spread_words
+    assert "calibrator.json" in result.spread_words
 
 
 def rewritten(tmp_path, result):
