@@ -1,0 +1,114 @@
+"""AMASS: motions as parameters of a body model (SMPL-H or SMPL-X) that its users download apart.
+
+A pose is a rotation per joint; where joints are depends on the body model, which has a licence of
+its own and is not here. Give its ``model.npz``: ``v_template``, ``shapedirs``, ``J_regressor`` and
+``kintree_table``. Pickled models (``.pkl``) are refused; both publishers also offer npz.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial.transform import Rotation
+
+from hypopose.datasets.capture.clips import Rig
+from hypopose.errors import FormatError
+from hypopose.io.safe_arrays import NpzArchive
+from hypopose.io.source import Source
+
+BODY_JOINTS = (
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2",
+    "left_ankle", "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar",
+    "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+    "left_wrist", "right_wrist",
+)  # fmt: skip
+"""The joints that SMPL, SMPL-H and SMPL-X share, in their order."""
+
+
+@dataclass(frozen=True, eq=False)
+class BodyModel:
+    """Where joints are at rest, for any shape.
+
+    Args:
+        joints: At the mean shape, metres.
+        shapes: Change per shape coefficient.
+        parents: -1 for the root.
+    """
+
+    joints: Float[np.ndarray, "22 3"]
+    shapes: Float[np.ndarray, "22 3 K"]
+    parents: tuple[int, ...]
+
+
+def load_body_model(path: str | Path) -> BodyModel:
+    """Read the joints of a body model.
+
+    Args:
+        path: ``model.npz`` of SMPL-H or SMPL-X.
+
+    Raises:
+        FormatError: If it is no such file.
+    """
+    source = Source(Path(path))
+    if not source.is_npz:
+        raise FormatError(f"{path} is no npz; download the body model as model.npz, not as pickle.")
+    archive = NpzArchive(source)
+    regressor = archive.array("J_regressor")[: len(BODY_JOINTS)]
+    template, directions = archive.array("v_template"), archive.array("shapedirs")
+    parents = archive.array("kintree_table")[0, : len(BODY_JOINTS)].astype(np.int64)
+    try:
+        joints = regressor @ template
+        shapes = np.einsum("jv,vck->jck", regressor, directions)
+    except ValueError as error:
+        raise FormatError(f"{path} is no body model: {error}.") from error
+    above = [int(p) if 0 <= int(p) < i else -1 for i, p in enumerate(parents)]
+    if joints.shape != (22, 3) or above.count(-1) != 1:
+        raise FormatError(f"{path} is no body model with SMPL's 22 body joints.")
+    return BodyModel(joints, shapes, tuple(above))
+
+
+def read_amass(path: str | Path, model: BodyModel) -> Rig:
+    """Read a motion and pose the joints of its body.
+
+    Args:
+        path: AMASS npz: ``poses``, ``trans``, ``betas``, ``mocap_framerate``.
+        model: Of the family the motion was fitted with.
+
+    Returns:
+        The 22 body joints in metres, z up as AMASS has it.
+
+    Raises:
+        FormatError: If it is no such file.
+    """
+    source = Source(Path(path))
+    archive = NpzArchive(source)
+    rates = [n for n in ("mocap_framerate", "mocap_frame_rate") if n in archive.names]
+    if not rates or not {"poses", "trans"} <= set(archive.names):
+        raise FormatError(f"{path} is no AMASS motion: it needs poses, trans, mocap_framerate.")
+    poses = archive.array("poses").astype(np.float64)
+    trans = archive.array("trans").astype(np.float64)
+    n = len(poses)
+    if poses.ndim != 2 or poses.shape[1] < 66 or trans.shape != (n, 3) or n == 0:
+        raise FormatError(f"{path}: poses {poses.shape} and trans {trans.shape} do not belong.")
+    betas = archive.array("betas") if "betas" in archive.names else np.zeros(0)
+    k = min(betas.size, model.shapes.shape[-1])
+    rest = model.joints + model.shapes[..., :k] @ betas.reshape(-1)[:k]
+    positions = _posed(poses[:, :66].reshape(n, 22, 3), rest, model.parents) + trans[:, None]
+    return Rig(BODY_JOINTS, model.parents, positions, float(archive.array(rates[0])))
+
+
+def _posed(angles: np.ndarray, rest: np.ndarray, parents: tuple[int, ...]) -> np.ndarray:
+    positions = np.zeros(angles.shape)
+    turns: list[Rotation] = []
+    for i, parent in enumerate(parents):
+        turn = Rotation.from_rotvec(angles[:, i])
+        place = np.tile(rest[i], (len(angles), 1))
+        if parent >= 0:
+            place = positions[:, parent] + turns[parent].apply(rest[i] - rest[parent])
+            turn = turns[parent] * turn
+        positions[:, i] = place
+        turns.append(turn)
+    return positions
