@@ -19,11 +19,15 @@ from hypopose.errors import HypoPoseError
 
 COMMANDS = {
     "sample": "Draw 3D hypotheses for 2D keypoint files.",
+    "refine": "Move the hypotheses of a result file until they reproject.",
     "aggregate": "Make one motion of the hypotheses in a result file.",
+    "export": "Write a result as C3D, TRC, BVH, glTF, tables or NetCDF.",
     "evaluate": "Measure a sampler or a result against known 3D motion.",
     "calibrate": "Judge hypotheses against the truth, and fit what mends their spread.",
     "report": "Show methods side by side: calibration, ambiguity, a 3D panel.",
     "info": "Say what is in a keypoint or result file.",
+    "convert-keypoints": "Convert keypoints to another format and skeleton.",
+    "tracks": "Show who is who in a keypoint file, and mend it.",
     "convert": "Turn an official checkpoint into a folder of weights.",
     "train": "Train a network on motion data.",
     "data": "Make motion capture of your own ready to train on.",
@@ -47,8 +51,9 @@ class LazyGroup(click.Group):
         """Import ``hypopose.cli.<name>`` and take the command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"hypopose.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"hypopose.cli.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -51,6 +51,7 @@ class Plan:
         estimate: Options of ``hypopose.estimate``, the sampler made once.
         overview: Whether a PNG is drawn too.
         scene: What is known about camera and subject.
+        refine: Whether hypotheses are refined against the keypoints.
         calibrator: Name and calibrator that mends the spread, or None.
         formats: Further formats to write every result in.
         made_with: What results depend on, but for the input.
@@ -62,6 +63,7 @@ class Plan:
     estimate: dict[str, Any]
     overview: bool
     scene: Scene
+    refine: bool = False
     calibrator: tuple[str, Calibrator] | None = None
     formats: tuple[str, ...] = ()
     made_with: dict[str, Any] = field(default_factory=dict)
@@ -119,6 +121,9 @@ class Plan:
     help="Mend the spread: a file that hypopose calibrate --fit wrote, or 'box' for the one beside "
     "the weights.",
 )
+@click.option(
+    "--refine", is_flag=True, help="Move hypotheses until they reproject, as hypopose refine does."
+)
 @click.option("--no-overview", is_flag=True, help="Write no PNG.")
 @force_option
 def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
@@ -141,6 +146,11 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
         check_ending(f"result.{ending}")
 
     check_aggregation(options["method"])
+    if options["refine"] and options["calibrator"] is not None:
+        raise OptionError(
+            "Calibrators are fitted to hypotheses that were not refined; give --refine or "
+            "--calibrator, not both."
+        )
     scene = scene_of(options)
     made = make_sampler(
         options["sampler"],
@@ -155,6 +165,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
         estimate={"sampler": made, **{k: options[k] for k in _ESTIMATE_OPTIONS}},
         overview=not options["no_overview"],
         scene=scene,
+        refine=options["refine"],
         calibrator=_calibrator(options["calibrator"], options["sampler"], options["weights"]),
         formats=options["file_formats"],
         made_with=made_with(options, describe_sampler(made), __version__),
@@ -286,7 +297,7 @@ def _naming(source: Path, error: Exception) -> str:
 
 def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
     """One input: all of its people are computed before the first file is written."""
-    from hypopose.api import estimate, share_camera
+    from hypopose.api import estimate, refine, share_camera
     from hypopose.io import load, load_people
 
     if plan.person is None:
@@ -312,6 +323,8 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
             focal=belief,
             **plan.estimate,
         )
+        if plan.refine:
+            result = refine(result, seed=plan.estimate["seed"])
         if plan.calibrator is not None:
             result = _mended(result, *plan.calibrator)
         result = plan.scene.adjust(result)
