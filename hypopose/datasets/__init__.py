@@ -1,5 +1,6 @@
 """Prepared benchmarks as (keypoints, truth) pairs, motion shards, and a tiny built-in clip."""
 
+from hypopose.datasets.alignment import Aligned, global_position_alignment, random_pairs
 from hypopose.datasets.baselines import MeanPose
 from hypopose.datasets.benchmark import (
     Benchmark,
@@ -19,6 +20,7 @@ from hypopose.datasets.motion import Motion, load_motion
 from hypopose.datasets.virtual_cameras import CameraDistribution
 
 __all__ = [
+    "Aligned",
     "Benchmark",
     "BenchmarkItem",
     "CameraDistribution",
@@ -33,8 +35,10 @@ __all__ = [
     "example_motion",
     "example_pair",
     "from_json",
+    "global_position_alignment",
     "load_benchmark",
     "load_motion",
+    "random_pairs",
     "stack",
     "to_json",
 ]

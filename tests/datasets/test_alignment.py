@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hypopose.cameras import project
+from hypopose.datasets import example_pair, global_position_alignment, random_pairs
+from hypopose.errors import ShapeError
+from hypopose.skeletons import H36M17
+from hypopose.types import Camera
+
+CAMERA = Camera.from_fov((1000, 800))
+
+
+def flat_pose() -> torch.Tensor:
+    """All joints at the root's depth: there the orthographic depth is exact."""
+    pose = 0.4 * torch.randn(6, 17, 3, generator=torch.Generator().manual_seed(0))
+    pose[..., 2] = 0
+    return pose - pose[:, :1]
+
+
+def test_poses_seen_by_the_camera_come_back_to_their_place() -> None:
+    pose = flat_pose()
+    place = torch.tensor([0.3, -0.2, 5.0])
+    seen = project(pose + place, CAMERA)
+    found = global_position_alignment(pose + torch.randn(3), seen, CAMERA, H36M17)
+    torch.testing.assert_close(found.joints, pose + place, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.xy, seen, atol=1e-2, rtol=1e-4)
+    assert bool(found.kept.all())
+
+
+def test_twice_the_person_half_as_large_stands_four_times_as_far() -> None:
+    pose = flat_pose()
+    seen = project(pose + torch.tensor([0.0, 0.0, 3.0]), CAMERA)
+    middle = seen.mean(-2, keepdim=True)
+    far = global_position_alignment(2 * pose, middle + (seen - middle) / 2, CAMERA, H36M17)
+    torch.testing.assert_close(far.joints[:, 0, 2], torch.full((6,), 12.0), atol=1e-3, rtol=1e-3)
+
+
+def test_real_poses_of_another_clip_stand_on_the_target_root() -> None:
+    keypoints, truth = example_pair()
+    assert keypoints.camera is not None
+    order = random_pairs(len(truth.joints), len(truth.joints), torch.Generator().manual_seed(1))
+    seen = keypoints.xy[order]
+    found = global_position_alignment(truth.joints, seen, keypoints.camera, H36M17)
+    assert bool(found.kept.all())
+    torch.testing.assert_close(found.xy[:, 0], seen[:, 0], atol=1e-2, rtol=1e-4)
+    sizes = [x.amax(-2) - x.amin(-2) for x in (found.xy, seen)]
+    ratio = sizes[0].sum(-1) / sizes[1].sum(-1)
+    assert 0.75 < float(ratio.median()) < 1.33
+
+
+def test_pairs_that_say_nothing_are_dropped() -> None:
+    pose = flat_pose()
+    seen = project(pose + torch.tensor([0.0, 0.0, 5.0]), CAMERA)
+    seen[0] = torch.nan  # nobody
+    seen[1] = 400.0  # no size
+    seen[2, 0] = torch.nan  # no root
+    seen[3, 5] = torch.nan  # one joint missing is fine
+    pose[4, :] *= 0.1  # ends at half a metre
+    found = global_position_alignment(pose, seen, CAMERA, H36M17)
+    assert found.kept.tolist() == [False, False, False, True, False, True]
+    assert bool(torch.isnan(found.joints[~found.kept]).all())
+    assert bool(torch.isfinite(found.xy[found.kept]).all())
+
+
+def test_every_target_is_used_about_equally_often() -> None:
+    counts = random_pairs(25, 10, torch.Generator().manual_seed(0)).bincount(minlength=10)
+    assert set(counts.tolist()) <= {2, 3}
+
+
+def test_shapes_must_agree() -> None:
+    sixteen = torch.zeros(2, 16, 3)
+    with pytest.raises(ShapeError, match="must agree"):
+        global_position_alignment(sixteen, sixteen[..., :2], CAMERA, H36M17)
