@@ -7,26 +7,59 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hypopose.errors import FormatError
+from hypopose.cli import CommandError, one_line
+from hypopose.errors import FormatError, HypoPoseError
 
 if TYPE_CHECKING:
     from hypopose.io.results import Result
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--skeleton", help="Skeleton of the keypoints, where the file does not say.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--skeleton", help="Skeleton of the keypoints where the file does not say; or TOML.")
 @click.option("--input-format", help="Force the keypoint format instead of detecting it.")
-def info(file: Path, skeleton: str | None, input_format: str | None) -> None:
-    """Say what FILE holds: format, skeleton, people, frames, gaps, camera; or a result's record."""
+@click.option(
+    "--image-size", type=(int, int), metavar="W H", help="For files in fractions of the image."
+)
+def info(
+    files: tuple[Path, ...],
+    skeleton: str | None,
+    input_format: str | None,
+    image_size: tuple[int, int] | None,
+) -> None:
+    """Say what FILES hold: format, skeleton, people, frames, gaps, camera; or a result's record.
+
+    Exit code 0: all were read. 1: some of several were refused. 2: none was read.
+    """
+    refused = []
+    for file in files:
+        try:
+            click.echo(_describe(file, skeleton, input_format, image_size))
+        except (HypoPoseError, OSError) as error:
+            if len(files) == 1:
+                raise
+            click.echo(f"{one_line(error)}", err=True)
+            refused.append(file)
+    if len(refused) == len(files):
+        raise CommandError(f"None of the {len(files)} files could be read.")
+    if refused:
+        raise SystemExit(1)
+
+
+def _describe(
+    file: Path,
+    skeleton: str | None,
+    input_format: str | None,
+    image_size: tuple[int, int] | None,
+) -> str:
     from hypopose.io import inspect, load_hypotheses
 
     try:
         result = load_hypotheses(file)
     except FormatError:
-        click.echo(inspect(file, format=input_format, skeleton=skeleton).describe())
-    else:
-        click.echo(describe_result(file, result))
+        found = inspect(file, format=input_format, skeleton=skeleton, image_size=image_size)
+        return found.describe()
+    return describe_result(file, result)
 
 
 def describe_result(path: Path, result: Result) -> str:
@@ -53,6 +86,7 @@ def describe_result(path: Path, result: Result) -> str:
         f"  sampler     {result.sampler.get('name', 'not stated')}, seed {result.seed}",
         f"  options     {options or 'none'}",
         f"  weights     {result.weights or 'none'}",
+        f"  spread      {result.spread_words}",
         f"  aggregate   {result.aggregate}",
         f"  version     {result.version}",
     ]

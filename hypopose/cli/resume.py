@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _NO_SHAPE = {"device", "file_formats", "force", "no_overview", "person"}
 """Options that choose what is written or where it is computed, not what comes out."""
 
-_CONTENTS = ("camera_file", "calibrator", "weights")
-"""Options that may name files or folders, whose contents count."""
+_NAMED = ("calibrator", "weights")
+"""Options that are a name, or a file or folder whose contents count."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,15 @@ def made_with(options: dict[str, Any], sampler: dict[str, Any], version: str) ->
         Options by name, files as digests of what they hold.
     """
     shaping = {k: v for k, v in options.items() if k not in _NO_SHAPE and k != "settings"}
-    for name in _CONTENTS:
-        value = shaping.get(name)
-        if value is not None and Path(value).exists():
-            shaping[name] = digest(Path(value))
-    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in shaping.items()}
+    plain = {name: _plain(name, value) for name, value in shaping.items()}
     return {"version": version, "sampler": sampler, **plain, "sampler_name": plain.pop("sampler")}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A value as JSON would give it back; what is a path becomes the digest of its contents."""
+    if isinstance(value, Path) or (name in _NAMED and value is not None):
+        return digest(Path(value)) if Path(value).exists() else str(value)
+    return [_plain(name, v) for v in value] if isinstance(value, (tuple, list)) else value
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -107,7 +110,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     changed = [k for k in {**a, **b} if a.get(k) != b.get(k)]
     words = [
         f"the {k.replace('_', ' ')} has changed"
-        if k in ("input", *_CONTENTS)
+        if k in ("input", "camera_file", *_NAMED)
         else f"{k} {a.get(k)}, now {b.get(k)}"
         for k in changed
     ]

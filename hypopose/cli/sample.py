@@ -83,7 +83,7 @@ class Plan:
 @click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say.")
 @click.option(
     "--sampler",
-    help="distributional, d3dp, boneflips or diffpose; default: what the weights were made for.",
+    help="distributional, d3dp, boneflips, diffpose, platypose, ...; default: the weights' own.",
 )
 @click.option("--weights", help="Weights in the box by name, or a folder of weights.")
 @click.option(

@@ -33,6 +33,18 @@ RESUMABLE = ("minutes", "n_frames", "device", "compile")
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Options as JSON, for example the training.json beside trained weights.",
 )
+@click.option(
+    "--network",
+    help="What to train, with options that suit a CPU: frame-tokens, mixste2, ktpformer, "
+    "motionagformer, motionbert, mhformer, gla-gcn, gcnpose, convformer, mpm, mpm-lifter, or "
+    "hot-NAME for one of the first six in the hourglass.",
+)
+@click.option(
+    "--objective",
+    help="What for: x0 (a denoiser), energy (a generator), lift, lift-mixste, lift-motionagformer "
+    "(a lifter), mask or complete (mpm); default: the network's.",
+)
+@click.option("--start", help="Folder of weights to start from.")
 @click.option("--minutes", type=float, help="Budget of wall-clock time.")
 @click.option("--n-frames", type=int, help="Budget in frames, where no minutes are given.")
 @click.option("--seed", type=int, help="Decides weights, batches and noise.")
@@ -99,7 +111,20 @@ def _configure(run: Path, config_file: Path | None, changes: dict[str, Any]) -> 
         return TrainConfig.from_json(config_file.read_text(encoding="utf-8"), **changes)
     if "shards" not in changes:
         raise OptionError("Name motion to train on: --shard FILE.npz (or --config FILE.json).")
-    return TrainConfig.from_json("{}", **changes)
+    return TrainConfig.from_json("{}", **{**_suiting(changes.get("network")), **changes})
+
+
+def _suiting(network: str | None) -> dict[str, Any]:
+    """Options that suit a network, by name."""
+    from hypopose.training.recipes import RECIPES
+
+    if network is None:
+        return {}
+    if network not in RECIPES:
+        raise OptionError(
+            f"There is no network {network!r} to train; choose one of {', '.join(RECIPES)}."
+        )
+    return RECIPES[network].options
 
 
 def _train(config: TrainConfig, run: Path) -> None:

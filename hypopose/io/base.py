@@ -7,8 +7,8 @@ and assembling are the front door's work and the same for every format.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from hypopose.io.detections import Detections
 from hypopose.io.source import Source
@@ -21,9 +21,13 @@ class ReadOptions:
 
     Args:
         skeleton: The skeleton the caller named; it overrides every guess.
+        joint_names: Joint of that skeleton to the file's name for it, where they differ.
+        image_size: Width and height the caller gave, for formats that write fractions of them.
     """
 
     skeleton: Skeleton | None = None
+    joint_names: Mapping[str, str] = field(default_factory=dict)
+    image_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Format:
         sniff: Cheap and certain: is this source in the format? Never raises but FormatError.
         read: Reads all detections.
         exact: The values are ours and need no cleaning.
+        folders: A folder of files can be one recording.
     """
 
     name: str
@@ -43,3 +48,4 @@ class Format:
     sniff: Callable[[Source], bool]
     read: Callable[[Source, ReadOptions], Detections]
     exact: bool = False
+    folders: bool = False

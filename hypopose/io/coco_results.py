@@ -44,7 +44,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
         _add(source, value, i, found)
     found.require_people()
     skeleton, notes = choose_skeleton(source, options, found.values, LAYOUTS, "COCO results")
-    return _as_video_or_images(_third_numbers(found.build(skeleton, notes)))
+    return as_video_or_images(third_numbers(found.build(skeleton, notes)))
 
 
 def _add(source: Source, value: Any, i: int, found: records.DetectionList) -> None:
@@ -61,7 +61,7 @@ def _add(source: Source, value: Any, i: int, found: records.DetectionList) -> No
     found.add(frame, values, place, identity, records.scalar(entry.get("score")))
 
 
-def _third_numbers(detections: Detections) -> Detections:
+def third_numbers(detections: Detections) -> Detections:
     """Scores stay; flags become 0 and 1; zeros everywhere mean that nothing was written."""
     values = np.nan_to_num(np.asarray(detections.confidence))
     if not values.any():
@@ -73,7 +73,8 @@ def _third_numbers(detections: Detections) -> Detections:
     return detections
 
 
-def _as_video_or_images(detections: Detections) -> Detections:
+def as_video_or_images(detections: Detections) -> Detections:
+    """Image ids in a row are frames; scattered ones separate images with a person per detection."""
     n_images = len(np.unique(detections.frames))
     span = detections.last_frame - detections.first_frame + 1
     if span <= max(SPARSE * n_images, 100):

@@ -6,7 +6,8 @@ possible, which coordinates are no pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -38,6 +39,7 @@ class Detections:
         shared_clock: Whether frame numbers mean the same time for everybody. False for separate
             clips or images in one file: then nobody is followed from one to the next.
         image_size: Width and height in pixels, if the file says.
+        image_sizes: By identity, where separate clips or images differ in size.
         fps: Frames per second, if the file says.
         camera: The camera, if the file says.
         covariance: Per-keypoint covariance in px², if the file has it.
@@ -55,6 +57,7 @@ class Detections:
     scores: Float[np.ndarray, " N"] | None = None
     shared_clock: bool = True
     image_size: tuple[int, int] | None = None
+    image_sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     fps: float | None = None
     camera: Camera | None = None
     covariance: Float[np.ndarray, "N J 2 2"] | None = None

@@ -7,11 +7,17 @@ from pathlib import Path
 from hypopose.errors import OptionError
 from hypopose.io import (
     alphapose,
+    coco_annotations,
     coco_results,
+    deeplabcut,
+    mediapipe,
     mmpose,
+    movement,
     openpose,
     own_npz,
     plain_arrays,
+    sleap,
+    tidy,
     videopose3d,
 )
 from hypopose.io.base import Format
@@ -22,8 +28,14 @@ FORMATS: dict[str, Format] = {
     for format in (
         openpose.FORMAT,
         coco_results.FORMAT,
+        coco_annotations.FORMAT,
         alphapose.FORMAT,
         mmpose.FORMAT,
+        mediapipe.FORMAT,
+        deeplabcut.FORMAT,
+        sleap.FORMAT,
+        movement.FORMAT,
+        tidy.FORMAT,
         videopose3d.FORMAT,
         own_npz.FORMAT,
         plain_arrays.FORMAT,

@@ -22,7 +22,7 @@ from hypopose.io.detections import Detections, check_size, clean
 from hypopose.io.formats import format_of
 from hypopose.io.source import Source
 from hypopose.io.tracking import TrackingOptions, track
-from hypopose.skeletons import get_skeleton
+from hypopose.skeletons import get_skeleton, load_skeleton
 from hypopose.types import Camera, Keypoints2D, Skeleton
 
 MAX_VALUES = 50_000_000
@@ -58,7 +58,8 @@ def load(
     Args:
         path: A keypoint file, or a folder of one file per frame.
         format: Name of the format; detected from the contents if None.
-        skeleton: The joint set, where the format does not settle it; overrides every guess.
+        skeleton: The joint set, where the format does not settle it; overrides every guess. A path
+            ending in ``.toml`` is a skeleton of your own, or names for one.
         person: Whose keypoints, by identity as ``hypopose info`` lists them; if None the one seen
             in most frames, with a warning if there are others.
         image_size: Width and height in pixels; overrides what the file says.
@@ -73,7 +74,7 @@ def load(
         FormatError: If the file is not what its format says; one line with file, place and cure.
         OptionError: If an option names no format, person or size.
     """
-    recording = read_recording(path, format, skeleton, fps)
+    recording = read_recording(path, format, skeleton, fps, _known_size(image_size, camera))
     people = recording.people
     chosen = next(iter(people)) if person is None else str(person)
     if chosen not in people:
@@ -105,7 +106,7 @@ def load_people(
     Args:
         path: A keypoint file, or a folder of one file per frame.
         format: Name of the format; detected from the contents if None.
-        skeleton: The joint set, where the format does not settle it.
+        skeleton: The joint set, where the format does not settle it; or a TOML file.
         image_size: Width and height in pixels; overrides what the file says.
         fps: Frames per second; overrides what the file says.
         camera: The camera, if known.
@@ -118,7 +119,7 @@ def load_people(
         FormatError: If the file is not what its format says, or people and frames are too many.
         OptionError: If an option names no format or size.
     """
-    recording = read_recording(path, format, skeleton, fps)
+    recording = read_recording(path, format, skeleton, fps, _known_size(image_size, camera))
     detections = recording.detections
     if detections.shared_clock:
         n_frames = detections.last_frame - detections.first_frame + 1
@@ -132,9 +133,22 @@ def load_people(
 
 
 def read_recording(
-    path: str | Path, format: str | None, skeleton: str | Skeleton | None, fps: float | int | None
+    path: str | Path,
+    format: str | None = None,
+    skeleton: str | Skeleton | None = None,
+    fps: float | int | None = None,
+    image_size: tuple[int, int] | None = None,
+    tracking: TrackingOptions | None = None,
 ) -> Recording:
     """Read a file and find out who is who.
+
+    Args:
+        path: A keypoint file or folder.
+        format: Name of the format; detected if None.
+        skeleton: A name, a skeleton, or a TOML file of one; see :mod:`hypopose.skeletons.user`.
+        fps: Frames per second; a person may be unseen for a second and still be the same.
+        image_size: For formats that write fractions of it.
+        tracking: How far people may move, if not as usual.
 
     Raises:
         FormatError: If the file is not what its format says.
@@ -143,19 +157,37 @@ def read_recording(
     if fps is not None and not 0 < fps < 100_000:
         raise OptionError(f"fps is frames per second, got {fps}.")
     source = Source(path)
-    named = get_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
+    options = _read_options(skeleton, image_size)
     with _bounded(source):
         kind = format_of(source, format)
-        if source.is_folder and kind.name != "openpose":
+        if source.is_folder and not kind.folders:
             raise source.error(f"is a folder, but {kind.name} is one file", "name the file")
-        detections = kind.read(source, ReadOptions(skeleton=named))
+        detections = kind.read(source, options)
         check_size(detections, str(source.path))
         if not kind.exact:
             detections = clean(detections, str(source.path))
         rate = fps or detections.fps
         gap = TrackingOptions().max_gap if rate is None else max(1, min(round(rate), 1000))
-        people = track(detections, TrackingOptions(max_gap=gap))
+        people = track(detections, tracking or TrackingOptions(max_gap=gap))
     return Recording(source, kind, detections, people)
+
+
+def _read_options(
+    skeleton: str | Skeleton | None, image_size: tuple[int, int] | None
+) -> ReadOptions:
+    if isinstance(skeleton, str) and skeleton.lower().endswith(".toml"):
+        file = load_skeleton(skeleton)
+        return ReadOptions(file.skeleton, file.names, image_size)
+    named = get_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
+    return ReadOptions(skeleton=named, image_size=image_size)
+
+
+def _known_size(
+    image_size: tuple[int, int] | None, camera: Camera | None
+) -> tuple[int, int] | None:
+    if image_size is not None and (len(image_size) != 2 or min(image_size) <= 0):
+        raise OptionError(f"image_size is width and height in pixels, got {image_size}.")
+    return camera.image_size if image_size is None and camera is not None else image_size
 
 
 @contextlib.contextmanager
@@ -194,7 +226,9 @@ def assemble(
         covariance = np.full((*shape, 2, 2), np.nan, dtype=np.float32)
         covariance[at] = detections.covariance[rows]
     camera = camera or detections.camera
-    size = _image_size(image_size, camera, detections)
+    size = _image_size(
+        image_size, camera, detections.image_sizes.get(person, detections.image_size)
+    )
     notes = detections.notes if recording.format.exact else _notes(detections, rows, xy, size)
     return Keypoints2D(
         xy=torch.from_numpy(xy),
@@ -218,17 +252,15 @@ def frame_range(detections: Detections, rows: Int[np.ndarray, " n"]) -> tuple[in
 
 
 def _image_size(
-    given: tuple[int, int] | None, camera: Camera | None, detections: Detections
+    given: tuple[int, int] | None, camera: Camera | None, stated: tuple[int, int] | None
 ) -> tuple[int, int] | None:
-    if given is not None and (len(given) != 2 or min(given) <= 0):
-        raise OptionError(f"image_size is width and height in pixels, got {given}.")
     if given is not None and camera is not None and tuple(given) != camera.image_size:
         raise OptionError(
             f"image_size {given} contradicts the camera's {camera.image_size}; give one of them."
         )
     if camera is not None:
         return camera.image_size
-    return detections.image_size if given is None else (int(given[0]), int(given[1]))
+    return stated if given is None else (int(given[0]), int(given[1]))
 
 
 def _notes(

@@ -94,14 +94,19 @@ class FileInfo:
 
 
 def inspect(
-    path: str | Path, *, format: str | None = None, skeleton: str | Skeleton | None = None
+    path: str | Path,
+    *,
+    format: str | None = None,
+    skeleton: str | Skeleton | None = None,
+    image_size: tuple[int, int] | None = None,
 ) -> FileInfo:
     """Find out what a keypoint file holds.
 
     Args:
         path: A keypoint file, or a folder of one file per frame.
         format: Name of the format; detected from the contents if None.
-        skeleton: The joint set, where the format does not settle it.
+        skeleton: The joint set, where the format does not settle it; or a TOML file.
+        image_size: Width and height in pixels, for formats that write fractions of them.
 
     Returns:
         Format, skeleton, people, frames, gaps, confidence, image size, camera, notes.
@@ -111,7 +116,7 @@ def inspect(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is in the notes
-        recording = read_recording(path, format, skeleton, None)
+        recording = read_recording(path, format, skeleton, image_size=image_size)
     detections = recording.detections
     n_frames = detections.last_frame - detections.first_frame + 1
     with_people = len(np.unique(detections.frames)) if detections.shared_clock else n_frames

@@ -106,4 +106,5 @@ FORMAT = Format(
     description="OpenPose JSON: a folder of frames, or one file (BODY_25, BODY_25B, COCO-18)",
     sniff=sniff,
     read=read,
+    folders=True,
 )

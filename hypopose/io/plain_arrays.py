@@ -4,12 +4,18 @@ Shapes are ``(F, J, 2 or 3)``, ``(J, 2 or 3)`` for one frame and ``(F, people, J
 last axis is x, y and perhaps confidence, in pixels. An .npz may hold the keypoints as ``xy`` or
 ``keypoints`` (or be its only array), with ``confidence`` or ``scores`` (the same shape less the
 last axis), and ``skeleton`` (text), ``image_size`` (width, height) and ``fps``. Otherwise the
-skeleton must be named by the caller. Object arrays are refused.
+skeleton must be named by the caller.
+
+rtmlib and YOLO give keypoints (people, 17, 2) and scores (people, 17) per frame, and a different
+number of people in every frame: a folder with two files, ``keypoints.npy`` and ``scores.npy``
+(names may begin with anything), is one recording, and object arrays of one array per frame are
+read without unpickling, see :mod:`hypopose.io.pickled_arrays`; all others are refused.
 """
 
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +25,7 @@ from hypopose.io import own_npz, videopose3d
 from hypopose.io.base import Format, ReadOptions
 from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
 from hypopose.io.evidence import check_joints, need_skeleton
-from hypopose.io.safe_arrays import NpzArchive, read_npy
+from hypopose.io.safe_arrays import NpzArchive, read_ragged
 from hypopose.io.source import Source
 from hypopose.skeletons import get_skeleton
 from hypopose.types import Skeleton
@@ -28,8 +34,13 @@ _KEYPOINTS = ("xy", "keypoints", "keypoints_2d")
 _CONFIDENCE = ("confidence", "scores", "keypoint_scores")
 
 
+MAX_VALUES = 50_000_000
+
+
 def sniff(source: Source) -> bool:
-    """An .npy file, or an archive that is neither VideoPose3D's nor ours."""
+    """An .npy file, a pair of them, or an archive that is neither VideoPose3D's nor ours."""
+    if source.is_folder:
+        return _pair(source) is not None
     if source.is_npy:
         return True
     return source.is_npz and not videopose3d.sniff(source) and not own_npz.sniff(source)
@@ -37,11 +48,14 @@ def sniff(source: Source) -> bool:
 
 def read(source: Source, options: ReadOptions) -> Detections:
     """Read the array."""
+    if source.is_folder:
+        arrays = _read_pair(source)
+        return _detections(source, options, arrays["keypoints"], arrays)
     if not source.is_npz:
-        values = read_npy(source, source.read_bytes())
+        values = _filled(source, read_ragged(source, source.read_bytes()))
         return _detections(source, options, values, {})
     archive = NpzArchive(source)
-    arrays = {name: archive.array(name) for name in archive.names}
+    arrays = {name: _member(source, archive, name) for name in archive.names}
     named = [name for name in _KEYPOINTS if name in arrays]
     if not named and len(arrays) == 1:
         named = list(arrays)
@@ -51,6 +65,68 @@ def read(source: Source, options: ReadOptions) -> Detections:
             f"name the keypoints {_KEYPOINTS[0]!r}",
         )
     return _detections(source, options, arrays[named[0]], arrays)
+
+
+def _pair(source: Source) -> dict[str, Path] | None:
+    """The two files of a folder that holds keypoints and scores apart, and nothing else."""
+    try:
+        paths = sorted(p for p in source.path.iterdir() if p.suffix.lower() == ".npy")
+    except OSError:
+        raise source.error("the folder cannot be read", "check its rights") from None
+    found: dict[str, Path] = {}
+    for path in paths[:3]:
+        stem = path.stem.lower()
+        if stem.endswith(_KEYPOINTS):
+            found["keypoints"] = path
+        elif stem.endswith(_CONFIDENCE):
+            found["scores"] = path
+    return found if len(found) == len(paths) == 2 else None
+
+
+def _read_pair(source: Source) -> dict[str, np.ndarray]:
+    paths = _pair(source)
+    if paths is None:
+        raise source.error(
+            "no pair keypoints.npy and scores.npy in the folder", "put these two there alone"
+        )
+    arrays = {}
+    for name, path in paths.items():
+        if path.is_symlink() and path.resolve().parent != source.path.resolve():
+            raise source.error(f"{path.name} is a link out of the folder", "copy the file instead")
+        file = Source(path)
+        arrays[name] = _filled(file, read_ragged(file, file.read_bytes()))
+    return arrays
+
+
+def _member(source: Source, archive: NpzArchive, name: str) -> np.ndarray:
+    """An array of an archive; where one per frame is pickled, filled up with NaN."""
+    if name in (*_KEYPOINTS, *_CONFIDENCE) and archive.is_pickled(name):
+        value = archive.pickled(name)
+        return _filled(source, value if isinstance(value, (list, np.ndarray)) else [value])
+    return archive.array(name)
+
+
+def _filled(source: Source, value: Any) -> np.ndarray:
+    """One array per frame, (people, ...), as one array with NaN for people who are not there."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value
+    parts = [np.asarray(v) if isinstance(v, np.ndarray) else None for v in value]
+    kept = [p for p in parts if p is not None and p.dtype.kind in "iuf" and p.ndim >= 2]
+    shapes = {p.shape[1:] for p in kept if len(p)}
+    if not kept or len(kept) != len(parts) or len(shapes) != 1:
+        raise source.error(
+            "an array of Python objects, not one numeric array (people, joints, 2) per frame",
+            "save it as one float32 array",
+        )
+    most = max(map(len, kept))
+    shape = (len(kept), most, *shapes.pop())
+    if most > MAX_PEOPLE_IN_FRAME or np.prod(shape, dtype=float) > MAX_VALUES:
+        raise source.error(f"{most} people in a frame of {len(kept)}", "remove false detections")
+    full = np.full(shape, np.nan)
+    for i, part in enumerate(kept):
+        if len(part):
+            full[i, : len(part)] = part
+    return full
 
 
 def _detections(
@@ -136,7 +212,9 @@ def _fps(source: Source, extra: dict[str, np.ndarray]) -> float | None:
 
 FORMAT = Format(
     name="arrays",
-    description="numpy .npy or .npz with plain (frames, joints, 2 or 3) arrays; name the skeleton",
+    description="numpy .npy or .npz with plain (frames, joints, 2 or 3) arrays, or a folder of "
+    "keypoints.npy and scores.npy; name the skeleton",
     sniff=sniff,
     read=read,
+    folders=True,
 )

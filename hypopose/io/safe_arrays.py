@@ -158,6 +158,21 @@ def read_npy(source: Source, data: bytes, name: str = "array") -> np.ndarray:
         return flat.reshape(shape, order="F" if fortran else "C")
 
 
+def read_ragged(source: Source, data: bytes) -> Any:
+    """An .npy file that may be an object array: then its plain containers and numeric arrays.
+
+    Raises:
+        FormatError: If the bytes are damaged, or hold more than containers and arrays.
+    """
+    with as_npy_error(source):
+        stream = io.BytesIO(data)
+        shape, _, dtype = _header(stream)
+        if not dtype.hasobject:
+            return read_npy(source, data)
+        values = read_pickled(data[stream.tell() :])
+        return [values] if shape == () else list(values)
+
+
 def _header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old headers of Python 2, deprecated dtype spellings

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hypopose.errors import FormatError
+from hypopose.io.containers import NAMES, Tree, container_kind, read_tree
 
 MAX_JSON_BYTES = 512 * 2**20
 """A JSON file larger than this is refused: parsed, it would need ten times as much memory."""
+
+OPENING_BYTES = 2**20
+"""How much of a text file is looked at to find out its format."""
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _NPY_MAGIC = b"\x93NUMPY"
@@ -96,6 +100,50 @@ class Source:
         except (ValueError, MemoryError) as error:
             raise self.error(f"not valid JSON ({_reason(error)})", "write it again") from None
 
+    @cached_property
+    def opening(self) -> list[str]:
+        """The first lines of a text file without a byte order mark; none if it is no text."""
+        if self.is_folder or self.container is not None or self.is_npz or self.is_npy:
+            return []
+        try:
+            with self.path.open("rb") as file:
+                start = file.read(OPENING_BYTES)
+        except OSError as error:
+            raise self.error(f"cannot be read ({_reason(error)})", "check its rights") from None
+        if b"\x00" in start:
+            return []
+        try:
+            lines = start.decode("utf-8-sig").split("\n", 40)
+        except UnicodeDecodeError as error:
+            if error.start < len(start) - 4:
+                return []
+            lines = start[: error.start].decode("utf-8-sig").split("\n", 40)
+        return [line.rstrip("\r") for line in lines[:40]]
+
+    @property
+    def container(self) -> str | None:
+        """``hdf5``, ``netcdf3`` or ``parquet``, judged by the first bytes."""
+        return container_kind(self.head)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The contents of an HDF5, NetCDF-3 or Parquet file, read in a process of its own.
+
+        Raises:
+            BackendError: If the library is not installed.
+        """
+        kind = self.container
+        if kind is None:
+            raise self.error("is no HDF5, NetCDF or Parquet file", "write it again")
+        try:
+            return read_tree(self.path, kind)
+        except FormatError as error:
+            raise self.error(
+                f"not a readable {NAMES[kind]} file ({error})", "write it again, in one file"
+            ) from None
+        except OSError as error:
+            raise self.error(f"cannot be read ({_reason(error)})", "check its rights") from None
+
     def read_bytes(self) -> bytes:
         """The whole file."""
         try:
@@ -112,6 +160,8 @@ class Source:
             return "an empty file"
         if self.is_json:
             return _describe_json(self.json)
+        if self.container is not None:
+            return f"a {NAMES[self.container]} file with {self.tree.listed or 'no arrays'}"
         return f"a {self.path.suffix or 'nameless'} file"
 
 

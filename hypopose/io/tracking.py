@@ -47,7 +47,7 @@ class _Track:
         self.frame = frame
         self.place = xy.copy()
         self.speed = np.zeros(2)
-        self.size = _diagonal(xy)
+        self.size = diagonal(xy)
 
     def expected(self, frame: int) -> Float[np.ndarray, "J 2"]:
         return self.place + self.speed * min(frame - self.frame, 5)
@@ -59,7 +59,7 @@ class _Track:
         self.speed = speed if len(self.rows) == 1 else 0.5 * self.speed + 0.5 * speed
         # Joints that are not seen now move along with those that are.
         self.place = np.where(np.isfinite(xy), xy, self.place + shift)
-        self.size = max(_diagonal(xy), 0.98 * self.size)
+        self.size = max(diagonal(xy), 0.98 * self.size)
         self.rows.append(row)
         self.frame = frame
 
@@ -102,7 +102,7 @@ def _by_identity(detections: Detections) -> tuple[dict[str, list[int]], list[int
             loose.append(row)
             continue
         other = best.get((identity, frame))
-        if other is None or _row_weight(detections, row) > _row_weight(detections, other):
+        if other is None or row_weight(detections, row) > row_weight(detections, other):
             best[identity, frame] = row
             row = -1 if other is None else other  # noqa: PLW2901 - the one that loses its name
         if row >= 0:
@@ -166,7 +166,7 @@ def _costs(
     expected = np.stack([t.expected(frame) for t in tracks])
     step = max(1, CHUNK // max(1, xy[..., 0].size))  # so that memory stays bounded in a crowd
     parts = [_mean_distances(expected[i : i + step], xy) for i in range(0, len(expected), step)]
-    sizes = np.array([_diagonal(v) for v in xy])
+    sizes = np.array([diagonal(v) for v in xy])
     scale = np.maximum(np.maximum.outer(np.array([t.size for t in tracks]), sizes), 1.0)
     return np.concatenate(parts) / scale
 
@@ -183,7 +183,8 @@ def _mean_distances(
     return np.where(count > 0, total / np.maximum(count, 1), np.inf)
 
 
-def _diagonal(xy: Float[np.ndarray, "J 2"]) -> float:
+def diagonal(xy: Float[np.ndarray, "J 2"]) -> float:
+    """Diagonal of a body's bounding box; 0 if nothing of it is seen."""
     seen = xy[np.isfinite(xy).all(-1)]
     return float(np.linalg.norm(np.ptp(seen, axis=0))) if len(seen) else 0.0
 
@@ -191,9 +192,10 @@ def _diagonal(xy: Float[np.ndarray, "J 2"]) -> float:
 def _weight(detections: Detections, rows: list[int]) -> tuple[int, float, float]:
     picked = np.array(rows)
     seen = float(np.isfinite(detections.xy[picked]).all(-1).sum())
-    return len(rows), seen, float(np.mean([_diagonal(detections.xy[r]) for r in rows[:100]]))
+    return len(rows), seen, float(np.mean([diagonal(detections.xy[r]) for r in rows[:100]]))
 
 
-def _row_weight(detections: Detections, row: int) -> tuple[float, float]:
+def row_weight(detections: Detections, row: int) -> tuple[float, float]:
+    """How much is seen of a detection, and how sure the detector was: more is better."""
     score = 0.0 if detections.scores is None else float(np.nan_to_num(detections.scores[row]))
     return float(np.isfinite(detections.xy[row]).all(-1).sum()), score

@@ -55,6 +55,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
         last_frame=max(lengths) - 1,
         shared_clock=False,
         image_size=_image_size(metadata),
+        image_sizes=_image_sizes(metadata, clips),
         fps=_fps(metadata),
         notes=(_NOTE,),
     )
@@ -116,6 +117,14 @@ def _skeleton(
 def _videos(metadata: dict[Any, Any]) -> list[dict[Any, Any]]:
     videos = metadata.get("video_metadata")
     return [v for v in videos.values() if isinstance(v, dict)] if isinstance(videos, dict) else []
+
+
+def _image_sizes(metadata: dict[Any, Any], clips: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Sizes by clip where the videos differ; a clip is named after its video."""
+    videos = metadata.get("video_metadata")
+    own = {str(k): v for k, v in videos.items()} if isinstance(videos, dict) else {}
+    sizes = {clip: _image_size({"video_metadata": {clip: own.get(clip)}}) for clip in clips}
+    return {clip: size for clip, size in sizes.items() if size is not None}
 
 
 def _image_size(metadata: dict[Any, Any]) -> tuple[int, int] | None:

@@ -27,6 +27,7 @@ from hypopose.skeletons.tables import (
     SMPL24,
     get_skeleton,
 )
+from hypopose.skeletons.user import SkeletonFile, load_skeleton
 
 __all__ = [
     "BODY25",
@@ -47,9 +48,11 @@ __all__ = [
     "SKELETONS",
     "SMPL24",
     "Conversion",
+    "SkeletonFile",
     "conversion_matrix",
     "convert",
     "convert_points",
     "get_conversion",
     "get_skeleton",
+    "load_skeleton",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hypopose.errors import SkeletonMismatchError
 from hypopose.skeletons import published
+from hypopose.skeletons.by_name import recipes_by_name
 from hypopose.skeletons.recipes import FORMED, Blend, Recipes, copies, detector_recipes
 from hypopose.skeletons.tables import (
     BODY25,
@@ -52,6 +53,23 @@ class Conversion:
     vertical: Recipes | None = None
     scores: Recipes | None = None
 
+    def describe(self) -> list[str]:
+        """A line per joint that is not simply copied, and one for those that stay missing.
+
+        Example:
+            >>> get_conversion(COCO17, MPII16).describe()[0]
+            'pelvis: 0.5 left_hip + 0.5 right_hip'
+        """
+        lines = []
+        for joint in self.target.joint_names:
+            options = self.recipes.get(joint, ())
+            if joint in self.approximate and options:
+                formula = " + ".join(f"{w:.3g} {name}" for name, w in options[0].items())
+                more = {1: "", 2: ", or a stand-in"}.get(len(options), ", or stand-ins")
+                lines.append(f"{joint}: {formula.removeprefix('1 ')}{more}".replace("+ -", "- "))
+        missing = [j for j in self.target.joint_names if not self.recipes.get(j)]
+        return [*lines, f"missing: {', '.join(missing)}"] if missing else lines
+
 
 DETECTORS = (COCO17, COCO18, BODY25, BODY25B, HALPE26, MPII16, MEDIAPIPE33)
 """Skeletons of detectors, whose trunk and head joints have to be formed."""
@@ -59,7 +77,6 @@ DETECTORS = (COCO17, COCO18, BODY25, BODY25B, HALPE26, MPII16, MEDIAPIPE33)
 _TO_H36M = [
     Conversion("default", s, H36M17, detector_recipes(s), approximate=FORMED) for s in DETECTORS
 ]
-_FROM_H36M = [Conversion("default", H36M17, s, copies(H36M17, s)) for s in DETECTORS]
 _COPIES = [
     Conversion("default", source, target, copies(source, target))
     for source, target in ((H36M32, H36M17), (H36M17, H36M16), (MPI3DHP28, MPI3DHP17))
@@ -69,10 +86,10 @@ _3DHP = Conversion(
 )
 
 CONVERSIONS: dict[tuple[str, str], Conversion] = {
-    (c.source.name, c.target.name): c for c in (*_TO_H36M, *_FROM_H36M, *_COPIES, _3DHP)
+    (c.source.name, c.target.name): c for c in (*_TO_H36M, *_COPIES, _3DHP)
 }
-"""Our conversions by (source, target). Those from ``h36m17`` back to a detector's keypoints copy
-the limbs and leave the face missing."""
+"""Our conversions by (source, target). Between others, joints are matched by name, see
+:mod:`hypopose.skeletons.by_name`."""
 
 PUBLISHED: dict[str, Conversion] = {
     c.name: c
@@ -112,17 +129,29 @@ def get_conversion(source: Skeleton, target: Skeleton, name: str = "default") ->
 
     Raises:
         SkeletonMismatchError: If there is none; the message lists what there is.
+
+    Example:
+        >>> get_conversion(COCO17, MPII16).approximate
+        ('pelvis', 'thorax', 'neck', 'head_top')
     """
-    found = (
-        CONVERSIONS.get((source.name, target.name)) if name == "default" else PUBLISHED.get(name)
-    )
+    found = _default(source, target) if name == "default" else PUBLISHED.get(name)
     if found is not None and (found.source, found.target) == (source, target):
         return found
     others = [f"{s} -> {t}" for s, t in CONVERSIONS if s == source.name or t == target.name]
     raise SkeletonMismatchError(
         f"No conversion {name!r} leads from skeleton {source.name!r} to {target.name!r}. There are "
-        f"{', '.join(others) or 'none for either'}; published ones: {', '.join(PUBLISHED)}."
+        f"{', '.join(others) or 'none for either'}; published ones: {', '.join(PUBLISHED)}; and by "
+        "name between skeletons with hips and shoulders: say which joints these are with "
+        "skeleton=FILE.toml, see docs/skeletons.md."
     )
+
+
+def _default(source: Skeleton, target: Skeleton) -> Conversion | None:
+    """A conversion from the table, or one by names."""
+    if (source.name, target.name) in CONVERSIONS:
+        return CONVERSIONS[source.name, target.name]
+    found = recipes_by_name(source, target)
+    return None if found is None else Conversion("default", source, target, *found)
 
 
 def convert(keypoints: Keypoints2D, to: Skeleton, *, conversion: str = "default") -> Keypoints2D:

@@ -147,7 +147,7 @@ def npy(array):
 
 
 BAD_ARRAYS = {
-    "objects": (npy(np.array([{}, 1], dtype=object)), "holds object, not numbers"),
+    "objects": (npy(np.array([{}, 1], dtype=object)), "an array of Python objects"),
     "text": (npy(np.array(["a"])), "an array \\(1,\\) of"),
     "one axis": (npy(np.zeros(4)), "an array \\(4,\\)"),
     "no frames": (npy(np.zeros((0, 17, 2))), "an array \\(0, 17, 2\\)"),
@@ -186,7 +186,7 @@ BAD_NPZ = {
     "scores of another shape": ({"xy": GOOD, "scores": np.ones(3)}, "confidence \\(3,\\)"),
     "bad size": ({"xy": GOOD, "image_size": np.array([-1, 3])}, "image_size is no width"),
     "bad rate": ({"xy": GOOD, "fps": np.array(-1.0)}, "fps is no frame rate"),
-    "objects": ({"xy": np.array([{}], **OBJECT)}, "not numbers"),
+    "objects": ({"xy": np.array([{}], **OBJECT)}, "an array of Python objects"),
     "positions no dict": ({"positions_2d": np.array([1, 2], **OBJECT)}, "expected a dict"),
     "positions numeric": ({"positions_2d": GOOD}, "expected a dict, got ndarray"),
     "positions empty": ({"positions_2d": np.array({}, **OBJECT)}, "positions_2d is empty"),

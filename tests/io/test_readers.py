@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -274,16 +273,3 @@ def test_real_people_move_smoothly(shared):
             step = np.linalg.norm(np.diff(center, axis=0), axis=-1)
             height = np.nanmax(xy[..., 1]) - np.nanmin(xy[..., 1])
             assert step.max() < 0.15 * height
-
-
-@pytest.mark.shared
-def test_formats_of_the_next_issue_are_refused_in_a_line(shared: Path):
-    for name in (
-        "coco_results/mmpose_test_coco_annotations.json",
-        "deeplabcut/reachingDEMO_2D.h5",
-        "mediapipe/pose_landmarks.pbtxt",
-        "sleap/converted_analysis.h5",
-    ):
-        with pytest.raises(FormatError, match=r"no keypoint format HypoPose knows") as caught:
-            load(shared / "data/keypoints" / name)
-        assert "\n" not in str(caught.value)

@@ -20,7 +20,6 @@ from hypopose.skeletons import (
     CONVERSIONS,
     H36M17,
     HALPE26,
-    HUMANEVA15,
     MEDIAPIPE33,
     MPI3DHP17,
     PUBLISHED,
@@ -28,6 +27,7 @@ from hypopose.skeletons import (
     convert,
     convert_points,
 )
+from hypopose.skeletons.user import skeleton_from_names
 from hypopose.types import Keypoints2D
 
 OURS = list(CONVERSIONS.values())
@@ -241,8 +241,9 @@ def test_other_fields_survive() -> None:
 
 
 def test_unknown_conversions_are_refused_with_a_list() -> None:
-    with pytest.raises(SkeletonMismatchError, match="coco17 -> h36m17"):
-        convert(random_keypoints(0, COCO17, 1), HUMANEVA15)
+    mouse = skeleton_from_names("mouse", ("nose", "left_paw", "right_paw"))
+    with pytest.raises(SkeletonMismatchError, match=r"coco17 -> h36m17.*skeleton=FILE.toml"):
+        convert(random_keypoints(0, mouse, 1), H36M17)
     with pytest.raises(SkeletonMismatchError, match="motionbert-halpe26"):
         convert(random_keypoints(0, COCO17, 1), H36M17, conversion="motionbert-halpe26")
     with pytest.raises(SkeletonMismatchError, match="x and y differently"):

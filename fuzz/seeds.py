@@ -1,0 +1,247 @@
+"""Small valid files of every format, from which the fuzzer starts."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypopose.io import containers, isolated
+from hypopose.skeletons import get_skeleton
+
+XY = np.random.default_rng(0).uniform(50, 400, (3, 17, 2)).round(1)
+NAMES = get_skeleton("coco17").joint_names
+
+
+def _triples(xy: np.ndarray) -> list[float]:
+    return np.column_stack([xy, np.full(len(xy), 0.5)]).ravel().tolist()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _openpose() -> list[bytes]:
+    xy = np.random.default_rng(1).uniform(50, 400, (25, 2)).round(1)
+    frame = _json({"people": [{"pose_keypoints_2d": _triples(xy)}]})
+    small = _json({"people": [{"person_id": [3], "pose_keypoints_2d": _triples(XY[0])[:54]}]})
+    return [frame, small, frame + b"\n%%\n" + _json({"people": []}) + b"\n%%\n" + frame]
+
+
+def _entries(**more: Any) -> list[dict[str, Any]]:
+    return [
+        {"image_id": f, "category_id": 1, "keypoints": _triples(xy), "score": 0.9, **more}
+        for f, xy in enumerate(XY)
+    ]
+
+
+def _annotations() -> list[bytes]:
+    images = [{"id": f, "width": 640, "height": 480} for f in range(3)]
+    listed = [{**e, "id": i, "keypoints": [1 + (v % 2) if k % 3 == 2 else v for k, v in
+               enumerate(e["keypoints"])]} for i, e in enumerate(_entries())]  # fmt: skip
+    category = {"id": 1, "name": "person", "keypoints": list(NAMES)}
+    full = {"images": images, "annotations": listed, "categories": [category]}
+    scattered = {"images": [{"id": 9}, {"id": 90_000, "width": 5, "height": 5}], "annotations": [
+        {"image_id": 90_000, "keypoints": _triples(XY[0])}]}  # fmt: skip
+    return [_json(full), _json(scattered)]
+
+
+def _alphapose() -> list[bytes]:
+    entries = _entries(box=[0, 0, 5, 5], idx=4)
+    return [_json([{**e, "image_id": f"{e['image_id']}.jpg"} for e in entries])]
+
+
+def _mmpose() -> list[bytes]:
+    frames = [
+        {"frame_id": f, "instances": [{"keypoints": xy.tolist(), "keypoint_scores": [0.5] * 17}]}
+        for f, xy in enumerate(XY)
+    ]
+    meta = {"dataset_name": "coco", "keypoint_id2name": {str(i): n for i, n in enumerate(NAMES)}}
+    return [_json(frames), _json({"meta_info": meta, "instance_info": frames}),
+            _json(frames[0]["instances"])]  # fmt: skip
+
+
+def _mediapipe() -> list[bytes]:
+    rng = np.random.default_rng(2)
+    values = rng.uniform(0, 1, (2, 33, 4)).round(3)
+    header = ["frame", *(f"{c}{i}" for i in range(33) for c in ("x", "y", "z", "v"))]
+    names = get_skeleton("mediapipe33").joint_names
+    named = [f"{n.upper()}_{c}" for n in names for c in ("x", "y", "z", "visibility")]
+    rows = [",".join(map(str, row.ravel())) for row in values]
+    proto = "landmarks {\n" + "".join(
+        f"  landmark {{ x: {x} y: {y} z: {z} visibility: {v} }}\n" for x, y, z, v in values[0]
+    ) + "}\n"  # fmt: skip
+    numbered = "\n".join([",".join(header), *(f"{i},{row}" for i, row in enumerate(rows))])
+    return [proto.encode(), numbered.encode(), "\n".join([",".join(named), *rows]).encode(),
+            "\n".join(rows).encode()]  # fmt: skip
+
+
+def _columns() -> list[tuple[str, str, str]]:
+    return [("net", n, c) for n in NAMES for c in ("x", "y", "likelihood")]
+
+
+def _table() -> np.ndarray:
+    return np.concatenate([XY, np.full((3, 17, 1), 0.5)], -1).reshape(3, -1)
+
+
+def _deeplabcut() -> list[bytes]:
+    def text(levels: list[list[str]], index: list[str]) -> bytes:
+        lines = [",".join(level) for level in levels]
+        lines += [f"{i},{','.join(map(str, row))}" for i, row in zip(index, _table(), strict=True)]
+        return "\n".join(lines).encode()
+
+    scorer, parts, coords = zip(*_columns(), strict=True)
+    single = [["scorer", *scorer], ["bodyparts", *parts], ["coords", *coords]]
+    multi = [single[0], ["individuals", *(["a"] * 24), *(["b"] * 27)], *single[1:]]
+    labeled = ["labeled-data/v/img01.png", "labeled-data/v/img07.png", "labeled-data/v/img9.png"]
+    return [text(single, list("012")), text(multi, labeled), _hdf5("deeplabcut")]
+
+
+def _fill_hdf5(name: str, file: Any) -> None:
+    import h5py
+
+    if name == "deeplabcut":
+        group = file.create_group("df")
+        group.attrs["pandas_type"] = np.bytes_(b"frame_table")
+        record = np.zeros(3, dtype=[("index", "<i8"), ("values_block_0", "<f8", (51,))])
+        record["index"], record["values_block_0"] = np.arange(3), _table()
+        group["table"] = record
+        kind = pickle.dumps(_columns(), protocol=0)
+        group["table"].attrs["values_block_0_kind"] = np.bytes_(kind)
+    elif name == "sleap":
+        file["tracks"] = XY.transpose(2, 1, 0)[None]
+        file["point_scores"] = np.full((1, 17, 3), 0.5)
+        file["node_names"] = np.array(NAMES, dtype="S")
+        file["track_names"] = np.array([b"track_0"])
+    else:
+        file["position"] = XY.transpose(0, 2, 1)[..., None]
+        file["confidence"] = np.full((3, 17, 1), 0.5)
+        file["time"] = np.arange(3) / 30
+        for axis, labels in (("keypoints", NAMES), ("individuals", ["one"]), ("space", "xy")):
+            file.create_dataset(axis, data=list(labels), dtype=h5py.string_dtype())
+        file.attrs["fps"] = 30.0
+
+
+def _hdf5(name: str) -> bytes:
+    import h5py
+
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        _fill_hdf5(name, file)
+    return stream.getvalue()
+
+
+def _netcdf3() -> bytes:
+    from scipy.io import netcdf_file
+
+    stream = io.BytesIO()
+    file = netcdf_file(stream, "w")
+    sizes = {"time": 3, "space": 2, "keypoints": 17, "individuals": 1, "word": 16}
+    for axis, n in sizes.items():
+        file.createDimension(axis, n)
+    file.createVariable("position", "f4", ("time", "space", "keypoints", "individuals"))[:] = (
+        XY.transpose(0, 2, 1)[..., None]
+    )
+    words = np.array(NAMES, dtype="S16").view("S1").reshape(17, 16)
+    file.createVariable("keypoints", "c", ("keypoints", "word"))[:] = words
+    file.fps = 30.0
+    file.flush()
+    return stream.getvalue()
+
+
+def _tidy() -> list[bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [(f, "a", n, *XY[f, j], 0.5) for f in range(3) for j, n in enumerate(NAMES)]
+    header = ("frame", "person", "joint", "x", "y", "confidence")
+    lines = [",".join(header), *(",".join(map(str, row)) for row in rows)]
+    text = "# skeleton: coco17\n# image_size: 640 480\n# fps: 30\n" + "\n".join(lines)
+    stream = io.BytesIO()
+    columns = dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), stream)
+    landmarks = "frame;landmark;x;y\n" + "\n".join(f"0;{i};0.5;0.{i + 10}" for i in range(33))
+    return [text.encode(), landmarks.encode(), stream.getvalue()]
+
+
+def _npz(**arrays: Any) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def _videopose3d() -> list[bytes]:
+    metadata = {"layout_name": "coco", "video_metadata": {"a.mp4": {"w": 640, "h": 480}}}
+    positions = {"a.mp4": {"custom": [XY.astype("f4")]}}
+    return [_npz(positions_2d=np.array(positions, dtype=object), metadata=np.array(metadata))]
+
+
+def _arrays() -> list[bytes]:
+    ragged = np.empty(3, dtype=object)
+    for f in range(3):
+        ragged[f] = np.stack([XY[f]] * f) if f else np.zeros((0, 17, 2))
+    streams = [io.BytesIO(), io.BytesIO()]
+    np.save(streams[0], XY)
+    np.save(streams[1], ragged, allow_pickle=True)
+    return [*(s.getvalue() for s in streams), _npz(xy=XY, scores=XY[..., 0] / 400, fps=30)]
+
+
+def _own() -> list[bytes]:
+    import torch
+
+    from hypopose.io import save_keypoints
+    from hypopose.types import Camera, Keypoints2D
+
+    xy = torch.from_numpy(XY).float()
+    camera = Camera.from_fov((640, 480))
+    keypoints = Keypoints2D(xy, get_skeleton("coco17"), confidence=xy[..., 0] / 400, camera=camera)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "own.npz"
+        save_keypoints(path, keypoints)
+        return [path.read_bytes()]
+
+
+SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "openpose": _openpose,
+    "coco-results": lambda: [_json(_entries())],
+    "coco-annotations": _annotations,
+    "alphapose": _alphapose,
+    "mmpose": _mmpose,
+    "mediapipe": _mediapipe,
+    "deeplabcut": _deeplabcut,
+    "sleap": lambda: [_hdf5("sleap")],
+    "movement": lambda: [_hdf5("movement"), _netcdf3()],
+    "tidy": _tidy,
+    "videopose3d": _videopose3d,
+    "arrays": _arrays,
+    "hypopose": _own,
+}
+
+
+def files(name: str) -> list[bytes]:
+    """Valid files of a format."""
+    return SEEDS[name]()
+
+
+@functools.cache
+def tree(name: str, kind: str) -> containers.Tree:
+    """A valid container's contents."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "seed"
+        if kind == "parquet":
+            path.write_bytes(_tidy()[2])
+        elif name == "movement" and kind == "netcdf3":
+            path.write_bytes(_netcdf3())
+        else:
+            path.write_bytes(_hdf5(name))
+            kind = "hdf5"
+        arrays, attributes = isolated.READERS[kind](str(path), containers.FREE_BYTES)
+    given = {p: {k: containers.with_bytes(v) for k, v in a.items()} for p, a in attributes.items()}
+    return containers.Tree(kind, arrays, given)

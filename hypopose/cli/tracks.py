@@ -1,0 +1,138 @@
+"""``hypopose tracks``: who was taken for whom in a keypoint file, and mending it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from hypopose.cli.convert_keypoints import refuse_overwriting
+from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.io.front_door import Recording
+
+WIDTH = 50
+MOST = 20
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the mended people.")
+@click.option("--split", "splits", type=(str, int), multiple=True, metavar="PERSON FRAME",
+              help="Two people of one, from FRAME on.")  # fmt: skip
+@click.option("--merge", "merges", type=(str, str), multiple=True, metavar="PERSON OTHER",
+              help="One person of two.")  # fmt: skip
+@click.option("--keep", "kept", multiple=True, metavar="PERSON", help="Leave out everybody else.")
+@click.option("--keep-main", is_flag=True, help="Keep the person seen in most frames.")
+@click.option("--max-gap", type=click.IntRange(0, 100_000), help="Frames a person may be unseen "
+              "and still be the same; default: a second, or 30.")  # fmt: skip
+@click.option("--skeleton", help="Skeleton of the keypoints, or a TOML file.")
+@click.option("--input-format", help="Force the keypoint format instead of detecting it.")
+@click.option("--image-size", type=(int, int), metavar="W H", help="Image size in pixels.")
+@click.option("--fps", type=float, help="Frames per second, where the file does not say.")
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+def tracks(file: Path, output: Path | None, **options: Any) -> None:
+    """Show who was seen when in FILE, and mend identities: split, then merge, then keep.
+
+    Frames are counted from the clip's first. Every line is a person: when they were seen (#), for
+    how long. Suspicious places follow: jumps within a person, people who begin where another ended.
+    Write what is mended with -o; .csv, .parquet and .nc hold everybody, with their identities.
+    """
+    from hypopose.io import TrackingOptions
+    from hypopose.io.front_door import read_recording
+
+    if output is not None:
+        refuse_overwriting(file, output, force=options["force"])
+    tracking = None if options["max_gap"] is None else TrackingOptions(max_gap=options["max_gap"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they say is in the notes
+        recording = read_recording(
+            file,
+            options["input_format"],
+            options["skeleton"],
+            options["fps"],
+            options["image_size"],
+            tracking,
+        )
+    recording = mended(recording, options)
+    click.echo("\n".join(describe_people(recording)))
+    if output is not None:
+        _write(recording, output, options)
+
+
+def mended(recording: Recording, options: dict[str, Any]) -> Recording:
+    """The recording after all splits, merges and keeps, in this order.
+
+    Raises:
+        OptionError: If one of them cannot be done.
+    """
+    from hypopose.io import identities
+
+    for person, frame in options["splits"]:
+        recording = identities.split(recording, person, frame)
+    for person, other in options["merges"]:
+        recording = identities.merge(recording, person, other)
+    if options["kept"] and options["keep_main"]:
+        raise OptionError("Give either --keep or --keep-main, not both.")
+    if options["keep_main"]:
+        return identities.keep(recording, [next(iter(recording.people))])
+    return identities.keep(recording, options["kept"]) if options["kept"] else recording
+
+
+def describe_people(recording: Recording) -> list[str]:
+    """A line per person, and what is suspicious."""
+    from hypopose.io import identities
+
+    detections = recording.detections
+    n_frames = detections.last_frame - detections.first_frame + 1
+    given = {i for i in detections.ids if i is not None}
+    found = sum(name not in given for name in recording.people)
+    lines = [
+        f"{recording.source.path}: {len(recording.people)} people in {n_frames} frames "
+        f"({len(recording.people) - found} named by the file, {found} followed)"
+    ]
+    names = list(recording.people)[:MOST]
+    wide = max(map(len, names))
+    lines += [f"  {name:<{wide}} {_line(recording, name)}" for name in names]
+    if len(recording.people) > MOST:
+        lines.append(f"  and {len(recording.people) - MOST} more")
+    lines += [
+        f"  jump: {j.person} moves {j.distance:.1f} body sizes into frame {j.frame}; if that is "
+        f"somebody else: --split {j.person} {j.frame}"
+        for j in identities.jumps(recording)[:5]
+    ]
+    lines += [
+        f"  perhaps one: {s.second} begins {s.gap} frames after {s.first} ended, "
+        f"{s.distance:.1f} body sizes away: --merge {s.first} {s.second}"
+        for s in identities.sequels(recording)[:5]
+    ]
+    return lines
+
+
+def _line(recording: Recording, name: str) -> str:
+    from hypopose.io.front_door import frame_range
+
+    rows = recording.people[name]
+    first, last = frame_range(recording.detections, rows)
+    at = recording.detections.frames[rows] - first
+    bins = np.zeros(min(WIDTH, last - first + 1), dtype=bool)
+    bins[at * len(bins) // (last - first + 1)] = True
+    bar = "".join("#" if seen else "." for seen in bins)
+    gaps = int((np.diff(at) > 1).sum())
+    return f"{bar} {len(rows)} frames, {at[0]} to {at[-1]}, {gaps} gap{'s' * (gaps != 1)}"
+
+
+def _write(recording: Recording, output: Path, options: dict[str, Any]) -> None:
+    from hypopose.io import save_people
+    from hypopose.io.front_door import assemble
+
+    people = {
+        name: assemble(recording, name, options["image_size"], options["fps"], None)
+        for name in recording.people
+    }
+    save_people(output, people)
+    click.echo(f"Wrote {output}: {', '.join(people)}.")

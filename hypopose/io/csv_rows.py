@@ -1,0 +1,119 @@
+"""Rows of comma-separated text, one at a time, however large the file.
+
+Comments at the top, ``# name: value``, are kept. The separator is a comma, semicolon or tab,
+whichever the first row has most of.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+
+import numpy as np
+
+from hypopose.io.source import Source
+
+MAX_LINE_BYTES = 2**20
+MAX_CSV_BYTES = 2 * 2**30
+MAX_COMMENTS = 100
+
+
+def comments(source: Source) -> dict[str, str]:
+    """What the comments at the top of a file say: ``# name: value``."""
+    found: dict[str, str] = {}
+    for line in source.opening:
+        if not line.startswith("#"):
+            break
+        name, colon, value = line.lstrip("# ").partition(":")
+        if colon:
+            found[name.strip().lower()] = value.strip()
+    return found
+
+
+def first_rows(source: Source, n: int = 5) -> list[list[str]]:
+    """The first rows, for finding out the format; empty if it is no such text."""
+    lines = [line for line in source.opening if not line.startswith("#")][:n]
+    if not lines:
+        return []
+    try:
+        return list(csv.reader(lines, delimiter=_separator(lines[0])))
+    except csv.Error:
+        return []
+
+
+def rows(source: Source) -> Iterator[tuple[int, list[str]]]:
+    """All rows with the number of the line they end in; empty lines are left out.
+
+    Raises:
+        FormatError: If the file is too large, no UTF-8, or not in rows.
+    """
+    size = source.path.stat().st_size
+    if size > MAX_CSV_BYTES:
+        raise source.error(f"{size / 2**30:.1f} GiB of text", "save it as Parquet")
+    first = next((line for line in source.opening if not line.startswith("#")), "")
+    reader = csv.reader(_lines(source), delimiter=_separator(first))
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            place = f"line {reader.line_num}"
+            raise source.error(f"not in rows ({error})", "write it again", place) from None
+        if row is None:
+            return
+        if row:
+            yield reader.line_num, row
+
+
+def number(source: Source, text: str, line: int, column: str) -> float:
+    """A cell as a number; empty is NaN.
+
+    Raises:
+        FormatError: If it is none.
+    """
+    text = text.strip()
+    if not text:
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        raise source.error(
+            f"expected a number, got {text[:40]!r}", "write it again", f"line {line}, {column}"
+        ) from None
+
+
+def as_frame(source: Source, value: float, place: str) -> int:
+    """A frame number.
+
+    Raises:
+        FormatError: If it is no whole number from 0.
+    """
+    if not 0 <= value < 2**53 or value != np.floor(value):
+        raise source.error(f"expected a frame number from 0, got {value:g}", "number the frames",
+                           place)  # fmt: skip
+    return int(value)
+
+
+def _separator(line: str) -> str:
+    return max(",;\t", key=line.count)
+
+
+def _lines(source: Source) -> Iterator[str]:
+    """Lines after the comments, which become empty so that line numbers stay right."""
+    top = True
+    with source.path.open("rb") as file:
+        number = 0
+        while raw := file.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            if len(raw) > MAX_LINE_BYTES:
+                raise source.error(
+                    f"longer than {MAX_LINE_BYTES} bytes", "write one row per line",
+                    f"line {number}",
+                )  # fmt: skip
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError:
+                raise source.error(
+                    "text is not UTF-8", "save it as UTF-8", f"line {number}"
+                ) from None
+            top = top and (text.startswith("#") or not text.strip())
+            yield "\n" if top and number <= MAX_COMMENTS else text
