@@ -26,6 +26,8 @@ Departures from the published code:
   noisy poses would drop other frames at every step.
 * ``skip`` (ours) adds each frame's features before pruning to its query, so that what a dropped
   frame had of its own, the noise of a denoiser for one, is not lost.
+* ``recover="interpolate"`` (ours) needs no training: the poses of dropped frames lie on the line
+  between those of the kept frames before and after.
 * Frames that are padding, or without keypoints, are chosen last.
 * Clips of at most ``keep`` frames pass through the wrapped network as if it were not wrapped.
 """
@@ -189,11 +191,12 @@ class Hourglass(PretrainedNetwork):
         at: Blocks before frames are dropped, at least 1.
         keep: Frames that go on.
         n_nearest: Neighbors for the density of a frame, itself included.
-        recover: ``"attention"`` writes all frames again; ``"none"`` gives the pose in the middle.
+        recover: ``"attention"`` writes all frames again; ``"interpolate"`` fills in their poses
+            linearly; ``"none"`` gives the pose in the middle.
         select: Frames are compared by the ``"features"`` of their tokens (as published, lifters
             only) or by their ``"keypoints"``.
-        skip: Whether queries contain the frame's features before pruning; must be true for
-            networks of any clip length.
+        skip: Whether queries contain the frame's features before pruning; recovering by attention
+            needs it in networks of any clip length.
         n_heads: Of the recovering attention.
         qkv_bias: Whether its queries, keys and values have biases.
 
@@ -215,7 +218,7 @@ class Hourglass(PretrainedNetwork):
         at: int = 3,
         keep: int = 81,
         n_nearest: int = 2,
-        recover: Literal["attention", "none"] = "attention",
+        recover: Literal["attention", "interpolate", "none"] = "attention",
         select: Literal["features", "keypoints"] = "features",
         skip: bool = False,
         n_heads: int = 8,
@@ -258,8 +261,10 @@ class Hourglass(PretrainedNetwork):
                 "select='keypoints' for a denoiser."
             )
         if c.recover == "none" and "denoiser" in info.forms:
-            raise OptionError("A denoiser needs all frames; choose recover='attention'.")
-        if info.n_frames is None and not c.skip:
+            raise OptionError(
+                "A denoiser needs all frames; choose recover='attention', or 'interpolate'."
+            )
+        if info.n_frames is None and not c.skip and c.recover == "attention":
             raise OptionError("A network of any clip length has no query per frame; set skip=True.")
         pruned = self.network.config.get("pruned")
         bound = isinstance(self.network, MotionAGFormer) and info.n_frames is not None
@@ -377,7 +382,11 @@ class Hourglass(PretrainedNetwork):
             rest = self.network.stage(i, rest)
         if index is not None and self.config.recover == "attention":
             rest = tokens.with_x(self._recovered(tokens.x, rest))
-        return self.network.leave(rest)
+        poses = self.network.leave(rest)
+        if index is not None and self.config.recover == "interpolate":
+            kept = index.repeat_interleave(len(poses) // len(index), 0)
+            return interpolated(poses, kept, tokens.x.shape[1])
+        return poses
 
     def _recovered(self, before: Float[Tensor, "N F J C"], rest: Tokens) -> Tensor:
         kept = rest.x.transpose(1, 2)
@@ -385,6 +394,32 @@ class Hourglass(PretrainedNetwork):
         if self.config.skip:
             queries = queries + before.transpose(1, 2)
         return (queries + self.cross_attention(queries, kept, rest.mask)).transpose(1, 2)
+
+
+def interpolated(
+    poses: Float[Tensor, "N K J 3"], index: Int[Tensor, "N K"], n_frames: int
+) -> Float[Tensor, "N F J 3"]:
+    """Poses of all frames from those of some, linear in time; the first and last are held.
+
+    Args:
+        poses: Of the frames in ``index``.
+        index: Rising.
+        n_frames: F.
+
+    Example:
+        >>> poses = torch.tensor([0.0, 4.0]).reshape(1, 2, 1, 1).expand(1, 2, 1, 3)
+        >>> interpolated(poses, torch.tensor([[1, 3]]), 5)[0, :, 0, 0].tolist()
+        [0.0, 0.0, 2.0, 4.0, 4.0]
+    """
+    frame = torch.arange(n_frames, device=index.device).expand(len(index), n_frames)
+    kept = index.contiguous()
+    last = kept.shape[1] - 1
+    after = torch.searchsorted(kept, frame.contiguous()).clamp(max=last)
+    before = (torch.searchsorted(kept, frame.contiguous(), right=True) - 1).clamp(min=0)
+    start, end = kept.gather(1, before), kept.gather(1, after)
+    share = ((frame - start).to(poses) / (end - start).clamp(min=1)).clamp(0, 1)[..., None, None]
+    rows = torch.arange(len(poses), device=poses.device)[:, None]
+    return torch.lerp(poses[rows, before], poses[rows, after], share)
 
 
 def build_backbone(config: dict[str, Any]) -> StagedNetwork:

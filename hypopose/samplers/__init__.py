@@ -5,6 +5,7 @@ from hypopose.samplers.d3dp import D3DP, Step, interpolate_missing
 from hypopose.samplers.diffpose import DiffPose
 from hypopose.samplers.distributional import DistributionalDiffusion
 from hypopose.samplers.flow_matching import FlowMatching
+from hypopose.samplers.lifter import Lifter
 from hypopose.samplers.mixture_diffpose import MixtureDiffPose
 from hypopose.samplers.uncertainty import DepthPrior, InitialDistribution
 
@@ -17,6 +18,7 @@ __all__ = [
     "DistributionalDiffusion",
     "FlowMatching",
     "InitialDistribution",
+    "Lifter",
     "MixtureDiffPose",
     "Step",
     "interpolate_missing",
@@ -28,4 +30,5 @@ SAMPLERS = {
     "boneflips": BoneFlips,
     "diffpose": DiffPose,
     "flow": FlowMatching,
+    "lifter": Lifter,
 }

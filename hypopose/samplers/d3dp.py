@@ -141,7 +141,9 @@ class D3DP:
 
     def __post_init__(self) -> None:
         if "denoiser" not in self.denoiser.info.forms:
-            raise OptionError("These weights are a lifter's and read no noise; use sampler='lifter'.")
+            raise OptionError(
+                "These weights are a lifter's and read no noise; use sampler='lifter'."
+            )
         self._solver()
         if self.denoiser.info.n_latent and not self.reads_latent:
             raise OptionError(

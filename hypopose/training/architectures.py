@@ -10,27 +10,12 @@ from torch import nn
 
 from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks.attention import Backend
-from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.pretrained import WEIGHTS_FILE, PretrainedNetwork, read_weights
 from hypopose.training.config import TrainConfig
-
-
-def _frame_tokens(config: TrainConfig, attention: Backend) -> FrameTokens:
-    return FrameTokens(
-        width=config.width,
-        n_layers=config.n_layers,
-        n_heads=config.n_heads,
-        mlp_ratio=config.mlp_ratio,
-        scale=config.scale,
-        max_frames=max(config.lengths),
-        n_latent=config.n_latent,
-        attention=attention,
-        **config.network_options,
-    )
-
+from hypopose.training.recipes import RECIPES, check_fit
 
 NETWORKS: dict[str, Callable[[TrainConfig, Backend], PretrainedNetwork]] = {
-    "frame-tokens": _frame_tokens
+    name: recipe.make for name, recipe in RECIPES.items()
 }
 """Name -> how to make one with random weights from a run's options and an attention backend."""
 
@@ -39,16 +24,19 @@ def new_network(config: TrainConfig, attention: Backend = "sdpa") -> PretrainedN
     """The configured network with random weights.
 
     Raises:
-        OptionError: If there is no such network, or it has no such option.
+        OptionError: If there is no such network, it has no such option, or it does not fit the
+            objective or the window lengths.
     """
     if config.network not in NETWORKS:
         raise OptionError(
             f"There is no network {config.network!r} to train; choose one of {', '.join(NETWORKS)}."
         )
     try:
-        return NETWORKS[config.network](config, attention)
+        network = NETWORKS[config.network](config, attention)
     except TypeError as error:
         raise OptionError(f"The network {config.network!r} says: {error}.") from error
+    check_fit(network, config)
+    return network
 
 
 @torch.no_grad()

@@ -9,6 +9,8 @@ from torch import nn
 class EMA:
     """Averaged weights of a network; the decay grows with the updates as (1 + n) / (10 + n).
 
+    Buffers (running statistics of batch norms) are taken as they are.
+
     Args:
         network: Whose weights are averaged.
         decay: Largest decay.
@@ -24,12 +26,16 @@ class EMA:
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
         self.n_updates = 0
-        self.weights = {name: p.detach().clone() for name, p in network.named_parameters()}
+        self.weights = {name: x.detach().clone() for name, x in network.state_dict().items()}
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         """Move the averages towards the network's weights."""
         self.n_updates += 1
         decay = min(self.decay, (1 + self.n_updates) / (10 + self.n_updates))
-        for name, p in network.named_parameters():
-            self.weights[name].lerp_(p, 1 - decay)
+        parameters = dict(network.named_parameters())
+        for name, x in network.state_dict().items():
+            if name in parameters:
+                self.weights[name].lerp_(x, 1 - decay)
+            else:
+                self.weights[name].copy_(x)

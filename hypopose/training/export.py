@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save_file
@@ -15,15 +15,16 @@ from torch import nn
 from hypopose import __version__
 from hypopose.errors import CheckpointError
 from hypopose.io.atomic import write_atomically
+from hypopose.networks.base import Network
 from hypopose.networks.pretrained import WEIGHTS_FILE
+from hypopose.samplers import SAMPLERS
 from hypopose.training.config import TrainConfig
 from hypopose.training.trainer import Progress, averaged_network, objective_of, read_state
 
 CARD = """# {name}
 
 {kind} {role}, {parameters:.1f} M parameters, for the sampler {sampler!r}; weights in float16.
-Reads Human3.6M-17 keypoints of any camera, with confidences and gaps; windows of 1 to {longest}
-frames at 15 to 60 Hz.
+Reads Human3.6M-17 keypoints of any camera, {reads}; windows of {length} frames at 15 to 60 Hz.
 
 - Trained on: {shards} (train split)
 - Seen: {frames:,} frames in {steps:,} steps, {minutes:.0f} min on {device}
@@ -57,22 +58,35 @@ def export(run: str | Path, target: str | Path) -> Path:
     network = averaged_network(config, state["ema"])
     target.mkdir(parents=True, exist_ok=True)
     network.save_config(target)
-    tensors = {k: v.to(torch.float16).contiguous() for k, v in network.state_dict().items()}
+    half = {name for name, _ in network.named_parameters()}  # statistics and counts stay exact
+    tensors = {
+        k: (v.to(torch.float16) if k in half else v).contiguous()
+        for k, v in network.state_dict().items()
+    }
     with write_atomically(target / WEIGHTS_FILE) as partial:
         save_file(tensors, partial, metadata={"format": "pt"})
-    _write(target / "sampler.json", json.dumps(_options(target, config), indent=2) + "\n")
+    options = _options(target, config, network)
+    _write(target / "sampler.json", json.dumps(options, indent=2) + "\n")
     _write(target / "training.json", _without_paths(config).to_json())
+    beside = objective_of(config).beside
+    if beside is not None:
+        beside(target, config)
     if not (target / "README.md").exists():
         card = _card(target.name, config, Progress(**state["progress"]), network)
         _write(target / "README.md", card)
     return target
 
 
-def _options(target: Path, config: TrainConfig) -> dict[str, Any]:
+def _options(target: Path, config: TrainConfig, network: nn.Module) -> dict[str, Any]:
     path = target / "sampler.json"
     chosen = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    advised = objective_of(config).sampling
-    return {**advised, **chosen, "scale": config.scale, "clamp": config.clamp}
+    advised = dict(objective_of(config).sampling)
+    method = SAMPLERS.get(advised["sampler"])
+    known = {"scale", "clamp"} if method is None else {field.name for field in fields(method)}
+    if "fill_missing" in known and not cast(Network, network).info.uses_confidence:
+        advised["fill_missing"] = "interpolate"
+    trained = {"scale": config.scale, "clamp": config.clamp}
+    return {**advised, **chosen, **{k: v for k, v in trained.items() if k in known}}
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:
@@ -82,14 +96,16 @@ def _without_paths(config: TrainConfig) -> TrainConfig:
 
 
 def _card(name: str, config: TrainConfig, progress: Progress, network: nn.Module) -> str:
-    objective = objective_of(config)
+    objective, info = objective_of(config), getattr(network, "info", None)
+    longest = max(config.lengths)
     return CARD.format(
         name=name,
         kind=type(network).__name__,
         role=objective.role,
         sampler=objective.sampling["sampler"],
         parameters=sum(p.numel() for p in network.parameters()) / 1e6,
-        longest=max(config.lengths),
+        reads="without gaps" if info and not info.uses_confidence else "with confidences and gaps",
+        length=longest if info and info.n_frames else f"1 to {longest}",
         shards=", ".join(_without_paths(config).shards),
         frames=progress.frames,
         steps=progress.step,

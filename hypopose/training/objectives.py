@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,10 +16,21 @@ from torch import Tensor, nn
 
 from hypopose.datasets.motion import Motion
 from hypopose.diffusion import Schedule
+from hypopose.training.architectures import new_network
 from hypopose.training.batches import BatchMaker
 from hypopose.training.config import TrainConfig
 from hypopose.training.flow import flow_loss, validate_flow
-from hypopose.training.losses import energy_loss, x0_loss
+from hypopose.training.lifting import (
+    completion_loss,
+    lift_loss,
+    masked_loss,
+    mixste_loss,
+    motionagformer_loss,
+    validate_lifter,
+    validate_masked,
+)
+from hypopose.training.losses import energy_loss, joint_distance, x0_loss
+from hypopose.training.screen import ScreenBatchMaker
 from hypopose.training.validation import HeldOut, validate_denoiser, validate_generator
 
 MakeBatch = Callable[[int, int, torch.Generator], Any]
@@ -51,6 +63,7 @@ class Objective:
         sampling: How exported weights want to be sampled (``sampler.json``).
         role: What the network is called in a model card.
         make_batches: From motion, device and options to a function that draws batches.
+        beside: Writes what else goes into a folder of exported weights.
     """
 
     loss: Callable[[Any, Any, Step], Tensor]
@@ -58,12 +71,30 @@ class Objective:
     sampling: dict[str, Any]
     role: str
     make_batches: Callable[[Motion, torch.device, TrainConfig], MakeBatch]
+    beside: Callable[[Path, TrainConfig], None] | None = None
 
 
-def keypoint_batches(motion: Motion, device: torch.device, config: TrainConfig) -> BatchMaker:
-    """Windows of bodies seen by virtual cameras: :class:`hypopose.training.BatchMaker`."""
+def keypoint_batches(
+    motion: Motion, device: torch.device, config: TrainConfig
+) -> BatchMaker | ScreenBatchMaker:
+    """Windows of bodies seen by virtual cameras, as the run's network reads keypoints.
+
+    With gaps, unless the network cannot read them.
+    """
     c = config
-    return BatchMaker(motion, device, c.recombine, c.seated_share, c.tumbling)
+    with torch.device("meta"):
+        info = new_network(c, "math").info
+    if info.inputs == "subject":
+        return BatchMaker(motion, device, c.recombine, c.seated_share, c.tumbling)
+    return ScreenBatchMaker(
+        motion, device, c.recombine, c.seated_share, c.tumbling, gaps=info.uses_confidence
+    )
+
+
+def whole_batches(motion: Motion, device: torch.device, config: TrainConfig) -> ScreenBatchMaker:
+    """Windows in screen coordinates without gaps, for losses that hide joints themselves."""
+    c = config
+    return ScreenBatchMaker(motion, device, c.recombine, c.seated_share, c.tumbling, gaps=False)
 
 
 def _x0(network: Any, batch: Any, step: Step) -> Tensor:
@@ -84,6 +115,31 @@ def _energy(network: Any, batch: Any, step: Step) -> Tensor:
         scale=c.scale,
         clamp=c.clamp,
         one_step_share=c.one_step_share,
+    )
+
+
+def _seed(step: Step) -> int:
+    """A fresh seed for what a batch hides."""
+    return int(torch.randint(2**31, (), generator=step.choices))
+
+
+def _lifting(of: Callable[[Tensor, Tensor], Tensor]) -> Objective:
+    return Objective(
+        loss=lambda network, batch, step: lift_loss(network, batch, of),
+        validate=lambda network, held_out, c: validate_lifter(network, held_out),
+        sampling={"sampler": "lifter"},
+        role="lifter",
+        make_batches=keypoint_batches,
+    )
+
+
+def _masking(loss: Callable[[Any, Any, int], Tensor]) -> Objective:
+    return Objective(
+        loss=lambda network, batch, step: loss(network, batch, _seed(step)),
+        validate=lambda network, held_out, c: validate_masked(network, held_out),
+        sampling={"sampler": "lifter"},
+        role="masked pose model",
+        make_batches=whole_batches,
     )
 
 
@@ -123,5 +179,11 @@ OBJECTIVES: dict[str, Objective] = {
         role="denoiser",
         make_batches=keypoint_batches,
     ),
+    "lift": _lifting(joint_distance),
+    "lift-mixste": _lifting(mixste_loss),
+    "lift-motionagformer": _lifting(motionagformer_loss),
+    "mask": _masking(masked_loss),
+    "complete": _masking(completion_loss),
 }
-"""Name -> objective. ``"x0"`` is D3DP's, ``"energy"`` trains generators for a proper score."""
+"""Name -> objective. ``"x0"`` is D3DP's, ``"energy"`` trains generators for a proper score; the
+others are in :mod:`hypopose.training.lifting`."""
