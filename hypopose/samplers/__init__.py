@@ -7,19 +7,26 @@ from hypopose.samplers.distributional import DistributionalDiffusion
 from hypopose.samplers.flow_matching import FlowMatching
 from hypopose.samplers.lifter import Lifter
 from hypopose.samplers.mixture_diffpose import MixtureDiffPose
+from hypopose.samplers.motion_terms import BoneLengths, FootContact, GroundPlane, MotionTerm
+from hypopose.samplers.platypose import Platypose
 from hypopose.samplers.uncertainty import DepthPrior, InitialDistribution
 
 __all__ = [
     "D3DP",
     "SAMPLERS",
     "BoneFlips",
+    "BoneLengths",
     "DepthPrior",
     "DiffPose",
     "DistributionalDiffusion",
     "FlowMatching",
+    "FootContact",
+    "GroundPlane",
     "InitialDistribution",
     "Lifter",
     "MixtureDiffPose",
+    "MotionTerm",
+    "Platypose",
     "Step",
     "interpolate_missing",
 ]
@@ -31,4 +38,5 @@ SAMPLERS = {
     "diffpose": DiffPose,
     "flow": FlowMatching,
     "lifter": Lifter,
+    "platypose": Platypose,
 }
