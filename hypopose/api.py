@@ -335,7 +335,7 @@ def estimate(
         person=person,
         source=source,
         version=__version__,
-        notes=(*prepared.notes, *said),
+        notes=(*prepared.notes, *_taken_for_granted(made, prepared), *said),
     )
 
 
@@ -687,6 +687,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     return getattr(value, "name", None) or type(value).__name__
+
+
+def _taken_for_granted(sampler: Sampler, keypoints: Keypoints2D) -> tuple[str, ...]:
+    """What a sampler assumes about the world, if it assumes anything."""
+    say = getattr(sampler, "assumptions", None)
+    return () if say is None else tuple(say(keypoints))
 
 
 def _reads(sampler: Sampler) -> str:
