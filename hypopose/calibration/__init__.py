@@ -30,6 +30,7 @@ from hypopose.calibration.recalibration import (
     IsotonicRadii,
     SpreadScaling,
     apply_calibrator,
+    describe_calibrator,
     load_calibrator,
     save_calibrator,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "crps",
     "crps_points",
     "dawid_sebastiani",
+    "describe_calibrator",
     "ece",
     "energy_score",
     "energy_score_points",

@@ -13,6 +13,18 @@ perfect model would show by chance.
     ECE_k        mean over q of |F_k(q) - q|
     ECE          mean of ECE_k over the cells
 
+S hypotheses split [0, 1] into S + 1 ranks; a truth beyond all of them has the last. Levels above
+S / (S + 1) cut through that rank: no count can tell their coverage, so it is NaN, left out of the
+ECE, and noted. A point prediction (one hypothesis, or all the same) is no such case: its regions
+are points, hold nothing at any level, and cover 0.
+
+**Interval of the ECE.** Absolute values make the ECE of a sample too large on average: noise in F
+adds to it and never cancels, most of all where F is near q. Percentiles of resampled ECEs carry the
+noise twice and may lie wholly above the estimate. Instead: by the triangle inequality the true ECE
+is no further from the measured one than the mean of |F_k(q) - true F_k(q)|, and how large that mean
+gets is seen from its resampled counterpart. The interval is the estimate plus and minus that much;
+it covers at least as often as it says, and exactly so for a calibrated model.
+
 The published forms, for comparison with published tables, are in
 :mod:`hypopose.calibration.published`.
 """
@@ -20,14 +32,15 @@ The published forms, for comparison with published tables, are in
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hypopose.calibration.arrays import Pairs, blocks, paired
-from hypopose.calibration.bootstrap import resamples
+from hypopose.calibration.bootstrap import equal_sequences, resamples, tail
 from hypopose.calibration.functionals import Functional, functional
 from hypopose.calibration.histograms import RankHistogram
 from hypopose.calibration.preranks import PRERANKS, prerank_ranks
@@ -43,6 +56,7 @@ from hypopose.calibration.uniformity import null_coverage, null_ece, simultaneou
 from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Hypotheses, Poses3D
 
+Array = NDArray[np.float64]
 LEVELS: tuple[float, ...] = tuple(i / 20 for i in range(1, 20))
 
 
@@ -52,12 +66,12 @@ class CalibrationCurve:
 
     Args:
         levels: ``(L,)`` nominal levels q.
-        coverage: ``(K, L)`` coverage per cell.
+        coverage: ``(K, L)`` coverage per cell; NaN at levels that S hypotheses cannot resolve.
         n: ``(K,)`` observations per cell.
         n_effective: ``(K,)`` observations a set of *independent* frames would need for the same
             precision; estimated from the differences between sequences.
-        sequence_cover: ``(C, K, L + 1)`` per sequence: sums of coverage, then the count. Resample
-            its rows for intervals.
+        sequence_cover: ``(C, K, L + 1)`` per sequence: sums of coverage (NaN where coverage is),
+            then the count. Resample its rows for intervals.
         histogram: How often the truth has each rank.
         record: The conventions and counts.
     """
@@ -71,6 +85,11 @@ class CalibrationCurve:
     record: Record
 
     @property
+    def resolved(self) -> Tensor:
+        """``(L,)`` True at levels that S hypotheses can resolve, those up to S / (S + 1)."""
+        return resolved(self.levels, self.record.n_hypotheses)
+
+    @property
     def curve(self) -> Tensor:
         """``(L,)`` coverage averaged over cells; cells may cancel here, unlike in :attr:`ece`."""
         return self.coverage.nanmean(0)
@@ -78,7 +97,7 @@ class CalibrationCurve:
     @property
     def ece_per_cell(self) -> Tensor:
         """``(K,)`` mean over levels of the distance between coverage and level."""
-        return (self.coverage - self.levels).abs().mean(-1)
+        return (self.coverage - self.levels).abs().nanmean(-1)
 
     @property
     def ece(self) -> float:
@@ -88,12 +107,12 @@ class CalibrationCurve:
     @property
     def excess(self) -> Tensor:
         """``(K,)`` mean of coverage minus level: positive = underconfident (spread too wide)."""
-        return (self.coverage - self.levels).mean(-1)
+        return (self.coverage - self.levels).nanmean(-1)
 
     @property
     def null_ece_per_cell(self) -> Tensor:
         """``(K,)`` ECE a perfectly calibrated model would show by chance."""
-        s, levels = self.record.n_hypotheses, tuple(self.levels.tolist())
+        s, levels = self.record.n_hypotheses, tuple(self.levels[self.resolved].tolist())
         values = [null_ece(_rounded(n), s, levels) for n in self.n_effective.tolist()]
         return torch.tensor(values, dtype=torch.float64)
 
@@ -107,22 +126,24 @@ class CalibrationCurve:
 
         Args:
             confidence: Probability that a calibrated cell's whole curve stays inside.
+
+        Returns:
+            NaN at levels that cannot be resolved and for cells without observations.
         """
-        edges = []
-        levels = tuple(self.levels.tolist())
-        for n in self.n_effective.tolist():
-            if n < 1:
-                edges.append(np.full((2, len(levels)), np.nan))
-                continue
-            curves = null_coverage(_rounded(n), self.record.n_hypotheses, levels)
-            edges.append(np.stack(simultaneous_band(curves, confidence)))
-        both = torch.as_tensor(np.stack(edges, 1))
-        return both[0], both[1]
+        edges = np.full((2, len(self.n), len(self.levels)), np.nan)
+        seen = self.resolved
+        levels = tuple(self.levels[seen].tolist())
+        for k, n in enumerate(self.n_effective.tolist()):
+            if n >= 1 and levels:
+                curves = null_coverage(_rounded(n), self.record.n_hypotheses, levels)
+                edges[:, k, seen.numpy()] = np.stack(simultaneous_band(curves, confidence))
+        low, high = torch.as_tensor(edges)
+        return low, high
 
     def interval(
         self, confidence: float = 0.95, n_draws: int = 1000, seed: int = 0
     ) -> tuple[float, float]:
-        """Bootstrap interval of :attr:`ece` with whole sequences as the resampling unit.
+        """Interval of :attr:`ece`, whole sequences resampled; it holds the estimate.
 
         Returns:
             Lower and upper end; NaN with fewer than two sequences.
@@ -130,22 +151,43 @@ class CalibrationCurve:
         n_sequences = len(self.sequence_cover)
         if n_sequences < 2:
             return float("nan"), float("nan")
-        cover = self.sequence_cover.numpy()
+        cover, here = self.sequence_cover.numpy(), self.coverage.numpy()
         draws = []
         for times in resamples(n_sequences, n_draws, seed):
             sums = np.tensordot(times, cover, axes=1)
             with np.errstate(invalid="ignore"):
-                values = sums[..., :-1] / sums[..., -1:]
-            draws.append(np.nanmean(np.abs(values - self.levels.numpy()).mean(-1), axis=-1))
-        low, high = np.quantile(np.concatenate(draws), [(1 - confidence) / 2, (1 + confidence) / 2])
-        return float(low), float(high)
+                off = np.abs(sums[..., :-1] / sums[..., -1:] - here)
+            draws.append(finite_mean(off.reshape(len(off), -1), 1))
+        half = np.nanquantile(np.concatenate(draws), 1 - 2 * tail(confidence, n_sequences))
+        return max(0.0, self.ece - float(half)), min(1.0, self.ece + float(half))
 
     def verdicts(self, confidence: float = 0.95) -> tuple[str, ...]:
         """Per cell: ``overconfident``, ``underconfident``, or ``calibrated`` within the band."""
         low, high = self.bands(confidence)
-        inside = ((self.coverage >= low) & (self.coverage <= high)).all(-1).tolist()
+        outside = (self.coverage < low - 1e-9) | (self.coverage > high + 1e-9)
+        inside = (~outside[:, self.resolved].any(-1)).tolist()
         words = ["overconfident" if e < 0 else "underconfident" for e in self.excess.tolist()]
         return tuple("calibrated" if i else w for i, w in zip(inside, words, strict=True))
+
+
+def resolved(levels: Tensor, n_hypotheses: int) -> Tensor:
+    """Which levels S hypotheses can resolve: all up to S / (S + 1), and every level if S is 1.
+
+    One hypothesis is a point prediction, whose regions cover 0 at any level.
+
+    Example:
+        >>> resolved(torch.tensor([0.5, 0.8, 0.95]), 5).tolist()
+        [True, True, False]
+    """
+    highest = n_hypotheses / (n_hypotheses + 1) if n_hypotheses > 1 else 1.0
+    return levels.double() <= highest + 1e-9
+
+
+def finite_mean(x: Array, axis: int) -> Array:
+    """Mean of the finite values along an axis; NaN where there is none, without a warning."""
+    finite = np.isfinite(x)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(finite, x, 0).sum(axis) / finite.sum(axis))
 
 
 def _rounded(n: float) -> int:
@@ -284,12 +326,16 @@ class CurveAccumulator:
         named = [torch.stack(list(self._named.values()))] if self._named else []
         rows = torch.cat([*self._unnamed, *named])
         rows = rows[rows[..., -1].sum(-1) > 0]
-        total = rows.sum(0)
         counts = self._record.counts + Counts(sequences=len(rows))
         histogram = self._mass[:, :-1].clone()
         histogram[:, -1] += self._mass[:, -1]
         levels = torch.tensor(list(self.levels), dtype=torch.float64)
-        n_effective = _effective(rows, levels)
+        n_effective = _effective(rows)
+        s = self._record.n_hypotheses
+        points = self._mass[:, -1] == self._mass.sum(-1)  # point predictions: they cover 0
+        unknown = ~resolved(levels, s) & ~points[:, None]
+        rows = torch.cat([rows[..., :-1].masked_fill(unknown, torch.nan), rows[..., -1:]], -1)
+        total = rows.sum(0)
         return CalibrationCurve(
             levels=levels,
             coverage=total[:, :-1] / total[:, -1:],
@@ -297,8 +343,18 @@ class CurveAccumulator:
             n_effective=n_effective,
             sequence_cover=rows,
             histogram=RankHistogram(histogram, n_effective, self._record.cells),
-            record=Record(**{**vars(self._record), "counts": counts}),
+            record=replace(
+                self._record, counts=counts, notes=(*self._record.notes, *_blanks(unknown, s))
+            ),
         )
+
+
+def _blanks(unknown: Tensor, n_hypotheses: int) -> tuple[str, ...]:
+    """The note that belongs to levels left blank."""
+    if not bool(unknown.any()):
+        return ()
+    highest = 100 * n_hypotheses / (n_hypotheses + 1)
+    return (f"{n_hypotheses} hypotheses resolve levels up to {highest:.0f} %; others are blank",)
 
 
 def _masked(pairs: Pairs, mask: Tensor) -> Pairs:
@@ -354,23 +410,26 @@ def _flat(ranks: Ranks) -> Ranks:
     )
 
 
-def _effective(rows: Tensor, levels: Tensor) -> Tensor:
+def _effective(rows: Tensor) -> Tensor:
     """Effective observations per cell from the spread between sequences.
 
-    The variance of the pooled coverage F = sum_c f_c / sum_c n_c is estimated by
-    C/(C-1) sum_c (f_c - F n_c)^2 / N^2 and compared with F(1-F)/N, averaged over levels.
+    The variance of the pooled coverage F = sum_c f_c / sum_c n_c is estimated by the jackknife over
+    sequences, (C-1)/C sum_c ((f_c - F n_c) / (N - n_c))^2, and compared with F(1-F)/N, averaged
+    over levels. Leaving a sequence out keeps a long one from vouching for itself. At least as many
+    as the sequences would be if they were of one length.
     """
     sums, n_c = rows[..., :-1], rows[..., -1:]
-    n = n_c.sum(0).squeeze(-1)
-    c = len(rows)
-    if c < 2:
-        return n
-    f = sums.sum(0) / n[:, None]
-    clustered = ((sums - f * n_c) ** 2).sum(0) * c / (c - 1) / n[:, None] ** 2
-    independent = f * (1 - f) / n[:, None]
+    total = n_c.sum(0)
+    n = total.squeeze(-1)
+    f = sums.sum(0) / total
+    rest = total - n_c
+    off = torch.where(rest > 0, (sums - f * n_c) / rest, 0)
+    c = (n_c > 0).sum(0)
+    clustered = (off**2).sum(0) * (c - 1) / c
+    independent = f * (1 - f) / total
     ratio = independent.sum(-1) / clustered.sum(-1).clamp(min=1e-300)
-    floor = (n_c.squeeze(-1) > 0).sum(0).double()
-    return torch.where(n > 0, torch.maximum(torch.minimum(n * ratio, n), floor), 0)
+    worth = torch.maximum(torch.minimum(n * ratio, n), equal_sequences(n_c.squeeze(-1)))
+    return torch.where(c.squeeze(-1) < 2, n, worth).where(n > 0, 0)
 
 
 def ece(

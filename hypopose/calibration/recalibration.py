@@ -502,6 +502,31 @@ CALIBRATORS: dict[str, Callable[[dict[str, Any]], Any]] = {
 """Kinds of calibrator files and what builds each."""
 
 
+def describe_calibrator(calibrator: Any, file: str) -> dict[str, Any]:
+    """What a result keeps of the calibrator that mended it.
+
+    Args:
+        calibrator: Any kind in :data:`CALIBRATORS`.
+        file: Its file's name.
+
+    Returns:
+        ``kind``, ``file``, ``fitted_on`` (in words) and ``fitted_hypotheses`` (how many an item).
+
+    Example:
+        >>> tau = torch.ones(2, 3, dtype=torch.float64)
+        >>> scaling = SpreadScaling(tau, "stick", ("a", "b"), FitRecord(20, 500, "val"))
+        >>> describe_calibrator(scaling, "calibrator.json")["fitted_on"]
+        'val'
+    """
+    fitted = (calibrator.steps[0] if calibrator.kind == "chain" else calibrator).fitted
+    return {
+        "kind": calibrator.kind,
+        "file": file,
+        "fitted_on": fitted.source,
+        "fitted_hypotheses": fitted.n_hypotheses,
+    }
+
+
 def _document(calibrator: Any) -> dict[str, Any]:
     document = {"format": "hypopose-calibrator", "version": 1, "kind": calibrator.kind}
     if calibrator.kind != "chain":

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 @lru_cache(maxsize=64)
 def null_coverage(
-    n: int, n_hypotheses: int, levels: tuple[float, ...], n_draws: int = 1000, seed: int = 0
+    n: int, n_hypotheses: int, levels: tuple[float, ...], n_draws: int = 4000, seed: int = 0
 ) -> Array:
     """Coverage curves of a perfectly calibrated model seen through ``n`` observations.
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from hypopose.aggregation import jpma, median
 from hypopose.calibration import CalibrationCurve, CurveAccumulator, energy_score
+from hypopose.calibration.bootstrap import tail
 from hypopose.datasets import Benchmark, BenchmarkItem, batches, stack
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
@@ -129,6 +130,7 @@ def evaluate_pair(
     Returns:
         Numbers by name, the unit at the end of the name; names with ``oracle`` pick by the truth.
         ``n_frames`` counts frames, ``n_invalid_frames`` those left out of ``mpjpe_single_mm``.
+        NaN where it cannot be told: coverage of a level above H / (H + 1), for example.
 
     Raises:
         ShapeError: If axes do not belong together.
@@ -165,6 +167,11 @@ def _calibration(curve: CalibrationCurve) -> dict[str, float]:
         at = int((curve.levels - level).abs().argmin())
         out[f"coverage_{round(100 * level)}_percent"] = 100 * float(curve.curve[at])
     return out
+
+
+def notes_of(curve: CalibrationCurve) -> dict[str, str]:
+    """What a reader of a curve must know, as a setting; nothing if there is nothing."""
+    return {"calibration": "; ".join(curve.record.notes)} if curve.record.notes else {}
 
 
 @dataclass(frozen=True)
@@ -293,8 +300,8 @@ def _interval(
     drawn = drawn[drawn.isfinite()]
     if not len(drawn):
         return math.nan, math.nan
-    tail = (1 - CONFIDENCE) / 2
-    low, high = torch.quantile(drawn, torch.tensor([tail, 1 - tail]).double()).tolist()
+    cut = tail(CONFIDENCE, n)
+    low, high = torch.quantile(drawn, torch.tensor([cut, 1 - cut]).double()).tolist()
     return low, high
 
 
@@ -371,6 +378,7 @@ def evaluate_benchmark(
         "root_joint": "counts as one of the joints of MPJPE (always 0); not judged by ECE",
         "ground_truth": _ground_truth(benchmark),
         "intervals": f"95 %, {N_BOOTSTRAP} bootstrap draws of whole sequences",
+        **notes_of(sums.curve()),
         "sampling_seconds": round(seconds, 3),
         "frames_per_second": round(n_frames / seconds, 1) if seconds else None,
     }

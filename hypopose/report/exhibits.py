@@ -14,7 +14,6 @@ from hypopose.errors import OptionError
 from hypopose.report import figures
 from hypopose.report.judgement import Judgement, ScoreRow
 from hypopose.report.panel import Scene
-from hypopose.skeletons import SKELETONS
 from hypopose.types import Hypotheses
 
 if TYPE_CHECKING:
@@ -245,7 +244,17 @@ def _coverage_table(judgements: Sequence[Judgement]) -> Table:
         key="coverage",
         title="Coverage before and after recalibration" if recalibrated else "Coverage",
         note="How many truths lie inside the regions that should hold the share in the head. In "
-        "brackets the 95 % interval, whole sequences resampled.",
+        "brackets the 95 % interval, whole sequences resampled."
+        + (
+            f" {_BLANK}"
+            if any(
+                math.isnan(c)
+                for j in judgements
+                for row in j.coverage
+                for c in row.coverage.tolist()
+            )
+            else ""
+        ),
         head=("method", *(f"{100 * v:.0f} %" for v in (levels[0] if levels else ()))),
         rows=rows,
     )
@@ -273,6 +282,8 @@ def _score(row: ScoreRow | None) -> str:
 
 
 def _percent(value: float, low: float, high: float) -> str:
+    if math.isnan(value):
+        return "-"
     text = f"{100 * value:.1f} %"
     return text if math.isnan(low) else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
 
@@ -284,10 +295,10 @@ def _unit(key: str) -> str:
     return ""
 
 
-def _bodies(judgements: Sequence[Judgement]) -> Figure:
-    named = next(j.skeleton for j in judgements if j.reliability)
-    return figures.body_figure(judgements, SKELETONS[named])
-
+_BLANK = (
+    "Blank: too few hypotheses to tell; H of them resolve levels up to H / (H + 1), the truths "
+    "beyond all of them being of one rank."
+)
 
 _SECOND_CAMERA = (
     "Spread that would remain, mean over joints and frames, if a second camera at the same "
@@ -304,7 +315,8 @@ _JUDGED: tuple[tuple[str, str, str, str, Callable[[Sequence[Judgement]], Figure]
     ("body", "reliability", "Over- and underconfidence per joint",
      "Mean of coverage minus level in percentage points. Purple and minus: overconfident, the "
      "spread is too narrow. Orange and plus: underconfident. A tick: within the band of a "
-     "calibrated joint.", _bodies),
+     "calibrated joint. Skeletons whose joints the drawing does not know are shown as bars.",
+     figures.body_figure),
     ("pit", "histograms", "PIT histograms per camera axis",
      "Rank of the true coordinate among the hypotheses, all joints. Flat is calibrated; a U is "
      "overconfident, a hump underconfident, a slope a bias. Dashed: where a calibrated model's "
@@ -318,7 +330,8 @@ _JUDGED: tuple[tuple[str, str, str, str, Callable[[Sequence[Judgement]], Figure]
      "it rewards spread whether honest or not.", figures.min_at_k_figure),
     ("coverage", "coverage", "Coverage of 50, 80 and 95 % regions",
      "Black bars are the nominal levels, markers what was measured: as sampled and, where there "
-     "is one, after recalibration. Whiskers: 95 % over sequences.", figures.coverage_figure),
+     "is one, after recalibration. Whiskers: 95 % over sequences. A level without a marker needs "
+     "more hypotheses.", figures.coverage_figure),
 )  # fmt: skip
 
 _SEEN = (

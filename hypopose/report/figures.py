@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hypopose.ambiguity import Ambiguity, SecondCamera, effective_std
 from hypopose.errors import OptionError
 from hypopose.report.judgement import Judgement, Reliability
+from hypopose.skeletons import SKELETONS
 from hypopose.types import Skeleton
 
 if TYPE_CHECKING:
@@ -86,9 +87,10 @@ def calibration_figure(judgements: Sequence[Judgement]) -> Figure:
     for axis, (index, judgement) in zip(axes, shown, strict=True):
         r = judgement.reliability
         assert r is not None
+        told = np.isfinite(r.band_low).any(0)
         axis.fill_between(
-            r.levels, np.nanmedian(r.band_low, 0), np.nanmedian(r.band_high, 0),
-            color=_PALE, label="calibrated joint, 95 % band",
+            r.levels[told], np.nanmedian(r.band_low[:, told], 0),
+            np.nanmedian(r.band_high[:, told], 0), color=_PALE, label="calibrated joint, 95 % band",
         )  # fmt: skip
         axis.plot(r.levels, r.coverage.T, color="#777777", lw=0.6, alpha=0.7)
         axis.plot([], [], color="#777777", lw=0.6, label="joints")
@@ -106,33 +108,33 @@ def calibration_figure(judgements: Sequence[Judgement]) -> Figure:
     return figure
 
 
-def body_figure(judgements: Sequence[Judgement], skeleton: Skeleton) -> Figure:
+def body_figure(judgements: Sequence[Judgement]) -> Figure:
     """A body a method: joints colored by over- and underconfidence.
 
     Args:
         judgements: With reliability; others are left out.
-        skeleton: Of the judged joints.
 
     Returns:
-        A figure with a body a method; each joint carries a sign and its percentage points.
+        A figure with a body a method; each joint carries a sign and its percentage points. Joints
+        without a place in the drawing make it bars, one a joint.
 
     Raises:
-        OptionError: If none has calibration curves, or a joint has no place in the drawing.
+        OptionError: If none has calibration curves.
     """
     shown = _having(judgements, "reliability")
-    unknown = [name for name in skeleton.joint_names if name not in BODY]
-    if unknown:
-        raise OptionError(
-            f"The body drawing knows no place for {', '.join(unknown)} of {skeleton.name!r}."
-        )
     figure, axes = _row(len(shown), 3.3, 4.6)
-    image: Any = None
+    bodies = []
     for axis, (_, judgement) in zip(axes, shown, strict=True):
-        assert judgement.reliability is not None
-        image = _draw_body(axis, judgement.reliability, skeleton)
+        r = judgement.reliability
+        assert r is not None
         axis.set_title(judgement.name, fontsize=9)
-    bar = figure.colorbar(image, ax=axes, shrink=0.7, pad=0.02)
-    bar.set_label("coverage minus level, percentage points", fontsize=8)
+        if all(name in BODY for name in r.joints):
+            bodies.append(_draw_body(axis, r, SKELETONS.get(judgement.skeleton)))
+        else:
+            _draw_bars(axis, r)
+    if bodies:
+        bar = figure.colorbar(bodies[0], ax=axes, shrink=0.7, pad=0.02)
+        bar.set_label("coverage minus level, percentage points", fontsize=8)
     return figure
 
 
@@ -266,6 +268,9 @@ def coverage_figure(judgements: Sequence[Judgement]) -> Figure:
         levels = judgement.coverage[0].levels
         for at, level in enumerate(levels):
             axis.plot([at - 0.4, at + 0.4], [100 * level] * 2, color="black", lw=1)
+            if all(math.isnan(row.coverage[at]) for row in judgement.coverage):
+                axis.text(at, 100 * level - 2, "too few\nhypotheses", ha="center", va="top",
+                          fontsize=6)  # fmt: skip
         axis.set_xticks(range(len(levels)), [f"{100 * v:.0f} %" for v in levels])
         axis.set(xlabel="nominal", ylim=(0, 103))
         axis.set_title(judgement.name, fontsize=9)
@@ -374,9 +379,39 @@ _SHAPES = {
 }
 
 
-def _draw_body(axis: Axes, reliability: Reliability, skeleton: Skeleton) -> Any:
-    for parent, child in skeleton.bones:
-        ends = [BODY[skeleton.joint_names[j]] for j in (parent, child)]
+def _draw_bars(axis: Axes, reliability: Reliability) -> None:
+    """Over- and underconfidence as bars, for joints that have no place on a body."""
+    from matplotlib import colormaps
+
+    points = np.nan_to_num(100 * reliability.excess)
+    places = np.arange(len(points))
+    axis.barh(
+        places, points, color=colormaps["PuOr_r"](points / 80 + 0.5), edgecolor="black", lw=0.5
+    )
+    words = zip(places, reliability.excess.tolist(), reliability.verdicts, strict=True)
+    for place, value, verdict in words:
+        side = -1 if value < 0 else 1
+        axis.annotate(
+            _verdict_sign(100 * value, verdict), (points[place], place), (3 * side, 0),
+            textcoords="offset points", ha="left" if side > 0 else "right", va="center", fontsize=7,
+        )  # fmt: skip
+    axis.set_yticks(places, [name.replace("_", " ") for name in reliability.joints], fontsize=7)
+    axis.invert_yaxis()
+    axis.axvline(0, color="black", lw=0.8)
+    axis.set(xlim=(-60, 60), xlabel="coverage minus level (points)")
+
+
+def _verdict_sign(points: float, verdict: str) -> str:
+    """A tick for a calibrated joint, else signed percentage points."""
+    if math.isnan(points):
+        return "?"
+    return "✓" if verdict == "calibrated" else f"{points:+.0f}".replace("-", "−")
+
+
+def _draw_body(axis: Axes, reliability: Reliability, skeleton: Skeleton | None) -> Any:
+    for parent, child in skeleton.bones if skeleton is not None else ():
+        assert skeleton is not None
+        ends = [BODY[n] for j in (parent, child) if (n := skeleton.joint_names[j]) in BODY]
         axis.plot(*zip(*ends, strict=True), color="#666666", lw=2, zorder=1)
     places = np.asarray([BODY[name] for name in reliability.joints])
     points = 100 * reliability.excess
@@ -386,11 +421,8 @@ def _draw_body(axis: Axes, reliability: Reliability, skeleton: Skeleton) -> Any:
     )  # fmt: skip
     words = zip(places, points.tolist(), reliability.verdicts, strict=True)
     for (x, y), value, verdict in words:
-        missing = math.isnan(value)
-        text = "?" if missing else "✓" if verdict == "calibrated" else f"{value:+.0f}"
-        dark = not missing and abs(value) > 16
-        axis.text(x, y, text.replace("-", "−"), ha="center", va="center", fontsize=7,
-                  color="white" if dark else "black", zorder=3)  # fmt: skip
+        axis.text(x, y, _verdict_sign(value, verdict), ha="center", va="center", fontsize=7,
+                  color="white" if abs(value) > 16 else "black", zorder=3)  # fmt: skip
     axis.text(0.5, -1.12, "person's left", ha="center", fontsize=7)
     axis.text(-0.5, -1.12, "person's right", ha="center", fontsize=7)
     axis.set(xlim=(-0.75, 0.75), ylim=(-1.2, 1.0), aspect="equal")
@@ -409,7 +441,7 @@ def _having(judgements: Sequence[Judgement], part: str) -> list[tuple[int, Judge
 def _interval(
     axis: Axes, x: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], c: str
 ) -> None:
-    if bool(np.isfinite(low).all()):
+    if bool(np.isfinite(low).any()):
         axis.fill_between(x, low, high, color=c, alpha=0.25, lw=0, label="95 % over sequences")
 
 

@@ -21,8 +21,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hypopose.calibration.bootstrap import Sums, cluster_bootstrap, resamples, sequence_sums
-from hypopose.calibration.curves import CalibrationCurve, CurveAccumulator
+from hypopose.calibration.bootstrap import (
+    Sums,
+    cluster_bootstrap,
+    equal_sequences,
+    resamples,
+    sequence_sums,
+    tail,
+)
+from hypopose.calibration.curves import CalibrationCurve, CurveAccumulator, finite_mean
 from hypopose.calibration.histograms import RankHistogram
 from hypopose.calibration.min_at_k import Best, oracle_min_at_k
 from hypopose.calibration.records import Settings
@@ -30,7 +37,7 @@ from hypopose.calibration.spread import SpreadAccumulator, SpreadSkill
 from hypopose.calibration.uniformity import simultaneous_band
 from hypopose.errors import FormatError, OptionError
 from hypopose.io import write_atomically
-from hypopose.report.evaluation import TITLES, frame_scores, is_oracle
+from hypopose.report.evaluation import TITLES, frame_scores, is_oracle, notes_of
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
 Array = NDArray[np.float64]
@@ -160,7 +167,7 @@ class CoverageRow:
     Args:
         label: What was done to the hypotheses: ``as sampled``, or the recalibration's name.
         levels: ``(L,)`` nominal.
-        coverage: ``(L,)`` measured.
+        coverage: ``(L,)`` measured; NaN at levels that the hypotheses are too few to resolve.
         low: ``(L,)`` 95 % interval over sequences; NaN with fewer than two.
         high: The same, upper.
     """
@@ -324,7 +331,7 @@ class Judge:
             **self.details,
             "hypotheses": str(self._n_hypotheses),
             "clips": str(self._clips),
-            "sequences": str(counts.sequences),
+            "sequences": _lengths(curve),
             "frames": str(self._frames),
             "skeleton": self._skeleton,
             "alignment to the truth": self.settings.alignment,
@@ -338,7 +345,15 @@ class Judge:
             "hypotheses missing": str(counts.nan_hypotheses),
             "ties": str(counts.tied),
             "identical hypotheses": str(counts.identical),
+            **notes_of(curve),
         }
+
+
+def _lengths(curve: CalibrationCurve) -> str:
+    """How many sequences, and what they are worth if their lengths differ much."""
+    n = len(curve.sequence_cover)
+    worth = float(equal_sequences(curve.sequence_cover[..., -1].sum(-1)))
+    return f"{n}, worth {worth:.1f} of one length" if worth < 0.8 * n else str(n)
 
 
 def from_evaluation(data: Mapping[str, Any]) -> Judgement:
@@ -455,9 +470,11 @@ def _pooled_interval(curve: CalibrationCurve) -> tuple[Array, Array]:
     for picks in resamples(n, _N_DRAWS, 0):
         sums = np.tensordot(picks, cover, axes=1)
         with np.errstate(invalid="ignore"):
-            draws.append(np.nanmean(sums[..., :-1] / sums[..., -1:], axis=1))
-    low, high = np.nanquantile(np.concatenate(draws), [0.025, 0.975], axis=0)
-    return np.asarray(low), np.asarray(high)
+            draws.append(finite_mean(sums[..., :-1] / sums[..., -1:], 1))
+    cut, ends = tail(0.95, n), np.full((2, len(curve.levels)), np.nan)
+    known = curve.curve.isfinite().numpy()
+    ends[:, known] = np.nanquantile(np.concatenate(draws)[:, known], [cut, 1 - cut], axis=0)
+    return ends[0], ends[1]
 
 
 def _coverage_row(label: str, curve: CalibrationCurve) -> CoverageRow:

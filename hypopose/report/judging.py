@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from hypopose.calibration import (
     Calibrator,
     Chain,
@@ -121,10 +124,8 @@ def read_truth(path: Path, hypotheses: Hypotheses) -> Poses3D:
     """Read ``(F, J, 3)`` camera-frame metres, and make them root-relative.
 
     Raises:
-        FormatError: If the file is not that, or does not fit the hypotheses.
+        FormatError: If the file is not that, does not fit the hypotheses, or is in another unit.
     """
-    import torch
-
     source = Source(path)
     if source.is_npz:
         archive = NpzArchive(source)
@@ -140,7 +141,40 @@ def read_truth(path: Path, hypotheses: Hypotheses) -> Poses3D:
             "give frames, joints, metres in the camera frame",
         )
     joints = torch.from_numpy(values.astype("float32"))
-    return Poses3D(joints - joints[:, skeleton.root : skeleton.root + 1], skeleton)
+    joints = joints - joints[:, skeleton.root : skeleton.root + 1]
+    ratio = body_size(joints) / body_size(hypotheses.joints)
+    unit = next((u for u, low, high in _UNITS if low <= ratio < high), None)
+    if unit is not None:
+        raise source.error(
+            f"holds bodies {ratio:.2g} times the size of the hypotheses', {unit}", "give metres"
+        )
+    return Poses3D(joints, skeleton)
+
+
+_UNITS = (
+    ("as if in kilometres or scaled", 0.0, 0.05),
+    ("in decimetres or feet perhaps", 8.0, 30.0),
+    ("in centimetres or inches, it seems", 30.0, 300.0),
+    ("in millimetres, it seems", 300.0, 3000.0),
+    ("in no unit of lengths that we know", 3000.0, float("inf")),
+)
+"""What the truth is in, by its size over that of the hypotheses; real errors stay far below."""
+
+
+def body_size(joints: Tensor) -> float:
+    """Median over frames of the largest distance of a joint from the root; NaN if none is known.
+
+    Args:
+        joints: ``(..., F, J, 3)``, root-relative.
+
+    Example:
+        >>> import torch
+        >>> body_size(torch.tensor([[[0.0, 0, 0], [0, 0.9, 0]], [[0, 0, 0], [float("nan")] * 3]]))
+        0.8999999761581421
+    """
+    reach = joints.norm(dim=-1).nan_to_num(0).flatten(0, -2).amax(-1)
+    reach = reach[reach > 0]
+    return float(reach.median()) if len(reach) else float("nan")
 
 
 FITS: dict[str, Callable[[list[Draw], str], Any]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from scipy.stats import chi2
@@ -82,7 +84,7 @@ def test_merging_parts_gives_the_whole_and_sequences_are_units(world):
     right.update(x[25:], y[25:], sequences=labels[25:])
     left.merge(right)
     a, b = whole.compute(), left.compute()
-    assert torch.allclose(a.coverage, b.coverage, atol=1e-12)
+    assert torch.allclose(a.coverage, b.coverage, atol=1e-12, equal_nan=True)
     assert torch.allclose(a.n_effective, b.n_effective)
     assert a.record == b.record
     assert a.record.counts.sequences == 6
@@ -103,10 +105,71 @@ def test_correlated_frames_count_as_fewer(world):
 def test_the_band_holds_a_calibrated_curve_as_often_as_it_says(world):
     inside = 0
     for seed in range(60):
-        curve = ece(*world(150, 12, joints=4, seed=seed))
-        low, high = curve.bands(0.9)
-        inside += int(((curve.coverage >= low) & (curve.coverage <= high)).all(-1).sum())
+        curve = ece(*world(150, 19, joints=4, seed=seed))
+        inside += curve.verdicts(0.9).count("calibrated")
     assert 0.84 < inside / 240 < 0.96
+
+
+@pytest.mark.parametrize(("n_hypotheses", "highest"), [(2, 0.65), (4, 0.8), (5, 0.8), (19, 0.95)])
+def test_levels_beyond_the_hypotheses_are_blank_and_say_so(world, n_hypotheses, highest):
+    curve = ece(*world(60, n_hypotheses))
+    blank = curve.levels > highest + 1e-9
+    low, high = curve.bands()
+    assert torch.equal(~curve.resolved, blank)
+    for values in (curve.coverage, low, high):
+        assert torch.equal(values.isnan(), blank.expand_as(values))
+    assert curve.ece == pytest.approx(
+        float((curve.coverage - curve.levels)[:, ~blank].abs().mean()), abs=1e-12
+    )
+    assert curve.null_ece > 0
+    assert len(curve.verdicts()) == 4
+    low_end, high_end = curve.interval()
+    assert low_end <= curve.ece <= high_end
+    noted = [note for note in curve.record.notes if "blank" in note]
+    assert bool(noted) == bool(blank.any())
+
+
+def test_merged_halves_keep_the_note_of_blank_levels(world):
+    x, y = world(40, 5)
+    left, right = CurveAccumulator(), CurveAccumulator()
+    left.update(x[:20], y[:20])
+    right.update(x[20:], y[20:])
+    left.merge(right)
+    assert left.compute().record.notes == ece(x, y).record.notes
+
+
+@pytest.mark.parametrize("spread", [1.0, 0.9, 0.6])
+def test_the_interval_holds_the_true_ece_and_the_estimate(world, spread):
+    q = torch.tensor(LEVELS, dtype=torch.float64)
+    true = abs(chi2.cdf(spread**2 * chi2.ppf(q, 3), 3) - q.numpy()).mean()
+    held = 0
+    for seed in range(40):
+        curve = ece(*world(120, 100, joints=3, spread=spread, seed=seed))
+        low, high = curve.interval(0.9, n_draws=300)
+        assert low <= curve.ece <= high
+        held += int(low <= true <= high)
+    assert held >= 33  # 36 expected of 40; 32 or fewer by chance: 4 %
+
+
+def test_the_interval_holds_the_estimate_where_two_sequences_disagree(world):
+    x, y = world(2, 30, frames=40)
+    curve = ece(x, y, sequences=["a", "b"])
+    low, high = curve.interval()
+    assert low <= curve.ece <= high
+    assert all(math.isnan(end) for end in ece(x[:1], y[:1]).interval())
+
+
+def test_a_long_sequence_does_not_vouch_for_itself(world):
+    """One recording of copies beside a few frames is worth a few frames, not thousands."""
+    verdicts = []
+    for seed in range(10):
+        x, y = world(12, 20, joints=2, seed=seed)
+        x = torch.cat([x[:1].expand(3000, -1, -1, -1, -1), x[1:]])
+        y = torch.cat([y[:1].expand(3000, -1, -1, -1), y[1:]])
+        curve = ece(x, y, sequences=[0] * 3000 + list(range(1, 12)))
+        assert (curve.n_effective < 30).all()
+        verdicts += curve.verdicts()
+    assert verdicts.count("calibrated") >= 16
 
 
 def test_a_point_prediction_has_no_coverage_whatever_the_number_of_copies(world):
@@ -117,7 +180,7 @@ def test_a_point_prediction_has_no_coverage_whatever_the_number_of_copies(world)
         assert curve.ece == pytest.approx(0.5)
         assert curve.record.counts.identical == 80
     exact = ece(y[:, None].repeat(1, 5, 1, 1, 1), y)
-    assert torch.allclose(exact.curve, exact.levels)
+    assert torch.allclose(exact.curve[exact.resolved], exact.levels[exact.resolved])
 
 
 def test_ties_split_evenly():
@@ -153,13 +216,14 @@ def test_a_mask_selects_joints_and_frames(world):
     mask[:, 0, 1] = True
     curve = ece(x, y, mask=mask)
     assert curve.n.tolist() == [0, 30, 0, 0]
-    assert torch.allclose(curve.coverage[1], ece(x[:, :, :1], y[:, :1]).coverage[1])
+    first = ece(x[:, :, :1], y[:, :1]).coverage[1]
+    assert torch.allclose(curve.coverage[1], first, equal_nan=True)
     with pytest.raises(ShapeError, match="mask"):
         ece(x, y, mask=mask[0])
 
 
 def test_blocks_change_nothing(world, monkeypatch):
-    x, y = world(7, 9, frames=11)
+    x, y = world(7, 19, frames=11)
     results = {}
     for size in (1, 5000, 10**9):
         monkeypatch.setattr("hypopose.calibration.arrays.WORKING_BYTES", size)

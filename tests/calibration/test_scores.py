@@ -12,6 +12,7 @@ from jaxtyping import TypeCheckError
 from hypopose.calibration import (
     ScoreAccumulator,
     ball_score,
+    cluster_bootstrap,
     crps,
     crps_points,
     dawid_sebastiani,
@@ -20,6 +21,7 @@ from hypopose.calibration import (
     interval_score,
     min_at_k,
     oracle_min_at_k,
+    sequence_sums,
     variogram_score,
 )
 from hypopose.calibration.intervals import interval_score_points, quantile_score_points
@@ -220,6 +222,30 @@ def test_streaming_a_score_merges(world):
     unnamed = ScoreAccumulator(energy_score)
     unnamed.update(x, y)
     assert unnamed.compute().n_sequences == 40
+
+
+def test_few_sequences_still_give_intervals_that_hold():
+    """Five sequences: plain percentiles hold the truth in four of five cases, not in 19 of 20."""
+    g = torch.Generator().manual_seed(0)
+    held, plain = 0, 0
+    for _ in range(300):
+        values = torch.randn(5, 1, generator=g) + 0.1 * torch.randn(5, 20, generator=g)
+        sums = sequence_sums(values)
+        found = cluster_bootstrap(sums, n_draws=1000)
+        held += int(found.low <= 0 <= found.high)
+        means = values.mean(1)
+        draws = means[torch.randint(5, (400, 5), generator=g)].mean(1)
+        low, high = draws.quantile(torch.tensor([0.025, 0.975])).tolist()
+        plain += int(low <= 0 <= high)
+    assert plain < 0.88 * 300
+    assert held > 0.90 * 300
+
+
+def test_lengths_that_differ_widely_keep_the_interval_around_the_estimate():
+    sums = {"long": (5000.0, 10000.0), "a": (2.0, 1.0), "b": (0.0, 1.0)}
+    found = cluster_bootstrap(sums)
+    assert found.low <= found.estimate <= found.high
+    assert found.high - found.low > 0.5  # a third of the resamples miss the long one
 
 
 def test_options_out_of_range_say_so(world):

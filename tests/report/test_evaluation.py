@@ -153,15 +153,19 @@ def test_numbers_do_not_depend_on_the_batch_and_repeat_by_seed(benchmark, folder
     other = run(benchmark, folder, seed=1)
     for key, score in runs[0].scores.items():
         for again in runs[1:]:
-            assert again.scores[key].value == pytest.approx(score.value, rel=1e-5)
-            assert again.scores[key].low == pytest.approx(score.low, rel=1e-4, abs=0.05)
+            same = {"rel": 1e-4, "abs": 0.05, "nan_ok": True}
+            assert again.scores[key].value == pytest.approx(score.value, rel=1e-5, nan_ok=True)
+            assert again.scores[key].low == pytest.approx(score.low, **same)
     assert other.scores["mpjpe_mean_mm"].value != runs[0].scores["mpjpe_mean_mm"].value
 
 
 def test_intervals_hold_the_value_and_actions_add_up(benchmark, folder) -> None:
     evaluation = run(benchmark, folder)
     for key, score in evaluation.scores.items():
-        assert score.low <= score.value <= score.high or key == "ece"  # biased upwards
+        if key == "coverage_95_percent":  # four hypotheses resolve 80 %
+            assert all(math.isnan(v) for v in (score.low, score.value, score.high))
+            continue
+        assert score.low <= score.value <= score.high
         if not key.startswith("coverage") and key != "ece":
             weights = [row["n_frames"] for row in evaluation.actions.values()]
             values = [row[key] for row in evaluation.actions.values()]

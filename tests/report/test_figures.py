@@ -22,7 +22,7 @@ from hypopose.report.judgement import (
     save_judgement,
 )
 from hypopose.skeletons import H36M17
-from hypopose.types import Hypotheses, Poses3D, Skeleton
+from hypopose.types import Hypotheses, Poses3D
 
 SCALE = torch.tensor([0.02, 0.02, 0.08])
 
@@ -172,12 +172,34 @@ def test_figures_without_their_part_say_so(draw: object, both: list[Judgement]) 
 
 
 def test_the_body_says_over_and_under_in_words(both: list[Judgement]) -> None:
-    figure = figures.body_figure(both, H36M17)
+    figure = figures.body_figure(both)
     figure.canvas.draw()
     signs = [t.get_text() for t in figure.axes[1].texts]
     assert sum(s.startswith("−") for s in signs) == 16
-    with pytest.raises(OptionError, match="no place for tail"):
-        figures.body_figure(both, Skeleton("cat", ("pelvis", "tail"), (-1, 0)))
+
+
+def test_joints_without_a_place_on_the_body_become_bars(both: list[Judgement]) -> None:
+    narrow = both[1].reliability
+    assert narrow is not None
+    names = ("tail", *narrow.joints[1:])
+    cat = replace(both[1], name="cat", skeleton="cat", reliability=replace(narrow, joints=names))
+    boneless = replace(both[1], name="boneless", skeleton="unheard of")
+    figure = figures.body_figure([both[0], cat, boneless])
+    figure.canvas.draw()
+    bars = figure.axes[1]
+    assert next(t.get_text() for t in bars.get_yticklabels()) == "tail"
+    assert sum(t.get_text().startswith("−") for t in bars.texts) == 16
+    assert len(figure.axes[2].texts) == 18  # 16 joints and the two sides
+    assert figures.body_figure([cat]).axes[0].patches
+
+
+def test_levels_that_cannot_be_told_stay_blank_in_figures(both: list[Judgement]) -> None:
+    row = both[0].coverage[0]
+    gone = np.where(row.levels > 0.9, np.nan, row.coverage)
+    blank = replace(both[0], coverage=(replace(row, coverage=gone, low=gone, high=gone),))
+    figure = figures.coverage_figure([blank])
+    figure.canvas.draw()
+    assert "too few" in figure.axes[0].texts[0].get_text()
 
 
 def test_methods_differ_without_color() -> None:
