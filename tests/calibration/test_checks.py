@@ -215,7 +215,7 @@ def test_poses_of_a_collection_make_a_simulator():
 
 
 def test_equal_to_sbi_on_shared_samples():
-    """The public functions of ``sbi``, where it is installed; else their formulas."""
+    """``sbi`` itself, where it is installed; its recorded outputs are compared in tests/golden."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(101, 300, 4, generator=g)
     samples, truth = x[1:], 1.3 * x[0]
@@ -231,7 +231,7 @@ def test_equal_to_sbi_on_shared_samples():
     except ImportError:
         ranks = (samples < truth).sum(0)
         assert torch.equal(ours.ranks, ranks)
-        pytest.skip("sbi is not installed (dev extra); compared with its formula for ranks only")
+        pytest.skip("sbi is not installed (extra 'sbi'); its recorded outputs are compared instead")
     theirs = _run_sbc(truth, truth, samples, show_progress_bar=False)
     assert torch.equal(ours.ranks, theirs.long())
     their_ecp, their_alpha = _run_tarp(samples, truth, references, num_bins=30)

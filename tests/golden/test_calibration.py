@@ -10,6 +10,7 @@ from hypopose.calibration.curves import ece
 from hypopose.calibration.min_at_k import min_at_k
 from hypopose.calibration.published import cgnf_curve, platypose_curve
 from hypopose.calibration.ranks import distance_ranks, pooled_median
+from hypopose.calibration.sbc import sbc_from_samples
 from hypopose.calibration.scores import energy_score, energy_score_points
 from hypopose.calibration.tarp import histogram_ecp, tarp
 from hypopose.calibration.variogram import variogram_score
@@ -103,3 +104,26 @@ def test_tarp(golden):
     ecp, alpha = histogram_ecp(result.credibility[0], len(io["truth"]) // 10)
     assert torch.allclose(ecp, io["ecp"], atol=1e-15)
     assert torch.allclose(alpha, io["alpha"], atol=1e-15)
+
+
+def test_sbc_and_tarp_as_sbi_computed_them(golden):
+    """Recorded by ``calibration/sbi/record.py``; the live comparison is in test_checks.py."""
+    case = golden("calibration/sbi")
+    assert case.meta["library"].startswith("sbi ")
+    io = case.io
+    samples, truth, references = io["samples"], io["truth"], io["references"]
+    assert torch.equal(sbc_from_samples(samples, truth).ranks, io["ranks"].long())
+    result = tarp(samples, truth, references=references, normalize=False)
+    for name, n_bins in (("", len(truth) // 10), ("_20_bins", 20)):
+        ecp, alpha = histogram_ecp(result.credibility[0], n_bins)
+        assert torch.allclose(ecp, io[f"ecp{name}"], atol=1e-6)
+        assert torch.allclose(alpha, io[f"alpha{name}"], atol=1e-6)
+    low, high = truth.amin(0), truth.amax(0)
+    scored = tarp(samples, truth, references=(references - low) / (high - low + 1e-10))
+    ecp, alpha = histogram_ecp(scored.credibility[0], len(truth) // 10)
+    assert torch.allclose(ecp, io["ecp_scored"], atol=1e-6)
+    assert torch.allclose(alpha, io["alpha_scored"], atol=1e-6)
+    middle = len(alpha) // 2
+    ecp, alpha = histogram_ecp(result.credibility[0], len(truth) // 10)
+    area = float(((ecp - alpha)[middle:] * (alpha[1] - alpha[0])).sum())
+    assert area == pytest.approx(case.meta["check_tarp"]["area to curve"], abs=1e-6)
