@@ -30,6 +30,7 @@ from hypopose.training.lifting import (
     validate_masked,
 )
 from hypopose.training.losses import energy_loss, joint_distance, x0_loss
+from hypopose.training.prior import motion_batches, prior_loss, validate_prior
 from hypopose.training.screen import ScreenBatchMaker
 from hypopose.training.validation import HeldOut, validate_denoiser, validate_generator
 
@@ -178,6 +179,15 @@ OBJECTIVES: dict[str, Objective] = {
         sampling={"sampler": "flow", "n_steps": 5, **_SUBJECT_SAMPLING},
         role="denoiser",
         make_batches=keypoint_batches,
+    ),
+    "prior": Objective(
+        loss=lambda network, x0, step: prior_loss(
+            network, x0, step.schedule, step.generator, scale=step.config.scale
+        ),
+        validate=validate_prior,
+        sampling={"sampler": "platypose"},
+        role="prior of motion",
+        make_batches=motion_batches,
     ),
     "lift": _lifting(joint_distance),
     "lift-mixste": _lifting(mixste_loss),
