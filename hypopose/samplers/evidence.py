@@ -160,7 +160,7 @@ def look(points: Float[Tensor, "H F K 3"], pitch: Float[Tensor, " H"], view: Vie
     in_depth = torch.where(near[..., None], 0.0, -uv / safe[..., None])
     push = torch.where(near & view.seen, 1 / FRONT_STD, 0.0)
     rows = torch.stack([1 / safe, zero, in_depth[..., 0], zero, 1 / safe, in_depth[..., 1]], -1)
-    by_cam = torch.einsum("fkab,hfkbc->hfkac", view.root_precision, rows.unflatten(-1, (2, 3)))
+    by_cam = torch.einsum("fkab,hfkbc->hfkac", view.root_precision, rows.reshape(*z.shape, 2, 3))
     by_cam = torch.cat([by_cam, torch.stack([zero, zero, push], -1)[..., None, :]], -2)
     error = torch.einsum("fkab,hfkb->hfka", view.root_precision, view.uv - uv)
     residual = torch.cat([error, (push * (MIN_DEPTH - z))[..., None]], -1)
@@ -180,7 +180,7 @@ def to_camera(
 def _pitched(angle: Tensor) -> Tensor:
     """Rotation about the camera's x axis, (H, 3, 3)."""
     c, s, one, zero = angle.cos(), angle.sin(), torch.ones_like(angle), torch.zeros_like(angle)
-    return torch.stack([one, zero, zero, zero, c, -s, zero, s, c], -1).unflatten(-1, (3, 3))
+    return torch.stack([one, zero, zero, zero, c, -s, zero, s, c], -1).reshape(-1, 3, 3)
 
 
 def slots_to_points(regressor: Float[Tensor, "K J"]) -> Float[Tensor, "K J"]:
@@ -253,7 +253,7 @@ def posterior_mean(
         pull = pull - torch.einsum("hfai,hfa->hi", cross, along)
         dz = torch.linalg.solve_ex(corner, pull[..., None])[0][..., 0].clamp(-1, 1)
         z = z + dz
-        u = u + (along - torch.einsum("hfai,hi->hfa", across, dz)).unflatten(-1, (-1, 3))
+        u = u + (along - torch.einsum("hfai,hi->hfa", across, dz)).reshape(u.shape)
     return u, z
 
 
@@ -280,7 +280,7 @@ def _equations(
     pairs = torch.einsum("ki,kj->kij", matrix, matrix).flatten(1)
     normal = torch.einsum("kp,hfkq->hfpq", pairs, info.flatten(-2))
     J = matrix.shape[1]
-    normal = normal.unflatten(-1, (3, 3)).unflatten(2, (J, J)).transpose(3, 4)
+    normal = normal.reshape(H, F, J, J, 3, 3).transpose(3, 4)
     right = torch.einsum("kj,hfkc->hfjc", matrix, pulled).flatten(2)
     cross = torch.einsum("kj,hfkcd->hfjcd", matrix, mixed).flatten(2, 3)
     return normal.reshape(H, F, 3 * J, 3 * J), right, cross, corner, pull

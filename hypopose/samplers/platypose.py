@@ -319,7 +319,7 @@ class Platypose:
             coupled=self.coupled,
             step_noise=fresh,
         )
-        joints = x0.unflatten(-1, (-1, 3)).clone()
+        joints = x0.reshape(*x0.shape[:-1], -1, 3).clone()
         joints[:, :, 0] = 0.0
         view = view_of(keypoints, sigma_px=None, pitch_deg=0.0)
         world = (joints + root[:, None]).double()
@@ -586,9 +586,11 @@ def _item(keypoints: Keypoints2D, i: int, batch: tuple[int, ...]) -> Keypoints2D
             own[name] = value.reshape(-1, *value.shape[value.dim() - n_own :])[i]
     camera = keypoints.camera
     if camera is not None and camera.focal.dim() > 1:
-        parts = {n: getattr(camera, n) for n in ("focal", "center", "distortion")}
-        parts |= {n: getattr(camera, n) for n in ("rotation", "translation")}
-        taken = {n: v if v is None else v.flatten(0, len(batch) - 1)[i] for n, v in parts.items()}
+        names = ("focal", "center", "distortion", "rotation", "translation")
+        parts = {n: getattr(camera, n) for n in names}
+        taken: dict[str, Any] = {
+            n: v if v is None else v.flatten(0, len(batch) - 1)[i] for n, v in parts.items()
+        }
         own["camera"] = replace(camera, **taken)
     return replace(keypoints, **own)
 

@@ -127,7 +127,7 @@ class MultiView:
 
     def __call__(self, x: Float[Tensor, "S F D"]) -> Float[Tensor, " S"]:
         """One energy per hypothesis."""
-        joints = x.unflatten(-1, (-1, 3))
+        joints = x.reshape(*x.shape[:-1], -1, 3)
         if self.root_on == "all":
             joints = joints + self.root[:, None]
         elif self.root_on == "relative":
@@ -300,7 +300,7 @@ def released_chain(
     x0 = x
     for i in reversed(range(n - skip)):
         t = torch.full((len(x),), chain.timesteps[i], device=x.device)
-        predicted = network(x.unflatten(-1, (-1, 3)), t).flatten(-2)
+        predicted = network(x.reshape(*x.shape[:-1], -1, 3), t).flatten(-2)
         guided = guide(predicted, energy, energy_scale, n_substeps, coupled=coupled)
         x0 = guided.x0
         x_next = (
