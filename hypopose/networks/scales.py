@@ -14,7 +14,8 @@ read off the same tokens. :class:`hypopose.networks.GUMLP` is the network of the
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from diffusers.configuration_utils import register_to_config
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from hypopose.networks.attention import Backend
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.frame_tokens import FrameTokens
+from hypopose.networks.pretrained import WEIGHTS_FILE, load_strictly, read_weights
 from hypopose.networks.staged import Tokens
 
 MIN_LOG_SCALE = -6.0
@@ -92,6 +94,10 @@ class ScaleTokens(FrameTokens):
         max_frames: Longest window of the training.
         keypoint_skeleton: Name of the 2D skeleton.
         skeleton: Name of the 3D skeleton.
+        n_latent: 0: a lifter reads no noise.
+        base: A folder of FrameTokens weights beside this network's own. Its tensors fill what the
+            own file leaves out, so that a scale for weights in the box costs no second copy of
+            them; they are not trained. None for a network that stands alone.
         attention: Backend, see :mod:`hypopose.networks.attention`.
 
     Example:
@@ -115,6 +121,8 @@ class ScaleTokens(FrameTokens):
         max_frames: int = 81,
         keypoint_skeleton: str = "h36m17",
         skeleton: str = "h36m17",
+        n_latent: int = 0,
+        base: str | None = None,
         attention: Backend = "sdpa",
     ) -> None:
         super().__init__(
@@ -129,14 +137,41 @@ class ScaleTokens(FrameTokens):
             max_frames=max_frames,
             keypoint_skeleton=keypoint_skeleton,
             skeleton=skeleton,
+            n_latent=n_latent,
             attention=attention,
         )
-        self.to_scale = nn.Linear(width, n_joints)
-        nn.init.normal_(self.to_scale.weight, std=0.02)
-        nn.init.constant_(self.to_scale.bias, -2.3)  # 10 cm
+        if base is not None:
+            self.requires_grad_(False)
+        last = nn.Linear(width, n_joints)
+        nn.init.normal_(last.weight, std=0.02)
+        nn.init.constant_(last.bias, -2.3)  # 10 cm
+        self.to_scale = nn.Sequential(nn.Linear(width, width), nn.GELU(), last)
         moving = torch.ones(n_joints, 1)
         moving[0] = 0.0
         self.register_buffer("moving", moving, persistent=False)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Load a network, and its base if it has one; see :class:`PretrainedNetwork`.
+
+        Raises:
+            CheckpointError: If weights are absent, unreadable, or have other keys or shapes.
+        """
+        folder = Path(pretrained_model_name_or_path)
+        base = cls.load_config(folder).get("base") if folder.is_dir() else None
+        if base is None:
+            return super().from_pretrained(folder, revision=revision, **options)
+        network = cls.from_config(cls.load_config(folder), **options)
+        path = folder / WEIGHTS_FILE
+        state = read_weights(folder.parent / base / WEIGHTS_FILE) | read_weights(path)
+        load_strictly(network, state, path)
+        return network.eval()
 
     @property
     def info(self) -> NetworkInfo:

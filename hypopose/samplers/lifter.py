@@ -17,7 +17,9 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
+from hypopose.cameras import rays
 from hypopose.errors import OptionError
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import ASSUMED_FPS, encode
@@ -25,7 +27,7 @@ from hypopose.networks.scales import ScaleNetwork
 from hypopose.samplers.d3dp import Step, fitted_root, readable
 from hypopose.samplers.scale_draws import scale_draws
 from hypopose.samplers.windows import blend_weights, take_frames, window_starts
-from hypopose.skeletons import SKELETONS
+from hypopose.skeletons import SKELETONS, convert
 from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
 
 
@@ -39,6 +41,8 @@ class Lifter:
             motion only.
         correlation_s: Seconds over which errors go on: standard deviation of the smoothing kernel.
         kinship: Correlation of a joint's error with its parent's, 0 to 1.
+        depth_share: Share of the squared error along the line of sight; 1/3 for errors alike in
+            all directions. Needs a camera to matter.
         flip: Average with the mirrored input.
         overlap: Frames that neighboring windows share at least; None for a quarter.
         window: Frames per window; None for what the network takes (or its training length).
@@ -53,7 +57,7 @@ class Lifter:
         >>> from hypopose.datasets import example_pair
         >>> from hypopose.diffusion import seeded_noise
         >>> from hypopose.networks import load_network
-        >>> _, keypoints = example_pair()
+        >>> keypoints, _ = example_pair()
         >>> lifter = Lifter(load_network("d3dp-frame-small"))
         >>> lifter.sample(keypoints, 1, seeded_noise(0)).joints.shape[-3] == keypoints.n_frames
         True
@@ -68,6 +72,7 @@ class Lifter:
     spread: float | None = None
     correlation_s: float = 0.5
     kinship: float = 0.7
+    depth_share: float = 1 / 3
 
     def __post_init__(self) -> None:
         info = self.denoiser.info
@@ -88,8 +93,9 @@ class Lifter:
             )
         if not (self.spread is None or self.spread > 0) or self.correlation_s < 0:
             raise OptionError("spread (metres) must be positive and correlation_s at least 0.")
-        if not 0 <= self.kinship <= 1:
-            raise OptionError(f"kinship is a correlation, 0 to 1, got {self.kinship}.")
+        for name in ("kinship", "depth_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name} lies between 0 and 1, got {getattr(self, name)}.")
 
     @property
     def skeleton(self) -> Skeleton:
@@ -139,7 +145,13 @@ class Lifter:
             z = noise((*pose.shape[:-3], n_hypotheses, *pose.shape[-3:])).to(joints)
             frames = self.correlation_s * (keypoints.fps or ASSUMED_FPS)
             joints = joints + scale_draws(
-                z, scale, self.skeleton, frames=frames, kinship=self.kinship
+                z,
+                scale,
+                self.skeleton,
+                frames=frames,
+                kinship=self.kinship,
+                sight=_sight(keypoints, self.skeleton),
+                depth_share=self.depth_share,
             )
         if callback is not None:
             callback(Step(0, 0, torch.zeros_like(joints), joints))
@@ -205,7 +217,7 @@ class Lifter:
             parts = [take_frames(confidence[..., None], s, length)[..., 0] for s in starts]
             confidence = torch.stack(parts, -3)
         part = replace(keypoints, xy=xy, confidence=confidence, covariance=None)
-        e = encode(part, self.denoiser.info.inputs)
+        e = encode(part, "screen" if self.denoiser.info.inputs == "screen" else "subject")
         context = None if e.context is None else e.context.flatten(0, -2)
         given = (e.xy.flatten(0, -4).float(), e.confidence.flatten(0, -3).float())
         y = self._lift(*given, None if context is None else context.float())
@@ -234,3 +246,15 @@ class Lifter:
             return torch.cat([pose, log_scale[..., None]], -1).float().cpu()
         y = self.denoiser(None, xy.to(place), None, confidence.to(place), None, moved)
         return y[:, 0].float().cpu()
+
+
+def _sight(keypoints: Keypoints2D, skeleton: Skeleton) -> Float[Tensor, "*batch F J 3"] | None:
+    """Unit vectors towards keypoints; undetected ones are looked for ahead. None without camera."""
+    if keypoints.camera is None:
+        return None
+    if keypoints.skeleton.name != skeleton.name:
+        keypoints = convert(keypoints, skeleton)
+    ahead = torch.tensor([0.0, 0.0, 1.0])
+    seen = rays(keypoints.xy, keypoints.camera).float()
+    seen = torch.where(torch.isfinite(seen).all(-1, keepdim=True), seen, ahead.to(seen))
+    return functional.normalize(seen, dim=-1)

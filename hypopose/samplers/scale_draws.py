@@ -8,6 +8,10 @@ A network that errs in one frame errs in the next, and a wrist errs where its el
 noise is therefore smoothed over time and handed down the skeleton, each time to unit variance, and
 only its length is then mapped from that of normals to Gamma's: one joint in one frame has exactly
 the predicted distribution, and the motion is smooth.
+
+Lifters err along the line of sight above all, for that is what an image does not show. Told which
+share of the squared error lies there, draws are stretched along it and shrunk across, at the same
+expected distance.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ def scale_draws(
     *,
     frames: float,
     kinship: float,
+    sight: Float[Tensor, "*batch F J 3"] | None = None,
+    depth_share: float = 1 / 3,
 ) -> Float[Tensor, "*batch H F J 3"]:
     """Distances from the predicted pose.
 
@@ -40,6 +46,8 @@ def scale_draws(
         skeleton: Of the joints; the root stays.
         frames: Standard deviation of the smoothing kernel, in frames; 0 for none.
         kinship: Correlation of a joint's error with its parent's, 0 to 1.
+        sight: Unit vectors from the camera to the joints; None for draws alike in all directions.
+        depth_share: Share of the squared error along them; 1/3 is alike in all directions.
 
     Returns:
         Metres; 0 at the root.
@@ -52,7 +60,22 @@ def scale_draws(
         0.1
     """
     z = _handed_down(smooth_in_time(noise, frames), skeleton, kinship)
-    return z * _stretch(z) * (scale / 3)[..., None, :, :, None]
+    draws = z * _stretch(z) * (scale / 3)[..., None, :, :, None]
+    if sight is None:
+        return draws
+    line = sight.unsqueeze(-4)
+    depth = (draws * line).sum(-1, keepdim=True) * line
+    along, across = _stretches(depth_share)
+    return along * depth + across * (draws - depth)
+
+
+def _stretches(depth_share: float) -> tuple[float, float]:
+    """Factors along and across that keep the expected length of isotropic draws."""
+    along, across = (3 * depth_share) ** 0.5, (1.5 * (1 - depth_share)) ** 0.5
+    cosine = np.linspace(0.0, 1.0, 2001)
+    lengths = np.sqrt((along * cosine) ** 2 + across**2 * (1 - cosine**2))
+    mean = float(np.trapezoid(lengths, cosine))
+    return along / mean, across / mean
 
 
 def smooth_in_time(
