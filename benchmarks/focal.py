@@ -2,15 +2,17 @@
 
 python benchmarks/focal.py SHARDS [--views N] [--window FRAMES] [--benchmark NAME]
 
-Test motion seen by phone cameras whose focal length samplers are not told. Four ways to go on:
-take the assumed one (the longer image side), take the estimate's middle, let every hypothesis have
-its own, or be told (a bound). Errors of the focal length are of its natural log.
+Test motion seen by phone cameras whose focal length samplers are not told. Ways to go on: take the
+assumed one (the longer image side), take the estimate's middle, let every hypothesis have its own,
+or be told (a bound), without and with the subject's stature. Errors of the focal length are of its
+natural log. The floor is found in what is sampled when told.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections import defaultdict
 from dataclasses import replace
 
@@ -21,12 +23,26 @@ from hypopose.calibration import energy_score
 from hypopose.datasets import BenchmarkItem, load_benchmark
 from hypopose.datasets.benchmark import define
 from hypopose.diffusion import seeded_noise
-from hypopose.optimization import FocalBelief, belief_of_prior, estimate_focal, sample_with_focal
+from hypopose.optimization import (
+    FocalBelief,
+    belief_of_prior,
+    estimate_focal,
+    estimate_ground,
+    sample_with_focal,
+    scale_to_height,
+    stature,
+)
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D, Sampler
 
 
 def ways(
-    keypoints: Keypoints2D, truth: Camera, belief: FocalBelief, sampler: Sampler, n: int, seed: str
+    keypoints: Keypoints2D,
+    truth: Camera,
+    height: float,
+    belief: FocalBelief,
+    sampler: Sampler,
+    n: int,
+    seed: str,
 ) -> dict[str, Hypotheses]:
     noise = seeded_noise(0, [seed])
 
@@ -36,13 +52,15 @@ def ways(
     assert keypoints.camera is not None
     middle = torch.full((2,), belief.median)
     known = replace(truth, rotation=None, translation=None)
+    told = sampler.sample(keypoints.with_camera(known), n, one)
     return {
         "assumed": sampler.sample(keypoints, n, one),
         "estimate": sampler.sample(
             keypoints.with_camera(replace(keypoints.camera, focal=middle)), n, one
         ),
         "each its own": sample_with_focal(keypoints, belief, sampler, n, one),
-        "told": sampler.sample(keypoints.with_camera(known), n, one),
+        "told": told,
+        "told, stature too": scale_to_height(told, height),
     }
 
 
@@ -77,12 +95,13 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=100)
     parser.add_argument("--window", type=int, default=0)
     parser.add_argument("--n-hypotheses", type=int, default=10)
+    parser.add_argument("--n-steps", type=int)
     parser.add_argument("--estimate-only", action="store_true")
     options = parser.parse_args()
     bench = load_benchmark(options.benchmark)
     if options.window:
         bench = define(replace(bench, window=options.window), options.shards)
-    sampler, quick = make_sampler(), make_sampler(n_steps=1)
+    sampler, quick = make_sampler(n_steps=options.n_steps), make_sampler(n_steps=1)
     table: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     focal: dict[str, list[float]] = defaultdict(list)
     for item in bench.items(options.shards, limit=options.views):
@@ -105,17 +124,28 @@ def main() -> None:
         focal["seconds"].append(keypoints.n_frames / 50)
         if options.estimate_only:
             continue
-        made = ways(keypoints, true, belief, sampler, options.n_hypotheses, item.name)
+        height = float(stature(item.truth.joints, item.truth.skeleton))
+        made = ways(keypoints, true, height, belief, sampler, options.n_hypotheses, item.name)
+        up = estimate_ground(made["told"]).up.double()
+        cosine = up @ true.rotation[:, 2].double() if true.rotation is not None else torch.ones(())
+        focal["tilt_error_deg"].append(math.degrees(math.acos(min(1.0, float(cosine)))))
+        focal["tilt_std_deg"].append(estimate_ground(made["told"]).tilt_std_deg)
         for way, hypotheses in made.items():
             for name, value in scores(hypotheses, item.truth).items():
                 table[way][name].append(value)
 
+        if len(focal["log_std"]) % 10 == 0:
+            report(focal, table)
+    report(focal, table)
+
+
+def report(focal: dict[str, list[float]], table: dict[str, dict[str, list[float]]]) -> None:
     def means(values: dict[str, list[float]]) -> dict[str, float]:
         return {k: round(float(torch.tensor(v).mean()), 3) for k, v in values.items()}
 
-    print(json.dumps({"views": len(focal["log_std"]), **means(focal)}))
+    print(json.dumps({"views": len(focal["log_std"]), **means(focal)}), flush=True)
     for way, values in table.items():
-        print(way, json.dumps(means(values)))
+        print(way, json.dumps(means(values)), flush=True)
 
 
 if __name__ == "__main__":

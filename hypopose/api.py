@@ -38,7 +38,7 @@ from hypopose.optimization import (
     smooth_kalman,
 )
 from hypopose.optimization import estimate_focal as infer_focal
-from hypopose.optimization.smoothing import hypothesis_covariance
+from hypopose.optimization.smoothing import jitter_covariance
 from hypopose.report.evaluation import evaluate_pair
 from hypopose.samplers import SAMPLERS
 from hypopose.skeletons import convert, get_skeleton
@@ -65,7 +65,7 @@ __all__ = [
 DEFAULT_SAMPLER = "d3dp"
 """The sampler where neither a sampler nor weights are named."""
 
-BOX_WEIGHTS = {"d3dp": "d3dp-frame-small"}
+BOX_WEIGHTS = {"d3dp": "d3dp-frame-small", "lifter": "lifter-frame-small"}
 """Sampler -> the weights in the box that it uses unless told otherwise."""
 
 
@@ -436,7 +436,7 @@ def _smooth_pose(
     one = Hypotheses(pose.joints[None], pose.skeleton, None)
     joints = smooth_kalman(
         one.joints,
-        hypothesis_covariance(hypotheses.joints),
+        jitter_covariance(hypotheses.joints),
         keypoints.fps or 30.0,
         acceleration,
     )
