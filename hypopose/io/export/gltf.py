@@ -1,10 +1,10 @@
 """glTF (binary, .glb): skinned stick figures with an animation, for Blender and web viewers.
 
 Meters, y up, as glTF demands. Each motion is a skeleton with its own skin: an octahedron per
-bone, orange on the person's left, blue on the right, gray in the middle. The aggregate is opaque,
-hypotheses are faint. Rotations come from :mod:`hypopose.io.export.rig`; frame, axes and the
-result's record are in the scene's ``extras``. The container (JSON and one buffer) is written
-directly: glTF 2.0, sections 4.4 and 5, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html.
+bone, orange on the person's left, blue on the right, gray in the middle. The first motion is
+opaque, further ones are faint. Rotations come from :mod:`hypopose.io.export.rig`; frame, axes
+and the result's record are in the scene's ``extras``. The container (JSON and one buffer) is
+written directly: glTF 2.0, sections 4.4 and 5, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ def write_glb(path: Path, scene: Scene) -> tuple[str, ...]:
 def _document(scene: Scene, performances: list[Performance]) -> tuple[dict[str, Any], bytearray]:
     buffer = _Buffer()
     times = buffer.add(np.arange(scene.n_frames) / scene.rate, "f4", bounds=True)
+    materials = [_material("opaque", 1.0), _material("faint", 0.25)]
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": scene.record()["exported_by"]},
         "scene": 0,
@@ -90,7 +91,7 @@ def _document(scene: Scene, performances: list[Performance]) -> tuple[dict[str, 
         "nodes": [],
         "skins": [],
         "meshes": [],
-        "materials": [_material("aggregate", 1.0), _material("hypothesis", 0.25)],
+        "materials": materials[: len(performances)],
         "animations": [{"name": "HypoPose", "channels": [], "samplers": []}],
     }
     for take, performance in zip(scene.takes, performances, strict=True):
@@ -118,7 +119,7 @@ def _add_take(
     """One skeleton: nodes, skin, mesh and its channels of the animation."""
     rig, nodes = performance.rig, document["nodes"]
     first = len(nodes)
-    prefix = "" if take.hypothesis is None else f"{take.label}_"
+    prefix = f"{take.label}_" if document["meshes"] else ""
     for i, name in enumerate(rig.names):
         node: dict[str, Any] = {"name": prefix + name, "translation": rig.offsets[i].tolist()}
         children = [first + c for c in rig.children(i)]
@@ -134,17 +135,12 @@ def _add_take(
             "inverseBindMatrices": buffer.add(bind.reshape(-1, 16), "f4"),
         }
     )
-    document["meshes"].append(
-        _mesh(buffer, skeleton, rig, rest, 0 if take.hypothesis is None else 1)
-    )
-    nodes.append(
-        {
-            "name": f"{take.label}_figure",
-            "mesh": len(document["meshes"]) - 1,
-            "skin": len(document["skins"]) - 1,
-        }
-    )
-    document["scenes"][0]["nodes"] += [first, len(nodes) - 1]
+    document["meshes"].append(_mesh(buffer, skeleton, rig, rest, min(len(document["meshes"]), 1)))
+    figure = {"mesh": len(document["meshes"]) - 1, "skin": len(document["skins"]) - 1}
+    nodes.append({"name": f"{take.label}_figure", **figure})
+    # A node above each skeleton keeps programs from taking all of them for one.
+    nodes.append({"name": take.label, "children": [first]})
+    document["scenes"][0]["nodes"] += [len(nodes) - 1, len(nodes) - 2]
     _animate(document["animations"][0], buffer, performance, first, times)
 
 

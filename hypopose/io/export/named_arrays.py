@@ -9,6 +9,7 @@ array                  shape           meaning
 ``hypotheses``         (H, F, J, 3)    all, or the chosen one; absent if only the aggregate is
 ``hypotheses_root``    (H, F, 3)       absent if unknown or left out
 ``hypothesis``         (H,)            their numbers
+``hypotheses_focal``   (H,)            focal lengths in pixels; absent if all share the camera's
 ``time``               (F,)            seconds; absent if the frame rate is unknown
 ``keypoints_xy``, ...  see the docs    the keypoints, as in a result
 =====================  ==============  =============================================================
@@ -45,6 +46,9 @@ def named_arrays(scene: Scene) -> dict[str, NDArray[Any]]:
             "hypotheses_root": _roots(numbered),
             "hypothesis": np.array([take.hypothesis for take in numbered]),
         }
+        focal = scene.result.hypotheses.focal
+        if focal is not None:
+            arrays["hypotheses_focal"] = focal.cpu().numpy()[arrays["hypothesis"]]
     arrays["time"] = scene.times
     keypoints = own_npz.keypoints_arrays(scene.result.keypoints)
     arrays |= {f"keypoints_{name}": value.cpu().numpy() for name, value in keypoints.items()}

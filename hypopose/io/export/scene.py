@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -28,11 +28,6 @@ from hypopose.cameras import cam_to_world
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.io.results import Result, result_metadata
 from hypopose.types import Camera, Skeleton
-
-Frame = Literal["camera", "world"]
-Up = Literal["native", "y", "z"]
-RootMode = Literal["apart", "placed", "none"]
-Unit = Literal["m", "cm", "mm"]
 
 PER_METER: dict[str, float] = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
 
@@ -63,10 +58,10 @@ class ExportOptions:
     """
 
     which: str | int | None = None
-    frame: Frame = "camera"
-    up: Up | None = None
-    root: RootMode | None = None
-    unit: Unit | None = None
+    frame: str = "camera"
+    up: str | None = None
+    root: str | None = None
+    unit: str | None = None
     fps: float | None = None
 
     def __post_init__(self) -> None:
@@ -101,9 +96,9 @@ class Defaults:
     """
 
     which: str = "all"
-    up: Up = "native"
-    root: RootMode = "apart"
-    unit: Unit = "m"
+    up: str = "native"
+    root: str = "apart"
+    unit: str = "m"
     fixed: tuple[str, ...] = ()
     needs_rate: bool = False
 
@@ -152,11 +147,11 @@ class Scene:
     takes: tuple[Take, ...]
     skeleton: Skeleton
     fps: float | None
-    unit: Unit
-    frame: Frame
-    up: Up
+    unit: str
+    frame: str
+    up: str
     axes: str
-    root: RootMode
+    root: str
     result: Result
     notes: tuple[str, ...] = ()
 
@@ -338,7 +333,7 @@ def _turn(result: Result, options: ExportOptions) -> _Turn:
     return _Turn(camera, turn_up(signed, options.up or "native"), signed)
 
 
-def turn_up(up_axis: tuple[int, int], up: Up) -> Float[np.ndarray, "3 3"]:
+def turn_up(up_axis: tuple[int, int], up: str) -> Float[np.ndarray, "3 3"]:
     """The rotation that brings a signed axis up.
 
     Args:
