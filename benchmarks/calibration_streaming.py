@@ -28,26 +28,29 @@ from hypopose.report.judgement import Judge
 from hypopose.skeletons import H36M17
 from hypopose.types import Hypotheses, Poses3D
 
-CLIP = 50
 Step = Callable[[Tensor, Tensor, str], None]
 
 
-def blocks(n_frames: int, n_hypotheses: int) -> Iterator[tuple[Tensor, Tensor, str]]:
-    """Clips of calibrated normal hypotheses, ten clips a sequence."""
+def blocks(n_clips: int, shape: tuple[int, int, int]) -> Iterator[tuple[Tensor, Tensor, str]]:
+    """Clips ``(H, F, J)`` of calibrated normal hypotheses, ten clips a sequence."""
+    n_hypotheses, clip, n_joints = shape
     g = torch.Generator().manual_seed(0)
-    scale = torch.linspace(0.0, 0.1, 17)[:, None]
-    for i in range(n_frames // CLIP):
-        x = scale * torch.randn(n_hypotheses + 1, CLIP, 17, 3, generator=g)
+    scale = torch.linspace(0.0, 0.1, n_joints)[:, None]
+    for i in range(n_clips):
+        x = scale * torch.randn(n_hypotheses + 1, clip, n_joints, 3, generator=g)
         yield x[1:], x[0], f"sequence {i // 10}"
 
 
-def accumulators() -> tuple[dict[str, Step], Callable[[], float]]:
+def accumulators(with_energy: bool) -> tuple[dict[str, Step], Callable[[], float]]:
     """What people call on its own: curve, PIT per axis, spread-skill, energy score per joint."""
     curve, pit = CurveAccumulator(), CurveAccumulator(of="axis", statistic="value")
     spread, energy = SpreadAccumulator(), ScoreAccumulator(energy_score)
 
     def compute() -> float:
-        pit.compute(), spread.compute(), energy.compute()
+        pit.compute()
+        spread.compute()
+        if with_energy:
+            energy.compute()
         result = curve.compute()
         result.interval()
         return result.ece
@@ -56,8 +59,9 @@ def accumulators() -> tuple[dict[str, Step], Callable[[], float]]:
         "calibration curve": lambda x, y, name: curve.update(x, y, sequences=[name]),
         "PIT per axis": lambda x, y, name: pit.update(x, y, sequences=[name]),
         "spread and skill": lambda x, y, name: spread.update(x, y),
-        "energy score": lambda x, y, name: energy.update(x, y, sequences=[name]),
     }
+    if with_energy:
+        steps["energy score"] = lambda x, y, name: energy.update(x, y, sequences=[name])
     return steps, compute
 
 
@@ -76,17 +80,19 @@ def judge() -> tuple[dict[str, Step], Callable[[], float]]:
     return {"judge": step}, compute
 
 
-def run(frames: list[int], n_hypotheses: int, whole: bool) -> Iterator[dict[str, float]]:
+def run(
+    frames: list[int], shape: tuple[int, int, int], whole: bool, with_energy: bool
+) -> Iterator[dict[str, float]]:
     """One row for each number of frames."""
-    steps, compute = judge() if whole else accumulators()
+    steps, compute = judge() if whole else accumulators(with_energy)
     seconds = dict.fromkeys(steps, 0.0)
     n, start_memory = 0, _peak()
-    for x, y, sequence in blocks(max(frames), n_hypotheses):
+    for x, y, sequence in blocks(max(frames) // shape[1], shape):
         for name, step in steps.items():
             start = time.process_time()
             step(x, y, sequence)
             seconds[name] += time.process_time() - start
-        n += CLIP
+        n += shape[1]
         if n in frames:
             streaming, start = _peak(), time.process_time()
             ece = compute()
@@ -107,7 +113,10 @@ def _peak() -> float:
 
 def _commit() -> str:
     said = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        check=False,
     )
     return said.stdout.decode().strip() or "unknown"
 
@@ -116,18 +125,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, nargs="+", default=[5000, 10000, 20000])
     parser.add_argument("--hypotheses", type=int, default=200)
+    parser.add_argument("--joints", type=int, default=17, help="The first is the root.")
+    parser.add_argument("--clip", type=int, default=50, help="Frames that come together.")
     parser.add_argument("--judge", action="store_true", help="All that calibrate computes.")
+    parser.add_argument("--no-energy", action="store_true", help="Leave out what takes O(S^2).")
     parser.add_argument("-o", "--output", type=Path, help="JSON to write after every row.")
     options = parser.parse_args()
-    if any(n % CLIP for n in options.frames):
-        parser.error(f"frames come in clips of {CLIP}")
+    if any(n % options.clip for n in options.frames):
+        parser.error(f"frames come in clips of {options.clip}")
+    if options.judge and options.joints != 17:
+        parser.error("the judge knows bodies of 17 joints")
     torch.set_num_threads(1)
     report = {
         "machine": platform.machine(), "python": platform.python_version(),
         "torch": torch.__version__, "commit": _commit(), "threads": 1,
-        "hypotheses": options.hypotheses, "joints": 17, "rows": [],
+        "hypotheses": options.hypotheses, "joints": options.joints, "clip": options.clip,
+        "rows": [],
     }  # fmt: skip
-    for row in run(options.frames, options.hypotheses, options.judge):
+    shape = (options.hypotheses, options.clip, options.joints)
+    for row in run(options.frames, shape, options.judge, not options.no_energy):
         report["rows"].append(row)
         print(json.dumps(row), flush=True)
         if options.output:
