@@ -170,6 +170,8 @@ def _table(source: Source, path: str) -> tuple[list[Column], list[Any], np.ndarr
             break
         block = tree.arrays[name]
         listed = _unpickled(source, tree.attribute(table, f"values_block_{k}_kind"))
+        if block.ndim == 0 or not block.size:
+            raise source.error("a table without rows", "export it again")
         block = block.reshape(len(block), -1)
         if block.dtype.kind not in "iuf" or len(listed) != block.shape[1]:
             raise source.error("columns and names do not match", "export it again")

@@ -22,7 +22,7 @@ JUMP = 0.5
 NEAR = 1.0
 """People who end and begin within this many body sizes may be one."""
 
-People = Mapping[str, Int[np.ndarray, " n"]]
+People = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _rows(recording: Recording, person: str) -> Int[np.ndarray, " n"]:
     return recording.people[person]
 
 
-def _ranked(people: People) -> dict[str, Int[np.ndarray, " n"]]:
+def _ranked(people: People) -> dict[str, np.ndarray]:
     return dict(sorted(people.items(), key=lambda item: -len(item[1])))
 
 

@@ -54,8 +54,9 @@ def find_joints(
         FormatError: If names repeat, or none of the skeleton's joints is there.
     """
     names = [printable(str(name)[:80]) for name in names]
-    if not 0 < len(names) <= MAX_JOINTS or len(set(names)) != len(names):
-        raise source.error(f"{len(names)} joint names, some twice or none", "name each joint once")
+    good = 0 < len(names) <= MAX_JOINTS and all(name.strip() for name in names)
+    if not good or len(set(names)) != len(names):
+        raise source.error(f"{len(names)} joint names, some empty or twice", "name each joint once")
     if options.skeleton is not None:
         order, notes = _looked_up(source, options.skeleton, options.joint_names, names)
         return options.skeleton, order, notes

@@ -1,0 +1,196 @@
+"""Hostile HDF5, NetCDF and Parquet: nothing outside is opened, nothing is unpacked without bound."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hypopose.errors import BackendError, FormatError
+from hypopose.io import containers, inspect
+from hypopose.io.source import Source
+from hypopose.skeletons import get_skeleton
+
+h5py = pytest.importorskip("h5py")
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+COCO = get_skeleton("coco17").joint_names
+
+
+def refusal(path, **options):
+    with pytest.raises(FormatError) as caught:
+        inspect(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def sleap(path, **datasets):
+    with h5py.File(path, "w") as file:
+        file["node_names"] = np.array(COCO, dtype="S")
+        for name, value in datasets.items():
+            file[name] = value
+    return path
+
+
+def test_links_and_data_in_other_files_are_refused(tmp_path):
+    secret = sleap(tmp_path / "secret.h5", tracks=np.ones((1, 2, 17, 3)) * 50)
+    path = sleap(tmp_path / "link.h5", tracks=h5py.ExternalLink(str(secret), "/tracks"))
+    assert "'tracks' is a link to another file" in refusal(path)
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        layout = h5py.VirtualLayout((1, 2, 17, 3), dtype="f8")
+        layout[:] = h5py.VirtualSource(str(secret), "/tracks", shape=(1, 2, 17, 3))
+        file.create_virtual_dataset("tracks", layout)
+    assert "virtual data set" in refusal(tmp_path / "virtual.h5")
+    (tmp_path / "raw.bin").write_bytes(bytes(816))
+    with h5py.File(tmp_path / "external.h5", "w") as file:
+        file.create_dataset(
+            "tracks", (1, 2, 17, 3), "f8", external=[(str(tmp_path / "raw.bin"), 0, 816)]
+        )
+    assert "kept in another file" in refusal(tmp_path / "external.h5")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    with h5py.File(tmp_path / "bomb.h5", "w") as file:
+        file.create_dataset("tracks", (10**6, 2, 17, 1000), "f8", chunks=True, compression="gzip")
+        file["node_names"] = np.array(COCO, dtype="S")
+    assert "would unpack to more than" in refusal(tmp_path / "bomb.h5")
+    zeros = pa.table({n: np.zeros(5_000_000) for n in ("frame", "joint", "x", "y")})
+    pq.write_table(zeros, tmp_path / "bomb.parquet")
+    assert "would unpack to more than" in refusal(tmp_path / "bomb.parquet")
+
+
+def test_unknown_filters_are_refused_and_load_no_plug_in(tmp_path):
+    path = tmp_path / "filter.h5"
+    with h5py.File(path, "w") as file:
+        file["node_names"] = np.array(COCO, dtype="S")
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((1, 2, 17, 3))
+        properties.set_filter(30_123, h5py.h5z.FLAG_OPTIONAL, ())
+        space = h5py.h5s.create_simple((1, 2, 17, 3))
+        h5py.h5d.create(file.id, b"tracks", h5py.h5t.IEEE_F64LE, space, properties)
+    assert "packed with filter 30123" in refusal(path)
+
+
+def test_loops_of_groups_end(tmp_path):
+    path = sleap(tmp_path / "loop.h5", tracks=np.ones((1, 2, 17, 3)) * np.arange(50, 53))
+    with h5py.File(path, "a") as file:
+        group = file.create_group("a")
+        group["back"] = file["/"]
+        group["soft"] = h5py.SoftLink("/a/back/a")
+    assert inspect(path).format == "sleap"
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.99])
+def test_truncated_and_damaged_files(tmp_path, share):
+    whole = sleap(tmp_path / "whole.h5", tracks=np.ones((1, 2, 17, 3)) * 50).read_bytes()
+    path = tmp_path / "cut.h5"
+    path.write_bytes(whole[: int(share * len(whole))])
+    assert "not a readable HDF5 file" in refusal(path)
+
+
+def test_a_library_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    path = sleap(tmp_path / "a.h5", tracks=np.ones((1, 2, 17, 3)) * 50)
+    script = tmp_path / "bare.py"
+    script.write_text(
+        "import sys\nsys.modules['h5py'] = None\n"
+        f"sys.argv[0] = {str(containers.ISOLATED)!r}\n"
+        f"exec(compile(open(sys.argv[0]).read(), sys.argv[0], 'exec'))\n"
+    )
+    monkeypatch.setattr(containers, "ISOLATED", script)
+    with pytest.raises(BackendError, match=r"HDF5 needs h5py.*'hypopose\[formats\]'"):
+        inspect(path)
+
+
+def test_a_library_that_crashes_takes_nobody_with_it(tmp_path, monkeypatch):
+    path = sleap(tmp_path / "a.h5", tracks=np.ones((1, 2, 17, 3)) * 50)
+    script = tmp_path / "crash.py"
+    script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(containers, "ISOLATED", script)
+    assert "could not get through it" in refusal(path)
+
+
+def test_wrong_tables(tmp_path):
+    columns = {"frame": [0.0], "joint": ["nose"], "x": ["a"], "y": [2.0]}
+    pq.write_table(pa.table(columns), tmp_path / "text.parquet")
+    assert "column 'x' holds text" in refusal(tmp_path / "text.parquet")
+    columns = {"frame": [0.5], "joint": ["nose"], "x": [5.0], "y": [2.0]}
+    pq.write_table(pa.table(columns), tmp_path / "half.parquet")
+    assert "expected a frame number" in refusal(tmp_path / "half.parquet")
+    columns = {"frame": [0], "joint": [["nose"]], "x": [5.0], "y": [2.0]}
+    pq.write_table(pa.table(columns), tmp_path / "nested.parquet")
+    assert "not a readable Parquet file" in refusal(tmp_path / "nested.parquet")
+    nobody = pa.table({"frame": [0], "joint": pa.nulls(1), "x": [5.0], "y": [2.0]})
+    pq.write_table(nobody, tmp_path / "null.parquet")
+    assert "1 joint names, some empty" in refusal(tmp_path / "null.parquet")
+    assert "tracks (3, 2)" in refusal(sleap(tmp_path / "b.h5", tracks=np.ones((3, 2))))
+    wrong = sleap(tmp_path / "c.h5", tracks=np.ones((1, 2, 17, 3)), point_scores=np.ones(4))
+    assert "point_scores (4,)" in refusal(wrong)
+    assert "HDF5 file with node_names" in refusal(sleap(tmp_path / "d.h5"))
+
+
+TEXTS = {
+    "line": (b"frame,person,joint,x,y\n" + b"1," * 2**20, "line 2: longer than"),
+    "quote": (b'frame,person,joint,x,y\n0,a,"' + b"x" * 200_000, "not in rows"),
+    "cells": (b"frame,person,joint,x,y\n0,a,nose,1\n", "line 2: 4 cells, but 5 columns"),
+    "number": (b"frame,person,joint,x,y\n0,a,nose,1,one\n", "line 2, y: expected a number"),
+    "frame": (b"frame,person,joint,x,y\n-1,a,nose,1,2\n", "expected a frame number"),
+    "nan frame": (b"frame,person,joint,x,y\nnan,a,nose,1,2\n", "expected a frame number"),
+    "rows": (b"frame,person,joint,x,y\n", "a table without rows"),
+    "utf": (b"frame,person,joint,x,y\n" + b"".join(b"%d,a,nose,1.%s,2\n" % (i, b"0" * 99_999) for i in range(12)) + b"0,\xff,nose,1,2\n",
+            "line 14: text is not UTF-8"),
+    "size": (b"# image_size: 0 5\nframe,joint,x,y\n0,nose,1,2\n", "image_size is no width"),
+    "rate": (b"# fps: fast\nframe,joint,x,y\n0,nose,1,2\n", "fps is no frame rate"),
+    "skeleton": (b"# skeleton: cat\nframe,joint,x,y\n0,nose,1,2\n", "no skeleton 'cat'"),
+    "infinite": (b"frame,joint,x,y\n0,nose,inf,2\n", "no keypoint of any person"),
+    "dlc": (b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\nrow,1,2\n", "no frame number in 'row'"),
+    "dlc 3d": (b"scorer,a,a,a\nbodyparts,n,n,n\ncoords,x,y,z\n0,1,2,3\n", "a 3D table"),
+    "dlc cut": (b"scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n0,1\n", "line 4: 2 cells"),
+    "braces": (b"landmarks {\n" + b"landmark {" * 30, "nested too deeply"),
+    "proto": (b"landmarks {\nlandmark { x: 1e }\n", "expected a number, got '1e'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_bad_texts(tmp_path, name):
+    data, expected = TEXTS[name]
+    (tmp_path / "bad.csv").write_bytes(data)
+    assert expected in refusal(tmp_path / "bad.csv", image_size=(640, 480))
+
+
+def test_a_hundred_megabytes_in_one_line(tmp_path):
+    for start in (b"frame,person,joint,x,y\n", b"landmarks {\n", b"["):
+        path = tmp_path / "long"
+        path.write_bytes(start + b"7" * 100 * 2**20)
+        refusal(path)
+
+
+def test_the_isolated_reader_opens_nothing_else(tmp_path):
+    """Watched by an audit hook: beside libraries, only the given file is opened."""
+    path = sleap(tmp_path / "a.h5", tracks=np.ones((1, 2, 17, 3)) * 50)
+    watch = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        f"sys.path.insert(0, {str(Path(containers.ISOLATED).parent)!r})\n"
+        "import h5py, scipy.io, pyarrow.parquet, isolated\n"
+        "seen = []\n"
+        "def hook(event, args):\n"
+        "    if event == 'open': seen.append(str(args[0]))\n"
+        "    if event in ('subprocess.Popen', 'os.system', 'pickle.find_class', 'socket.connect'):\n"
+        "        seen.append(event)\n"
+        "sys.addaudithook(hook)\n"
+        f"isolated.read_hdf5({str(path)!r}, 2**26)\n"
+        f"assert all(s.startswith((sys.prefix, sys.base_prefix, {str(path)!r})) for s in seen), seen\n"
+    )
+    subprocess.run([sys.executable, "-c", watch], check=True, timeout=120)
+
+
+def test_a_tree_is_read_once(tmp_path):
+    source = Source(sleap(tmp_path / "a.h5", tracks=np.ones((1, 2, 17, 3)) * 50))
+    assert source.tree is source.tree
+    assert source.tree.listed == "node_names, tracks" or set(source.tree.arrays) == {
+        "/node_names", "/tracks",
+    }  # fmt: skip
