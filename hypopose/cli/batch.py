@@ -121,8 +121,12 @@ def _spread(path: Path, output: Path) -> list[Path]:
 
 
 def _is_one_input(folder: Path) -> bool:
+    """A folder of frames holds one kind of file; a mixed one holds many inputs."""
     from hypopose.io import detect_format
 
+    endings = {p.suffix.lower() for p in folder.iterdir() if p.is_file() and p.name[0] != "."}
+    if len(endings & DATA_SUFFIXES) > 1:
+        return False
     try:
         detect_format(folder)
     except FormatError:

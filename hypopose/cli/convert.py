@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from hypopose.cli.targets import force_option
+
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
@@ -25,6 +27,7 @@ import click
 )
 @click.option("--keypoint-skeleton", help="2D skeleton it reads, if not the released one.")
 @click.option("--skeleton", help="3D skeleton it writes, if not the released one.")
+@force_option
 def convert(
     source: Path,
     output: Path,
@@ -33,6 +36,7 @@ def convert(
     lifter: Path | None,
     keypoint_skeleton: str | None,
     skeleton: str | None,
+    force: bool,
 ) -> None:
     """Turn the official checkpoint SOURCE into a folder of weights.
 
@@ -51,6 +55,7 @@ def convert(
         source,
         output,
         layout=layout,
+        overwrite=force,
         **{name: value for name, value in given.items() if value is not None},
     )
     click.echo(f"Wrote {folder}.")

@@ -85,7 +85,8 @@ def made_with(options: dict[str, Any], sampler: dict[str, Any], version: str) ->
     """
     shaping = {k: v for k, v in options.items() if k not in _NO_SHAPE and k != "settings"}
     plain = {name: _plain(name, value) for name, value in shaping.items()}
-    return {"version": version, "sampler": sampler, **plain, "sampler_name": plain.pop("sampler")}
+    del plain["sampler"]  # the description says more
+    return {"version": version, "sampler": sampler, **plain}
 
 
 def _plain(name: str, value: Any) -> Any:

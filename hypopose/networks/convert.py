@@ -69,6 +69,7 @@ def convert_checkpoint(
     *,
     layout: str = "d3dp",
     timeout_s: float = 600.0,
+    overwrite: bool = False,
     **options: Any,
 ) -> Path:
     """Convert an official checkpoint to a folder of weights.
@@ -78,6 +79,7 @@ def convert_checkpoint(
         folder: Where to write; must not exist yet, or be empty.
         layout: A name in :data:`LAYOUTS`.
         timeout_s: The reading process is stopped after so many seconds.
+        overwrite: Replace a folder of weights that is there; other folders are never replaced.
         **options: What the layout cannot tell from shapes, see :func:`d3dp_from_official`.
 
     Returns:
@@ -90,8 +92,7 @@ def convert_checkpoint(
     source, folder = Path(source), Path(folder)
     if layout not in LAYOUTS:
         raise CheckpointError(f"layout={layout!r} is not one of {', '.join(LAYOUTS)}.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CheckpointError(f"{folder} exists already; choose a new folder for the weights.")
+    _check_free(folder, overwrite)
     entry, build = LAYOUTS[layout]
     converted = build(read_checkpoint(source, entry, timeout_s=timeout_s), **options)
     provenance = {
@@ -107,10 +108,34 @@ def convert_checkpoint(
         _write_json(partial / "sampler.json", converted.sampler)
         _write_json(partial / "provenance.json", provenance)
         partial.chmod(0o755)
-        os.replace(partial, folder)
+        _move(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    """Refuse to replace anything but weights, and weights unless asked to."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not overwrite:
+        raise CheckpointError(
+            f"{folder} exists already; choose a new folder for the weights, or --force "
+            "(overwrite=True) to replace it."
+        )
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder} is no folder of weights, so it is not replaced; choose a new folder."
+        )
+
+
+def _move(partial: Path, folder: Path) -> None:
+    """Put the finished folder in its place; what was there goes only then."""
+    old = partial.with_name(f"{partial.name}.old")
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(partial, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def read_checkpoint(
@@ -236,7 +261,7 @@ def diffpose_from_official(
     load_strictly(network.refiner, graph_state_from_official(state), "The denoiser's checkpoint")
     load_strictly(network.lifter, graph_state_from_official(lifted), "The lifter's checkpoint")
     sampler = {
-        "sampler": "diffpose",
+        "sampler": "diffpose-released",
         "n_steps": 2,
         "n_test_timesteps": 24,
         "n_timesteps": 51,

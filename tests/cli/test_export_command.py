@@ -1,0 +1,80 @@
+"""``hypopose export`` from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from handed_body import make_result
+
+from hypopose.cli.batch import FORMATS
+from hypopose.io import EXPORTERS, save_result
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    save_result(tmp_path / "walk.npz", make_result())
+    return tmp_path / "walk.npz"
+
+
+def test_the_command_lines_know_every_format() -> None:
+    assert set(FORMATS) == set(EXPORTERS)
+
+
+def test_several_formats_at_once(hypopose: Run, stored: Path, tmp_path: Path) -> None:
+    out = [tmp_path / f"out.{ending}" for ending in ("c3d", "bvh", "glb", "csv")]
+    done = hypopose("export", stored, *(word for path in out for word in ("-o", path)))
+    assert done.exit_code == 0, done.output
+    assert all(path.stat().st_size > 500 for path in out)
+    assert done.stdout.count("-> ") == 4
+    assert "out.c3d: camera frame; x right; y forward; z up; millimeters" in done.stdout
+    assert "constant bones" in done.stdout
+
+
+def test_all_motions_and_the_world(hypopose: Run, stored: Path, tmp_path: Path) -> None:
+    done = hypopose("export", stored, "-o", tmp_path / "out.trc", "--motion", "all", "--frame",
+                    "world", "--unit", "m")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "out.trc to out_h02.trc: world frame; y up; meters" in done.stdout
+    lines = (tmp_path / "out_h01.trc").read_text().splitlines()
+    assert lines[2].split("\t")[4] == "m"
+    again = hypopose("export", stored, "-o", tmp_path / "out.trc", "--motion", "all")
+    assert again.exit_code == 2
+    assert "out.trc exists already" in again.stderr
+
+
+def test_an_unknown_rate_is_assumed_and_said(hypopose: Run, tmp_path: Path) -> None:
+    result = make_result()
+    slow = replace(result, keypoints=replace(result.keypoints, fps=None))
+    save_result(tmp_path / "slow.npz", slow)
+    done = hypopose("export", tmp_path / "slow.npz", "-o", tmp_path / "slow.bvh")
+    assert "frame rate unknown: 30 Hz assumed" in done.stdout
+    done = hypopose("export", tmp_path / "slow.npz", "-o", tmp_path / "b.bvh", "--fps", 50)
+    assert "assumed" not in done.stdout
+    assert "Frame Time: 0.020000000" in (tmp_path / "b.bvh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "words"),
+    [
+        ("out.fbx", (), "Results are written as .npz"),
+        ("out.glb", ("--up", "z"), "fixes up to 'y'"),
+        ("out.trc", ("--motion", "best"), "not 'best'"),
+        ("out.trc", ("--motion", "7"), "There is no hypothesis 7"),
+        ("out.trc", ("--root", "apart"), "no place for a root apart"),
+        ("nowhere/out.trc", (), "does not exist"),
+    ],
+)
+def test_errors_are_one_line(
+    hypopose: Run, stored: Path, tmp_path: Path, file: str, options: tuple[str, ...], words: str
+) -> None:
+    done = hypopose("export", stored, "-o", tmp_path / file, *options)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["walk.npz"]

@@ -1,0 +1,181 @@
+"""A batch that was stopped goes on, and tells results of other options apart."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+
+from hypopose import load, load_hypotheses
+from hypopose.cli.resume import differences, digest, made_with
+from hypopose.io import save_keypoints
+
+Run = Callable[..., Result]
+FAST = ("--sampler", "boneflips", "--n-hypotheses", 2, "--image-size", 640, 640)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(one_person: Path, tmp_path: Path) -> Path:
+    """Eight good files and four bad ones, mixed."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    keypoints = load(one_person, image_size=(640, 640))
+    for i in range(8):
+        save_keypoints(inputs / f"clip{i}.npz", replace(keypoints, xy=keypoints.xy + i))
+    shutil.copy(next(iter(one_person.glob("*.json"))), inputs / "clip3.json")
+    for i, text in ((0, "{"), (2, ""), (4, '{"people": []}'), (7, "[1")):
+        (inputs / f"clip{i}_bad.json").write_text(text)
+    return inputs
+
+
+def stamps(out: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name[0] != "."}
+
+
+KILLED_LATE = """
+import os, signal, sys
+from hypopose.cli import main
+from hypopose.cli import sample
+
+write, done = sample._write, []
+
+def counting(*arguments):
+    if len(done) == 3:
+        from pathlib import Path
+        Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    done.append(0)
+    return write(*arguments)
+
+sample._write = counting
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_batch_goes_on_where_it_stopped(
+    hypopose: Run, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = ["sample", str(folder), "-o", str(out), *map(str, FAST), "--no-overview", "--format",
+               "csv"]  # fmt: skip
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_LATE, *command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = stamps(out)
+    assert sorted(before) == [f"clip{i}.{e}" for i in range(3) for e in ("csv", "npz")]
+    done = hypopose(*command)
+    assert done.exit_code == 1
+    after = stamps(out)
+    assert {name: after[name] for name in before} == before
+    assert sorted(after) == sorted(
+        f"clip{i}.{e}" for i in (*range(8), "3_2") for e in ("csv", "npz")
+    )
+    assert done.stderr.count("Error: ") == 4
+    assert all(f"clip{i}_bad.json" in done.stderr for i in (0, 2, 4, 7))
+    assert (
+        "6 results written, 3 kept from an earlier run with the same options, 4 inputs failed"
+        in (done.stdout)
+    )
+    fresh = hypopose("sample", folder / "clip1.npz", "-o", tmp_path / "fresh.npz", *FAST,
+                     "--no-overview")  # fmt: skip
+    assert fresh.exit_code == 0, fresh.output
+    kept, new = (
+        load_hypotheses(path).hypotheses.joints
+        for path in (out / "clip1.npz", tmp_path / "fresh.npz")
+    )
+    assert torch.equal(kept.nan_to_num(), new.nan_to_num())
+
+
+def test_what_is_missing_beside_a_kept_result_is_added(
+    hypopose: Run, one_person: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.npz"
+    assert hypopose("sample", one_person, "-o", out, *FAST, "--no-overview").exit_code == 0
+    before = stamps(tmp_path)["out.npz"]
+    done = hypopose("sample", one_person, "-o", out, *FAST, "--format", "trc", "--format", "bvh")
+    assert done.exit_code == 0, done.output
+    assert "kept, made before with the same options" in done.stdout
+    assert stamps(tmp_path).keys() > {"out.npz", "out.trc", "out.bvh", "out.png"}
+    assert stamps(tmp_path)["out.npz"] == before
+
+
+def test_other_options_are_refused_and_named(
+    hypopose: Run, one_person: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.npz"
+    hypopose("sample", one_person, "-o", out, *FAST, "--no-overview")
+    before = stamps(tmp_path)["out.npz"]
+    done = hypopose("sample", one_person, "-o", out, *FAST, "--no-overview", "--seed", 4, "--set",
+                    "scale=0.9")  # fmt: skip
+    assert done.exit_code == 2
+    assert "out.npz was made differently (" in done.stderr
+    assert "seed 0, now 4" in done.stderr
+    assert "sampler.scale" in done.stderr
+    next(iter(one_person.glob("*.json"))).unlink()
+    done = hypopose("sample", one_person, "-o", out, *FAST, "--no-overview")
+    assert "the input has changed" in done.stderr
+    assert stamps(tmp_path)["out.npz"] == before
+    forced = hypopose("sample", one_person, "-o", out, *FAST, "--no-overview", "--force")
+    assert forced.exit_code == 0, forced.output
+    assert stamps(tmp_path)["out.npz"] != before
+
+
+def test_a_surprise_in_one_file_does_not_lose_the_others(
+    hypopose: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hypopose import api
+
+    estimate = api.estimate
+
+    def sometimes(keypoints, **options):
+        if options["source"] == "clip3.npz":
+            raise RuntimeError("out of\nluck")
+        return estimate(keypoints, **options)
+
+    monkeypatch.setattr(api, "estimate", sometimes)
+    done = hypopose("sample", folder, "-o", tmp_path / "out", *FAST, "--no-overview")
+    assert done.exit_code == 1
+    assert len(list((tmp_path / "out").glob("*.npz"))) == 8
+    line = next(text for text in done.stderr.splitlines() if "clip3.npz" in text)
+    assert line.startswith("Error: unexpected RuntimeError: ")
+    assert "8 results written, 5 inputs failed." in done.stdout
+
+
+def test_results_nobody_recorded_are_not_taken_for_ours() -> None:
+    assert differences({}, {"seed": 1}) == "nobody recorded how"
+    same = {"seed": 0, "image_size": [640, 480], "sampler": {"a": {"b": 1}}}
+    assert differences(same, {**same, "image_size": (640, 480)}) == ""
+    assert differences(same, {**same, "sampler": {"a": {"b": 2}}}) == "sampler.a.b 1, now 2"
+
+
+def test_digests_see_contents_and_names(tmp_path: Path) -> None:
+    for name, text in (("a", "1"), ("b", "2")):
+        (tmp_path / name).write_text(text)
+    first = digest(tmp_path)
+    assert digest(tmp_path / "a") != digest(tmp_path / "b")
+    (tmp_path / "b").rename(tmp_path / "c")
+    assert digest(tmp_path) != first
+    options = {"weights": str(tmp_path), "seed": 1, "force": True, "camera_file": tmp_path / "a",
+               "sampler": None, "settings": ("x=1",), "device": "cuda"}  # fmt: skip
+    made = made_with(options, {"name": "d3dp"}, "1")
+    assert made == {
+        "version": "1",
+        "sampler": {"name": "d3dp"},
+        "weights": digest(tmp_path),
+        "seed": 1,
+        "camera_file": digest(tmp_path / "a"),
+    }
