@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hypopose.errors import ShapeError
 from hypopose.networks import (
     GLAGCN,
+    GUMLP,
     MPM,
     NETWORKS,
     ConvFormer,
@@ -26,6 +27,7 @@ from hypopose.networks import (
     MotionBERT,
     MPMLifter,
     PretrainedNetwork,
+    ScaleTokens,
     load_network,
 )
 from hypopose.networks.base import Network
@@ -51,6 +53,8 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "motionagformer-lifter": lambda: MotionAGFormer(**BATCH),
     "motionagformer-convolutions": lambda: MotionAGFormer(**BATCH, convolutions=True),
     "gcnpose": lambda: GCNpose(width=16, n_layers=1),
+    "gumlp": lambda: GUMLP(32, 1),
+    "scale-tokens": lambda: ScaleTokens(**FRAMES),
     "gla-gcn": lambda: GLAGCN((3, 3), width=8),
     "mpm": lambda: MPM(**MASKED),
     "mpm-lifter": lambda: MPMLifter(**STRIDED),
