@@ -65,7 +65,11 @@ __all__ = [
 DEFAULT_SAMPLER = "d3dp"
 """The sampler where neither a sampler nor weights are named."""
 
-BOX_WEIGHTS = {"d3dp": "d3dp-frame-small", "lifter": "lifter-frame-small"}
+BOX_WEIGHTS = {
+    "d3dp": "d3dp-frame-small",
+    "diffpose": "diffpose-frame-small",
+    "lifter": "lifter-frame-small",
+}
 """Sampler -> the weights in the box that it uses unless told otherwise."""
 
 

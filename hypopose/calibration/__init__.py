@@ -19,6 +19,11 @@ from hypopose.calibration.curves import (
 from hypopose.calibration.functionals import FUNCTIONALS
 from hypopose.calibration.histograms import RankHistogram, benjamini_hochberg, holm
 from hypopose.calibration.intervals import ball_score, interval_score
+from hypopose.calibration.known_posteriors import (
+    ArmPosterior,
+    PlacesPosterior,
+    energy_distance,
+)
 from hypopose.calibration.min_at_k import min_at_k, oracle_min_at_k
 from hypopose.calibration.moments import dawid_sebastiani
 from hypopose.calibration.preranks import PRERANKS
@@ -52,6 +57,7 @@ __all__ = [
     "FUNCTIONALS",
     "LEVELS",
     "PRERANKS",
+    "ArmPosterior",
     "CalibrationCurve",
     "Calibrator",
     "Chain",
@@ -60,6 +66,7 @@ __all__ = [
     "CurveAccumulator",
     "Interval",
     "IsotonicRadii",
+    "PlacesPosterior",
     "PoseSimulator",
     "PublishedCurve",
     "RankHistogram",
@@ -87,6 +94,7 @@ __all__ = [
     "dawid_sebastiani",
     "describe_calibrator",
     "ece",
+    "energy_distance",
     "energy_score",
     "energy_score_points",
     "holm",

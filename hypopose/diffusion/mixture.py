@@ -256,7 +256,7 @@ def fit_mixture(
         joint = mixture.log_joint(points)
         history.append((share * joint.logsumexp(-1)).sum(-1))
         if i < n_iterations:
-            mixture = _maximized(
+            mixture = maximized(
                 points, share[..., None] * joint.softmax(-1), mixture, regularization
             )
     return MixtureFit(mixture, torch.stack(history))
@@ -322,7 +322,7 @@ def _shares(points: Tensor, weights: Tensor | None) -> Tensor:
     return weights / total
 
 
-def _maximized(
+def maximized(
     points: Tensor, share: Tensor, before: GaussianMixture, regularization: float
 ) -> GaussianMixture:
     """The M-step: weighted moments; a component without mass keeps its place, with weight 0."""

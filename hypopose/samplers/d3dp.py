@@ -219,7 +219,7 @@ class D3DP:
             u = self._entering(x, seen, noise)
             x0 = self._predict(u.reshape(-1, *u.shape[-4:]), windows, t).reshape(shape)
             if callback is not None:
-                callback(Step(i, t, x[..., :n, :, :], x0[..., :n, :, :] / self.scale))
+                callback(Step(i, t, x[..., :n, : shape[-2], :], x0[..., :n, :, :] / self.scale))
             x = solver.step(x, x0, t, t_next, noise)
         joints = (x[..., :n, :, :] / self.scale).to(keypoints.xy.device)
         joints[..., self.skeleton.root, :] = 0.0

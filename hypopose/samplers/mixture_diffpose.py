@@ -19,20 +19,25 @@ Departures: the schedule is the cosine one, since the paper's never reaches its 
 predicts the clean pose, which for one shared noise per trajectory is the paper's previous state in
 other words; components are drawn per joint and hypothesis, once for all frames.
 
-A weakness of the method, which a perfect network shows too: the network is not told which component
-a hypothesis drew. On a joint with two equally likely places, 60 steps, and components of weights
+A weakness of the paper's g, which a perfect network shows too: it is not told which component a
+hypothesis drew. On a joint with two equally likely places, 60 steps, and components of weights
 0.7 and 0.3 beyond them, hypotheses of the first chose its side in 70 % of draws and those of the
 second in 96 %, where half would be right; over both, the two places came out even. With eta = 0,
-places came out up to 7 cm inside. Prefer eta = 1.
+places came out up to 7 cm inside. So our networks are told: one that reads latent rows
+(``info.n_latent == 12 * n_joints``) is shown μ and L of every joint's component beside
+h_k - (1 - √ā_k) μ, see :func:`told_rows`. Then all components lead to the same posterior.
 
-Everything else, windows, flips, solvers, is :class:`hypopose.samplers.D3DP`'s: a mixture of one
-standard normal at 0 gives its hypotheses to the last bit.
+Everything else, windows, solvers, is :class:`hypopose.samplers.D3DP`'s: a mixture of one standard
+normal at 0 gives its hypotheses to the last bit (with a network that is not told).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -40,9 +45,14 @@ from torch import Tensor
 
 from hypopose.diffusion import AffineGaussian, GaussianMixture, cosine_schedule
 from hypopose.errors import OptionError, ShapeError
-from hypopose.samplers.d3dp import D3DP
+from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
+from hypopose.samplers.d3dp import D3DP, Windows
 from hypopose.samplers.schedulers import Solver
+from hypopose.samplers.uncertainty import InitialDistribution
 from hypopose.types import Keypoints2D, NoiseSource
+
+INITIAL_FILE = "initial.safetensors"
+"""Name of the initial distribution in a folder of weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +76,31 @@ class AffineSolver:
         """Poses at t_next."""
         if t_next < 0:
             return x0
-        at, clean = (self.process.whiten(x - self.process.location) for x in (x_t, x0))
-        return self.process.prior(self.solver.step(at, clean, t, t_next, noise))
+        pose, rows = torch.split(x_t, [x0.shape[-2], x_t.shape[-2] - x0.shape[-2]], -2)
+        at, clean = (self.process.whiten(x - self.process.location) for x in (pose, x0))
+        return torch.cat(
+            [self.process.prior(self.solver.step(at, clean, t, t_next, noise)), rows], -2
+        )
+
+
+def told_rows(
+    location: Float[Tensor, "*axes J 3"], factor: Float[Tensor, "*axes J 3 3"]
+) -> Float[Tensor, "*axes 4*J 3"]:
+    """How a network is told its components: rows of three, μ of every joint, then L's columns.
+
+    Args:
+        location: μ, in the units of noisy poses.
+        factor: L, lower triangular.
+    """
+    return torch.cat([location, factor.mT.flatten(-3, -2)], -2)
 
 
 @dataclass(frozen=True)
 class MixtureDiffPose(D3DP):
     """Walk back from a mixture of each joint's places. Fields before ``initial`` are D3DP's.
 
-    The denoiser must have been trained on this process with these initial distributions.
+    The denoiser must have been trained on this process with these initial distributions. A mixture
+    of several components asks ``noise`` for ``(*batch, H, 1, J, 1)`` after the start.
 
     Args:
         initial: From keypoints to one mixture per frame and joint, root-relative metres in the
@@ -86,17 +112,45 @@ class MixtureDiffPose(D3DP):
 
     initial: Callable[[Keypoints2D], GaussianMixture] | None = None
 
+    reads_latent: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
+        if isinstance(self.denoiser, DiffPosePair | GCNdiff):
+            raise OptionError(
+                "These are the networks DiffPose released, a lifter and a refiner: sample them "
+                "with sampler='diffpose-released'."
+            )
         super().__post_init__()
         if self.initial is None:
             raise OptionError(
                 "MixtureDiffPose starts from a mixture: pass initial=InitialDistribution("
                 "DepthPrior.from_poses(training_poses))."
             )
+        n_told = 12 * self.skeleton.n_joints
+        if self.denoiser.info.n_latent not in (0, n_told):
+            raise OptionError(
+                f"This network reads {self.denoiser.info.n_latent} latent channels; one that is "
+                f"told its components reads {n_told}. Sample it with sampler='distributional'."
+            )
+        if self.is_told and self.flip:
+            raise OptionError(
+                "flip would mirror the pose but not its components; leave flip=False."
+            )
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the network reads the components its hypotheses drew."""
+        return self.denoiser.info.n_latent > 0
+
+    @staticmethod
+    def options_beside(folder: Path) -> dict[str, Any]:
+        """Options that lie beside weights: ``initial.safetensors``, if it is there."""
+        path = folder / INITIAL_FILE
+        return {"initial": InitialDistribution.load(path)} if path.is_file() else {}
 
     def _begin(
         self, keypoints: Keypoints2D, z: Float[Tensor, "*batch H F J 3"], noise: NoiseSource
-    ) -> tuple[Solver, Float[Tensor, "*batch H F J 3"]]:
+    ) -> tuple[Solver, Float[Tensor, "*batch H F rows 3"]]:
         """Draw components, then begin at their means plus their noise."""
         assert self.initial is not None
         mixture = self._over_frames(self.initial(keypoints), z)
@@ -111,7 +165,30 @@ class MixtureDiffPose(D3DP):
             (fitted.scale * self.scale).to(z),
             triangular=True,
         )
-        return AffineSolver(self._solver(), process), process.prior(z)
+        x = process.prior(z)
+        if self.is_told:
+            x = torch.cat([x, told_rows(process.location, process.scale)], -2)
+        return AffineSolver(self._solver(), process), x
+
+    def _call(
+        self,
+        x_t: Float[Tensor, "N H L rows 3"],
+        windows: Windows,
+        some: list[tuple[int, int]],
+        t: int,
+    ) -> Float[Tensor, "N H L J 3"]:
+        """Show the components in the network's frame, and the noisy pose without their share."""
+        if not self.is_told:
+            return super()._call(x_t, windows, some, t)
+        w, b = (list(index) for index in zip(*some, strict=True))
+        turn = windows.rotation[w, b].mT[:, None]
+        J = self.skeleton.n_joints
+        pose, location, columns = torch.split(x_t, [J, J, 3 * J], -2)
+        turned = (columns @ turn).unflatten(-2, (J, 3)).mT
+        factor = torch.linalg.cholesky(turned @ turned.mT)
+        gone = 1 - math.sqrt(cosine_schedule(self.n_timesteps).at(t))
+        told = torch.cat([pose - gone * location, told_rows(location @ turn, factor)], -2)
+        return super()._call(told, windows, some, t)
 
     def _over_frames(self, mixture: GaussianMixture, z: Tensor) -> GaussianMixture:
         """With an axis for hypotheses; padded frames repeat the last."""

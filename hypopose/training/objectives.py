@@ -30,7 +30,14 @@ from hypopose.training.lifting import (
     validate_masked,
 )
 from hypopose.training.losses import energy_loss, joint_distance, x0_loss
+from hypopose.training.mixtures import (
+    mixture_batches,
+    mixture_loss,
+    validate_mixture,
+    write_initial,
+)
 from hypopose.training.prior import motion_batches, prior_loss, validate_prior
+from hypopose.training.scales import scale_loss, validate_scale
 from hypopose.training.screen import ScreenBatchMaker
 from hypopose.training.validation import HeldOut, validate_denoiser, validate_generator
 
@@ -86,7 +93,7 @@ def keypoint_batches(
     with torch.device("meta"):
         info = new_network(c, "math").info
     if info.inputs == "subject":
-        return BatchMaker(motion, device, c.recombine, c.seated_share, c.tumbling)
+        return BatchMaker(motion, device, **c.of_bodies)
     return ScreenBatchMaker(
         motion, device, c.recombine, c.seated_share, c.tumbling, gaps=info.uses_confidence
     )
@@ -180,6 +187,27 @@ OBJECTIVES: dict[str, Objective] = {
         role="denoiser",
         make_batches=keypoint_batches,
     ),
+    "diffpose": Objective(
+        loss=lambda network, drawn, step: mixture_loss(
+            network,
+            drawn,
+            step.schedule,
+            step.generator,
+            scale=step.config.scale,
+            clamp=step.config.clamp,
+        ),
+        validate=validate_mixture,
+        sampling={
+            "sampler": "diffpose",
+            "n_steps": 5,
+            "eta": 0.0,
+            "spacing": 2.0,
+            **_SUBJECT_SAMPLING,
+        },
+        role="denoiser",
+        make_batches=mixture_batches,
+        beside=write_initial,
+    ),
     "prior": Objective(
         loss=lambda network, x0, step: prior_loss(
             network, x0, step.schedule, step.generator, scale=step.config.scale
@@ -190,6 +218,13 @@ OBJECTIVES: dict[str, Objective] = {
         make_batches=motion_batches,
     ),
     "lift": _lifting(joint_distance),
+    "uncertainty": Objective(
+        loss=lambda network, batch, step: scale_loss(network, batch),
+        validate=lambda network, held_out, c: validate_scale(network, held_out),
+        sampling={"sampler": "lifter", "flip": False},
+        role="lifter with a scale per joint",
+        make_batches=keypoint_batches,
+    ),
     "lift-mixste": _lifting(mixste_loss),
     "lift-motionagformer": _lifting(motionagformer_loss),
     "mask": _masking(masked_loss),

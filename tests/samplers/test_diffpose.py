@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
+import hypopose
 from hypopose.cameras import project
 from hypopose.diffusion import GaussianMixture, cosine_schedule, seeded_noise
 from hypopose.errors import (
+    CheckpointError,
     MissingCameraError,
     OptionError,
     ShapeError,
@@ -387,3 +390,157 @@ def test_paper_sampler_runs_from_keypoints_to_distinct_hypotheses() -> None:
     hypotheses = sampler.sample(seen(poses, ROOTS[1], slice(0, 9)), 4, seeded_noise(0))
     assert hypotheses.joints.shape == (4, 9, 17, 3)
     assert hypotheses.joints.std(0)[:, 1:].min() > 0
+
+
+# Networks that are told their components ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ToldPlaces:
+    """Exact E[x0 | x_t, L] for a network that is told: joints in one of two places, equal odds."""
+
+    places: Tensor  # (2, J, 3)
+    std: float
+
+    @property
+    def info(self) -> NetworkInfo:
+        return NetworkInfo("screen", None, n_latent=12 * 17)
+
+    def __call__(
+        self,
+        x_t: Tensor | None,
+        keypoints: Tensor,
+        t: Tensor | None = None,
+        confidence: Tensor | None = None,
+        mask: Tensor | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
+        assert x_t is not None
+        assert t is not None
+        bar = cosine_schedule().at(int(t[0]))
+        x, _, columns = x_t.double().split([17, 17, 51], -2)
+        factor = columns.unflatten(-2, (17, 3)).mT
+        whole = bar * self.std**2 * torch.eye(3).double() + (1 - bar) * factor @ factor.mT
+        place = self.places.double()[:, None, None, None]  # (2, 1, 1, 1, J, 3)
+        odds = MultivariateNormal(bar**0.5 * place, whole).log_prob(x).softmax(0)
+        pull = torch.linalg.solve(whole, (x - bar**0.5 * place)[..., None])[..., 0]
+        return (odds[..., None] * (place + bar**0.5 * self.std**2 * pull)).sum(0).to(x_t)
+
+
+@pytest.mark.parametrize("eta", [1.0, 0.0])
+def test_told_its_component_every_component_leads_to_the_same_posterior(eta: float) -> None:
+    places = torch.zeros(2, 17, 3)
+    places[0, WRIST], places[1, WRIST] = torch.tensor([[0.1, 0.2, -0.3], [0.1, 0.2, 0.3]])
+    means = places.mean(0)[:, None].expand(17, 2, 3).clone()
+    means[WRIST] = torch.tensor([[0.1, 0.2, -0.8], [0.1, 0.2, 0.8]])
+    spread = torch.tensor([[0.05, 0.05, 0.35], [0.05, 0.05, 0.2]]).expand(17, 2, 3)
+    initial = same_everywhere([0.7, 0.3], means, spread.clone())
+    network, n = ToldPlaces(places, 0.05), 400
+    assert isinstance(network, Network)
+    sampler = MixtureDiffPose(network, n_steps=40, eta=eta, flip=False, clamp=None, initial=initial)
+    steps: list[Step] = []
+    keypoints = replace(scattered(1), camera=None)
+    joints = sampler.sample(keypoints, n, seeded_noise(5), steps.append).joints[:, 0]
+    wrist = joints[:, WRIST]
+    assert steps[0].x_t.shape == (n, 1, 17, 3)
+    first = steps[0].x_t[:, 0, WRIST, 2] < 0
+    assert first.float().mean().item() == pytest.approx(0.7, abs=0.1)
+    for drawn in (first, ~first):
+        far = (wrist[drawn, 2] > 0).float().mean().item()
+        assert far == pytest.approx(0.5, abs=4 * 0.5 / float(drawn.sum()) ** 0.5)
+    for place in places[:, WRIST]:
+        near = wrist[(wrist - place).norm(dim=-1) < 0.3]
+        assert (near.mean(0) - place).abs().max() < 0.02
+        assert torch.allclose(near.std(0), torch.tensor(0.05), rtol=0.3)
+
+
+def test_told_networks_need_their_rows_and_no_flips() -> None:
+    initial = same_everywhere([1.0], torch.zeros(17, 1, 3), torch.ones(17, 1, 3))
+    told = ToldPlaces(torch.zeros(2, 17, 3), 0.05)
+    with pytest.raises(OptionError, match="flip=False"):
+        MixtureDiffPose(told, initial=initial)
+    torch.manual_seed(0)
+    other = FrameTokens(width=32, n_layers=1, n_heads=4, n_latent=12)
+    with pytest.raises(OptionError, match="distributional"):
+        MixtureDiffPose(other, initial=initial, flip=False)
+    with pytest.raises(OptionError, match="diffpose-released"):
+        MixtureDiffPose(DiffPosePair(width=16, n_layers=1), initial=initial)
+
+
+def test_what_a_told_network_sees_turns_with_its_camera() -> None:
+    torch.manual_seed(0)
+    network = FrameTokens(width=32, n_layers=1, n_heads=4, max_frames=4, n_latent=204).eval()
+    poses = population()
+    initial = InitialDistribution(DepthPrior.from_poses(poses), n_components=2, stride=3)
+    sampler = MixtureDiffPose(network, n_steps=2, initial=initial, flip=False)
+    keypoints = seen(poses, ROOTS[1], slice(0, 9))
+    joints = draw(sampler, keypoints)
+    assert torch.allclose(draw(replace(sampler, chunk=1), keypoints), joints, atol=1e-5)
+    assert torch.allclose(draw(sampler, keypoints, 2), joints[:2], atol=1e-5)
+
+
+def test_neighbors_are_those_of_a_plain_search() -> None:
+    poses = population(60)
+    prior = DepthPrior.from_poses(poses, 5)
+    plane = prior.joints[7:9, :, :2] / 4.0 + 0.02
+    plane[1, 3:6] = torch.nan
+    near = prior.neighbors(plane)
+    for f in range(2):
+        seen_here = torch.isfinite(plane[f]).all(-1)
+        p, q = plane[f, seen_here], prior.joints[:, seen_here, :2]
+
+        def normed(x: Tensor) -> Tensor:
+            x = x - x.mean(-2, keepdim=True)
+            return x / x.square().sum(-1).mean(-1).sqrt()[..., None, None]
+
+        away = (normed(p[None]) - normed(q)).square().sum(-1).mean(-1)
+        order = away.argsort()[:5]
+        assert torch.allclose(near.depth[f], prior.joints[order, :, 2])
+        weights = (-away[order] / (2 * away[order].median())).softmax(0)
+        assert torch.allclose(near.weights[f], weights, atol=1e-3)
+
+
+def test_a_stride_moves_mixtures_smoothly_and_gaps_take_the_nearest_frame() -> None:
+    poses = population()
+    keypoints = seen(poses, ROOTS[0], slice(0, 7))
+    every = InitialDistribution(DepthPrior.from_poses(poses), n_components=2)
+    some = replace(every, stride=3)
+    xy = keypoints.xy.clone()
+    xy[3] = torch.nan
+    for initial in (every, some):
+        mixture = initial(replace(keypoints, xy=xy))
+        assert mixture.weights.shape == (7, 17, 2)
+        assert bool(torch.isfinite(mixture.means).all())
+    ends = every(keypoints), some(keypoints)
+    assert torch.allclose(ends[0].means[0], ends[1].means[0], atol=1e-6)
+    middle = (ends[1].weights[0] + ends[1].weights[3]) / 2
+    assert torch.allclose((ends[1].weights[1] + ends[1].weights[2]) / 2, middle)
+
+
+def test_initial_distributions_are_saved_and_read(tmp_path: Path) -> None:
+    poses = population(80)
+    initial = InitialDistribution(DepthPrior.from_poses(poses, 20), n_components=2, stride=2)
+    again = InitialDistribution.load(initial.save(tmp_path / "initial.safetensors"))
+    keypoints = seen(poses, ROOTS[0], slice(0, 3))
+    assert (again.stride, again.depths.n_neighbors) == (2, 20)
+    assert torch.allclose(again(keypoints).mean, initial(keypoints).mean, atol=2e-3)
+    assert "initial" in MixtureDiffPose.options_beside(tmp_path)
+    assert MixtureDiffPose.options_beside(tmp_path / "elsewhere") == {}
+    (tmp_path / "odd.safetensors").write_bytes(b"no")
+    with pytest.raises(CheckpointError, match=r"InitialDistribution\.save"):
+        InitialDistribution.load(tmp_path / "odd.safetensors")
+
+
+def test_weights_in_the_box_visit_both_modes_of_an_ambiguous_limb() -> None:
+    keypoints, truth = hypopose.datasets.example_pair()
+    assert keypoints.camera is not None
+    pose = truth.joints[0].clone()
+    elbow = H36M.index("right_elbow")
+    pose[WRIST] = pose[elbow] + torch.tensor([0.06, 0.10, -0.22])  # towards the camera, or away
+    xy = project(pose + torch.tensor([0.0, 0.0, 4.0]), keypoints.camera)[None]
+    one = Keypoints2D(xy, H36M, camera=keypoints.camera, fps=50.0)
+    joints = hypopose.sample(one, sampler="diffpose", n_hypotheses=60).joints[:, 0]
+    depth = joints[:, WRIST, 2] - joints[:, elbow, 2]
+    assert (depth < -0.1).sum() >= 6
+    assert (depth > 0.05).sum() >= 3
+    assert joints.std(0)[1:].norm(dim=-1).min() > 0.003

@@ -1,0 +1,80 @@
+"""The objective of DiffPose as in the paper: what it draws, and that weights it makes sample."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import hypopose
+from hypopose.datasets.motion import Motion
+from hypopose.diffusion import cosine_schedule
+from hypopose.samplers import MixtureDiffPose
+from hypopose.training import TrainConfig, mixtures, train
+from hypopose.training.mixtures import MixtureBatch, mixture_batches, mixture_loss
+
+
+@pytest.fixture
+def told(tiny: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    monkeypatch.setattr(mixtures, "N_POSES", 64)
+    return replace(tiny, objective="diffpose", n_latent=204)
+
+
+def drawn(motion: Motion, config: TrainConfig) -> MixtureBatch:
+    maker = mixture_batches(motion, torch.device("cpu"), config)
+    return maker(12, 9, torch.Generator().manual_seed(0))
+
+
+def test_components_lie_about_the_pose_and_keep_to_one_per_window(
+    motion: Motion, told: TrainConfig
+) -> None:
+    batch = drawn(motion, told)
+    target = batch.batch.target
+    away = (batch.location - target).norm(dim=-1).median()
+    assert away < 0.6 * target.norm(dim=-1).median()
+    # Depth is what keypoints leave open.
+    spread = batch.factor.square().sum(-1).sqrt().mean((0, 1, 2))
+    assert spread[2] > spread[0]
+    steps = batch.location.diff(dim=1).norm(dim=-1)
+    assert steps.median() < 0.1
+
+
+def test_a_network_that_knows_the_answer_has_no_loss(motion: Motion, told: TrainConfig) -> None:
+    batch = drawn(motion, told)
+
+    def knows(x_t: Tensor, *_: object, **__: object) -> Tensor:
+        assert x_t.shape[-2] == 17 + 68
+        return batch.batch.target[:, None]
+
+    def knows_nothing(x_t: Tensor, *_: object, **__: object) -> Tensor:
+        return torch.zeros_like(x_t[..., :17, :])
+
+    options = {"scale": 3.0, "clamp": 1.7}
+    generator, schedule = torch.Generator(), cosine_schedule()
+    assert mixture_loss(knows, batch, schedule, generator, **options) == 0  # type: ignore[arg-type]
+    loss = mixture_loss(knows_nothing, batch, schedule, generator, **options)  # type: ignore[arg-type]
+    assert 0.1 < loss < 30
+
+
+def test_windows_that_show_nothing_do_no_harm(motion: Motion, told: TrainConfig) -> None:
+    maker = mixture_batches(motion, torch.device("cpu"), told)
+    encoded = maker.batches(3, 4, torch.Generator().manual_seed(1)).encoded
+    blind = encoded.confidence.clone()
+    blind[1] = 0.0
+    mixture = mixtures.window_mixtures(
+        replace(encoded, confidence=blind), maker.initial, torch.Generator().manual_seed(0)
+    )
+    assert bool(torch.isfinite(mixture.means).all())
+
+
+def test_training_makes_a_folder_that_samples(told: TrainConfig, tmp_path: Path) -> None:
+    folder = train(told, tmp_path / "run")
+    assert (folder / "initial.safetensors").is_file()
+    sampler = hypopose.make_sampler("diffpose", weights=folder, n_steps=2)
+    assert isinstance(sampler, MixtureDiffPose)
+    keypoints, _ = hypopose.datasets.example_pair()
+    hypotheses = hypopose.sample(keypoints, sampler=sampler, n_hypotheses=3)
+    assert hypotheses.joints.std(0)[:, 1:].norm(dim=-1).min() > 0
