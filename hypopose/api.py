@@ -69,6 +69,7 @@ BOX_WEIGHTS = {
     "d3dp": "d3dp-frame-small",
     "diffpose": "diffpose-frame-small",
     "lifter": "lifter-frame-small",
+    "platypose": "platypose-prior-small",
 }
 """Sampler -> the weights in the box that it uses unless told otherwise."""
 
