@@ -110,7 +110,13 @@ def window_mixtures(
 def mixture_batches(motion: Motion, device: torch.device, config: TrainConfig) -> MixtureBatchMaker:
     """Batches of :class:`BatchMaker` with the mixtures they start from."""
     c = config
-    batches = BatchMaker(motion, device, c.recombine, c.seated_share, c.tumbling)
+    batches = BatchMaker(
+        motion,
+        device,
+        recombine=c.recombine,
+        seated_share=c.seated_share,
+        tumbling=c.tumbling,
+    )
     return MixtureBatchMaker(batches, initial_distribution(batches, device))
 
 
