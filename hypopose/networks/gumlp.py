@@ -180,7 +180,7 @@ class Trunk(nn.Module):
 
     def __init__(self, width: int, n_layers: int, n_joints: int, drop_path: float) -> None:
         super().__init__()
-        drops = torch.linspace(0.0, drop_path, n_layers).tolist()
+        drops = [drop_path * i / max(n_layers - 1, 1) for i in range(n_layers)]
         self.blocks = nn.ModuleList(Block(width, n_joints, drop) for drop in drops)
         self.norm_mu = nn.LayerNorm(width, eps=1e-6)
         self.norm_s = nn.LayerNorm(width, eps=1e-6)

@@ -16,6 +16,7 @@ from torch import nn
 from hypopose.errors import OptionError
 from hypopose.networks import (
     GLAGCN,
+    GUMLP,
     MPM,
     ConvFormer,
     FrameTokens,
@@ -29,13 +30,14 @@ from hypopose.networks import (
     MotionPrior,
     MPMLifter,
     PretrainedNetwork,
+    ScaleTokens,
 )
 from hypopose.networks.attention import Backend
 from hypopose.networks.base import Form
 from hypopose.networks.staged import StagedNetwork
 from hypopose.training.config import TrainConfig
 
-LIFTING = ("lift", "lift-mixste", "lift-motionagformer", "mask", "complete")
+LIFTING = ("lift", "lift-mixste", "lift-motionagformer", "mask", "complete", "uncertainty")
 """Objectives of :mod:`hypopose.training.lifting`; all others train denoisers."""
 
 HOURGLASS_OPTIONS = ("at", "keep", "n_nearest", "recover", "select", "skip")
@@ -98,6 +100,23 @@ def frame_tokens(config: TrainConfig, attention: Backend) -> FrameTokens:
         attention=attention,
         **config.network_options,
     )
+
+
+def _scale_tokens(config: TrainConfig, attention: Backend) -> ScaleTokens:
+    return ScaleTokens(
+        width=config.width,
+        n_layers=config.n_layers,
+        n_heads=config.n_heads,
+        mlp_ratio=config.mlp_ratio,
+        scale=config.scale,
+        max_frames=max(config.lengths),
+        attention=attention,
+        **config.network_options,
+    )
+
+
+def _gumlp(config: TrainConfig, attention: Backend) -> GUMLP:
+    return GUMLP(config.width, config.n_layers, **config.network_options)
 
 
 def _mixste2(config: TrainConfig, attention: Backend) -> MixSTE2:
@@ -287,6 +306,17 @@ _PLAIN: dict[str, Recipe] = {
     "motion-prior": Recipe(_motion_prior, PRIOR),
     "mpm": Recipe(_mpm, {**JOINT_TOKENS, "objective": "mask", "width": 128}),
     "mpm-lifter": Recipe(_mpm_lifter, {**JOINT_TOKENS, **LIFTER, "width": 128}),
+}
+# Distances over scales have steep gradients: clip later.
+_SCALES: dict[str, Any] = {"objective": "uncertainty", "clip_norm": 20.0}
+_PLAIN |= {
+    "scale-tokens": Recipe(
+        _scale_tokens, {**_SCALES, "width": 192, "n_layers": 4, "mlp_ratio": 2.5}
+    ),
+    "gumlp": Recipe(
+        _gumlp,
+        {**_SCALES, "width": 64, "n_layers": 2, "lengths": (1,), "length_shares": (1.0,)},
+    ),
 }
 _WRAPPED = ("frame-tokens", "mixste2", "ktpformer", "motionagformer", "motionbert", "mhformer")
 
