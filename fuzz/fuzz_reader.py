@@ -3,11 +3,11 @@
     pip install atheris
     python fuzz/fuzz_reader.py tidy -max_total_time=1200 -rss_limit_mb=4096 -timeout=20
 
-The first argument is a format of ``hypopose.io.FORMATS``; the others are libFuzzer's. Seeds are
-made by ``seeds.py``. An input passes if the reader gives a valid object or one of our errors in one
-line, and if it runs nothing and opens nothing outside the given path meanwhile. HDF5, NetCDF-3 and
-Parquet are read in this process here, as they are in the isolated one; every other input of these
-skips the library and gives the reader arrays and attributes of the fuzzer's choice.
+The first argument is a format of ``hypopose.io.FORMATS``; the others are libFuzzer's. Seeds come
+from ``fuzz_seeds.py``. An input passes if the reader gives a valid object or one of our errors in
+one line, and if it runs nothing and opens nothing outside the given path meanwhile. HDF5, NetCDF-3
+and Parquet are read in this process here, as they are in the isolated one; every other input of
+these skips the library and gives the reader arrays and attributes of the fuzzer's choice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ with atheris.instrument_imports(include=["hypopose.io", "hypopose.skeletons"]):
     from hypopose.io import FORMATS, containers, isolated, source
     from hypopose.io.info import inspect
 
-import seeds
+import fuzz_seeds
 
 CONTAINERS = {"deeplabcut", "sleap", "movement", "tidy"}
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "pickle.find_class",
@@ -113,7 +113,7 @@ def one_tree(name: str, data: bytes) -> None:
     """Arrays and attributes of the fuzzer's choice, under names the reader looks for."""
     given = atheris.FuzzedDataProvider(data)
     kind = "parquet" if name == "tidy" else given.PickValueInList(["hdf5", "netcdf3"])
-    tree = seeds.tree(name, kind)
+    tree = fuzz_seeds.tree(name, kind)
     arrays, attributes = dict(tree.arrays), {k: dict(v) for k, v in tree.attributes.items()}
     for _ in range(given.ConsumeIntInRange(0, 4)):
         key = given.PickValueInList(sorted(arrays) or ["/x"])
@@ -183,7 +183,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     corpus = _work / "corpus"
     corpus.mkdir()
-    for i, data in enumerate(seeds.files(name)):
+    for i, data in enumerate(fuzz_seeds.files(name)):
         (corpus / f"seed{i}").write_bytes(data + b"\x01")
 
     def target(data: bytes) -> None:

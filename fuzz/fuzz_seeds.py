@@ -31,7 +31,7 @@ def _json(value: Any) -> bytes:
 def _openpose() -> list[bytes]:
     xy = np.random.default_rng(1).uniform(50, 400, (25, 2)).round(1)
     frame = _json({"people": [{"pose_keypoints_2d": _triples(xy)}]})
-    small = _json({"people": [{"person_id": [3], "pose_keypoints_2d": _triples(XY[0])[:54]}]})
+    small = _json({"people": [{"person_id": [3], "pose_keypoints_2d": _triples(xy[:18])}]})
     return [frame, small, frame + b"\n%%\n" + _json({"people": []}) + b"\n%%\n" + frame]
 
 

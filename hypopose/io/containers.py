@@ -90,7 +90,7 @@ def read_tree(path: Path, kind: str) -> Tree:
     """
     size = path.stat().st_size
     allowed = min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * size))
-    seconds = 60 + size // 2**22
+    seconds = 20 + size // 2**22
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "contents.npz"
         words = [kind, str(path.absolute()), str(target), str(allowed), str(seconds)]

@@ -9,6 +9,7 @@ import re
 import struct
 import zipfile
 
+import fuzz_seeds
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from hypopose.errors import FormatError, HypoPoseError
 from hypopose.io import FORMATS, inspect, load, load_people
+from hypopose.io.containers import container_kind
 
 TRIPLES = [float(i % 3 == 2) or 100.0 + i for i in range(51)]
 BODY = [float(i % 3 == 2) or 100.0 + i for i in range(75)]
@@ -359,6 +361,37 @@ def test_mangled_files_are_read_or_refused(tmp_path, write_as, figure, data):
     path = tmp_path / "mangled"
     path.write_bytes(bytes(raw))
     attempt(path)
+
+
+SEEDS = {
+    kind: [raw for raw in fuzz_seeds.files(kind) if container_kind(raw[:8]) is None]
+    for kind in FORMATS
+    if kind not in ("sleap", "movement")  # containers only: see test_containers.py
+}
+
+
+@quiet
+@given(st.data())
+def test_mangled_seeds_of_every_format_are_read_or_refused(tmp_path, data):
+    kind = data.draw(st.sampled_from(sorted(SEEDS)))
+    raw = bytearray(data.draw(st.sampled_from(SEEDS[kind])))
+    for _ in range(data.draw(st.integers(0, 6))):
+        at = data.draw(st.integers(0, len(raw)))
+        piece = data.draw(st.sampled_from([b"", b"-1", b"nan", b"1e400", b'"', b"{", b",", b"\n"]))
+        raw[at : at + data.draw(st.integers(0, 3))] = piece
+    path = tmp_path / "mangled"
+    path.write_bytes(bytes(raw))
+    attempt(path, image_size=(640, 480), format=data.draw(st.sampled_from([None, kind])))
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+def test_seeds_of_every_format_are_read(tmp_path, kind):
+    for raw in fuzz_seeds.files(kind):
+        (tmp_path / "seed").write_bytes(raw)
+        if b"%%" not in raw:  # the fuzzer's way to write a folder of frames
+            skeleton = "coco17" if kind == "arrays" else None
+            options = {"image_size": (640, 480), "skeleton": skeleton}
+            assert inspect(tmp_path / "seed", **options).format == kind
 
 
 @quiet
