@@ -12,7 +12,7 @@ negative logarithm of a posterior: the hypothesis is a draw from the prior, the 
 Both terms are smooth, so that zero residuals need no care.
 
 With ``spread="posterior"`` every hypothesis is pulled by its own noisy copy of the keypoints, drawn
-with the errors that the term assumes, and smooth over time like the offset. Hypotheses are draws
+with the errors that the term assumes, and smooth over time as theirs are. Hypotheses are draws
 from the prior already; minimizing with both terms disturbed draws from the posterior, exactly so
 where projection is linear and frames do not share an offset ("randomize, then optimize": Bardsley
 et al., SIAM J. Sci. Comput. 2014). It takes the place of Langevin noise: no step size to tune, no
@@ -87,8 +87,9 @@ class OffsetRefiner:
         outlier: δ: keypoints further off than so many standard deviations pull less.
         prior: Multiplies σ: above 1, hypotheses are held less.
         default_scale: Expected error in metres where there is one hypothesis only and no scale.
-        smooth_s: Seconds: standard deviation of the kernel that offsets and keypoint noise go
-            through.
+        smooth_s: Seconds: standard deviation of the kernel that offsets go through.
+        noise_s: The same for the noise of keypoints: errors of detectors go on, and noise that
+            changed from frame to frame would make motions tremble.
         min_depth: Joints nearer than so many metres, or behind the camera, count as this near.
         n_steps: Steps of the descent.
         learning_rate: In units of σ.
@@ -105,6 +106,7 @@ class OffsetRefiner:
     prior: float = 1.0
     default_scale: float = 0.05
     smooth_s: float = 0.04
+    noise_s: float = 0.3
     min_depth: float = 0.1
     n_steps: int = 30
     learning_rate: float = 0.1
@@ -119,8 +121,8 @@ class OffsetRefiner:
         for name in ("keypoint_error", "outlier", "prior", "default_scale", "min_depth"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name} must be positive, got {getattr(self, name)}.")
-        if self.smooth_s < 0:
-            raise OptionError(f"smooth_s is at least 0, got {self.smooth_s}.")
+        if min(self.smooth_s, self.noise_s) < 0:
+            raise OptionError("smooth_s and noise_s are at least 0.")
         self._adam()
 
     def refine(
@@ -295,7 +297,8 @@ class _Problem:
         target = rays.nan_to_num(0.0)
         if options.spread == "posterior":
             z = noise((*x.shape[:-1], 2)).to(joints).flatten(0, -4)
-            drawn = torch.linalg.cholesky(error) @ _smooth(z, kernel).reshape(*x.shape[:-1], 2, 1)
+            z = _smooth_noise(z, _kernel(options.noise_s * (keypoints.fps or ASSUMED_FPS), joints))
+            drawn = torch.linalg.cholesky(error) @ z.reshape(*x.shape[:-1], 2, 1)
             target = target + drawn[..., 0].nan_to_num(0.0)
         children = torch.ones(x.shape[-2], 1, dtype=joints.dtype, device=joints.device)
         children[hypotheses.skeleton.root] = 0.0
@@ -421,6 +424,12 @@ def _smooth(x: Float[Tensor, "N F J C"], kernel: Tensor) -> Float[Tensor, "N F J
     flat = rows.reshape(-1, 1, rows.shape[-1])
     summed = functional.conv1d(flat, kernel[None, None], padding=len(kernel) // 2)
     return summed.reshape(rows.shape).movedim(-1, 1)
+
+
+def _smooth_noise(z: Float[Tensor, "N F J C"], kernel: Tensor) -> Float[Tensor, "N F J C"]:
+    """Through the kernel, at unit variance also where it reaches beyond the clip."""
+    power = _smooth(torch.ones_like(z[:1, :, :1, :1]), kernel.square())
+    return _smooth(z, kernel) / power.sqrt()
 
 
 def refine_poses(
