@@ -1,6 +1,7 @@
 """Training networks: batches made on the fly, losses, averaged weights, an unattended loop."""
 
 from hypopose.training.architectures import NETWORKS
+from hypopose.training.averaging import average_weights
 from hypopose.training.batches import Batch, BatchMaker
 from hypopose.training.config import TrainConfig
 from hypopose.training.export import export
@@ -17,6 +18,7 @@ __all__ = [
     "Objective",
     "TrainConfig",
     "Trainer",
+    "average_weights",
     "energy_loss",
     "export",
     "joint_distance",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -37,6 +38,7 @@ class BatchMaker:
         recombine: Share of windows whose body parts come from different clips.
         seated_share: Share of parts drawn from shards called ``procedural...``.
         tumbling: Share of windows whose bodies lean or fall in any direction.
+        **of_bodies: Further options of :class:`hypopose.training.bodies.BodyMaker`.
     """
 
     def __init__(
@@ -46,8 +48,9 @@ class BatchMaker:
         recombine: float = 0.6,
         seated_share: float = 0.3,
         tumbling: float = 0.0,
+        **of_bodies: Any,
     ) -> None:
-        self.bodies = BodyMaker(motion, device, recombine, seated_share, tumbling)
+        self.bodies = BodyMaker(motion, device, recombine, seated_share, tumbling, **of_bodies)
 
     def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:
         """Draw ``B`` windows of ``F`` frames; the generator lives on the maker's device."""

@@ -53,6 +53,10 @@ MEANINGS = {
 }
 """Standard deviations in metres (sideways, up, forward) of what detectors mean by a joint."""
 
+PAIR_FREEDOM = (2.0, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 1.7, 1.0, 1.0)
+"""How much more than a thigh each pair varies, ``BONE_PAIRS``: what a hip, a neck or a shoulder is
+differs between data sets by more than people do."""
+
 LEG = 0.897
 """Thigh and shin of the mean body in metres."""
 
@@ -81,6 +85,9 @@ class BodyMaker:
         recombine: Share of windows put together from several clips.
         seated_share: Share of parts drawn from shards called ``procedural...``.
         tumbling: Share of windows whose bodies lean or fall in any direction.
+        bone_sd: Relative spread of bone lengths: of the whole body, and of each pair of bones.
+        free_pairs: Whether pairs differ in how much they vary, see ``PAIR_FREEDOM``.
+        direction_sd: Spread of a constant tilt of every bone, in radians.
     """
 
     def __init__(
@@ -90,8 +97,14 @@ class BodyMaker:
         recombine: float = 0.6,
         seated_share: float = 0.3,
         tumbling: float = 0.0,
+        bone_sd: tuple[float, float] = (0.05, 0.035),
+        free_pairs: bool = False,
+        direction_sd: float = 0.0,
     ) -> None:
         self.recombine, self.tumbling = recombine, tumbling
+        self.bone_sd, self.direction_sd = bone_sd, direction_sd
+        freedom = PAIR_FREEDOM if free_pairs else (1.0,) * len(PAIR_FREEDOM)
+        self.freedom = torch.tensor(freedom, device=device)
         self.fps = motion.fps
         x = motion.joints.to(device)
         bones = torch.stack([x[:, child] - x[:, parent] for parent, child in BONES], 1)
@@ -118,8 +131,11 @@ class BodyMaker:
         again = draws.pick(good.float() + 1e-6, B)
         pick = torch.where(good, torch.arange(B, device=again.device), again)
         directions, path = directions[pick], path[pick]
-        common = 1 + 0.05 * draws.normal(B, 1)
-        pairs = 1 + 0.035 * draws.normal(B, max(BONE_PAIRS) + 1)
+        common = (1 + self.bone_sd[0] * draws.normal(B, 1)).clamp(min=0.5)
+        pairs = 1 + self.bone_sd[1] * self.freedom * draws.normal(B, max(BONE_PAIRS) + 1)
+        pairs = pairs.clamp(min=0.5)
+        if self.direction_sd:
+            directions = directions + self.direction_sd * draws.normal(B, 1, len(BONES), 3)
         lengths = self.bone_lengths * common * pairs[:, self.pairs]
         bones = functional.normalize(directions, dim=-1) * lengths[:, None, :, None]
         body = self.chain @ bones

@@ -30,6 +30,9 @@ class TrainConfig:
         clip_norm: Gradients are scaled down to this norm.
         ema_decay: Decay of the averaged weights, reached gradually.
         tumbling: Share of windows whose bodies lean or fall in any direction.
+        bone_sd: Relative spread of bone lengths: of the whole body, and of each pair of bones.
+        free_pairs: Whether hips, shoulders, neck and head vary more than other bones.
+        direction_sd: Spread of a constant tilt of every bone, in radians.
         network: A name in :data:`hypopose.training.NETWORKS`.
         network_options: Further options of the network, by name.
         objective: A name in :data:`hypopose.training.OBJECTIVES`.
@@ -75,6 +78,9 @@ class TrainConfig:
     clip_norm: float = 1.0
     ema_decay: float = 0.998
     tumbling: float = 0.0
+    bone_sd: tuple[float, float] = (0.05, 0.035)
+    free_pairs: bool = False
+    direction_sd: float = 0.0
     network: str = "frame-tokens"
     network_options: dict[str, Any] = field(default_factory=dict)
     objective: str = "x0"
@@ -106,6 +112,12 @@ class TrainConfig:
         for name in ("recombine", "seated_share", "tumbling", "one_step_share", "lift_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")
+
+    @property
+    def of_bodies(self) -> dict[str, Any]:
+        """Options of :class:`hypopose.training.bodies.BodyMaker`, by name."""
+        names = ("recombine", "seated_share", "tumbling", "bone_sd", "free_pairs", "direction_sd")
+        return {name: getattr(self, name) for name in names}
 
     def to_json(self) -> str:
         """The options as JSON text."""

@@ -231,3 +231,19 @@ def test_a_single_frame_is_never_lost_as_a_whole(bodies: Bodies) -> None:
     rays, _ = detect(cam, Draws(seeded()))
     assert torch.isfinite(rays).all(-1).sum(-1).min() >= 3
     assert torch.isfinite(encode_rays(rays).xy).all()
+
+
+def test_freer_bodies_vary_where_data_sets_disagree(motion: Motion) -> None:
+    options = {"bone_sd": (0.0, 0.05), "free_pairs": True, "direction_sd": 0.1}
+    body = BodyMaker(motion, CPU, recombine=0.0, **options)(2000, 2, Draws(seeded())).joints
+    bone = (body[:, 0, 1] - body[:, 0, 0]).norm(dim=-1)
+    thigh = (body[:, 0, 2] - body[:, 0, 1]).norm(dim=-1)
+    assert (thigh.std() / thigh.mean()).item() == pytest.approx(0.05, rel=0.1)
+    assert (bone.std() / bone.mean()).item() == pytest.approx(0.10, rel=0.1)
+    # Left is as long as right, and lengths hold over time.
+    assert torch.allclose((body[:, 0, 5] - body[:, 0, 4]).norm(dim=-1), thigh, atol=1e-5)
+    assert torch.allclose((body[:, 1, 2] - body[:, 1, 1]).norm(dim=-1), thigh, atol=1e-5)
+    shin = torch.nn.functional.normalize(body[:, 0, 3] - body[:, 0, 2], dim=-1)
+    still = BodyMaker(motion, CPU, recombine=0.0)(2000, 2, Draws(seeded())).joints
+    before = torch.nn.functional.normalize(still[:, 0, 3] - still[:, 0, 2], dim=-1)
+    assert shin.std(0).norm() > before.std(0).norm()

@@ -1,0 +1,75 @@
+"""Weights between weights: averages of networks that came from one another.
+
+Wortsman et al., "Model soups" (ICML 2022): networks fine-tuned from a common start lie in one
+basin, and their average is often better than each. The shipped generator starts from such an
+average of a denoiser and the generator it was turned into.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from hypopose.errors import CheckpointError, OptionError
+from hypopose.io.atomic import write_atomically
+from hypopose.networks.pretrained import WEIGHTS_FILE, read_weights
+
+
+def average_weights(shares: Mapping[str | Path, float], target: str | Path) -> Path:
+    """Average networks of one kind, and write a folder of weights.
+
+    Tensors that one folder has larger than another (more inputs) are averaged where both have
+    numbers; elsewhere the larger one's are kept. Config and sampler options are those of the first
+    folder, which must have every tensor at its largest.
+
+    Args:
+        shares: Folder -> how much it counts; shares are divided by their sum.
+        target: Made if absent.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        OptionError: If shares are not positive.
+        CheckpointError: If the networks do not fit together.
+    """
+    if not shares or min(shares.values()) <= 0:
+        raise OptionError("Name at least one folder of weights, every share above 0.")
+    folders = list(shares)
+    total = sum(shares.values())
+    states = [read_weights(Path(folder) / WEIGHTS_FILE) for folder in folders]
+    averaged = {
+        name: _averaged(
+            name, [state.get(name) for state in states], [s / total for s in shares.values()]
+        )
+        for name in states[0]
+    }
+    target = Path(target)
+    target.mkdir(parents=True, exist_ok=True)
+    with write_atomically(target / WEIGHTS_FILE) as partial:
+        save_file(averaged, partial, metadata={"format": "pt"})
+    for name in ("config.json", "sampler.json"):
+        if (Path(folders[0]) / name).is_file():
+            shutil.copy(Path(folders[0]) / name, target / name)
+    return target
+
+
+def _averaged(name: str, tensors: list[torch.Tensor | None], shares: list[float]) -> torch.Tensor:
+    first = tensors[0]
+    assert first is not None  # names come from the first
+    out = first.float().clone()
+    weight = torch.full(out.shape, shares[0])
+    out *= shares[0]
+    for tensor, share in zip(tensors[1:], shares[1:], strict=True):
+        if tensor is None or tensor.dim() != out.dim():
+            raise CheckpointError(f"{name} is not in all of these networks; they are of two kinds.")
+        if any(n > m for n, m in zip(tensor.shape, out.shape, strict=True)):
+            raise CheckpointError(f"{name} is largest in a later folder; name that one first.")
+        corner = tuple(slice(n) for n in tensor.shape)
+        out[corner] += share * tensor.float()
+        weight[corner] += share
+    return out / weight
