@@ -191,6 +191,43 @@ def test_the_isolated_reader_opens_nothing_else(tmp_path):
     subprocess.run([sys.executable, "-c", watch], check=True, timeout=120)
 
 
+TREES = {
+    "columns of different lengths": (
+        "parquet",
+        {
+            "/frame": np.zeros(3),
+            "/joint": np.array(["nose"] * 3),
+            "/x": np.ones(2),
+            "/y": np.ones(3),
+        },
+    ),
+    "a table without rows": ("hdf5", {"/df/table/values_block_0": np.zeros((0, 3))}),
+    "several tables": ("hdf5", {}),
+    "no values in the table": ("hdf5", {"/df/table/index": np.zeros(3)}),
+    "no variables": ("netcdf3", {"/position": np.zeros(3)}),
+    "position (3,)": ("hdf5", {"/position": np.zeros(3), "/keypoints": np.zeros(3)}),
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_contents_that_fuzzing_came_up_with(tmp_path, monkeypatch, name):
+    kind, arrays = TREES[name]
+    attributes = {"/df": {"pandas_type": b"frame_table"}} if "table" in name else {}
+    if name == "several tables":
+        attributes["/other"] = attributes["/df"]
+    path = tmp_path / "a"
+    path.write_bytes(
+        {"hdf5": b"\x89HDF\r\n\x1a\n", "netcdf3": b"CDF\x01", "parquet": b"PAR1"}[kind]
+    )
+    tree = containers.Tree(kind, arrays, attributes)
+    monkeypatch.setattr("hypopose.io.source.read_tree", lambda *_: tree)
+    form = {"hdf5": "deeplabcut", "netcdf3": "movement", "parquet": "tidy"}[kind]
+    form = "movement" if "position" in name else form
+    refusal(path, format=form)
+    with pytest.raises(FormatError):
+        inspect(path)
+
+
 def test_a_tree_is_read_once(tmp_path):
     source = Source(sleap(tmp_path / "a.h5", tracks=np.ones((1, 2, 17, 3)) * 50))
     assert source.tree is source.tree
