@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from hypopose.cli.targets import force_option
     "--from",
     "--layout",
     "layout",
-    default="d3dp",
-    show_default=True,
-    help="Whose checkpoint it is: d3dp, diffpose, gla-gcn, hot, ktpformer, motionagformer, mpm, platypose or uao.",
+    help="Whose checkpoint it is: d3dp, diffpose, gla-gcn, hot, ktpformer, motionagformer, mpm, "
+    "platypose or uao; default: told by the names of its tensors.",
 )
 @click.option("--n-heads", type=int, help="Attention heads, if not the released number.")
 @click.option(
@@ -31,7 +31,7 @@ from hypopose.cli.targets import force_option
 def convert(
     source: Path,
     output: Path,
-    layout: str,
+    layout: str | None,
     n_heads: int | None,
     lifter: Path | None,
     keypoint_skeleton: str | None,
@@ -40,6 +40,7 @@ def convert(
 ) -> None:
     """Turn the official checkpoint SOURCE into a folder of weights.
 
+    Missing and unexpected tensors, and tensors of other shapes, are listed as an error.
     The file is read in a separate process that refuses to run any code in it. Use the folder with
     `hypopose sample --weights FOLDER`.
     """
@@ -58,4 +59,5 @@ def convert(
         overwrite=force,
         **{name: value for name, value in given.items() if value is not None},
     )
-    click.echo(f"Wrote {folder}.")
+    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    click.echo(f"Wrote {folder} (layout {provenance['layout']}). {provenance['license']}")

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from hypopose.diffusion import Schedule, cosine_schedule
 from hypopose.errors import CheckpointError, OptionError
+from hypopose.networks.detect import detect_layout
 from hypopose.networks.gcndiff import DiffPosePair
 from hypopose.networks.gcnpose import graph_state_from_official
 from hypopose.networks.layouts import (
@@ -43,6 +44,9 @@ from hypopose.networks.mixste import MixSTE2, name_from_official
 from hypopose.networks.pretrained import PretrainedNetwork, load_strictly
 
 UNPICKLE = Path(__file__).with_name("unpickle.py")
+
+ANY_ENTRY = "*"
+"""Stands for the entry in which released checkpoints keep their state dict."""
 
 LICENSE_NOTE = (
     "Converted from a file its user provided. The weights keep the license of their authors and of "
@@ -67,7 +71,7 @@ def convert_checkpoint(
     source: str | Path,
     folder: str | Path,
     *,
-    layout: str = "d3dp",
+    layout: str | None = None,
     timeout_s: float = 600.0,
     overwrite: bool = False,
     **options: Any,
@@ -77,7 +81,7 @@ def convert_checkpoint(
     Args:
         source: The file as released (``h36m_best_epoch.bin``, ...).
         folder: Where to write; must not exist yet, or be empty.
-        layout: A name in :data:`LAYOUTS`.
+        layout: A name in :data:`LAYOUTS`; None to tell it by the names of the tensors.
         timeout_s: The reading process is stopped after so many seconds.
         overwrite: Replace a folder of weights that is there; other folders are never replaced.
         **options: What the layout cannot tell from shapes, see :func:`d3dp_from_official`.
@@ -90,11 +94,13 @@ def convert_checkpoint(
             written then.
     """
     source, folder = Path(source), Path(folder)
-    if layout not in LAYOUTS:
+    if layout is not None and layout not in LAYOUTS:
         raise CheckpointError(f"layout={layout!r} is not one of {', '.join(LAYOUTS)}.")
     _check_free(folder, overwrite)
-    entry, build = LAYOUTS[layout]
-    converted = build(read_checkpoint(source, entry, timeout_s=timeout_s), **options)
+    entry = ANY_ENTRY if layout is None else LAYOUTS[layout][0]
+    state = read_checkpoint(source, entry, timeout_s=timeout_s)
+    layout = layout or detect_layout(state)
+    converted = LAYOUTS[layout][1](state, **options)
     provenance = {
         "source": source.name,
         "sha256": _sha256(source),
@@ -145,7 +151,8 @@ def read_checkpoint(
 
     Args:
         source: Zip or legacy format.
-        entry: Key of the state dict inside the checkpoint.
+        entry: Key of the state dict inside the checkpoint; :data:`ANY_ENTRY` for where released
+            checkpoints have it.
         timeout_s: The process is stopped after so many seconds.
 
     Returns:

@@ -51,7 +51,7 @@ class RefusedError(Exception):
 def extract(source: str, entry: str) -> dict[str, torch.Tensor]:
     """The tensors of ``checkpoint[entry]``, or of the checkpoint if it is a plain dict of them.
 
-    A number as entry is a place in a list.
+    A number as entry is a place in a list; ``*`` looks where released checkpoints have them.
 
     Raises:
         RefusedError: If the file is damaged, wants to run code, or has no such entry.
@@ -75,7 +75,8 @@ def extract(source: str, entry: str) -> dict[str, torch.Tensor]:
         raise RefusedError(_reason(error)) from error
     state = _entry(loaded, entry)
     if not isinstance(state, dict) or not state:
-        raise RefusedError(f"it holds no dictionary {entry!r} of tensors")
+        what = "dictionary" if entry == "*" else f"dictionary {entry!r}"
+        raise RefusedError(f"it holds no {what} of tensors")
     tensors = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
     if len(tensors) < len(state) or not all(isinstance(k, str) for k in tensors):
         raise RefusedError(f"its {entry!r} holds other things than tensors by name")
@@ -84,10 +85,21 @@ def extract(source: str, entry: str) -> dict[str, torch.Tensor]:
 
 def _entry(loaded: Any, entry: str) -> Any:
     """The entry of a dictionary, or of a list if it is a number; else all there is."""
+    if entry == "*":
+        return _released(loaded)
     if isinstance(loaded, dict):
         return loaded.get(entry, loaded)
     if isinstance(loaded, list) and entry.isdigit() and int(entry) < len(loaded):
         return loaded[int(entry)]
+    return loaded
+
+
+def _released(loaded: Any) -> Any:
+    """Under ``model_pos`` or ``model``, first in a list, or all there is."""
+    if isinstance(loaded, list):
+        return loaded[0] if loaded else loaded
+    if isinstance(loaded, dict):
+        return next((loaded[k] for k in ("model_pos", "model") if k in loaded), loaded)
     return loaded
 
 
