@@ -179,7 +179,7 @@ class _Best:
         self.options = options
         self.points = points
         self.value: Tensor | None = None
-        self.before = self.value
+        self.before: Tensor | None = None
         self.active = torch.ones(n, dtype=torch.bool, device=device)
         self.stale = torch.zeros(n, dtype=torch.long, device=device)
         self.steps = torch.zeros(n, device=device)
