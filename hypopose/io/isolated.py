@@ -280,7 +280,7 @@ def main() -> int:
     try:
         arrays, attributes = READERS[kind](source, int(max_bytes))
         kept = {name: array for name, array in arrays.items() if array.dtype.kind in "biufSU"}
-        listed = {f"a{i}": array for i, array in enumerate(kept.values())}
+        listed: dict[str, Any] = {f"a{i}": array for i, array in enumerate(kept.values())}
         texts = {"names": list(kept), "attributes": attributes}
         np.savez(target, index=np.array(json.dumps(texts, ensure_ascii=True)), **listed)
     except ModuleNotFoundError as error:
