@@ -62,7 +62,7 @@ def _roots(takes: list[Take]) -> NDArray[np.float64] | None:
 
 def write_npz(path: Path, scene: Scene) -> tuple[str, ...]:
     """Write the arrays as npz, floats as float32, nothing pickled; ``metadata`` is JSON text."""
-    arrays = {name: _single(value) for name, value in named_arrays(scene).items()}
+    arrays: dict[str, Any] = {name: _single(value) for name, value in named_arrays(scene).items()}
     text = np.array(json.dumps(scene.record()))
     with write_atomically(path) as temporary, temporary.open("wb") as file:
         np.savez(file, metadata=text, **arrays)
@@ -83,7 +83,8 @@ def write_json(path: Path, scene: Scene) -> tuple[str, ...]:
 
 
 def _plain(value: NDArray[Any]) -> Any:
-    rounded = np.round(value, 6) if value.dtype.kind == "f" else value
-    if bool(np.isfinite(value).all()):
-        return rounded.tolist()
-    return np.where(np.isfinite(value), rounded.astype(object), None).tolist()
+    if value.dtype.kind != "f":
+        return value.tolist()
+    plain = np.round(value, 6).astype(object)
+    plain[~np.isfinite(value)] = None
+    return plain.tolist()

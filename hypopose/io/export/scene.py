@@ -310,12 +310,12 @@ class _Turn:
     def directions(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.camera is not None:
             x = _to_world(x, replace(self.camera, translation=None))
-        return x @ self.matrix.T
+        return np.asarray(x @ self.matrix.T)
 
     def places(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.camera is not None:
             x = _to_world(x, self.camera)
-        return x @ self.matrix.T
+        return np.asarray(x @ self.matrix.T)
 
 
 def _turn(result: Result, options: ExportOptions) -> _Turn:
@@ -376,11 +376,11 @@ def _turned(take: Take, turn: _Turn, options: ExportOptions, result: Result) -> 
 def _turned_std(std: NDArray[np.float64], turn: _Turn, result: Result) -> NDArray[np.float64]:
     """Spread per axis of the file: reordered, or taken again where axes are turned freely."""
     if turn.camera is None:
-        return std @ np.abs(turn.matrix).T
+        return np.asarray(std @ np.abs(turn.matrix).T)
     turned = np.stack([turn.directions(_numpy(h)) for h in result.hypotheses.joints])
     if len(turned) == 1:
         return np.full_like(turned[0], np.nan)
-    return turned.std(0, ddof=1)
+    return np.asarray(turned.std(0, ddof=1))
 
 
 def _words(options: ExportOptions, turn: _Turn) -> str:
