@@ -17,6 +17,7 @@ from hypopose.networks.ktpformer import (
 )
 from hypopose.networks.layouts import ktpformer_from_official
 from hypopose.skeletons import SKELETONS
+from hypopose.training.lifting import MIXSTE_WEIGHTS, mixste_loss
 
 TOLERANCE = 1e-5
 H36M = SKELETONS["h36m17"]
@@ -91,6 +92,8 @@ def test_training_loss_and_gradients(golden: Callable[[str], Any]) -> None:
     total = losses["wmpjpe"] + 0.5 * losses["tc"] + 2.0 * losses["mpjve"]
     for name, loss in {**losses, "total": total}.items():
         assert loss.item() == pytest.approx(io[f"loss_{name}"].item(), abs=1e-6), name
+    assert w.tolist() == list(MIXSTE_WEIGHTS)
+    assert mixste_loss(predicted, target).item() == pytest.approx(io["loss_total"].item(), abs=1e-6)
     total.backward(total.detach())
     parameters = dict(network.named_parameters())
     gradients = {k.removeprefix("grad."): v for k, v in io.items() if k.startswith("grad.")}

@@ -13,6 +13,7 @@ from hypopose.networks.layouts import motionagformer_from_official
 from hypopose.networks.motionagformer import MotionAGFormer, nearest
 from hypopose.networks.staged import Tokens
 from hypopose.skeletons import SKELETONS
+from hypopose.training.lifting import motionagformer_loss
 
 CASES = ["small", "tcn_hierarchical", "chain_graphonly"]
 H36M = SKELETONS["h36m17"]
@@ -104,6 +105,8 @@ def test_recorded_losses(golden: Callable[[str], Any], name: str) -> None:
         "n_mpjpe": (scale[..., None, None] * p - y).norm(dim=-1).mean(),
         "velocity": (p.diff(dim=1) - y.diff(dim=1)).norm(dim=-1).mean(),
     }
-    losses["total"] = losses["mpjpe"] + 0.5 * losses["n_mpjpe"] + 20 * losses["velocity"]
+    losses["total"] = motionagformer_loss(p, y)
+    parts = losses["mpjpe"] + 0.5 * losses["n_mpjpe"] + 20 * losses["velocity"]
+    assert losses["total"].item() == pytest.approx(parts.item(), rel=1e-5)
     for key, loss in losses.items():
         assert loss.item() == pytest.approx(io[f"loss.{key}"].item(), abs=1e-5), key

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
 from hypopose.errors import OptionError
+from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.hot import Hourglass, choose_frames
 from hypopose.networks.mixste import MixSTE2
 from hypopose.networks.motionagformer import MotionAGFormer
@@ -83,6 +86,26 @@ def test_skip_keeps_what_dropped_frames_had_of_their_own(skip: bool) -> None:
 
 
 @torch.no_grad()
+def test_poses_between_kept_frames_lie_on_their_line() -> None:
+    torch.manual_seed(0)
+    inner = FrameTokens(width=16, n_layers=2, n_heads=2)
+    network = Hourglass.wrap(inner, at=1, keep=4, select="keypoints", recover="interpolate").eval()
+    x_t, xy = torch.randn(2, 3, N_FRAMES, 17, 3), torch.randn(2, N_FRAMES, 17, 2)
+    out = network(x_t, xy, torch.tensor([5.0, 900.0]))
+    index = choose_frames(xy.flatten(-2), 4).index
+    assert sum(p.numel() for p in network.parameters()) == sum(
+        p.numel() for p in inner.parameters()
+    )
+    for clip, kept in zip(out, index.tolist(), strict=True):
+        for a, b in itertools.pairwise(kept):
+            for f in range(a, b):
+                share = (f - a) / (b - a)
+                expected = (1 - share) * clip[:, a] + share * clip[:, b]
+                assert torch.allclose(clip[:, f], expected, atol=1e-5)
+        assert torch.equal(clip[:, 0], clip[:, kept[0]])
+
+
+@torch.no_grad()
 def test_frames_without_keypoints_go_first() -> None:
     network = denoiser()
     xy, confidence = torch.randn(1, N_FRAMES, 17, 2), torch.ones(1, N_FRAMES, 17)
@@ -107,6 +130,9 @@ def test_options_that_do_not_fit_are_errors() -> None:
     loose = MotionAGFormer(None, n_layers=2, width=16, graph_norm="layer")
     with pytest.raises(OptionError, match="skip=True"):
         Hourglass.wrap(loose, at=1, keep=4)
+    tokens = FrameTokens(width=16, n_layers=2, n_heads=2)
+    with pytest.raises(OptionError, match="'interpolate'"):
+        Hourglass.wrap(tokens, at=1, keep=4, select="keypoints", recover="none")
     with pytest.raises(OptionError, match="keep must be 1 to 3"):
         choose_frames(torch.randn(1, 3, 2), 4)
     with pytest.raises(OptionError, match="cannot be wrapped"):

@@ -66,6 +66,9 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "hot-mixste2": lambda: Hourglass.wrap(MixSTE2(**SMALL), **CLEAN),
     "hot-mixste2-lifter": lambda: Hourglass.wrap(MixSTE2(**SMALL, lifter=True), **CUT),
     "hot-frame-tokens": lambda: Hourglass.wrap(FrameTokens(**FRAMES), **CLEAN),
+    "hot-frame-tokens-interpolated": lambda: Hourglass.wrap(
+        FrameTokens(**FRAMES), **CUT, select="keypoints", recover="interpolate"
+    ),
     "hot-ktpformer": lambda: Hourglass.wrap(KTPFormer(**SMALL), **CLEAN),
     "hot-motionagformer": lambda: Hourglass.wrap(MotionAGFormer(**LAYER, lifter=False), **CLEAN),
     "hot-motionagformer-lifter": lambda: Hourglass.wrap(
