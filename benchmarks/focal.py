@@ -88,7 +88,7 @@ def keypoints_of(item: BenchmarkItem) -> Keypoints2D:
     return item.keypoints.with_camera(Camera.from_fov(item.view.image_size))
 
 
-def main() -> None:
+def chosen() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards")
     parser.add_argument("--benchmark", default="test-phone")
@@ -97,7 +97,11 @@ def main() -> None:
     parser.add_argument("--n-hypotheses", type=int, default=10)
     parser.add_argument("--n-steps", type=int)
     parser.add_argument("--estimate-only", action="store_true")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = chosen()
     bench = load_benchmark(options.benchmark)
     if options.window:
         bench = define(replace(bench, window=options.window), options.shards)
