@@ -57,6 +57,7 @@ RESUMABLE = ("minutes", "n_frames", "device", "compile")
     metavar="NAME=VALUE",
     help="Any other option of TrainConfig, the value as JSON; repeat for several.",
 )
+@click.option("--small", is_flag=True, help="With --export: matrices in 8 bits, half the size.")
 @click.option(
     "--export",
     "target",
@@ -68,6 +69,7 @@ def train(
     config_file: Path | None,
     others: tuple[str, ...],
     target: Path | None,
+    small: bool,
     **options: Any,
 ) -> None:
     """Train a network in the folder RUN, or go on with the run that is there.
@@ -78,8 +80,10 @@ def train(
     if target is not None:
         from hypopose.training import export
 
-        click.echo(f"weights -> {export(run, target)}")
+        click.echo(f"weights -> {export(run, target, small=small)}")
         return
+    if small:
+        raise OptionError("--small goes with --export FOLDER.")
     changes = {k: v for k, v in options.items() if v is not None and v != ()}
     changes |= dict(_parse(item) for item in others)
     _train(_configure(run, config_file, changes), run)

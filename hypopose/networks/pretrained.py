@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hypopose.errors import CheckpointError
+from hypopose.networks.compact import expanded
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -84,7 +85,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path} is absent; a weights folder holds config.json and it.")
     try:
-        return load_file(path)
+        return expanded(load_file(path))
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}.") from error
 

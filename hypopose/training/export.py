@@ -16,6 +16,7 @@ from hypopose import __version__
 from hypopose.errors import CheckpointError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.base import Network
+from hypopose.networks.compact import compact
 from hypopose.networks.pretrained import WEIGHTS_FILE
 from hypopose.samplers import SAMPLERS
 from hypopose.training.config import TrainConfig
@@ -32,7 +33,7 @@ Reads Human3.6M-17 keypoints of any camera, {reads}; windows of {length} frames 
 """
 
 
-def export(run: str | Path, target: str | Path) -> Path:
+def export(run: str | Path, target: str | Path, *, small: bool = False) -> Path:
     """Write a run's averaged weights: config, float16 tensors, sampler options and a model card.
 
     A run may be exported while it goes on; its latest checkpoint counts. A card and sampler options
@@ -42,6 +43,7 @@ def export(run: str | Path, target: str | Path) -> Path:
     Args:
         run: Folder of a run.
         target: Folder of weights; made if absent.
+        small: Store matrices in 8 bits, see :mod:`hypopose.networks.compact`.
 
     Returns:
         ``target``.
@@ -59,9 +61,10 @@ def export(run: str | Path, target: str | Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     network.save_config(target)
     half = {name for name, _ in network.named_parameters()}  # statistics and counts stay exact
+    state_dict = compact(network.state_dict()) if small else network.state_dict()
     tensors = {
-        k: (v.to(torch.float16) if k in half else v).contiguous()
-        for k, v in network.state_dict().items()
+        k: (v.to(torch.float16) if k in half and v.is_floating_point() else v).contiguous()
+        for k, v in state_dict.items()
     }
     with write_atomically(target / WEIGHTS_FILE) as partial:
         save_file(tensors, partial, metadata={"format": "pt"})

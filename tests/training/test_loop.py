@@ -105,6 +105,16 @@ def test_what_an_author_wrote_beside_weights_is_kept(tiny: TrainConfig, tmp_path
     assert options == OBJECTIVES["x0"].sampling | {"eta": 0.5, "scale": 3.0, "clamp": 1.7}
 
 
+def test_weights_can_be_exported_in_a_byte_each(tiny: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    large = train(replace(tiny, width=64, n_frames=1), run)
+    small = export(run, tmp_path / "small", small=True)
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (large, small)]
+    assert sizes[1] < 0.7 * sizes[0]
+    a, b = load_network(large).state_dict(), load_network(small).state_dict()
+    assert all((a[k] - b[k]).abs().max() <= a[k].abs().max() / 127 for k in a)
+
+
 def test_foreign_checkpoints_are_refused(tiny: TrainConfig, tmp_path: Path) -> None:
     path = tmp_path / "state.pt"
     trainer = Trainer(tiny)
