@@ -159,10 +159,15 @@ def test_released_files_become_a_folder_that_samples(
     loaded = load_network(folder)
     for name, x in pair.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], x), name
-    assert json.loads((folder / "sampler.json").read_text())["sampler"] == "diffpose"
+    assert json.loads((folder / "sampler.json").read_text())["sampler"] == "diffpose-released"
     keypoints, _ = hypopose.datasets.example_pair()
     hypotheses = hypopose.sample(
-        keypoints, sampler="diffpose", weights=folder, n_hypotheses=2, eta=1.0, start="noised"
+        keypoints,
+        sampler="diffpose-released",
+        weights=folder,
+        n_hypotheses=2,
+        eta=1.0,
+        start="noised",
     )
     assert hypotheses.joints.shape == (2, keypoints.n_frames, 17, 3)
     assert hypotheses.joints.std(0)[:, 1:].min() > 0
@@ -170,7 +175,7 @@ def test_released_files_become_a_folder_that_samples(
 
 def test_without_weights_the_sampler_says_where_they_come_from() -> None:
     with pytest.raises(HypoPoseError, match="--layout diffpose"):
-        hypopose.make_sampler("diffpose")
+        hypopose.make_sampler("diffpose-released")
 
 
 def test_half_of_the_pair_and_other_files_are_refused(

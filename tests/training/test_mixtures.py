@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from torch import Tensor
 import hypopose
 from hypopose.datasets.motion import Motion
 from hypopose.diffusion import cosine_schedule
+from hypopose.networks.base import NetworkInfo
 from hypopose.samplers import MixtureDiffPose
 from hypopose.training import TrainConfig, mixtures, train
 from hypopose.training.mixtures import MixtureBatch, mixture_batches, mixture_loss
@@ -21,6 +22,22 @@ from hypopose.training.mixtures import MixtureBatch, mixture_batches, mixture_lo
 def told(tiny: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     monkeypatch.setattr(mixtures, "N_POSES", 64)
     return replace(tiny, objective="diffpose", n_latent=204)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A network that always says the same."""
+
+    answer: Tensor
+
+    @property
+    def info(self) -> NetworkInfo:
+        return NetworkInfo("subject", None, n_latent=204)
+
+    def __call__(self, x_t: Tensor | None, *_: object, **__: object) -> Tensor:
+        assert x_t is not None
+        assert x_t.shape[-2] == 17 + 68
+        return self.answer
 
 
 def drawn(motion: Motion, config: TrainConfig) -> MixtureBatch:
@@ -44,18 +61,12 @@ def test_components_lie_about_the_pose_and_keep_to_one_per_window(
 
 def test_a_network_that_knows_the_answer_has_no_loss(motion: Motion, told: TrainConfig) -> None:
     batch = drawn(motion, told)
-
-    def knows(x_t: Tensor, *_: object, **__: object) -> Tensor:
-        assert x_t.shape[-2] == 17 + 68
-        return batch.batch.target[:, None]
-
-    def knows_nothing(x_t: Tensor, *_: object, **__: object) -> Tensor:
-        return torch.zeros_like(x_t[..., :17, :])
-
+    target = batch.batch.target[:, None]
+    knows, knows_nothing = Answers(target), Answers(torch.zeros_like(target))
     options = {"scale": 3.0, "clamp": 1.7}
     generator, schedule = torch.Generator(), cosine_schedule()
-    assert mixture_loss(knows, batch, schedule, generator, **options) == 0  # type: ignore[arg-type]
-    loss = mixture_loss(knows_nothing, batch, schedule, generator, **options)  # type: ignore[arg-type]
+    assert mixture_loss(knows, batch, schedule, generator, **options) == 0
+    loss = mixture_loss(knows_nothing, batch, schedule, generator, **options)
     assert 0.1 < loss < 30
 
 
