@@ -10,7 +10,9 @@ from hypopose.errors import FormatError, OptionError
 FORMATS = ("npz", "json", "csv", "parquet", "nc", "c3d", "trc", "mot", "bvh", "glb")
 """Formats a result can be written in; named here too so that ``--help`` stays quick."""
 
-DATA_SUFFIXES = {".json", ".npz", ".npy", ".csv", ".h5", ".nc", ".parquet", ".pbtxt"}
+DATA_SUFFIXES = {
+    ".json", ".npz", ".npy", ".csv", ".h5", ".hdf5", ".nc", ".parquet", ".pbtxt", ".slp",
+}  # fmt: skip
 """Endings that make a file in a folder an input; readmes and pictures are passed over."""
 
 
