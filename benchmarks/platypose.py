@@ -170,7 +170,7 @@ def draw(x: Tensor, path: Path) -> None:
                 color = "tab:red" if c in H36M17.right else "tab:blue"
                 axes.plot(*ends.T.tolist(), color=color, linewidth=2)
         axes.set(xlim=(-2.2, 2.2), ylim=(-1, 1), zlim=(0, 1.9))
-        axes.set_box_aspect((4.4, 2, 1.9), zoom=1.8)
+        axes.set_box_aspect((4.4, 2, 1.9), zoom=1.1)
         axes.view_init(elev=8, azim=-75)
         axes.set_axis_off()
     figure.subplots_adjust(0, 0, 1, 1, 0, 0)
