@@ -105,7 +105,7 @@ class OffsetRefiner:
     outlier: float = 2.0
     prior: float = 1.0
     default_scale: float = 0.05
-    smooth_s: float = 0.04
+    smooth_s: float = 0.1
     noise_s: float = 0.3
     min_depth: float = 0.1
     n_steps: int = 30
