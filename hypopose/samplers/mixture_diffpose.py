@@ -184,7 +184,7 @@ class MixtureDiffPose(D3DP):
         turn = windows.rotation[w, b].mT[:, None]
         J = self.skeleton.n_joints
         pose, location, columns = torch.split(x_t, [J, J, 3 * J], -2)
-        turned = (columns @ turn).unflatten(-2, (J, 3)).mT
+        turned = torch.unflatten(columns @ turn, -2, (J, 3)).mT
         factor = torch.linalg.cholesky(turned @ turned.mT)
         gone = 1 - math.sqrt(cosine_schedule(self.n_timesteps).at(t))
         told = torch.cat([pose - gone * location, told_rows(location @ turn, factor)], -2)

@@ -174,7 +174,7 @@ def test_released_files_become_a_folder_that_samples(
 
 
 def test_without_weights_the_sampler_says_where_they_come_from() -> None:
-    with pytest.raises(HypoPoseError, match="--layout diffpose"):
+    with pytest.raises(HypoPoseError, match="hypopose convert"):
         hypopose.make_sampler("diffpose-released")
 
 
