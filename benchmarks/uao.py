@@ -3,10 +3,10 @@
     python benchmarks/uao.py accuracy MOTION --limit 8 -o benchmarks/results/uao.json
     python benchmarks/uao.py speed
 
-``accuracy`` samples views of the test benchmarks and refines them with every kind of root; the root
-``given`` is the true one and stands apart. ``speed`` compares :class:`hypopose.optimization.UAO` with
-the published loop written plainly (two passes per step, gradients for all weights, float32), on a
-network of published size with random weights.
+``accuracy`` samples views of the test benchmarks and refines them with every kind of root; the
+root ``given`` is the true one and stands apart. ``speed`` compares
+:class:`hypopose.optimization.UAO` with the published loop written plainly (two passes per step,
+gradients for all weights, float32), on a network of published size with random weights.
 """
 
 from __future__ import annotations

@@ -95,9 +95,9 @@ class ScaleTokens(FrameTokens):
         keypoint_skeleton: Name of the 2D skeleton.
         skeleton: Name of the 3D skeleton.
         n_latent: 0: a lifter reads no noise.
-        base: A folder of FrameTokens weights beside this network's own. Its tensors fill what the
-            own file leaves out, so that a scale for weights in the box costs no second copy of
-            them; they are not trained. None for a network that stands alone.
+        base: A folder of FrameTokens weights beside this network's own, or in the box. Its tensors
+            fill what the own file leaves out, so that a scale for weights in the box costs no second
+            copy of them; they are not trained. None for a network that stands alone.
         attention: Backend, see :mod:`hypopose.networks.attention`.
 
     Example:
@@ -169,7 +169,9 @@ class ScaleTokens(FrameTokens):
             return super().from_pretrained(folder, revision=revision, **options)
         network = cls.from_config(cls.load_config(folder), **options)
         path = folder / WEIGHTS_FILE
-        state = read_weights(folder.parent / base / WEIGHTS_FILE) | read_weights(path)
+        beside = folder.parent / base
+        place = beside if beside.is_dir() else Path(__file__).parents[1] / "weights" / base
+        state = read_weights(place / WEIGHTS_FILE) | read_weights(path)
         load_strictly(network, state, path)
         return network.eval()
 
