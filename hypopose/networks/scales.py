@@ -96,8 +96,8 @@ class ScaleTokens(FrameTokens):
         skeleton: Name of the 3D skeleton.
         n_latent: 0: a lifter reads no noise.
         base: A folder of FrameTokens weights beside this network's own, or in the box. Its tensors
-            fill what the own file leaves out, so that a scale for weights in the box costs no second
-            copy of them; they are not trained. None for a network that stands alone.
+            fill what the own file leaves out, so that a scale for weights in the box costs no
+            second copy of them; they are not trained. None for a network that stands alone.
         attention: Backend, see :mod:`hypopose.networks.attention`.
 
     Example:
