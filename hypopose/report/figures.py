@@ -203,8 +203,8 @@ def skill_figure(judgements: Sequence[Judgement]) -> Figure:
     right.set(xlabel="joints kept, most certain first (%)", ylabel="mean error (mm)")
     right.set(ylim=(0, None), xlim=(100, 5))
     right.set_title("error of what is kept", fontsize=9)
-    for axis in (left, right):
-        axis.legend(fontsize=7)
+    left.legend(fontsize=7, loc="upper left")
+    right.legend(fontsize=7, loc="upper right")
     return figure
 
 
@@ -237,7 +237,7 @@ def min_at_k_figure(judgements: Sequence[Judgement]) -> Figure:
         axis.minorticks_off()
         axis.set_facecolor("#F4F4F4")
     axes[0].set_ylabel("mean error of the best of k (mm)")
-    axes[0].legend(fontsize=7)
+    axes[0].legend(fontsize=7, loc="upper right")
     return figure
 
 
@@ -309,7 +309,7 @@ def spread_figure(name: str, ambiguity: Ambiguity) -> Figure:
               label="depth (share of variance)")  # fmt: skip
     bars.tick_params(labelleft=False)
     bars.set_xlabel("mean spread (mm)", fontsize=8)
-    bars.legend(fontsize=7)
+    bars.legend(fontsize=7, loc="upper right")
     line = figure.add_subplot(grid[1, 0], sharex=heat)
     moving = [j for j in range(len(names)) if j != ambiguity.skeleton.root]
     width = 1000 * effective_std(ambiguity.entropy[:, moving].nanmean(-1), 3).numpy()
@@ -317,7 +317,7 @@ def spread_figure(name: str, ambiguity: Ambiguity) -> Figure:
     spread = 1000 * ambiguity.std[:, moving].nanmean(-1).numpy()
     line.plot(spread, color="#D55E00", ls="--", lw=1.2, label="spread (mm)")
     line.set(xlabel="frame", ylim=(0, None))
-    line.legend(fontsize=7)
+    line.legend(fontsize=7, loc="upper right")
     modes = figure.add_subplot(grid[1, 1])
     counts = ambiguity.n_modes[:, moving].double().mean(0).numpy()
     order = np.argsort(-counts)[:6]
@@ -366,7 +366,7 @@ def second_camera_figure(scenes: Sequence[tuple[str, SecondCamera]]) -> Figure:
         axis.axhline(now, color=STYLES[index % 6][0], lw=0.8, ls=":")
     axis.set(xlabel="angle of the second camera (degrees)", ylabel="remaining spread (mm)")
     axis.set_ylim(0, None)
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=7, loc="upper right")
     return figure
 
 
