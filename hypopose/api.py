@@ -363,7 +363,7 @@ def estimate_focal(
     if any(person.camera is not None and not person.camera.assumed for person in people):
         raise OptionError("These keypoints carry a camera; drop it, or do not estimate its focal.")
     quick: Any = sampler
-    if is_dataclass(quick) and "n_steps" in {field.name for field in fields(quick)}:
+    if is_dataclass(sampler) and "n_steps" in {field.name for field in fields(quick)}:
         quick = replace(quick, n_steps=1)
     seen = [prepare(person, _reads(sampler)) for person in people]
     with torch.no_grad():

@@ -202,7 +202,7 @@ def energy_score(
     if w is not None:
         w = w.reshape(n, *(1 for _ in times), s).expand(n, *times, s)
     score = energy_score_points(points, target, weights=w, fair=fair, beta=beta)
-    return score.reshape(*pairs.batch, *times)
+    return score.reshape((*pairs.batch, *times))
 
 
 def _item_weights(weights: Tensor, batch: tuple[int, ...], n: int, s: int) -> Tensor:

@@ -73,7 +73,7 @@ class Encoded:
 
 
 def encode(
-    keypoints: Keypoints2D, kind: Literal["screen", "subject"], turning: Turning = "clip"
+    keypoints: Keypoints2D, kind: Literal["screen", "subject", "none"], turning: Turning = "clip"
 ) -> Encoded:
     """Present keypoints as a network asks for them in ``network.info.inputs``.
 

@@ -200,8 +200,8 @@ class _Problem:
         """Poses and log-scales of both branches in one call, the mirrored one turned back."""
         with torch.autocast(z.device.type, torch.bfloat16, enabled=half):
             pose, log_scale = self.network.with_scale(z.flatten(0, 1))
-        pose = pose.float().unflatten(0, (-1, 2))
-        log_scale = log_scale.float().unflatten(0, (-1, 2))
+        pose = pose.float().reshape(-1, 2, *pose.shape[1:])
+        log_scale = log_scale.float().reshape(-1, 2, *log_scale.shape[1:])
         turned = torch.stack([pose[:, 0], self.mirrored(pose[:, 1])], 1)
         return turned, torch.stack([log_scale[:, 0], log_scale[:, 1][..., self.order]], 1)
 

@@ -27,13 +27,14 @@ from hypopose.datasets import Benchmark, BenchmarkItem, batches, stack
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
 from hypopose.metrics import (
+    bone_lengths,
     check_target,
     joint_errors,
     p_joint_errors,
     velocity_errors,
 )
 from hypopose.skeletons import convert
-from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
+from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler, Skeleton
 
 N_BOOTSTRAP = 2000
 CONFIDENCE = 0.95
@@ -49,6 +50,8 @@ TITLES: dict[str, str] = {
     "mpjve_mean_mm_per_frame": "MPJVE of the mean",
     "energy_score_joint_mm": "energy score per joint",
     "energy_score_pose_mm": "energy score per pose",
+    "energy_score_clip_mm": "energy score per clip, over the root of its frames",
+    "bone_drift_single_mm": "bones of one hypothesis, SD over a clip",
     "ece": "ECE, 0 to 0.5 (symmetrized ranks)",
     "coverage_50_percent": "coverage of 50 % regions",
     "coverage_80_percent": "coverage of 80 % regions",
@@ -97,6 +100,8 @@ def frame_scores(
         "p_mpjpe_mean": p_joint_errors(mean, y).mean(-1),
         "energy_score_joint": energy_score(hypotheses, truth).mean(-1),
         "energy_score_pose": energy_score(hypotheses, truth, level="pose"),
+        "energy_score_clip": _clip_score(hypotheses, truth),
+        "bone_drift_single": _bone_drift(x, hypotheses.skeleton),
         "mpjpe_oracle_pose_best_clip": clip_best.expand(y.shape[:-2]),
         "mpjpe_oracle_pose_best_frame": pose_errors.amin(-2),
         "mpjpe_oracle_joint_best": errors.amin(-3).mean(-1),
@@ -107,6 +112,19 @@ def frame_scores(
     out["mpjve_single_mm_per_frame"] = _velocity(x, y.unsqueeze(-4)).mean(-2)
     out["mpjve_mean_mm_per_frame"] = _velocity(mean, y)
     return out
+
+
+def _clip_score(hypotheses: Hypotheses, truth: Poses3D) -> Tensor:
+    """Energy score of the whole motion, over the root of the number of frames, for each frame."""
+    n = truth.joints.shape[-3]
+    score = energy_score(hypotheses, truth, level="clip") / n**0.5
+    return score.unsqueeze(-1).expand(truth.joints.shape[:-2])
+
+
+def _bone_drift(x: Float[Tensor, "*batch H F J 3"], skeleton: Skeleton) -> Tensor:
+    """SD of bone lengths over a clip, mean over bones and hypotheses, for each frame."""
+    drift = bone_lengths(x, skeleton).std(-2, correction=0).mean((-1, -2))
+    return drift.unsqueeze(-1).expand(*drift.shape, x.shape[-3])
 
 
 def _velocity(pred: Tensor, target: Tensor) -> Tensor:

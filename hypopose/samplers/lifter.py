@@ -232,7 +232,7 @@ class Lifter:
             y = (y + flipped[..., list(self.skeleton.flip_order), :] * mirror) / 2
         turned = y[..., :3] @ e.rotation.flatten(0, -3).float()[:, None]
         y = torch.cat([turned, y[..., 3:]], -1)
-        return list(y.unflatten(0, xy.shape[:-3]).unbind(xy.dim() - 4))
+        return list(y.reshape(*xy.shape[:-3], *y.shape[1:]).unbind(xy.dim() - 4))
 
     def _lift(self, xy: Tensor, confidence: Tensor, context: Tensor | None) -> Tensor:
         place = xy.device
@@ -250,11 +250,12 @@ class Lifter:
 
 def _sight(keypoints: Keypoints2D, skeleton: Skeleton) -> Float[Tensor, "*batch F J 3"] | None:
     """Unit vectors towards keypoints; undetected ones are looked for ahead. None without camera."""
-    if keypoints.camera is None:
+    camera = keypoints.camera
+    if camera is None:
         return None
     if keypoints.skeleton.name != skeleton.name:
         keypoints = convert(keypoints, skeleton)
     ahead = torch.tensor([0.0, 0.0, 1.0])
-    seen = rays(keypoints.xy, keypoints.camera).float()
+    seen = rays(keypoints.xy, camera).float()
     seen = torch.where(torch.isfinite(seen).all(-1, keepdim=True), seen, ahead.to(seen))
     return functional.normalize(seen, dim=-1)

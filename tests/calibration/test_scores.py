@@ -262,3 +262,8 @@ def test_options_out_of_range_say_so(world):
     ):
         with pytest.raises((OptionError, TypeCheckError)):
             call()
+
+
+def test_a_clip_without_batch_axes_has_one_score() -> None:
+    x = torch.zeros(3, 4, 17, 3)
+    assert energy_score(x, torch.ones(4, 17, 3), level="clip").shape == ()

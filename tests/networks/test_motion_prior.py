@@ -32,9 +32,10 @@ def official() -> dict[str, torch.Tensor]:
     }
     state = {}
     for name, x in small().state_dict().items():
-        for ours, theirs in places.items():
-            name = name.replace(ours, theirs)
-        state[name] = x
+        theirs = name
+        for ours, other in places.items():
+            theirs = theirs.replace(ours, other)
+        state[theirs] = x
     for name in [n for n in state if n.startswith("seqTransEncoder.layers.0.")]:
         state[f"skeleton_encoder.{name}"] = torch.zeros(3)
     for name in ("muQuery", "sigmaQuery", "skelEmbedding.weight", "skelEmbedding.bias"):

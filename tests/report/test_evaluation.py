@@ -237,3 +237,20 @@ def test_samplers_get_no_truth(benchmark, folder) -> None:
         assert keypoints.camera.assumed
         assert keypoints.camera.rotation is None
         assert keypoints.camera.translation is None
+
+
+def test_clips_are_scored_as_wholes() -> None:
+    """Errors that hold for a clip cost a clip score more than errors that come and go."""
+    g = torch.Generator().manual_seed(0)
+    y = Poses3D(torch.zeros(200, 9, 17, 3), H36M17)
+    constant = 0.1 * torch.randn(200, 10, 1, 17, 3, generator=g).expand(-1, -1, 9, -1, -1)
+    fresh = 0.1 * torch.randn(200, 10, 9, 17, 3, generator=g)
+    held, fleeting = (
+        evaluate_pair(Hypotheses(x.clone(), y.skeleton), None, y) for x in (constant, fresh)
+    )
+    # A point truth at the center of both: |x| - |x - x'| / 2 = sigma sqrt(d) (1 - 1 / sqrt 2).
+    expected = 1000 * 0.1 * math.sqrt(17 * 3) * (1 - 0.5**0.5)
+    assert held["energy_score_clip_mm"] == pytest.approx(held["energy_score_pose_mm"], rel=1e-5)
+    assert fleeting["energy_score_clip_mm"] == pytest.approx(expected, rel=0.02)
+    assert held["bone_drift_single_mm"] == pytest.approx(0, abs=1e-3)
+    assert fleeting["bone_drift_single_mm"] > 30
