@@ -20,7 +20,7 @@ from hypopose.cli.targets import force_option, refuse_existing
     help="Result file to write: npz, or any ending that hypopose export writes.",
 )
 @click.option(
-    "--method", default="jpma", show_default=True, help="jpma, ppma, mean, median or medoid."
+    "--method", default="mean", show_default=True, help="mean, median, medoid, jpma or ppma."
 )
 @force_option
 def aggregate(result: Path, output: Path, method: str, force: bool) -> None:

@@ -89,9 +89,9 @@ class Plan:
 @click.option(
     "--aggregate",
     "method",
-    default="jpma",
+    default="mean",
     show_default=True,
-    help="jpma, ppma, mean, median or medoid.",
+    help="mean, median, medoid, jpma or ppma.",
 )
 @click.option("--image-size", type=(int, int), metavar="W H", help="Image size in pixels.")
 @camera_options

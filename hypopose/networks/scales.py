@@ -26,7 +26,7 @@ from hypopose.networks.attention import Backend
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.pretrained import WEIGHTS_FILE, load_strictly, read_weights
-from hypopose.networks.staged import Tokens
+from hypopose.networks.staged import Tokens, check_form
 
 MIN_LOG_SCALE = -6.0
 """Below 2.5 mm a scale says nothing about people, and ``exp(-s)`` would drown other joints."""
@@ -142,6 +142,9 @@ class ScaleTokens(FrameTokens):
         )
         if base is not None:
             self.requires_grad_(False)
+        # A lifter is shown no noisy pose and no noise level.
+        self.from_pose.requires_grad_(False)
+        self.time_embedding[0].weight.requires_grad_(False)
         last = nn.Linear(width, n_joints)
         nn.init.normal_(last.weight, std=0.02)
         nn.init.constant_(last.bias, -2.3)  # 10 cm
@@ -188,6 +191,23 @@ class ScaleTokens(FrameTokens):
             max_frames=c.max_frames,
             forms=("lifter",),
         )
+
+    def enter(
+        self,
+        x_t: Float[Tensor, "B H F J 3"] | None,
+        keypoints: Float[Tensor, "B F K 2"],
+        t: Float[Tensor, " B"] | None = None,
+        confidence: Float[Tensor, "B F K"] | None = None,
+        mask: Bool[Tensor, "B F"] | None = None,
+        context: Float[Tensor, "B _C"] | None = None,
+    ) -> Tokens:
+        """One token per frame, of keypoints alone.
+
+        Raises:
+            ShapeError: If it is given a noisy pose or a timestep.
+        """
+        check_form("ScaleTokens", True, x_t, t)
+        return super().enter(None, keypoints, None, confidence, mask, context)
 
     def leave(self, tokens: Tokens) -> Float[Tensor, "N F J 3"]:
         """Poses in metres, the root at 0."""

@@ -133,7 +133,7 @@ def test_few_hypotheses_leave_high_levels_blank(results: Path, tmp_path: Path) -
     assert shown.exit_code == 0, shown.output
     table = (tmp_path / "report" / "coverage.csv").read_text()
     assert table.splitlines()[-1].endswith(",-")
-    assert "too few hypotheses" in (tmp_path / "report" / "index.html").read_text()
+    assert "too few hypotheses" in (tmp_path / "report" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

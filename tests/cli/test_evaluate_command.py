@@ -89,7 +89,7 @@ def test_a_result_file_against_its_truth(tmp_path: Path) -> None:
     np.savez(tmp_path / "truth.npz", joints=world)
     np.save(tmp_path / "truth.npy", world)
     for name in ("truth.npz", "truth.npy"):
-        out = tmp_path / "scores.json"
+        out = tmp_path / f"{name}.json"
         told = call(tmp_path / "walk.npz", "--truth", tmp_path / name, "-o", out)
         assert told.exit_code == 0, told.output
         data = json.loads(out.read_text())

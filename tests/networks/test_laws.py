@@ -31,6 +31,7 @@ from hypopose.networks import (
     load_network,
 )
 from hypopose.networks.base import Network
+from hypopose.networks.scales import ScaleNetwork
 from hypopose.skeletons import SKELETONS
 
 N_FRAMES = 9
@@ -184,12 +185,15 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     if isinstance(network, MPMLifter):  # both heads are trained together
         tokens = network.encode(inputs.xy)
         extra = network.center(tokens).square().sum() + network.sequence(tokens).square().sum()
-    if isinstance(network, FrameTokens):
+    if isinstance(network, ScaleNetwork):
+        extra = network.with_scale(inputs.xy)[1].square().sum()
+    elif isinstance(network, FrameTokens):
         extra = network(None, inputs.xy).square().sum()
     if isinstance(network, Hourglass) and isinstance(network.network, FrameTokens):
         extra = network(None, inputs.xy).square().sum()
     (out.square().sum() + extra).backward()
-    without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
+    without = [n for n, p in trained if p.grad is None or not p.grad.any()]
     assert not without
 
 

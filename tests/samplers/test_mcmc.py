@@ -46,7 +46,7 @@ def leaning_prior() -> PosePrior:
 
 
 @pytest.mark.parametrize(
-    ("prior", "uneven"), [(PosePrior.anywhere(ARM, ARM_LENGTHS), 1.0), (leaning_prior(), 2.0)]
+    ("prior", "uneven"), [(PosePrior.anywhere(ARM, ARM_LENGTHS), 1.0), (leaning_prior(), 1.5)]
 )
 def test_flips_of_an_arm_have_their_exact_weights(prior: PosePrior, uneven: float) -> None:
     keypoints = arm_keypoints()

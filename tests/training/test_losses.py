@@ -116,7 +116,9 @@ def test_validation_scores_a_perfect_network_zero(motion: Motion) -> None:
     answer = held_out.truth.joints @ rotation.mT[:, None]
 
     class Oracle(nn.Module):
-        info = NetworkInfo("subject", None, uses_confidence=True, max_frames=27)
+        info = NetworkInfo(
+            "subject", None, uses_confidence=True, max_frames=27, forms=("denoiser", "lifter")
+        )
 
         def __init__(self) -> None:
             super().__init__()
