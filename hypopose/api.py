@@ -62,10 +62,11 @@ __all__ = [
     "save_result",
 ]
 
-DEFAULT_SAMPLER = "d3dp"
+DEFAULT_SAMPLER = "distributional"
 """The sampler where neither a sampler nor weights are named."""
 
 BOX_WEIGHTS = {
+    "distributional": "distributional-frame-small",
     "d3dp": "d3dp-frame-small",
     "diffpose": "diffpose-frame-small",
     "lifter": "lifter-frame-small",

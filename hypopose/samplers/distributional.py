@@ -41,6 +41,7 @@ from hypopose.diffusion import latent_noise
 from hypopose.errors import OptionError
 from hypopose.networks.inputs import ASSUMED_FPS
 from hypopose.samplers.d3dp import D3DP
+from hypopose.samplers.schedulers import Solver
 from hypopose.types import Keypoints2D, NoiseSource
 
 
@@ -55,6 +56,9 @@ class DistributionalDiffusion(D3DP):
         n_steps: Network evaluations per draw; 1 draws directly.
         eta: 1 noises each answer afresh, as the derivation asks; used with two steps or more.
         flip: Must stay False: the average of two draws is no draw.
+        flicker: Size of the noise that is fresh in every frame, 1 as in training. A generator that
+            has not quite learned how smooth people move trembles with it; 0 keeps the constant and
+            the slow noise alone. Noise that several steps put in between is never scaled.
 
     Raises:
         OptionError: If an option is out of range.
@@ -62,6 +66,7 @@ class DistributionalDiffusion(D3DP):
 
     n_steps: int = 1
     flip: bool = False
+    flicker: float = 1.0
 
     reads_latent: ClassVar[bool] = True
 
@@ -71,6 +76,17 @@ class DistributionalDiffusion(D3DP):
             raise OptionError(
                 "flip averages two draws, and an average is no draw; leave flip=False."
             )
+        if self.flicker < 0 or (self.flicker == 0 and not self.denoiser.info.n_latent):
+            raise OptionError(
+                "flicker is 0 or more, and above 0 for networks without latent noise: it would be "
+                "all that tells hypotheses apart."
+            )
+
+    def _begin(
+        self, keypoints: Keypoints2D, z: Float[Tensor, "*batch H F J 3"], noise: NoiseSource
+    ) -> tuple[Solver, Float[Tensor, "*batch H F J 3"]]:
+        """The solver, and the noise itself: all of it fresh in every frame."""
+        return self._solver(), z * self.flicker if self.n_steps == 1 else z
 
     def _entering(
         self, x: Float[Tensor, "*batch H F J 3"], keypoints: Keypoints2D, noise: NoiseSource
@@ -81,4 +97,5 @@ class DistributionalDiffusion(D3DP):
             return x
         seconds = torch.arange(x.shape[-3], device=x.device) / (keypoints.fps or ASSUMED_FPS)
         z = latent_noise(seconds.expand(*x.shape[:-4], -1), x.shape[-4], n_latent, noise)
+        z[..., -n_latent // 4 :] *= self.flicker
         return torch.cat([x, z.reshape(*z.shape[:-1], -1, 3)], -2)

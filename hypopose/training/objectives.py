@@ -174,7 +174,7 @@ OBJECTIVES: dict[str, Objective] = {
         validate=lambda network, held_out, c: validate_generator(
             network, held_out, scale=c.scale, clamp=c.clamp
         ),
-        sampling={"sampler": "distributional", "n_steps": 1, **_SUBJECT_SAMPLING},
+        sampling={"sampler": "distributional", "n_steps": 1, "flicker": 0.0, **_SUBJECT_SAMPLING},
         role="generator",
         make_batches=keypoint_batches,
     ),

@@ -47,7 +47,7 @@ def test_the_default_sampler_runs_with_the_weights_in_the_box(
                     "--image-size", 640, 640, "--no-overview")  # fmt: skip
     assert done.exit_code == 0, done.output
     result = load_hypotheses(out)
-    assert result.weights == "d3dp-frame-small"
+    assert result.weights == "distributional-frame-small"
     assert result.sampler["n_steps"] == 2
     assert bool(torch.isfinite(result.hypotheses.joints).all())
     assert not (tmp_path / "out.png").exists()

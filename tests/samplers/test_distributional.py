@@ -99,3 +99,17 @@ def test_flipping_is_refused() -> None:
 def test_generators_are_not_sampled_as_denoisers() -> None:
     with pytest.raises(OptionError, match="distributional"):
         D3DP(generator_network())
+
+
+def test_without_flicker_hypotheses_differ_but_do_not_tremble() -> None:
+    network = generator_network()
+    still = replace(clip(), xy=clip().xy[:1].expand(9, 17, 2).contiguous())
+    change = []
+    for flicker in (0.0, 1.0):
+        sampler = DistributionalDiffusion(network, scale=SCALE, flicker=flicker)
+        x = sampler.sample(still, 30, seeded_noise(2)).joints[:, :, 1:]
+        assert x.std(0).min() > 1e-3
+        change.append(x.diff(dim=1).norm(dim=-1).mean().item())
+    assert change[0] < 0.6 * change[1]
+    with pytest.raises(OptionError, match="latent noise"):
+        DistributionalDiffusion(FrameTokens(width=16, n_layers=1, n_heads=2), flicker=0.0)
