@@ -77,7 +77,7 @@ def test_stature_smoothing_and_floor(hypopose: Run, one_person: Path, tmp_path: 
     assert done.exit_code == 0, done.output
     result = load_hypotheses(out)
     found = stature(result.hypotheses.joints, result.hypotheses.skeleton)
-    torch.testing.assert_close(found, torch.full((4,), 1.6), atol=1e-3, rtol=0)
+    torch.testing.assert_close(found, torch.full((4,), 1.6), atol=1e-5, rtol=0)
     assert bone_length_variation(result.hypotheses.joints, result.hypotheses.skeleton) < 1e-4
     assert result.keypoints.camera is not None
     assert result.keypoints.camera.rotation is not None

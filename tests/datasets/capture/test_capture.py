@@ -232,7 +232,7 @@ def test_units_are_told_by_the_legs(factor: float, unit: str) -> None:
     scaled = Rig(rig.names, rig.parents, rig.positions * factor, rig.fps)
     found = to_h36m17(scaled)
     assert np.allclose(found, to_h36m17(scaled, unit=unit))
-    assert leg_length(found) == pytest.approx(0.87, rel=0.01)
+    assert leg_length(found) == pytest.approx(0.87, rel=1e-3)
 
 
 PARTS = (
