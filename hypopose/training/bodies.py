@@ -88,6 +88,8 @@ class BodyMaker:
         bone_sd: Relative spread of bone lengths: of the whole body, and of each pair of bones.
         free_pairs: Whether pairs differ in how much they vary, see ``PAIR_FREEDOM``.
         direction_sd: Spread of a constant tilt of every bone, in radians.
+        recorded_bones: Share of windows whose bones are, on average, not the Human3.6M skeleton's
+            but anywhere between that and the recorded bodies'.
     """
 
     def __init__(
@@ -100,9 +102,11 @@ class BodyMaker:
         bone_sd: tuple[float, float] = (0.05, 0.035),
         free_pairs: bool = False,
         direction_sd: float = 0.0,
+        recorded_bones: float = 0.0,
     ) -> None:
         self.recombine, self.tumbling = recombine, tumbling
         self.bone_sd, self.direction_sd = bone_sd, direction_sd
+        self.recorded_bones = recorded_bones
         freedom = PAIR_FREEDOM if free_pairs else (1.0,) * len(PAIR_FREEDOM)
         self.freedom = torch.tensor(freedom, device=device)
         self.fps = motion.fps
@@ -115,6 +119,7 @@ class BodyMaker:
         self.pelvis = _heading(x[:, 4] - x[:, 1])
         self.shoulders = _heading(x[:, 11] - x[:, 14])
         self.start, self.length = motion.start.to(device), motion.length.to(device)
+        self.recorded = _mean_lengths(bones.norm(dim=-1), self.start, self.length)
         self.weights = clip_weights(motion, seated_share).to(device)
         self.chain = _chain().to(device)
         self.bone_lengths = torch.tensor(BONE_LENGTHS, device=device)
@@ -126,17 +131,17 @@ class BodyMaker:
     def __call__(self, B: int, F: int, draws: Draws) -> Bodies:
         """Draw ``B`` windows of ``F`` frames."""
         fps = frame_rates(B, draws)
-        directions, path = self._recombined(F, fps, draws)
+        directions, path, clip = self._recombined(F, fps, draws)
         good = plausible(directions)
         again = draws.pick(good.float() + 1e-6, B)
         pick = torch.where(good, torch.arange(B, device=again.device), again)
-        directions, path = directions[pick], path[pick]
+        directions, path, clip = directions[pick], path[pick], clip[pick]
         common = (1 + self.bone_sd[0] * draws.normal(B, 1)).clamp(min=0.5)
         pairs = 1 + self.bone_sd[1] * self.freedom * draws.normal(B, max(BONE_PAIRS) + 1)
         pairs = pairs.clamp(min=0.5)
         if self.direction_sd:
             directions = directions + self.direction_sd * draws.normal(B, 1, len(BONES), 3)
-        lengths = self.bone_lengths * common * pairs[:, self.pairs]
+        lengths = self._mean_bones(clip, draws) * common * pairs[:, self.pairs]
         bones = functional.normalize(directions, dim=-1) * lengths[:, None, :, None]
         body = self.chain @ bones
         shift = self._shifts(body, draws)
@@ -146,8 +151,19 @@ class BodyMaker:
         path = _place(path, lying, draws)[:, :, None]
         return Bodies(path + body, path + body + shift, fps[pick])
 
-    def _recombined(self, F: int, fps: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Bone directions (B, F, 16, 3) and paths (B, F, 3) of the mean body."""
+    def _mean_bones(self, clip: Tensor, draws: Draws) -> Tensor:
+        """Mean bone lengths (B, 16), or (1, 16) if no window has recorded ones."""
+        if not self.recorded_bones:
+            return self.bone_lengths[None]
+        B = len(clip)
+        # Both arms are those of the left arm's clip: left as long as right.
+        part = clip[:, [0] * 6 + [1] * 5 + [2] * 2 + [1] + [2] * 2]
+        own = self.recorded[part, torch.arange(len(BONES), device=clip.device)]
+        share = draws.uniform(B, 1) * draws.chance(self.recorded_bones, B, 1)
+        return torch.lerp(self.bone_lengths.expand_as(own), own, share)
+
+    def _recombined(self, F: int, fps: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
+        """Bone directions (B, F, 16, 3), paths (B, F, 3) of the mean body, clips (B, 4)."""
         B = len(fps)
         clip = draws.pick(self.weights, B * 4).view(B, 4)
         phase = draws.uniform(B, 4)
@@ -170,7 +186,7 @@ class BodyMaker:
             else:
                 d = _turned(d, _turn_between(shoulders, _between(self.shoulders, at)))
             directions[:, :, list(bones)] = d
-        return directions, path
+        return directions, path, clip
 
     def _frames(
         self, clip: Tensor, phase: Tensor, step: Tensor, F: int
@@ -287,6 +303,14 @@ def _chain() -> Tensor:
         matrix[child] = matrix[parent]
         matrix[child, bone] = 1
     return matrix
+
+
+def _mean_lengths(lengths: Tensor, start: Tensor, length: Tensor) -> Tensor:
+    """Mean length (clips, 16) of every bone, left as right."""
+    ends = torch.cat([lengths.new_zeros(1, len(BONES)).double(), lengths.double().cumsum(0)])
+    mean = ((ends[start + length] - ends[start]) / length[:, None]).float()
+    same = torch.tensor([[p == q for q in BONE_PAIRS] for p in BONE_PAIRS], device=mean.device)
+    return mean @ (same / same.sum(0)).to(mean.dtype)
 
 
 def _heading(leftwards: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ class TrainConfig:
         bone_sd: Relative spread of bone lengths: of the whole body, and of each pair of bones.
         free_pairs: Whether hips, shoulders, neck and head vary more than other bones.
         direction_sd: Spread of a constant tilt of every bone, in radians.
+        recorded_bones: Share of windows whose mean bones lie between the Human3.6M skeleton's and
+            the recorded bodies'.
         network: A name in :data:`hypopose.training.NETWORKS`.
         network_options: Further options of the network, by name.
         objective: A name in :data:`hypopose.training.OBJECTIVES`.
@@ -81,6 +83,7 @@ class TrainConfig:
     bone_sd: tuple[float, float] = (0.05, 0.035)
     free_pairs: bool = False
     direction_sd: float = 0.0
+    recorded_bones: float = 0.0
     network: str = "frame-tokens"
     network_options: dict[str, Any] = field(default_factory=dict)
     objective: str = "x0"
@@ -109,14 +112,24 @@ class TrainConfig:
             raise OptionError("Give positive window lengths, and one share for each of them.")
         if not (self.n_frames > 0 and (self.minutes is None or self.minutes > 0)):
             raise OptionError("The budget must be positive: minutes, or n_frames.")
-        for name in ("recombine", "seated_share", "tumbling", "one_step_share", "lift_share"):
+        for name in (
+            "recombine",
+            "seated_share",
+            "tumbling",
+            "one_step_share",
+            "lift_share",
+            "recorded_bones",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")
 
     @property
     def of_bodies(self) -> dict[str, Any]:
         """Options of :class:`hypopose.training.bodies.BodyMaker`, by name."""
-        names = ("recombine", "seated_share", "tumbling", "bone_sd", "free_pairs", "direction_sd")
+        names = (
+            *("recombine", "seated_share", "tumbling", "bone_sd", "free_pairs", "direction_sd"),
+            "recorded_bones",
+        )
         return {name: getattr(self, name) for name in names}
 
     def to_json(self) -> str:
