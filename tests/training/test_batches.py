@@ -247,3 +247,29 @@ def test_freer_bodies_vary_where_data_sets_disagree(motion: Motion) -> None:
     still = BodyMaker(motion, CPU, recombine=0.0)(2000, 2, Draws(seeded())).joints
     before = torch.nn.functional.normalize(still[:, 0, 3] - still[:, 0, 2], dim=-1)
     assert shin.std(0).norm() > before.std(0).norm()
+
+
+def test_bones_lie_between_the_mean_body_and_the_recorded_ones(motion: Motion) -> None:
+    options = {"recombine": 0.0, "bone_sd": (0.0, 0.0)}
+    usual = lengths(BodyMaker(motion, CPU, **options)(1, 1, Draws(seeded())).joints)[0, 0]
+    maker = BodyMaker(motion, CPU, recorded_bones=0.75, **options)
+    drawn = lengths(maker(2000, 2, Draws(seeded())).joints)
+    # Every clip of these stands on the same bones, so that a window has one share for all bones.
+    own = maker.recorded[0]
+    assert torch.allclose(own, maker.recorded[-1], atol=2e-3)
+    different = (own - usual).abs() > 0.005
+    assert different.any()
+    share = ((drawn - usual) / (own - usual))[:, 0, different]
+    assert (share > -0.05).all() and (share < 1.05).all()
+    assert share.median(-1).values.mean().item() == pytest.approx(0.75 / 2, abs=0.03)
+    assert (share.median(-1).values.abs() < 0.01).float().mean().item() == pytest.approx(
+        0.26, abs=0.05
+    )
+    assert torch.allclose(drawn[:, 0], drawn[:, 1], atol=1e-5)
+
+
+def test_recorded_bones_of_recombined_bodies_are_as_long_left_as_right(motion: Motion) -> None:
+    maker = BodyMaker(motion, CPU, recombine=1.0, bone_sd=(0.0, 0.0), recorded_bones=1.0)
+    drawn = lengths(maker(300, 1, Draws(seeded())).joints)[:, 0]
+    for one, other in ((0, 3), (1, 4), (2, 5), (10, 13), (11, 14), (12, 15)):
+        assert torch.allclose(drawn[:, one], drawn[:, other], atol=1e-5)
