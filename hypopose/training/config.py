@@ -41,6 +41,8 @@ class TrainConfig:
         start: Folder of weights to start from; tensors that fit are taken, larger ones filled.
         n_latent: Channels of latent noise, for the objective ``"energy"``.
         one_step_share: Share of windows that the objective ``"energy"`` draws from pure noise.
+        n_draws: Draws per window of the objective ``"energy"``.
+        norms: Its weights of distances of joints, poses, clips and changes between frames.
         lift_share: Share of batches without a noisy pose, for the lifter form.
         n_timesteps: Timesteps of the cosine schedule.
         scale: Poses in metres are multiplied by it before noise is added: unit variance.
@@ -90,6 +92,8 @@ class TrainConfig:
     start: str | None = None
     n_latent: int = 0
     one_step_share: float = 0.7
+    n_draws: int = 2
+    norms: tuple[float, float, float, float] = (1.0, 1.0, 0.5, 2.0)
     lift_share: float = 0.05
     n_timesteps: int = 1000
     scale: float = 3.0
@@ -112,6 +116,11 @@ class TrainConfig:
             raise OptionError("Give positive window lengths, and one share for each of them.")
         if not (self.n_frames > 0 and (self.minutes is None or self.minutes > 0)):
             raise OptionError("The budget must be positive: minutes, or n_frames.")
+        if self.n_draws < 2 or len(self.norms) != 4 or min(self.norms) < 0 or not any(self.norms):
+            raise OptionError(
+                "An energy score needs n_draws of 2 or more, and norms: four weights, none below "
+                "0 and one above."
+            )
         for name in (
             "recombine",
             "seated_share",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +12,12 @@ from hypopose.diffusion import Schedule, latent_noise, q_sample
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import REFERENCE_FPS
 from hypopose.training.batches import Batch
+
+Norms = tuple[float, float, float, float]
+"""Weights of distances of joints, of poses, of the clip, and of changes between frames."""
+
+NORMS: Norms = (1.0, 1.0, 0.5, 2.0)
+"""What the energy score of motions adds up unless told otherwise."""
 
 
 def joint_distance(a: Float[Tensor, "*any 3"], b: Float[Tensor, "*any 3"]) -> Float[Tensor, ""]:
@@ -70,14 +78,17 @@ def energy_loss(
     scale: float,
     clamp: float,
     one_step_share: float,
+    n_draws: int = 2,
+    norms: Norms = NORMS,
 ) -> Float[Tensor, ""]:
-    """Energy score of two draws: least when they are draws from the posterior.
+    """Energy score of a few draws: least when they are draws from the posterior.
 
     With draws x, x' of a generator and the truth y, ½ (d(x, y) + d(x', y)) − ½ d(x, x') is an
     unbiased estimate of the energy score, which is strictly proper (Gneiting and Raftery, JASA
     2007). Trained from pure noise this is engression (Shen and Meinshausen, JRSS-B 2024), trained
     at every noise level distributional diffusion (De Bortoli et al., 2025); here both, in one
-    network. See :func:`motion_distance` for d.
+    network. See :func:`motion_distance` for d. More draws estimate the same score with less noise:
+    distances to the truth and between draws are averaged over all draws and all pairs.
 
     Args:
         network: Generator in metres; reads ``info.n_latent`` channels of latent noise.
@@ -87,7 +98,9 @@ def energy_loss(
         scale: Targets are multiplied by it before noise is added, and the network's input divided.
         clamp: Bound of noisy coordinates in metres.
         one_step_share: Share of windows drawn from pure noise, a draw each; the others share a
-            noisy motion between their two draws.
+            noisy motion between their draws.
+        n_draws: Draws per window, two at least.
+        norms: Weights of :func:`motion_distance`.
 
     Returns:
         Mean energy score in metres.
@@ -97,15 +110,16 @@ def energy_loss(
     t = torch.randint(last, (B,), generator=generator, device=device)
     one_step = torch.rand(B, generator=generator, device=device) < one_step_share
     t = torch.where(one_step, last, t)
-    eps = torch.randn((B, 2, *y.shape[1:]), generator=generator, device=device)
+    eps = torch.randn((B, n_draws, *y.shape[1:]), generator=generator, device=device)
     eps = torch.where(one_step[:, None, None, None, None], eps, eps[:, :1])
     pair = (y * scale)[:, None].expand_as(eps)
     x_t = q_sample(pair, t, eps, schedule).clamp(-clamp * scale, clamp * scale) / scale
     x_t = with_latent(x_t, encoded.context, network.info.n_latent, generator)
     given = {"confidence": encoded.confidence, "context": encoded.context}
-    a, b = network(x_t, encoded.xy, t.to(y.dtype), **given).unbind(1)
-    to_truth = motion_distance(a, y) + motion_distance(b, y)
-    return ((to_truth - motion_distance(a, b)) / 2).mean()
+    draws = network(x_t, encoded.xy, t.to(y.dtype), **given).unbind(1)
+    to_truth = torch.stack([motion_distance(x, y, norms) for x in draws])
+    apart = torch.stack([motion_distance(a, b, norms) for a, b in combinations(draws, 2)])
+    return to_truth.mean() - apart.mean() / 2
 
 
 def with_latent(
@@ -138,7 +152,7 @@ def with_latent(
 
 
 def motion_distance(
-    a: Float[Tensor, "B F J 3"], b: Float[Tensor, "B F J 3"]
+    a: Float[Tensor, "B F J 3"], b: Float[Tensor, "B F J 3"], norms: Norms = NORMS
 ) -> Float[Tensor, " B"]:
     """Distance of motions: joints, poses, the clip and the changes between frames, in metres.
 
@@ -149,6 +163,7 @@ def motion_distance(
     Args:
         a: Root-relative metres.
         b: The same.
+        norms: Weights of the four terms, in this order.
 
     Returns:
         One distance per motion.
@@ -164,15 +179,11 @@ def motion_distance(
     joints = _root(squares).mean((-1, -2))
     poses = _root(squares.mean(-1)).mean(-1)
     clip = _root(squares.mean((-1, -2)))
-    total = joints + poses + clip / 2
+    total = norms[0] * joints + norms[1] * poses + norms[2] * clip
     if a.shape[-3] > 1:
         change = difference.diff(dim=-3).square().sum(-1)
-        total = total + CHANGE_WEIGHT * _root(change).mean((-1, -2))
+        total = total + norms[3] * _root(change).mean((-1, -2))
     return total
-
-
-CHANGE_WEIGHT = 2.0
-"""Weight of a change between frames against a position."""
 
 
 def _root(x: Tensor) -> Tensor:

@@ -123,6 +123,8 @@ def _energy(network: Any, batch: Any, step: Step) -> Tensor:
         scale=c.scale,
         clamp=c.clamp,
         one_step_share=c.one_step_share,
+        n_draws=c.n_draws,
+        norms=c.norms,
     )
 
 

@@ -12,7 +12,7 @@ from hypopose.diffusion import cosine_schedule
 from hypopose.networks import NetworkInfo
 from hypopose.training import Batch, BatchMaker, TrainConfig, energy_loss, motion_distance, x0_loss
 from hypopose.training.ema import EMA
-from hypopose.training.losses import with_latent
+from hypopose.training.losses import NORMS, with_latent
 from hypopose.training.trainer import Progress, learning_rate
 from hypopose.training.validation import hold_out, validate_denoiser
 
@@ -159,12 +159,14 @@ class Draws(Guess):
     def __call__(self, x_t: Tensor | None, *args: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
         assert x_t is not None
         self.asked.append((x_t, args[1]))
-        eps = torch.randn((len(x_t), 2, *self.answer.shape[1:]), generator=self.generator)
+        shape = (*x_t.shape[:2], *self.answer.shape[1:])
+        eps = torch.randn(shape, generator=self.generator)
         return self.answer[:, None] + self.spread * eps
 
 
-def score(network: Guess, batch: Batch, one_step_share: float = 0.5) -> float:
-    options = {"scale": 3.0, "clamp": 1.7, "one_step_share": one_step_share}
+def score(network: Guess, batch: Batch, one_step_share: float = 0.5, n_draws: int = 2) -> float:
+    options: dict[str, Any] = {"scale": 3.0, "clamp": 1.7, "n_draws": n_draws}
+    options["one_step_share"] = one_step_share
     return float(energy_loss(network, batch, SCHEDULE, seeded(0), **options))
 
 
@@ -185,6 +187,30 @@ def test_the_energy_loss_is_least_at_the_true_spread(motion: Motion) -> None:
     narrow, right, wide = (score(Draws(center, s), many) for s in (0.05, 0.1, 0.2))
     assert right < narrow - 0.002
     assert right < wide - 0.002
+
+
+def test_more_draws_estimate_the_same_score_with_less_noise(batch: Batch) -> None:
+    def scores(n_draws: int) -> Tensor:
+        answer = Draws(batch.target, 0.1)
+        values = [score(answer, batch, n_draws=n_draws) for _ in range(60)]
+        return torch.tensor(values)
+
+    two, six = scores(2), scores(6)
+    assert six.mean().item() == pytest.approx(two.mean().item(), rel=0.03)
+    assert six.std() < 0.8 * two.std()
+
+
+def test_norms_weigh_what_motions_differ_in() -> None:
+    still = torch.zeros(1, 4, 17, 3)
+    moved = still + torch.tensor([0.3, 0.0, 0.4])
+    for k, expected in enumerate((0.5, 0.5, 0.5, 0.0)):
+        norms = tuple(float(i == k) for i in range(4))
+        assert motion_distance(still, moved, norms).item() == pytest.approx(expected, abs=1e-4)
+    jolt = still.clone()
+    jolt[:, 2] += torch.tensor([0.0, 0.3, 0.0])  # two of three changes differ
+    changes = motion_distance(still, jolt, (0.0, 0.0, 0.0, 2.0)).item()
+    assert changes == pytest.approx(2 * 0.3 * 2 / 3, abs=1e-4)
+    assert TrainConfig(shards=("a.npz",)).norms == NORMS
 
 
 def test_pure_noise_is_drawn_twice_and_noisy_motions_are_shared(batch: Batch) -> None:
