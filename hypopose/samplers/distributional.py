@@ -56,6 +56,7 @@ class DistributionalDiffusion(D3DP):
         n_steps: Network evaluations per draw; 1 draws directly.
         eta: 1 noises each answer afresh, as the derivation asks; used with two steps or more.
         flip: Must stay False: the average of two draws is no draw.
+        mirror: As in :class:`D3DP`; on, because it improves the mean and the energy score.
         flicker: Size of the noise that is fresh in every frame, 1 as in training. A generator that
             has not quite learned how smooth people move trembles with it; 0 keeps the constant and
             the slow noise alone. Noise that several steps put in between is never scaled.
@@ -66,6 +67,7 @@ class DistributionalDiffusion(D3DP):
 
     n_steps: int = 1
     flip: bool = False
+    mirror: bool = True
     flicker: float = 1.0
 
     reads_latent: ClassVar[bool] = True

@@ -107,19 +107,42 @@ def test_results_do_not_depend_on_the_batch(make: Callable[[], Network]) -> None
     assert torch.allclose(draw(sampler, one, items=["c"]), together[1, 0], atol=1e-6)
 
 
+def through_a_mirror(sampler: D3DP, keypoints: Keypoints2D, n: int) -> Tensor:
+    """Hypotheses of the mirrored person from mirrored noise, mirrored back."""
+    order, across = list(H36M.flip_order), torch.tensor([-1.0, 1.0, 1.0])
+    xy = keypoints.xy[..., order, :].clone()
+    xy[..., 0] = SIZE[0] - xy[..., 0]
+    source = seeded_noise(3)
+
+    def noise(shape: tuple[int, ...]) -> Tensor:
+        return source(shape)[..., order, :] * across
+
+    x = sampler.sample(replace(keypoints, xy=xy), n, noise).joints
+    return x[..., order, :] * across
+
+
 @pytest.mark.parametrize("make", NETWORKS)
 def test_the_mirrored_person_gets_mirrored_hypotheses(make: Callable[[], Network]) -> None:
     sampler, keypoints = D3DP(make(), n_steps=2, eta=0.0), walk(5)
-    order = list(H36M.flip_order)
-    xy = keypoints.xy[..., order, :].clone()
-    xy[..., 0] = SIZE[0] - xy[..., 0]
+    there_and_back = through_a_mirror(sampler, keypoints, 3)
+    assert torch.allclose(there_and_back, draw(sampler, keypoints), atol=1e-4)
 
-    def mirrored_noise(shape: tuple[int, ...]) -> Tensor:
-        return seeded_noise(3)(shape)[..., order, :] * torch.tensor([-1.0, 1.0, 1.0])
 
-    straight = draw(sampler, keypoints)[..., order, :] * torch.tensor([-1.0, 1.0, 1.0])
-    mirrored = sampler.sample(replace(keypoints, xy=xy), 3, mirrored_noise).joints
-    assert torch.allclose(mirrored, straight, atol=1e-4)
+@pytest.mark.parametrize("make", NETWORKS)
+@pytest.mark.parametrize("n_frames", [5, 13])
+def test_every_second_hypothesis_may_look_through_the_mirror(
+    make: Callable[[], Network], n_frames: int
+) -> None:
+    straight, keypoints = D3DP(make(), n_steps=2, flip=False), walk(n_frames)
+    halves = draw(replace(straight, mirror=True), keypoints, 5)
+    plain, across = draw(straight, keypoints, 5), through_a_mirror(straight, keypoints, 5)
+    assert torch.allclose(halves[::2], plain[::2], atol=1e-6)
+    assert torch.allclose(halves[1::2], across[1::2], atol=1e-4)
+    assert not torch.allclose(halves[1::2], plain[1::2], atol=1e-2)
+    for n in (1, 2):
+        assert torch.allclose(
+            draw(replace(straight, mirror=True), keypoints, n), halves[:n], atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("make", NETWORKS)
