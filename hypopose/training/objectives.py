@@ -160,6 +160,7 @@ def _flow(network: Any, batch: Any, step: Step) -> Tensor:
 
 
 _SUBJECT_SAMPLING = {"precision": "float32", "overlap": 10, "chunk": 8192, "flip": False}
+_MIRRORED = {**_SUBJECT_SAMPLING, "mirror": True}
 
 OBJECTIVES: dict[str, Objective] = {
     "x0": Objective(
@@ -167,7 +168,7 @@ OBJECTIVES: dict[str, Objective] = {
         validate=lambda network, held_out, c: validate_denoiser(
             network, held_out, scale=c.scale, clamp=c.clamp
         ),
-        sampling={"sampler": "d3dp", "n_steps": 5, "eta": 0.0, **_SUBJECT_SAMPLING},
+        sampling={"sampler": "d3dp", "n_steps": 5, "eta": 0.0, **_MIRRORED},
         role="denoiser",
         make_batches=keypoint_batches,
     ),
@@ -176,7 +177,7 @@ OBJECTIVES: dict[str, Objective] = {
         validate=lambda network, held_out, c: validate_generator(
             network, held_out, scale=c.scale, clamp=c.clamp
         ),
-        sampling={"sampler": "distributional", "n_steps": 1, "flicker": 0.0, **_SUBJECT_SAMPLING},
+        sampling={"sampler": "distributional", "n_steps": 1, "flicker": 0.0, **_MIRRORED},
         role="generator",
         make_batches=keypoint_batches,
     ),
@@ -185,7 +186,7 @@ OBJECTIVES: dict[str, Objective] = {
         validate=lambda network, held_out, c: validate_flow(
             network, held_out, scale=c.scale, clamp=c.clamp
         ),
-        sampling={"sampler": "flow", "n_steps": 5, **_SUBJECT_SAMPLING},
+        sampling={"sampler": "flow", "n_steps": 5, **_MIRRORED},
         role="denoiser",
         make_batches=keypoint_batches,
     ),
