@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 RESUMABLE = ("minutes", "n_frames", "device", "compile")
 """Options that may change when a run goes on."""
+
+RECIPE_NAMES = ("default",)
+"""What ``--config`` may name instead of a file."""
 
 
 @click.command()
@@ -28,10 +34,16 @@ RESUMABLE = ("minutes", "n_frames", "device", "compile")
     help="Motion shard (npz) to draw from; repeat for several.",
 )
 @click.option(
+    "--motion",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of motion shards: those that --config names are looked up there.",
+)
+@click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Options as JSON, for example the training.json beside trained weights.",
+    metavar="FILE|default",
+    help="Options as JSON, for example the training.json beside trained weights; or 'default', the "
+    "recipe of the default weights, all stages of it.",
 )
 @click.option(
     "--network",
@@ -66,7 +78,8 @@ RESUMABLE = ("minutes", "n_frames", "device", "compile")
 )
 def train(
     run: Path,
-    config_file: Path | None,
+    motion: Path | None,
+    config_file: str | None,
     others: tuple[str, ...],
     target: Path | None,
     small: bool,
@@ -76,6 +89,8 @@ def train(
 
     Ctrl-C, or a file RUN/STOP, ends it cleanly; the same command goes on later. The averaged
     weights are written to RUN/weights, which `hypopose sample --weights RUN/weights` takes.
+
+    Example: hypopose train runs/default --config default --motion MOTION
     """  # fmt: skip
     if target is not None:
         from hypopose.training import export
@@ -86,7 +101,10 @@ def train(
         raise OptionError("--small goes with --export FOLDER.")
     changes = {k: v for k, v in options.items() if v is not None and v != ()}
     changes |= dict(_parse(item) for item in others)
-    _train(_configure(run, config_file, changes), run)
+    if config_file in RECIPE_NAMES or (run / "stages.json").exists():
+        _train_stages(run, config_file, motion, changes)
+    else:
+        _train(_configure(run, config_file, motion, changes), run)
 
 
 def _parse(item: str) -> tuple[str, Any]:
@@ -97,25 +115,42 @@ def _parse(item: str) -> tuple[str, Any]:
         raise OptionError(f"--set {item}: write NAME=VALUE, the value as JSON.") from error
 
 
-def _configure(run: Path, config_file: Path | None, changes: dict[str, Any]) -> TrainConfig:
+def _configure(
+    run: Path, config_file: str | None, motion: Path | None, changes: dict[str, Any]
+) -> TrainConfig:
     """The run's own options if it exists, else those of the file; then the changes."""
     from hypopose.training import TrainConfig
+    from hypopose.training.stages import default_shards, shards_in
 
     changes = {k: [str(s) for s in v] if k == "shards" else v for k, v in changes.items()}
     own = run / "config.json"
     if own.exists():
         fixed = sorted(set(changes) - set(RESUMABLE))
-        if config_file is not None or fixed:
+        if config_file is not None or motion is not None or fixed:
             raise OptionError(
                 f"{run} already holds a run, and only {', '.join(RESUMABLE)} may change when it "
                 "goes on. Leave the other options out, or name another folder."
             )
-        config_file = own
+        return TrainConfig.from_json(own.read_text(encoding="utf-8"), **changes)
     if config_file is not None:
-        return TrainConfig.from_json(config_file.read_text(encoding="utf-8"), **changes)
+        config = TrainConfig.from_json(_text(config_file), **changes)
+        if motion is None or "shards" in changes:
+            return config
+        return replace(config, shards=shards_in(motion, config.shards))
+    if motion is not None and "shards" not in changes:
+        changes["shards"] = list(default_shards(motion))
     if "shards" not in changes:
-        raise OptionError("Name motion to train on: --shard FILE.npz (or --config FILE.json).")
+        raise OptionError("Name motion to train on: --shard FILE.npz, or --motion FOLDER.")
     return TrainConfig.from_json("{}", **{**_suiting(changes.get("network")), **changes})
+
+
+def _text(config_file: str) -> str:
+    try:
+        return Path(config_file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(
+            f"--config {config_file}: name a JSON file, or {', '.join(RECIPE_NAMES)} ({error})."
+        ) from error
 
 
 def _suiting(network: str | None) -> dict[str, Any]:
@@ -131,10 +166,49 @@ def _suiting(network: str | None) -> dict[str, Any]:
     return RECIPES[network].options
 
 
-def _train(config: TrainConfig, run: Path) -> None:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def _train_stages(
+    run: Path, recipe: str | None, motion: Path | None, changes: dict[str, Any]
+) -> None:
+    """Begin a recipe, or go on with the folder's."""
+    from hypopose.training.stages import RECIPES, default_shards, train_stages
 
+    stages = None
+    if (run / "stages.json").exists():
+        if changes or motion is not None:
+            raise OptionError(
+                f"{run} already holds a recipe, whose options are settled. Give none to go on with "
+                "it, or name another folder."
+            )
+    elif recipe is not None:
+        shards = [str(s) for s in changes.pop("shards", ())]
+        if motion is None and not shards:
+            raise OptionError("Name motion to train on: --motion FOLDER, or --shard FILE.npz.")
+        found = shards or default_shards(cast(Path, motion))
+        tuples = {k: tuple(v) for k, v in changes.items() if isinstance(v, list)}
+        try:
+            stages = RECIPES[recipe](found, **changes | tuples)
+        except TypeError as error:
+            raise OptionError(f"This is no option of a recipe: {error}.") from error
+    with _reporting(run) as report:
+        weights = train_stages(run, stages, report=report)
+    if weights is None:
+        click.echo(f"stopped; hypopose train {run} goes on")
+    else:
+        click.echo(f"weights -> {weights}")
+
+
+def _train(config: TrainConfig, run: Path) -> None:
     from hypopose.training import train as train_network
+
+    with _reporting(run) as report:
+        weights = train_network(config, run, report=report)
+    click.echo(f"weights -> {weights}")
+
+
+@contextmanager
+def _reporting(run: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar that follows the log; Ctrl-C makes the file ``STOP``."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     run.mkdir(parents=True, exist_ok=True)
     stop = run / "STOP"
@@ -145,12 +219,12 @@ def _train(config: TrainConfig, run: Path) -> None:
         task = bar.add_task("starting", total=1.0)
 
         def report(row: dict[str, Any]) -> None:
+            seen = f"{row.get('stage', '')} {row['frames']:,} frames".strip()
             if "loss_mm" in row:
-                text = f"{row['frames']:,} frames  {row['frames_per_s']}/s  {row['loss_mm']:.1f} mm"
+                text = f"{seen}  {row['frames_per_s']}/s  {row['loss_mm']:.1f} mm"
                 bar.update(task, completed=row["share"], description=text)
             else:
                 errors = (f"{k} {v:.1f}" for k, v in row.items() if k.endswith(("_mm", "_steps")))
-                bar.console.print(f"{row['frames']:,} frames: {', '.join(errors)}")
+                bar.console.print(f"{seen}: {', '.join(errors)}")
 
-        weights = train_network(config, run, report=report)
-    click.echo(f"weights -> {weights}")
+        yield report

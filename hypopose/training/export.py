@@ -70,7 +70,7 @@ def export(run: str | Path, target: str | Path, *, small: bool = False) -> Path:
         save_file(tensors, partial, metadata={"format": "pt"})
     options = _options(target, config, network)
     _write(target / "sampler.json", json.dumps(options, indent=2) + "\n")
-    _write(target / "training.json", _without_paths(config).to_json())
+    _write(target / "training.json", _as_it_was(config, state).to_json())
     beside = objective_of(config).beside
     if beside is not None:
         beside(target, config)
@@ -90,6 +90,13 @@ def _options(target: Path, config: TrainConfig, network: nn.Module) -> dict[str,
         advised["fill_missing"] = "interpolate"
     trained = {"scale": config.scale, "clamp": config.clamp}
     return {**advised, **chosen, **{k: v for k, v in trained.items() if k in known}}
+
+
+def _as_it_was(config: TrainConfig, state: dict[str, Any]) -> TrainConfig:
+    """The options without paths; what a clock was the budget of says how many frames it was."""
+    if config.minutes is None:
+        return _without_paths(config)
+    return replace(_without_paths(config), n_frames=Progress(**state["progress"]).frames)
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:

@@ -33,7 +33,13 @@ LOG_SECONDS = 10.0
 Report = Callable[[dict[str, Any]], None]
 
 
-def train(config: TrainConfig, folder: str | Path, *, report: Report | None = None) -> Path:
+def train(
+    config: TrainConfig,
+    folder: str | Path,
+    *,
+    report: Report | None = None,
+    stop: Path | None = None,
+) -> Path:
     """Train until the budget is used, or the folder holds a file named ``STOP``.
 
     If the folder has a checkpoint, training goes on from there. With a budget in frames a run that
@@ -44,6 +50,7 @@ def train(config: TrainConfig, folder: str | Path, *, report: Report | None = No
         config: The run's options.
         folder: Made if absent.
         report: Called with every row of the log.
+        stop: Another file than the folder's ``STOP``.
 
     Returns:
         The folder of the averaged weights.
@@ -51,7 +58,7 @@ def train(config: TrainConfig, folder: str | Path, *, report: Report | None = No
     Raises:
         CheckpointError: If the folder's checkpoint belongs to another network.
     """
-    run = Run(config, Path(folder), report)
+    run = Run(config, Path(folder), report, stop)
     run.go()
     return export(run.folder, run.folder / "weights")
 
@@ -63,10 +70,18 @@ class Run:
         config: The run's options.
         folder: Made if absent; its checkpoint is taken up.
         report: Called with every row of the log.
+        stop: File that ends training when it appears; ``STOP`` in the folder if None.
     """
 
-    def __init__(self, config: TrainConfig, folder: Path, report: Report | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Path,
+        report: Report | None = None,
+        stop: Path | None = None,
+    ) -> None:
         self.config, self.folder, self.report = config, folder, report
+        self.stop = folder / "STOP" if stop is None else stop
         self.trainer = Trainer(config)
         self.held_out = held_out_windows(config)
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +99,7 @@ class Run:
         check = Every(config.validate_seconds)
         log = Every(LOG_SECONDS)
         seen, losses = progress.frames, [0.0][:0]
-        while progress.share(config) < 1 and not (self.folder / "STOP").exists():
+        while progress.share(config) < 1 and not self.stop.exists():
             row = self.trainer.step()
             progress.seconds = self.before + time.monotonic() - self.began
             losses.append(row["loss_mm"])
@@ -108,7 +123,7 @@ class Run:
         """Log the errors on held-out subjects, if the shards have any."""
         if self.held_out is None:
             return
-        with torch.autocast(self.trainer.device.type, torch.bfloat16, enabled=self.config.bf16):
+        with torch.autocast(self.trainer.device.type, torch.bfloat16, enabled=self.trainer.half):
             averaged = self.trainer.averaged()
             self.write(self.trainer.objective.validate(averaged, self.held_out, self.config))
 

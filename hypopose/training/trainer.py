@@ -12,7 +12,7 @@ from torch import nn
 
 from hypopose.datasets.motion import load_motion
 from hypopose.diffusion import cosine_schedule
-from hypopose.errors import CheckpointError, OptionError
+from hypopose.errors import BackendError, CheckpointError, OptionError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.attention import Backend
 from hypopose.networks.pretrained import PretrainedNetwork
@@ -66,9 +66,10 @@ class Trainer:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.objective = objective_of(config)
-        self.device = torch.device(config.device)
+        self.device = device_of(config)
+        self.half = half_bits(config)
         # Back-propagation in bfloat16 through fused attention is slow on CPUs.
-        attention: Backend = "math" if config.device == "cpu" else "sdpa"
+        attention: Backend = "math" if self.device.type == "cpu" else "sdpa"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = new_network(config, attention).to(self.device)
@@ -103,7 +104,7 @@ class Trainer:
         B = max(1, config.batch_frames // F)
         batch = self.make_batch(B, F, self.generator)
         means = Step(config, self.schedule, self.generator, self.choices)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             loss = self.objective.loss(self.network, batch, means)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -168,6 +169,38 @@ def objective_of(config: TrainConfig) -> Objective:
             f"There is no objective {config.objective!r}; choose one of {', '.join(OBJECTIVES)}."
         )
     return OBJECTIVES[config.objective]
+
+
+def device_of(config: TrainConfig) -> torch.device:
+    """Where a run's network lives and its batches are made.
+
+    Raises:
+        OptionError: If there is no such device.
+        BackendError: If it is a GPU and torch sees none.
+    """
+    try:
+        device = torch.device(config.device)
+    except RuntimeError:
+        raise OptionError(f"There is no device {config.device!r}; use cpu or cuda.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BackendError(
+            f"device={config.device!r} was asked for, but torch sees no GPU; use device='cpu'."
+        )
+    return device
+
+
+def half_bits(config: TrainConfig) -> bool:
+    """Whether matrix products run in bfloat16: as asked, else where the hardware multiplies them.
+
+    Example:
+        >>> half_bits(TrainConfig(shards=("a.npz",), bf16=False))
+        False
+    """
+    if config.bf16 is not None:
+        return config.bf16
+    if torch.device(config.device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def averaged_network(config: TrainConfig, weights: dict[str, torch.Tensor]) -> PretrainedNetwork:

@@ -1,0 +1,263 @@
+"""Recipes of several stages: how the weights in the box were made, by one command.
+
+The default's recipe is regression first (a denoiser sees most frames for the time it takes), then
+the energy score from its weights, with averages of networks in between, which paid most. A recipe
+runs in a folder, one folder a stage, and goes on where it stopped:
+
+| file | what |
+| --- | --- |
+| ``stages.json`` | the stages, every option spelled out; written once |
+| ``1-denoiser/`` ... | a run each (:mod:`hypopose.training.loop`), or an average's ``weights/`` |
+| ``weights/`` | those of the last stage, when it is done |
+| ``STOP`` | make it, and the stage stops cleanly |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hypopose.errors import FormatError, OptionError
+from hypopose.io.atomic import write_atomically
+from hypopose.networks.load import BOX
+from hypopose.networks.pretrained import WEIGHTS_FILE
+from hypopose.training.averaging import average_weights
+from hypopose.training.config import TrainConfig
+from hypopose.training.export import export
+from hypopose.training.loop import Report, train
+from hypopose.training.trainer import Progress, read_state
+
+STAGES_FILE = "stages.json"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run, or an average of the networks of earlier stages.
+
+    Args:
+        name: Of its folder.
+        config: The run's options; None for an average.
+        start: Stage whose weights it starts from.
+        average: Stage -> how much it counts; the first has the largest tensors.
+
+    Raises:
+        OptionError: If it is neither a run nor an average, or both.
+    """
+
+    name: str
+    config: TrainConfig | None = None
+    start: str | None = None
+    average: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.config is None) == (not self.average):
+            raise OptionError(f"Stage {self.name!r} is a run or an average; give it one of both.")
+
+
+def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
+    """The stages of ``distributional-frame-small``.
+
+    Budgets are frames, so that a machine of any speed does the same. Options of the first and the
+    last stage are read from the ``training.json`` beside the weights in the box.
+
+    Args:
+        shards: Motion, in the order of :func:`default_shards`.
+        **changes: Options of :class:`TrainConfig` for every stage. ``n_frames`` or ``minutes`` are
+            budgets of the whole recipe, of which each stage gets its share.
+
+    Raises:
+        OptionError: If an option is decided by the stages.
+    """
+    fixed = sorted({"objective", "start", "network", "n_latent", "shards"} & set(changes))
+    if fixed:
+        raise OptionError(f"The stages of a recipe decide {', '.join(fixed)}; leave it out.")
+    free: dict[str, Any] = {
+        **{"shards": tuple(shards), "minutes": None, "start": None},
+        **{"bf16": None, "compile": False, "device": "cpu"},
+    }
+    first = replace(boxed("d3dp-frame-small"), **{**free, "n_frames": 25_446_570})
+    last = replace(boxed("distributional-frame-small"), **free)
+    energy = replace(
+        first,
+        objective="energy",
+        n_latent=last.n_latent,
+        learning_rate=5e-4,
+        one_step_share=0.8,
+        tumbling=0.05,
+        seed=1,
+    )
+    freer = replace(
+        energy,
+        learning_rate=2e-4,
+        one_step_share=0.85,
+        recombine=0.75,
+        warmup_steps=150,
+        ema_decay=0.999,
+        bone_sd=(0.06, 0.055),
+        free_pairs=True,
+        direction_sd=0.05,
+        n_frames=4_530_000,
+    )
+    stages = (
+        Stage("1-denoiser", first),
+        Stage("2-generator", replace(energy, n_frames=7_750_000), "1-denoiser"),
+        Stage("3-average", average={"2-generator": 0.3, "1-denoiser": 0.7}),
+        Stage("4-freer", freer, "3-average"),
+        Stage("5-average", average={"4-freer": 0.7, "1-denoiser": 0.3}),
+        Stage("6-last", last, "5-average"),
+    )
+    return with_changes(stages, changes)
+
+
+RECIPES = {"default": default_recipe}
+"""Name -> recipe, for ``hypopose train --config NAME``."""
+
+
+def boxed(weights: str) -> TrainConfig:
+    """The options that weights in the box were trained with."""
+    return TrainConfig.from_json((BOX / weights / "training.json").read_text(encoding="utf-8"))
+
+
+def default_shards(folder: str | Path) -> tuple[str, ...]:
+    """The motion shards of the default weights, in a folder.
+
+    Raises:
+        FormatError: If one of them is not there.
+    """
+    return shards_in(folder, boxed("distributional-frame-small").shards)
+
+
+def shards_in(folder: str | Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Shards by file name, in a folder.
+
+    Raises:
+        FormatError: If one of them is not there.
+    """
+    paths = [Path(folder) / Path(name).name for name in names]
+    absent = [path.name for path in paths if not path.is_file()]
+    if absent:
+        raise FormatError(
+            f"{folder} lacks {', '.join(absent)}, which these weights were trained on. Name the "
+            "folder of the motion shards, or other shards with --shard."
+        )
+    return tuple(str(path) for path in paths)
+
+
+def with_changes(stages: Sequence[Stage], changes: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """The same stages with other options; budgets are divided by the stages' frames."""
+    rest = {k: v for k, v in changes.items() if k not in ("n_frames", "minutes")}
+    total = sum(stage.config.n_frames for stage in stages if stage.config is not None)
+
+    def changed(config: TrainConfig) -> TrainConfig:
+        share = config.n_frames / total
+        budget: dict[str, Any] = {}
+        if changes.get("n_frames") is not None:
+            budget["n_frames"] = max(1, round(share * changes["n_frames"]))
+        if changes.get("minutes") is not None:
+            budget["minutes"] = share * changes["minutes"]
+        return replace(config, **rest, **budget)
+
+    return tuple(
+        stage if stage.config is None else replace(stage, config=changed(stage.config))
+        for stage in stages
+    )
+
+
+def train_stages(
+    folder: str | Path, stages: Sequence[Stage] | None = None, *, report: Report | None = None
+) -> Path | None:
+    """Run a recipe, or go on with the one in the folder.
+
+    Args:
+        folder: Made if absent.
+        stages: In order; None for those the folder was begun with.
+        report: Called with every row of a stage's log, and the ``stage``.
+
+    Returns:
+        The folder of the last stage's weights; None if ``STOP`` ended it before.
+
+    Raises:
+        OptionError: If the folder holds a recipe already and another is given, or holds none.
+    """
+    folder = Path(folder)
+    stages = _begun(folder, stages)
+    for stage in stages:
+        if not _go(folder, stage, report):
+            return None
+    target = folder / "weights"
+    shutil.copytree(folder / stages[-1].name / "weights", target, dirs_exist_ok=True)
+    return target
+
+
+def _go(folder: Path, stage: Stage, report: Report | None) -> bool:
+    """Do what is left of a stage; whether it is done."""
+    own = folder / stage.name
+    if stage.config is None:
+        if not (own / "weights" / WEIGHTS_FILE).exists():
+            shares: dict[str | Path, float] = {
+                folder / name / "weights": share for name, share in stage.average.items()
+            }
+            average_weights(shares, own / "weights")
+        return True
+    config = stage.config
+    if stage.start is not None:
+        config = replace(config, start=str(folder / stage.start / "weights"))
+    if not _done(own, config):
+        told = None if report is None else lambda row: report({**row, "stage": stage.name})
+        train(config, own, report=told, stop=folder / "STOP")
+    elif not (own / "weights" / WEIGHTS_FILE).exists():
+        export(own, own / "weights")
+    return _done(own, config)
+
+
+def _done(run: Path, config: TrainConfig) -> bool:
+    """Whether a run has used its budget."""
+    state = run / "state.pt"
+    return state.exists() and Progress(**read_state(state)["progress"]).share(config) >= 1
+
+
+def _begun(folder: Path, stages: Sequence[Stage] | None) -> tuple[Stage, ...]:
+    """The folder's stages; given ones are written down first."""
+    path = folder / STAGES_FILE
+    if path.exists():
+        if stages is not None:
+            raise OptionError(
+                f"{folder} already holds a recipe. Give no other options to go on with it, or name "
+                "another folder."
+            )
+        return read_stages(path)
+    if stages is None:
+        raise OptionError(f"{folder} holds no recipe yet; say which.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_atomically(path) as partial:
+        partial.write_text(stages_json(stages), encoding="utf-8")
+    return tuple(stages)
+
+
+def stages_json(stages: Sequence[Stage]) -> str:
+    """Stages as JSON text."""
+    return json.dumps([dataclasses.asdict(stage) for stage in stages], indent=1) + "\n"
+
+
+def read_stages(path: Path) -> tuple[Stage, ...]:
+    """Stages from a file that :func:`train_stages` wrote.
+
+    Raises:
+        FormatError: If it is something else.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        configs = [
+            None if row["config"] is None else TrainConfig.from_json(json.dumps(row["config"]))
+            for row in rows
+        ]
+        return tuple(
+            Stage(**{**row, "config": config}) for row, config in zip(rows, configs, strict=True)
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise FormatError(f"{path} holds no stages of training: {error}.") from error
