@@ -8,6 +8,9 @@
 
 All give equal results up to rounding. A backend that cannot run raises; none is ever replaced by
 another silently. Queries that may attend to nothing come out as 0 in every backend.
+
+Networks exported to ONNX hold the formula in place of ``sdpa``: torch writes ``sdpa`` with four
+axes only, and so that it gives NaN where there is nothing to attend to.
 """
 
 from __future__ import annotations
@@ -76,6 +79,8 @@ def check_backend(backend: str) -> None:
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    if torch.compiler.is_exporting():
+        return _math(q, k, v, mask)
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 

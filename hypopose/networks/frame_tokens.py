@@ -32,7 +32,7 @@ from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.inputs import REFERENCE_SIZE
-from hypopose.networks.staged import StagedNetwork, Tokens, hypotheses_mask, rows_mask
+from hypopose.networks.staged import StagedNetwork, Tokens, hypotheses_mask, repeated, rows_mask
 
 Rope = tuple[Tensor, Tensor]
 
@@ -220,8 +220,8 @@ class FrameTokens(StagedNetwork):
         return Tokens(
             x=x.flatten(0, 1)[:, :, None],
             mask=hypotheses_mask(mask, H),
-            frames=(cos.repeat_interleave(H, 0), sin.repeat_interleave(H, 0)),
-            clips=(shared.repeat_interleave(H, 0),),
+            frames=(repeated(cos, H), repeated(sin, H)),
+            clips=(repeated(shared, H),),
         )
 
     def stage(self, i: int, tokens: Tokens) -> Tokens:
@@ -264,7 +264,7 @@ class FrameTokens(StagedNetwork):
         """Sinusoids of the timestep through a small MLP; zeros in for the lifter form."""
         width = self.config.width
         if t is None:
-            return self.time_embedding(keypoints.new_zeros(len(keypoints), width))
+            return self.time_embedding(keypoints.new_zeros(keypoints.shape[0], width))
         i = torch.arange(width // 2, device=t.device)
         angles = t.to(keypoints.dtype)[:, None] * torch.exp(i * (-math.log(1e4) / (width // 2)))
         return self.time_embedding(torch.cat([angles.cos(), angles.sin()], -1))

@@ -87,7 +87,7 @@ class GraphConvolution(nn.Module):
     def forward(self, x: Float[Tensor, "N J C"]) -> Float[Tensor, "N J C"]:
         """Map, then gather from the linked joints."""
         h = functional.linear(x, self.conv1d.weight[..., 0], self.conv1d.bias)
-        return self.mixing.to(h.dtype) @ h.reshape(len(h), -1, x.shape[-1])
+        return self.mixing.to(h.dtype) @ h.reshape(h.shape[0], -1, x.shape[-1])
 
 
 class Layer(nn.Module):

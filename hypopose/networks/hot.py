@@ -52,7 +52,7 @@ from hypopose.networks.mixste import MixSTE2
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.pretrained import PretrainedNetwork
-from hypopose.networks.staged import StagedNetwork, Tokens
+from hypopose.networks.staged import StagedNetwork, Tokens, distances, repeated
 
 BACKBONES: dict[str, type[StagedNetwork]] = {
     "FrameTokens": FrameTokens,
@@ -133,8 +133,7 @@ def choose_frames(
     n_frames, width = features.shape[1:]
     if not 1 <= keep <= n_frames:
         raise OptionError(f"keep must be 1 to {n_frames}, the number of frames, got {keep}.")
-    z = features.double()
-    d = torch.cdist(z, z, compute_mode="donot_use_mm_for_euclid_dist") / width**0.5
+    d = distances(features.double()) / width**0.5
     if usable is not None:
         far = d.amax((-2, -1), keepdim=True) + 1 if farthest is None else torch.tensor(farthest)
         d = torch.where(usable[:, None], d, far.to(d))
@@ -310,10 +309,10 @@ class Hourglass(PretrainedNetwork):
             at = slice(center, center + 1)
             if index is not None and self.config.recover == "none":
                 rank = (index < center).sum(-1)
-                poses = poses[torch.arange(len(rank), device=rank.device), rank][:, None]
+                poses = poses[torch.arange(rank.shape[0], device=rank.device), rank][:, None]
             else:
                 poses = poses[:, at]
-        return poses.reshape(len(keypoints), -1, *poses.shape[1:])
+        return poses.unflatten(0, (keypoints.shape[0], -1))
 
     def lift_kept(
         self,
@@ -375,7 +374,7 @@ class Hourglass(PretrainedNetwork):
         """The other stages, with the frames of ``index`` alone."""
         rest = tokens
         if index is not None:
-            rest = tokens.keep(index.repeat_interleave(len(tokens.x) // len(index), 0))
+            rest = tokens.keep(repeated(index, tokens.x.shape[0] // index.shape[0]))
             if self.config.recover == "attention":
                 rest = rest.with_x(rest.x + self.slot_position[:, :, None])
         for i in range(self.config.at, self.network.n_stages):
@@ -384,7 +383,7 @@ class Hourglass(PretrainedNetwork):
             rest = tokens.with_x(self._recovered(tokens.x, rest))
         poses = self.network.leave(rest)
         if index is not None and self.config.recover == "interpolate":
-            kept = index.repeat_interleave(len(poses) // len(index), 0)
+            kept = repeated(index, poses.shape[0] // index.shape[0])
             return interpolated(poses, kept, tokens.x.shape[1])
         return poses
 
@@ -411,14 +410,13 @@ def interpolated(
         >>> interpolated(poses, torch.tensor([[1, 3]]), 5)[0, :, 0, 0].tolist()
         [0.0, 0.0, 2.0, 4.0, 4.0]
     """
-    frame = torch.arange(n_frames, device=index.device).expand(len(index), n_frames)
-    kept = index.contiguous()
-    last = kept.shape[1] - 1
-    after = torch.searchsorted(kept, frame.contiguous()).clamp(max=last)
-    before = (torch.searchsorted(kept, frame.contiguous(), right=True) - 1).clamp(min=0)
-    start, end = kept.gather(1, before), kept.gather(1, after)
+    frame = torch.arange(n_frames, device=index.device).expand(index.shape[0], n_frames)
+    kept, last = index[:, None], index.shape[1] - 1
+    after = (kept < frame[..., None]).sum(-1).clamp(max=last)
+    before = ((kept <= frame[..., None]).sum(-1) - 1).clamp(min=0)
+    start, end = index.gather(1, before), index.gather(1, after)
     share = ((frame - start).to(poses) / (end - start).clamp(min=1)).clamp(0, 1)[..., None, None]
-    rows = torch.arange(len(poses), device=poses.device)[:, None]
+    rows = torch.arange(poses.shape[0], device=poses.device)[:, None]
     return torch.lerp(poses[rows, before], poses[rows, after], share)
 
 

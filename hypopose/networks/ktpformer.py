@@ -47,6 +47,7 @@ from hypopose.networks.staged import (
     check_form,
     hypotheses_mask,
     over_rows,
+    repeated,
     rows_mask,
 )
 from hypopose.skeletons import get_skeleton
@@ -264,7 +265,7 @@ class KTPFormer(StagedNetwork):
         x = x.flatten(0, 1)
         x = over_rows(self.kinematics, x) + self.joint_position
         if t is not None:
-            x = x + self.time(t).repeat_interleave(n_hypotheses, 0)[:, None, None]
+            x = x + repeated(self.time(t), n_hypotheses)[:, None, None]
         return Tokens(x, hypotheses_mask(mask, n_hypotheses))
 
     def stage(self, i: int, tokens: Tokens) -> Tokens:
@@ -285,7 +286,7 @@ class KTPFormer(StagedNetwork):
         self, x: Float[Tensor, "N J F C"], mask: Bool[Tensor, "N F"] | None
     ) -> Float[Tensor, "N J F C"]:
         """TPA: two graph layers over the frames of each joint, with a residual."""
-        rows = None if mask is None else mask.repeat_interleave(x.shape[1], 0)
+        rows = None if mask is None else repeated(mask, x.shape[1])
         y = x.flatten(0, 1)
         for unit in self.trajectory:
             y = unit(y, rows)

@@ -77,6 +77,24 @@ def load_network(path_or_name: str | Path, **options: Any) -> PretrainedNetwork:
         >>> load_network("d3dp-frame-small").info.inputs
         'subject'
     """
+    folder = weights_folder(path_or_name)
+    network: PretrainedNetwork = NETWORKS[_class_name(folder)].from_pretrained(folder, **options)
+    return network
+
+
+def weights_folder(path_or_name: str | Path) -> Path:
+    """Where weights lie.
+
+    Args:
+        path_or_name: A folder, or the name of a checkpoint in the box.
+
+    Raises:
+        CheckpointError: If there is no such folder.
+
+    Example:
+        >>> (weights_folder("d3dp-frame-small") / "config.json").is_file()
+        True
+    """
     folder = Path(path_or_name)
     if not folder.is_dir():
         folder = BOX / str(path_or_name)
@@ -85,8 +103,7 @@ def load_network(path_or_name: str | Path, **options: Any) -> PretrainedNetwork:
             f"There are no weights {str(path_or_name)!r}: neither a folder nor one of "
             f"{', '.join(weights_in_the_box())}."
         )
-    network: PretrainedNetwork = NETWORKS[_class_name(folder)].from_pretrained(folder, **options)
-    return network
+    return folder
 
 
 def _class_name(folder: Path) -> str:

@@ -52,7 +52,9 @@ from hypopose.networks.staged import (
     Tokens,
     check_clip,
     check_form,
+    distances,
     hypotheses_mask,
+    repeated,
     sinusoid,
 )
 
@@ -466,8 +468,8 @@ class MotionAGFormer(StagedNetwork):
             x = x + self.frame_embed(sinusoid(frame, self.config.width))[:, None]
         frames: tuple[Tensor, ...] = ()
         if t is not None:
-            x = x + self.time(t).repeat_interleave(n, 0)[:, None, None]
-            frames = (keypoints.flatten(-2).repeat_interleave(n, 0),)
+            x = x + repeated(self.time(t), n)[:, None, None]
+            frames = (repeated(keypoints.flatten(-2), n),)
         return Tokens(x, hypotheses_mask(mask, n), frames)
 
     def stage(self, i: int, tokens: Tokens) -> Tokens:
@@ -495,8 +497,7 @@ class MotionAGFormer(StagedNetwork):
         """Frames whose keypoints are alike, for denoisers; lifters compare features."""
         if not tokens.frames:
             return None
-        xy = tokens.frames[0]
-        likeness = -torch.cdist(xy, xy, compute_mode="donot_use_mm_for_euclid_dist")
+        likeness = -distances(tokens.frames[0])
         if tokens.mask is not None:
             likeness = likeness.masked_fill(~tokens.mask[:, None], -torch.inf)
         return nearest(likeness, self.config.n_neighbors)[:, None]

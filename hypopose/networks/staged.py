@@ -11,7 +11,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,7 +41,7 @@ class Tokens:
 
     def keep(self, index: Int[Tensor, "N K"]) -> Tokens:
         """Only the frames of ``index``, in its order."""
-        rows = torch.arange(len(index), device=index.device)[:, None]
+        rows = torch.arange(index.shape[0], device=index.device)[:, None]
         return Tokens(
             x=self.x[rows, index],
             mask=None if self.mask is None else self.mask[rows, index],
@@ -112,7 +112,7 @@ class StagedNetwork(PretrainedNetwork):
         for i in range(self.n_stages):
             tokens = self.stage(i, tokens)
         poses = self.leave(tokens)
-        return poses.reshape(len(keypoints), -1, *poses.shape[1:])
+        return poses.unflatten(0, (keypoints.shape[0], -1))
 
 
 def check_form(name: str, lifter: bool, x_t: Tensor | None, t: Tensor | None) -> None:
@@ -142,9 +142,31 @@ def check_clip(name: str, keypoints: Tensor, n_frames: int | None, n_joints: int
         )
 
 
+def repeated(x: Shaped[Tensor, "N *any"], n: int) -> Shaped[Tensor, "M *any"]:
+    """Every row ``n`` times, copies side by side; unlike ``repeat_interleave`` for any N in ONNX.
+
+    Example:
+        >>> repeated(torch.tensor([3, 5]), 2).tolist()
+        [3, 3, 5, 5]
+    """
+    return x[:, None].expand(-1, n, *x.shape[1:]).flatten(0, 1)
+
+
+def distances(x: Float[Tensor, "*any N C"]) -> Float[Tensor, "*any N N"]:
+    """Euclidean distances between rows, exactly 0 on the diagonal.
+
+    Example:
+        >>> distances(torch.tensor([[0.0], [3.0]])).tolist()
+        [[0.0, 3.0], [3.0, 0.0]]
+    """
+    if torch.compiler.is_exporting():  # ONNX has no cdist
+        return (x[..., :, None, :] - x[..., None, :, :]).square().sum(-1).sqrt()
+    return torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+
+
 def hypotheses_mask(mask: Bool[Tensor, "B F"] | None, n: int) -> Bool[Tensor, "N F"] | None:
     """A mask per clip, repeated for its hypotheses."""
-    return None if mask is None else mask.repeat_interleave(n, 0)
+    return None if mask is None else repeated(mask, n)
 
 
 def sinusoid(t: Float[Tensor, "*any"], width: int) -> Float[Tensor, "*any width"]:
@@ -185,4 +207,4 @@ def over_rows(
 
 def rows_mask(mask: Bool[Tensor, "N F"] | None, n_rows: int) -> Bool[Tensor, "M 1 1 F"] | None:
     """A key mask for ``n_rows`` rows per clip."""
-    return None if mask is None else mask.repeat_interleave(n_rows, 0)[:, None, None, :]
+    return None if mask is None else repeated(mask, n_rows)[:, None, None, :]
