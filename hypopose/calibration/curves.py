@@ -10,18 +10,22 @@ perfect model would show by chance.
 
     q            levels, 0.05 to 0.95 (0 and 1 can contribute nothing and are left out)
     F_k(q)       coverage: share of observations whose truth lies inside the q-ball of cell k
-    ECE_k        mean over q of |F_k(q) - q|
+    G_k(q)       the same in the limit of many hypotheses (:mod:`hypopose.calibration.limit`)
+    ECE_k        mean over q of |G_k(q) - q|
     ECE          mean of ECE_k over the cells
 
+F is what S hypotheses cover, and is nearer to the diagonal the fewer they are; it serves regions,
+bands and verdicts. G has the same expectation for every S from 5 on, so the ECE has it too.
+
 S hypotheses split [0, 1] into S + 1 ranks; a truth beyond all of them has the last. Levels above
-S / (S + 1) cut through that rank: no count can tell their coverage, so it is NaN, left out of the
-ECE, and noted. A point prediction (one hypothesis, or all the same) is no such case: its regions
+S / (S + 1) cut through that rank: no count can tell their coverage, so F is NaN there, and noted.
+A point prediction (one hypothesis, or all the same) is no such case: its regions
 are points, hold nothing at any level, and cover 0.
 
-**Interval of the ECE.** Absolute values make the ECE of a sample too large on average: noise in F
-adds to it and never cancels, most of all where F is near q. Percentiles of resampled ECEs carry the
+**Interval of the ECE.** Absolute values make the ECE of a sample too large on average: noise in G
+adds to it and never cancels, most of all where G is near q. Percentiles of resampled ECEs carry the
 noise twice and may lie wholly above the estimate. Instead: by the triangle inequality the true ECE
-is no further from the measured one than the mean of |F_k(q) - true F_k(q)|, and how large that mean
+is no further from the measured one than the mean of |G_k(q) - true G_k(q)|, and how large that mean
 gets is seen from its resampled counterpart. The interval is the estimate plus and minus that much;
 it covers at least as often as it says, and exactly so for a calibrated model.
 
@@ -43,6 +47,13 @@ from hypopose.calibration.arrays import Pairs, blocks, paired
 from hypopose.calibration.bootstrap import equal_sequences, resamples, tail
 from hypopose.calibration.functionals import Functional, functional
 from hypopose.calibration.histograms import RankHistogram
+from hypopose.calibration.limit import (
+    ORDER,
+    distance_statistics,
+    limit_curve,
+    null_error,
+    rank_statistics,
+)
 from hypopose.calibration.preranks import PRERANKS, prerank_ranks
 from hypopose.calibration.ranks import (
     Ranks,
@@ -52,7 +63,7 @@ from hypopose.calibration.ranks import (
     value_ranks,
 )
 from hypopose.calibration.records import Counts, Record, Settings
-from hypopose.calibration.uniformity import null_coverage, null_ece, simultaneous_band
+from hypopose.calibration.uniformity import null_coverage, simultaneous_band
 from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Hypotheses, Poses3D
 
@@ -72,8 +83,11 @@ class CalibrationCurve:
             precision; estimated from the differences between sequences.
         sequence_cover: ``(C, K, L + 1)`` per sequence: sums of coverage (NaN where coverage is),
             then the count. Resample its rows for intervals.
+        sequence_shape: ``(C, K, ORDER + 2)`` per sequence: sums of what moves :attr:`limit` off
+            the diagonal, of point predictions, then the count.
         histogram: How often the truth has each rank.
         record: The conventions and counts.
+        statistic: What was ranked.
     """
 
     levels: Tensor
@@ -81,8 +95,10 @@ class CalibrationCurve:
     n: Tensor
     n_effective: Tensor
     sequence_cover: Tensor
+    sequence_shape: Tensor
     histogram: RankHistogram
     record: Record
+    statistic: str = "distance"
 
     @property
     def resolved(self) -> Tensor:
@@ -95,9 +111,15 @@ class CalibrationCurve:
         return self.coverage.nanmean(0)
 
     @property
+    def limit(self) -> Tensor:
+        """``(K, L)`` coverage in the limit of many hypotheses, to two terms; never blank."""
+        total = self.sequence_shape.sum(0)
+        return limit_curve(self.levels, total[..., :-1] / total[..., -1:])
+
+    @property
     def ece_per_cell(self) -> Tensor:
-        """``(K,)`` mean over levels of the distance between coverage and level."""
-        return (self.coverage - self.levels).abs().nanmean(-1)
+        """``(K,)`` mean over levels of the distance between :attr:`limit` and level."""
+        return (self.limit - self.levels).abs().mean(-1)
 
     @property
     def ece(self) -> float:
@@ -106,14 +128,14 @@ class CalibrationCurve:
 
     @property
     def excess(self) -> Tensor:
-        """``(K,)`` mean of coverage minus level: positive = underconfident (spread too wide)."""
-        return (self.coverage - self.levels).nanmean(-1)
+        """``(K,)`` mean of :attr:`limit` minus level: positive = underconfident (too wide)."""
+        return (self.limit - self.levels).mean(-1)
 
     @property
     def null_ece_per_cell(self) -> Tensor:
         """``(K,)`` ECE a perfectly calibrated model would show by chance."""
-        s, levels = self.record.n_hypotheses, tuple(self.levels[self.resolved].tolist())
-        values = [null_ece(_rounded(n), s, levels) for n in self.n_effective.tolist()]
+        s = self.record.n_hypotheses
+        values = [null_error(n, self.levels, s, self.statistic) for n in self.n_effective.tolist()]
         return torch.tensor(values, dtype=torch.float64)
 
     @property
@@ -148,16 +170,14 @@ class CalibrationCurve:
         Returns:
             Lower and upper end; NaN with fewer than two sequences.
         """
-        n_sequences = len(self.sequence_cover)
+        n_sequences = len(self.sequence_shape)
         if n_sequences < 2:
             return float("nan"), float("nan")
-        cover, here = self.sequence_cover.numpy(), self.coverage.numpy()
-        draws = []
+        shape, here, draws = self.sequence_shape.numpy(), self.limit, []
         for times in resamples(n_sequences, n_draws, seed):
-            sums = np.tensordot(times, cover, axes=1)
-            with np.errstate(invalid="ignore"):
-                off = np.abs(sums[..., :-1] / sums[..., -1:] - here)
-            draws.append(finite_mean(off.reshape(len(off), -1), 1))
+            sums = torch.as_tensor(np.tensordot(times, shape, axes=1))
+            off = (limit_curve(self.levels, sums[..., :-1] / sums[..., -1:]) - here).abs()
+            draws.append(finite_mean(off.flatten(1).numpy(), 1))
         half = np.nanquantile(np.concatenate(draws), 1 - 2 * tail(confidence, n_sequences))
         return max(0.0, self.ece - float(half)), min(1.0, self.ece + float(half))
 
@@ -199,7 +219,7 @@ def _rounded(n: float) -> int:
 class CurveAccumulator:
     """Streams hypotheses and truth into a :class:`CalibrationCurve`; mergeable.
 
-    Memory: one histogram of S+2 bins per cell, and L+1 numbers per cell and sequence.
+    Memory: one histogram of S+2 bins per cell, and L+4 numbers per cell and sequence.
 
     Args:
         levels: Nominal levels, between 0 and 1.
@@ -270,8 +290,8 @@ class CurveAccumulator:
             raise ShapeError(f"{n_items} items need as many sequence labels, got {len(labels)}.")
         unit = {label: i for i, label in enumerate(dict.fromkeys(labels))}
         group = torch.tensor([unit[label] for label in labels])
-        mass, counts = _batch_mass(pairs, cells, group, len(unit), self.statistic)
-        self._keep(mass, counts, cells, s, None if sequences is None else list(unit))
+        sums = _batch_sums(pairs, cells, group, len(unit), self.statistic)
+        self._keep(*sums, cells, s, None if sequences is None else list(unit))
 
     def _cells(self, pairs: Pairs) -> Functional:
         if self.joints is None:
@@ -280,7 +300,13 @@ class CurveAccumulator:
         return functional(self.of, joints, pairs.names(), pairs.skeleton)
 
     def _keep(
-        self, mass: Tensor, counts: Counts, cells: Functional, s: int, labels: list[Hashable] | None
+        self,
+        mass: Tensor,
+        shape: Tensor,
+        counts: Counts,
+        cells: Functional,
+        s: int,
+        labels: list[Hashable] | None,
     ) -> None:
         notes = ("one hypothesis: judged as a point prediction",) if s == 1 else ()
         record = Record(s, cells.cells, "left out unless named", self.settings, counts, notes)
@@ -288,7 +314,7 @@ class CurveAccumulator:
         pooled = mass.sum(0)
         self._mass = pooled if self._mass is None else self._mass + pooled
         cover = mass @ coverage_matrix(torch.tensor(list(self.levels)), s)
-        cover = torch.cat([cover, mass.sum(-1, keepdim=True)], -1)
+        cover = torch.cat([cover, shape, mass[..., -1:], mass.sum(-1, keepdim=True)], -1)
         if labels is None:
             self._unnamed.append(cover)
             return
@@ -330,6 +356,8 @@ class CurveAccumulator:
         histogram = self._mass[:, :-1].clone()
         histogram[:, -1] += self._mass[:, -1]
         levels = torch.tensor(list(self.levels), dtype=torch.float64)
+        shape = rows[..., len(levels) :]
+        rows = torch.cat([rows[..., : len(levels)], rows[..., -1:]], -1)
         n_effective = _effective(rows)
         s = self._record.n_hypotheses
         points = self._mass[:, -1] == self._mass.sum(-1)  # point predictions: they cover 0
@@ -342,10 +370,12 @@ class CurveAccumulator:
             n=total[:, -1],
             n_effective=n_effective,
             sequence_cover=rows,
+            sequence_shape=shape,
             histogram=RankHistogram(histogram, n_effective, self._record.cells),
             record=replace(
                 self._record, counts=counts, notes=(*self._record.notes, *_blanks(unknown, s))
             ),
+            statistic=self.statistic,
         )
 
 
@@ -367,24 +397,29 @@ def _masked(pairs: Pairs, mask: Tensor) -> Pairs:
     return Pairs(pairs.x, y, pairs.batch, pairs.skeleton)
 
 
-def _batch_mass(
+def _batch_sums(
     pairs: Pairs, cells: Functional, group: Tensor, n_groups: int, statistic: str
-) -> tuple[Tensor, Counts]:
-    """Rank mass ``(groups, K, S + 2)`` of a batch, block by block."""
+) -> tuple[Tensor, Tensor, Counts]:
+    """Rank mass ``(groups, K, S + 2)`` and shape ``(groups, K, ORDER)`` of a batch, in blocks."""
     n_items, s, n_frames = pairs.x.shape[:3]
     k = len(cells.cells)
     mass = torch.zeros(n_groups * k, s + 2, dtype=torch.float64)
+    shape = torch.zeros(n_groups * k, ORDER, dtype=torch.float64)
     counts = Counts()
     size = k * (s + 1) * 3 * pairs.x.element_size()
     for items, frames in blocks(n_items, n_frames, size, cells.extra_frames):
         x = cells.apply(pairs.x[items, :, frames]).movedim(1, -1).contiguous()
         y = cells.apply(pairs.y[items, frames])
         ranks = _rank(statistic, x, y)
-        cell = group[items][:, None, None] * k + torch.arange(k)
-        flat = _flat(ranks)
-        mass += rank_mass(flat, cell.expand(y.shape[:-1]).reshape(-1), n_groups * k, s)
+        cell = (group[items][:, None, None] * k + torch.arange(k)).expand(y.shape[:-1]).reshape(-1)
+        mass += rank_mass(_flat(ranks), cell, n_groups * k, s)
+        if statistic == "distance":
+            moved = distance_statistics(x, y).masked_fill(ranks.identical.unsqueeze(-1), 0)
+            shape.index_add_(0, cell, moved.reshape(-1, ORDER).cpu())
         counts = counts + ranks.counts
-    return mass.reshape(n_groups, k, s + 2), counts
+    if statistic != "distance":
+        shape = mass[:, :-1] @ rank_statistics(s)
+    return mass.reshape(n_groups, k, s + 2), shape.reshape(n_groups, k, ORDER), counts
 
 
 def _rank(statistic: str, x: Tensor, y: Tensor) -> Ranks:
@@ -445,8 +480,8 @@ def ece(
 ) -> CalibrationCurve:
     """Calibration curve and expected calibration error of hypotheses against the truth.
 
-    Unbiased in the number of hypotheses: a calibrated sampler scores the same with 5 and with 200.
-    Compare ``.ece`` with ``.null_ece``, which a perfect model would reach on as much data.
+    Does not depend on the number of hypotheses from 5 on, whether calibrated or not. Compare
+    ``.ece`` with ``.null_ece``, which a perfect model would reach on as much data.
 
     Convention:
         Camera frame, root-relative, not aligned to the truth. The unit does not matter.

@@ -41,19 +41,6 @@ def null_coverage(
     return np.asarray(counts @ share / n, dtype=np.float64)
 
 
-def null_ece(n: int, n_hypotheses: int, levels: tuple[float, ...]) -> float:
-    """Expected ECE of a perfectly calibrated model with ``n`` independent observations.
-
-    Example:
-        >>> levels = tuple(i / 20 for i in range(1, 20))
-        >>> null_ece(100, 20, levels) > null_ece(10_000, 20, levels) > 0
-        True
-    """
-    if n < 1:
-        return float("nan")
-    return float(np.abs(null_coverage(n, n_hypotheses, levels) - np.asarray(levels)).mean())
-
-
 def simultaneous_band(curves: Array, confidence: float = 0.95) -> tuple[Array, Array]:
     """A band that holds a whole curve with the given probability.
 

@@ -50,7 +50,7 @@ def test_the_verdict_is_known(both: list[Judgement]) -> None:
     honest, narrow = (j.reliability for j in both)
     assert honest is not None
     assert narrow is not None
-    assert honest.ece < 0.06
+    assert honest.ece < 1.5 * honest.null_ece < 0.12
     assert set(narrow.verdicts) == {"overconfident"}
     assert (narrow.pooled < narrow.levels).all()
     assert both[1].histograms is not None
