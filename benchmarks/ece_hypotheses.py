@@ -2,8 +2,8 @@
 
     python benchmarks/ece_hypotheses.py -o ece.json
 
-A normal truth and normal hypotheses whose spread is a known factor of the honest one: the ECE in the
-limit of many hypotheses is a formula. Printed beside it: the ECE found with S hypotheses, its
+A normal truth and normal hypotheses whose spread is a known factor of the honest one: the ECE in
+the limit of many hypotheses is a formula. Printed beside it: the ECE found with S hypotheses, its
 standard error over repetitions, and what counting ranks among all S would say (levels above
 S / (S + 1) left out).
 """
