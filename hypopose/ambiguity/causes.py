@@ -25,7 +25,7 @@ from torch import Tensor
 
 from hypopose.ambiguity.covariance import joint_covariance
 from hypopose.ambiguity.entropy import joint_entropy
-from hypopose.cameras import fit_root, project
+from hypopose.cameras import fit_roots, hypothesis_camera, project
 from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
 from hypopose.types import Hypotheses, Keypoints2D, NoiseSource
 
@@ -121,6 +121,8 @@ def reveal_keypoints(
 ) -> KeypointInfluence:
     """Put each missing keypoint where a hypothesis would be seen, and sample again.
 
+    A hypothesis with a focal length of its own is seen with that one.
+
     Args:
         sample: Draws hypotheses; ``n_draws`` calls per name and one more.
         keypoints: One clip ``(F, J, 2)`` with a camera and missing keypoints.
@@ -144,12 +146,13 @@ def reveal_keypoints(
     if not columns:
         raise OptionError("No keypoint is missing in any frame: use hide_keypoints instead.")
     base = sample(keypoints)
-    root = base.root if base.root is not None else fit_root(base.joints, keypoints)
+    root = base.root if base.root is not None else fit_roots(base, keypoints)
+    camera = hypothesis_camera(base, keypoints.camera)
     every = torch.linspace(0, len(base) - 1, min(n_draws, len(base))).round().long().tolist()
     variants = {}
     for j in columns:
         joint = _same_joint(base, keypoints, j)
-        seen = project(base.joints[:, :, joint] + root, keypoints.camera).to(keypoints.xy)
+        seen = project(base.joints[:, :, joint] + root, camera).to(keypoints.xy)
         missing = ~keypoints.detected[:, j, None]
         variants[j] = [
             _moved(keypoints, j, torch.where(missing, seen[h], keypoints.xy[:, j])) for h in every

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hypopose.ambiguity import Ambiguity, joint_covariance
-from hypopose.cameras import project
+from hypopose.cameras import hypothesis_camera, project
 from hypopose.errors import ShapeError, SkeletonMismatchError
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
@@ -214,8 +214,9 @@ def _near_image(px: Tensor, keypoints: Keypoints2D) -> Tensor:
 
 
 def _reprojection(scene: Scene) -> Tensor | None:
-    """Hypotheses as the camera would see them, in pixels; None without root or camera."""
+    """Hypotheses as the camera they believe in would see them, in pixels; None without root."""
     root, camera = scene.hypotheses.root, scene.keypoints.camera
     if root is None or camera is None or camera.focal.dim() != 1:
         return None
-    return project(scene.hypotheses.joints + root[..., None, :], camera)
+    seen_by = hypothesis_camera(scene.hypotheses, camera)
+    return project(scene.hypotheses.joints + root[..., None, :], seen_by)

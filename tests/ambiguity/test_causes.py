@@ -64,6 +64,32 @@ def test_revealing_a_missing_keypoint_gains_it_and_touches_no_other_frame() -> N
     assert found.entropy_change[0, wrist - 1].item() == 0
 
 
+@pytest.mark.parametrize("with_root", [True, False])
+def test_revealed_keypoints_are_seen_with_each_hypothesis_own_focal_length(with_root: bool) -> None:
+    keypoints = clip()
+    assert keypoints.camera is not None
+    wrist = H36M17.index("left_wrist")
+    xy = keypoints.xy.clone()
+    xy[:, wrist] = torch.nan
+    _, truth = example_pair()
+    factor = torch.linspace(1.0, 1.5, 5)
+    joints = truth.joints[None, :3] + 1e-4 * normals(5, 3, 17, 3).float()
+    assert truth.root is not None
+    away = torch.stack([torch.ones(5), torch.ones(5), factor], -1)  # as large in the image
+    root = truth.root[None, :3] * away[:, None]
+    focal = keypoints.camera.focal.mean() * factor
+    placed: list[torch.Tensor] = []
+
+    def remember(k: Keypoints2D) -> Hypotheses:
+        placed.append(k.xy[:, wrist])
+        return Hypotheses(joints, H36M17, root if with_root else None, focal)
+
+    reveal_keypoints(remember, replace(keypoints, xy=xy), n_draws=2)
+    for seen in placed[1:]:
+        assert (seen - keypoints.xy[:, wrist]).norm(dim=-1).max() < 12
+    assert len(placed) == 3
+
+
 def test_revealed_keypoints_get_the_usual_confidence() -> None:
     keypoints = clip()
     confidence = torch.full(keypoints.xy.shape[:-1], 0.8)

@@ -184,6 +184,18 @@ def test_the_panel_thins_what_is_long_and_says_so() -> None:
     assert data["reprojection"]["shape"] == [3, 5, 17, 2]
 
 
+def test_hypotheses_are_drawn_with_the_focal_lengths_they_believe_in() -> None:
+    """Twice the focal length, twice as far from the image's center; the keypoints stay."""
+    seen = scene(2)
+    assert seen.keypoints.camera is not None
+    focal, center = seen.keypoints.camera.focal, seen.keypoints.camera.center.numpy()
+    own = replace(seen.hypotheses, focal=focal.mean() * torch.tensor([1.0, 2.0]))
+    data = panel_data(replace(seen, hypotheses=own))
+    before, after = (unpack(d["reprojection"]) for d in (panel_data(seen), data))
+    np.testing.assert_allclose(after[0], before[0], atol=0.1)
+    np.testing.assert_allclose(after[1] - center, 2 * (before[1] - center), atol=0.3)
+
+
 def test_ellipsoids_hold_four_fifths_of_a_normal() -> None:
     keypoints, _ = clip(1)
     g = torch.Generator().manual_seed(0)
