@@ -2,6 +2,7 @@
 
     python benchmarks/calibration_streaming.py --frames 50000 500000 -o curve.json
     python benchmarks/calibration_streaming.py --judge --frames 10000 50000 -o judge.json
+    python benchmarks/calibration_streaming.py --energy-only --frames 500000 -o energy.json
 
 Hypotheses are made block by block, as a sampler would, and never kept; making them is not timed.
 One stream goes through all accumulators; at each number of frames asked for, what it took so far is
@@ -65,6 +66,16 @@ def accumulators(with_energy: bool) -> tuple[dict[str, Step], Callable[[], float
     return steps, compute
 
 
+def energy_alone() -> tuple[dict[str, Step], Callable[[], float]]:
+    """The energy score per joint, which takes O(S^2), and its interval."""
+    energy = ScoreAccumulator(energy_score)
+
+    def step(x: Tensor, y: Tensor, name: str) -> None:
+        energy.update(x, y, sequences=[name])
+
+    return {"energy score": step}, lambda: energy.compute().estimate
+
+
 def judge() -> tuple[dict[str, Step], Callable[[], float]]:
     """All that ``hypopose calibrate`` computes: the above, errors, poses' scores, oracle curves."""
     judge = Judge("normal")
@@ -81,10 +92,13 @@ def judge() -> tuple[dict[str, Step], Callable[[], float]]:
 
 
 def run(
-    frames: list[int], shape: tuple[int, int, int], whole: bool, with_energy: bool
+    frames: list[int],
+    shape: tuple[int, int, int],
+    made: tuple[dict[str, Step], Callable[[], float]],
+    result: str,
 ) -> Iterator[dict[str, float]]:
     """One row for each number of frames."""
-    steps, compute = judge() if whole else accumulators(with_energy)
+    steps, compute = made
     seconds = dict.fromkeys(steps, 0.0)
     n, start_memory = 0, _peak()
     for x, y, sequence in blocks(max(frames) // shape[1], shape):
@@ -95,7 +109,7 @@ def run(
         n += shape[1]
         if n in frames:
             streaming, start = _peak(), time.process_time()
-            ece = compute()
+            value = compute()
             yield {
                 "frames": n,
                 **{f"{name}, s": round(value, 1) for name, value in seconds.items()},
@@ -103,7 +117,7 @@ def run(
                 "peak before, GiB": start_memory,
                 "peak while streaming, GiB": streaming,
                 "peak with results, GiB": _peak(),
-                "ece": round(ece, 5),
+                result: round(value, 5),
             }
 
 
@@ -128,6 +142,7 @@ def main() -> None:
     parser.add_argument("--joints", type=int, default=17, help="The first is the root.")
     parser.add_argument("--clip", type=int, default=50, help="Frames that come together.")
     parser.add_argument("--judge", action="store_true", help="All that calibrate computes.")
+    parser.add_argument("--energy-only", action="store_true", help="Nothing else.")
     parser.add_argument("--no-energy", action="store_true", help="Leave out what takes O(S^2).")
     parser.add_argument("-o", "--output", type=Path, help="JSON to write after every row.")
     options = parser.parse_args()
@@ -143,7 +158,12 @@ def main() -> None:
         "rows": [],
     }  # fmt: skip
     shape = (options.hypotheses, options.clip, options.joints)
-    for row in run(options.frames, shape, options.judge, not options.no_energy):
+    made, result = accumulators(not options.no_energy), "ece"
+    if options.judge:
+        made = judge()
+    elif options.energy_only:
+        made, result = energy_alone(), "energy score, m"
+    for row in run(options.frames, shape, made, result):
         report["rows"].append(row)
         print(json.dumps(row), flush=True)
         if options.output:
