@@ -45,8 +45,9 @@ from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.networks.base import Network, NetworkInfo
 from hypopose.networks.inputs import Encoded, encode
 from hypopose.samplers.schedulers import Solver, make_solver
+from hypopose.samplers.windowed import Windowed
 from hypopose.samplers.windows import blend_weights, take_frames, window_starts
-from hypopose.skeletons import SKELETONS, convert
+from hypopose.skeletons import convert
 from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
 
 
@@ -101,7 +102,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class D3DP:
+class D3DP(Windowed):
     """Walk back from noise, the keypoints in view.
 
     Args:
@@ -165,7 +166,6 @@ class D3DP:
                 "sampler='distributional'."
             )
         for name, choice, allowed in (
-            ("fill_missing", self.fill_missing, ("error", "interpolate")),
             ("precision", self.precision, ("auto", "float32", "bfloat16")),
             ("turning", self.turning, ("clip", "frame", "none")),
         ):
@@ -175,25 +175,11 @@ class D3DP:
         for name, value in positive.items():
             if value is not None and not value > 0:
                 raise OptionError(f"{name} must be positive, got {value}.")
-        fixed = self.denoiser.info.n_frames
-        if fixed is not None and self.window not in (None, fixed):
-            raise OptionError(
-                f"This network takes windows of {fixed} frames only; leave window=None."
-            )
+        self._check_windows()
         if self.window is not None:
             window_starts(
                 1, self.window, self.window // 4 if self.overlap is None else self.overlap
             )
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The skeleton of the hypotheses."""
-        return SKELETONS[self.denoiser.info.skeleton]
-
-    @property
-    def keypoint_skeleton(self) -> Skeleton:
-        """The skeleton keypoints must have."""
-        return SKELETONS[self.denoiser.info.keypoint_skeleton]
 
     @torch.no_grad()
     def sample(
@@ -224,7 +210,7 @@ class D3DP:
         if n_hypotheses < 1:
             raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
         seen = readable(keypoints, self.denoiser.info, self.fill_missing)
-        device = _device(self.denoiser, keypoints.xy.device)
+        device = self._device(keypoints.xy.device)
         windows = self._windows(seen, device)
         batch, n = keypoints.xy.shape[:-3], keypoints.n_frames
         shape = (*batch, n_hypotheses, windows.n_frames, self.skeleton.n_joints, 3)
@@ -317,10 +303,8 @@ class D3DP:
         return max(1, self.chunk // (length * (2 if self.flip else 1)))
 
     def _windows(self, keypoints: Keypoints2D, device: torch.device) -> Windows:
-        info = self.denoiser.info
         n = keypoints.n_frames
-        length = info.n_frames or min(self.window or info.max_frames or n, n)
-        overlap = length // 4 if self.overlap is None else min(self.overlap, length - 1)
+        length, overlap = self._window_of(n)
         starts = window_starts(n, length, overlap)
         padded = max(n, length)
         encoded = [self._encoded(keypoints, start, length) for start in starts]
@@ -440,8 +424,9 @@ def interpolate_missing(keypoints: Keypoints2D) -> Keypoints2D:
         OptionError: If a joint is never detected.
 
     Example:
+        >>> from hypopose.skeletons import H36M17
         >>> xy = torch.tensor([0.0, torch.nan, 4.0]).reshape(3, 1, 1).expand(3, 17, 2)
-        >>> keypoints = Keypoints2D(xy.clone(), SKELETONS["h36m17"])
+        >>> keypoints = Keypoints2D(xy.clone(), H36M17)
         >>> interpolate_missing(keypoints).xy[1, 0].tolist()
         [2.0, 2.0]
     """
@@ -495,10 +480,3 @@ def mirrored(x: Float[Tensor, "*any J C"], skeleton: Skeleton) -> Float[Tensor, 
     image = x[..., list(skeleton.flip_order), :].clone()
     image[..., 0] *= -1
     return image
-
-
-def _device(denoiser: Network, otherwise: torch.device) -> torch.device:
-    """Where the network's parameters are; where the keypoints are if it has none."""
-    if isinstance(denoiser, torch.nn.Module):
-        return next((p.device for p in denoiser.parameters()), otherwise)
-    return otherwise

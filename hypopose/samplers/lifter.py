@@ -24,15 +24,16 @@ from hypopose.errors import OptionError
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import ASSUMED_FPS, encode
 from hypopose.networks.scales import ScaleNetwork
-from hypopose.samplers.d3dp import Step, fitted_root, readable
+from hypopose.samplers.d3dp import Step, fitted_root, mirrored, readable
 from hypopose.samplers.scale_draws import scale_draws
+from hypopose.samplers.windowed import Windowed
 from hypopose.samplers.windows import blend_weights, take_frames, window_starts
-from hypopose.skeletons import SKELETONS, convert
+from hypopose.skeletons import convert
 from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
 
 
 @dataclass(frozen=True)
-class Lifter:
+class Lifter(Windowed):
     """A pose and a scale per joint, and draws from them.
 
     Args:
@@ -83,29 +84,12 @@ class Lifter:
                 "This lifter's poses are scaled like the image and not in metres, so that they "
                 "cannot be a result; call the network itself: load_network(folder)(None, xy)."
             )
-        if info.n_frames is not None and self.window not in (None, info.n_frames):
-            raise OptionError(
-                f"This network takes windows of {info.n_frames} frames only; leave window=None."
-            )
-        if self.fill_missing not in ("error", "interpolate"):
-            raise OptionError(
-                f"fill_missing={self.fill_missing!r} is not one of error, interpolate."
-            )
+        self._check_windows()
         if not (self.spread is None or self.spread > 0) or self.correlation_s < 0:
             raise OptionError("spread (metres) must be positive and correlation_s at least 0.")
         for name in ("kinship", "depth_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} lies between 0 and 1, got {getattr(self, name)}.")
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The skeleton of the pose."""
-        return SKELETONS[self.denoiser.info.skeleton]
-
-    @property
-    def keypoint_skeleton(self) -> Skeleton:
-        """The skeleton keypoints must have."""
-        return SKELETONS[self.denoiser.info.keypoint_skeleton]
 
     @torch.no_grad()
     def sample(
@@ -181,13 +165,12 @@ class Lifter:
 
     def _lifted(self, keypoints: Keypoints2D) -> Float[Tensor, "*batch F J C"]:
         """Poses, and log-scales behind them if the network predicts any."""
-        info, n = self.denoiser.info, keypoints.n_frames
-        length = info.n_frames or min(self.window or info.max_frames or n, n)
-        if info.sequence_to_one:
+        n = keypoints.n_frames
+        length, overlap = self._window_of(n)
+        if self.denoiser.info.sequence_to_one:
             starts = [f - (length - 1) // 2 for f in range(n)]
             poses = self._windows(keypoints, starts, length)
             return torch.cat(poses, -3)
-        overlap = length // 4 if self.overlap is None else min(self.overlap, length - 1)
         starts = window_starts(n, length, overlap)
         padded = max(n, length)
         weights = blend_weights(starts, length, padded, overlap).float()
@@ -218,26 +201,19 @@ class Lifter:
             confidence = torch.stack(parts, -3)
         part = replace(keypoints, xy=xy, confidence=confidence, covariance=None)
         e = encode(part, "screen" if self.denoiser.info.inputs == "screen" else "subject")
-        context = None if e.context is None else e.context.flatten(0, -2)
+        context = None if e.context is None else e.context.flatten(0, -2).float()
         given = (e.xy.flatten(0, -4).float(), e.confidence.flatten(0, -3).float())
-        y = self._lift(*given, None if context is None else context.float())
+        y = self._lift(*given, context)
         if self.flip:
             order = list(self.keypoint_skeleton.flip_order)
-            mirror = torch.tensor([-1.0, 1.0, 1.0, 1.0][: y.shape[-1]])
-            flipped = self._lift(
-                given[0][..., order, :] * mirror[:2],
-                given[1][..., order],
-                None if context is None else context.float(),
-            )
-            y = (y + flipped[..., list(self.skeleton.flip_order), :] * mirror) / 2
+            across = (mirrored(given[0], self.keypoint_skeleton), given[1][..., order])
+            y = (y + mirrored(self._lift(*across, context), self.skeleton)) / 2
         turned = y[..., :3] @ e.rotation.flatten(0, -3).float()[:, None]
         y = torch.cat([turned, y[..., 3:]], -1)
         return list(y.reshape(*xy.shape[:-3], *y.shape[1:]).unbind(xy.dim() - 4))
 
     def _lift(self, xy: Tensor, confidence: Tensor, context: Tensor | None) -> Tensor:
-        place = xy.device
-        if isinstance(self.denoiser, torch.nn.Module):
-            place = next((p.device for p in self.denoiser.parameters()), place)
+        place = self._device(xy.device)
         moved = None if context is None else context.to(place)
         if isinstance(self.denoiser, ScaleNetwork):
             pose, log_scale = self.denoiser.with_scale(
