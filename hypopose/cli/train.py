@@ -220,8 +220,9 @@ def _reporting(run: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
 
         def report(row: dict[str, Any]) -> None:
             seen = f"{row.get('stage', '')} {row['frames']:,} frames".strip()
-            if "loss_mm" in row:
-                text = f"{seen}  {row['frames_per_s']}/s  {row['loss_mm']:.1f} mm"
+            if "frames_per_s" in row:
+                loss = f"{row['loss_mm']:.1f} mm" if "loss_mm" in row else f"loss {row['loss']:.4g}"
+                text = f"{seen}  {row['frames_per_s']}/s  {loss}"
                 bar.update(task, completed=row["share"], description=text)
             else:
                 errors = (f"{k} {v:.1f}" for k, v in row.items() if k.endswith(("_mm", "_steps")))

@@ -98,16 +98,17 @@ class Run:
         save = Every(config.checkpoint_seconds)
         check = Every(config.validate_seconds)
         log = Every(LOG_SECONDS)
-        seen, losses = progress.frames, [0.0][:0]
+        seen, rows = progress.frames, list[dict[str, float]]()
         while progress.share(config) < 1 and not self.stop.exists():
             row = self.trainer.step()
             progress.seconds = self.before + time.monotonic() - self.began
-            losses.append(row["loss_mm"])
+            rows.append(row)
             if log.due():
                 rate = round((progress.frames - seen) / log.restart())
-                mean = sum(losses) / len(losses)
-                self.write({**row, "loss_mm": mean, "frames_per_s": rate})
-                seen, losses = progress.frames, []
+                name = next(iter(row))  # loss or loss_mm
+                mean = sum(r[name] for r in rows) / len(rows)
+                self.write({**row, name: mean, "frames_per_s": rate})
+                seen, rows = progress.frames, []
             if save.due():
                 self.trainer.save(self.checkpoint)
                 save.restart()
@@ -115,7 +116,7 @@ class Run:
                 self.validate()
                 check.restart()
                 log.restart()
-                seen, losses = progress.frames, []
+                seen, rows = progress.frames, []
         self.trainer.save(self.checkpoint)
         self.validate()
 

@@ -66,12 +66,13 @@ class Objective:
     """One thing to train for.
 
     Args:
-        loss: Of a network on a batch, in metres.
+        loss: Of a network on a batch; in metres if ``length``.
         validate: Scores by name on held-out windows.
         sampling: How exported weights want to be sampled (``sampler.json``).
         role: What the network is called in a model card.
         make_batches: From motion, device and options to a function that draws batches.
         beside: Writes what else goes into a folder of exported weights.
+        length: Whether the loss is a length, which logs show in mm.
     """
 
     loss: Callable[[Any, Any, Step], Tensor]
@@ -80,6 +81,11 @@ class Objective:
     role: str
     make_batches: Callable[[Motion, torch.device, TrainConfig], MakeBatch]
     beside: Callable[[Path, TrainConfig], None] | None = None
+    length: bool = False
+
+    def logged(self, loss: float) -> dict[str, float]:
+        """A loss as logs show it: ``loss_mm`` if it is a length, else ``loss``."""
+        return {"loss_mm": 1000 * loss} if self.length else {"loss": loss}
 
 
 def keypoint_batches(
@@ -133,13 +139,14 @@ def _seed(step: Step) -> int:
     return int(torch.randint(2**31, (), generator=step.choices))
 
 
-def _lifting(of: Callable[[Tensor, Tensor], Tensor]) -> Objective:
+def _lifting(of: Callable[[Tensor, Tensor], Tensor], length: bool) -> Objective:
     return Objective(
         loss=lambda network, batch, step: lift_loss(network, batch, of),
         validate=lambda network, held_out, c: validate_lifter(network, held_out),
         sampling={"sampler": "lifter"},
         role="lifter",
         make_batches=keypoint_batches,
+        length=length,
     )
 
 
@@ -171,6 +178,7 @@ OBJECTIVES: dict[str, Objective] = {
         sampling={"sampler": "d3dp", "n_steps": 5, "eta": 0.0, **_MIRRORED},
         role="denoiser",
         make_batches=keypoint_batches,
+        length=True,
     ),
     "energy": Objective(
         loss=_energy,
@@ -180,6 +188,7 @@ OBJECTIVES: dict[str, Objective] = {
         sampling={"sampler": "distributional", "n_steps": 1, "flicker": 0.0, **_MIRRORED},
         role="generator",
         make_batches=keypoint_batches,
+        length=True,
     ),
     "flow": Objective(
         loss=_flow,
@@ -220,7 +229,7 @@ OBJECTIVES: dict[str, Objective] = {
         role="prior of motion",
         make_batches=motion_batches,
     ),
-    "lift": _lifting(joint_distance),
+    "lift": _lifting(joint_distance, True),
     "uncertainty": Objective(
         loss=lambda network, batch, step: scale_loss(network, batch),
         validate=lambda network, held_out, c: validate_scale(network, held_out),
@@ -228,8 +237,8 @@ OBJECTIVES: dict[str, Objective] = {
         role="lifter with a scale per joint",
         make_batches=keypoint_batches,
     ),
-    "lift-mixste": _lifting(mixste_loss),
-    "lift-motionagformer": _lifting(motionagformer_loss),
+    "lift-mixste": _lifting(mixste_loss, False),
+    "lift-motionagformer": _lifting(motionagformer_loss, True),
     "mask": _masking(masked_loss),
     "complete": _masking(completion_loss),
 }

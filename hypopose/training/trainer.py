@@ -96,7 +96,7 @@ class Trainer:
         """Take one optimizer step.
 
         Returns:
-            Loss in mm, gradient norm and learning rate.
+            Loss (``loss_mm`` if it is a length, else ``loss``), gradient norm and learning rate.
         """
         config, progress = self.config, self.progress
         shares = torch.tensor(config.length_shares)
@@ -116,7 +116,8 @@ class Trainer:
         self.ema.update(self.network)
         progress.step += 1
         progress.frames += B * F
-        return {"loss_mm": 1000 * float(loss.detach()), "grad_norm": float(norm), "lr": lr}
+        shown = self.objective.logged(float(loss.detach()))
+        return {**shown, "grad_norm": float(norm), "lr": lr}
 
     def averaged(self) -> PretrainedNetwork:
         """A network with the averaged weights, ready for inference."""

@@ -47,5 +47,5 @@ def test_errors_count_as_errors_of_the_velocity(batch: Batch) -> None:
 def test_the_loss_falls(tiny: TrainConfig) -> None:
     config = replace(tiny, objective="flow", learning_rate=1e-2, n_frames=10**9, batch_frames=80)
     trainer = Trainer(config)
-    rows = [trainer.step()["loss_mm"] for _ in range(40)]
+    rows = [trainer.step()["loss"] for _ in range(40)]
     assert sum(rows[-10:]) < 0.7 * sum(rows[:10])

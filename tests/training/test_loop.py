@@ -28,6 +28,22 @@ def test_the_loss_falls(tiny: TrainConfig) -> None:
     assert last < 0.75 * first
 
 
+@pytest.mark.parametrize(("objective", "name"), [("x0", "loss_mm"), ("flow", "loss")])
+def test_logs_say_millimetres_where_the_loss_is_a_length(
+    tiny: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    objective: str,
+    name: str,
+) -> None:
+    monkeypatch.setattr("hypopose.training.loop.LOG_SECONDS", 0.0)
+    rows: list[dict[str, Any]] = []
+    train(replace(tiny, objective=objective, n_frames=80), tmp_path, report=rows.append)
+    losses = [{key for key in row if key.startswith("loss")} for row in rows]
+    assert [row for row in losses if row] == [{name}] * 2
+    assert OBJECTIVES[objective].logged(0.05) == {name: 50.0 if name == "loss_mm" else 0.05}
+
+
 def test_same_seed_same_weights(tiny: TrainConfig) -> None:
     runs = [Trainer(replace(tiny, seed=seed)) for seed in (0, 0, 1)]
     for trainer in runs:
