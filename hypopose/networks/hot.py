@@ -312,7 +312,7 @@ class Hourglass(PretrainedNetwork):
                 poses = poses[torch.arange(rank.shape[0], device=rank.device), rank][:, None]
             else:
                 poses = poses[:, at]
-        return poses.unflatten(0, (keypoints.shape[0], -1))
+        return poses.reshape(keypoints.shape[0], -1, *poses.shape[1:])
 
     def lift_kept(
         self,

@@ -112,7 +112,7 @@ class StagedNetwork(PretrainedNetwork):
         for i in range(self.n_stages):
             tokens = self.stage(i, tokens)
         poses = self.leave(tokens)
-        return poses.unflatten(0, (keypoints.shape[0], -1))
+        return poses.reshape(keypoints.shape[0], -1, *poses.shape[1:])
 
 
 def check_form(name: str, lifter: bool, x_t: Tensor | None, t: Tensor | None) -> None:
