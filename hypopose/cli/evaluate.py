@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 @click.option("--weights", help="Weights in the box by name, or a folder of weights.")
 @click.option("--n-hypotheses", default=20, show_default=True, help="3D motions per view.")
 @click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say.")
+@click.option(
+    "--window", type=int, help="Frames per window, to see seams; default: what the weights say."
+)
 @click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--limit", type=int, help="Only this many views, spread evenly; default: all.")
 @click.option("--batch-size", default=16, show_default=True, help="Views sampled together.")
@@ -108,8 +111,10 @@ def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
 
 def _sampler(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, dict[str, Any]]:
     if options["sampler"] == "mean-pose":
-        if options["weights"] is not None or options["n_steps"] is not None:
-            raise OptionError("mean-pose has no network, so it takes no --weights or --n-steps.")
+        if any(options[name] is not None for name in ("weights", "n_steps", "window")):
+            raise OptionError(
+                "mean-pose has no network, so it takes no --weights, --n-steps or --window."
+            )
         return benchmark.baseline, {"name": "mean-pose"}
     from hypopose.api import BOX_WEIGHTS, describe_sampler, make_sampler
 
@@ -118,6 +123,7 @@ def _sampler(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, di
         weights=options["weights"],
         n_steps=options["n_steps"],
         device=options["device"],
+        **({} if options["window"] is None else {"window": options["window"]}),
     )
     record = describe_sampler(sampler)
     if "denoiser" in record:
@@ -191,18 +197,24 @@ def _score_table(evaluation: Evaluation, oracle: bool) -> Any:
 def _action_table(evaluation: Evaluation) -> Any:
     from rich.table import Table
 
-    keys = [
-        "mpjpe_single_mm",
-        "mpjpe_mean_mm",
-        "mpjpe_jpma_mm",
-        "p_mpjpe_mean_mm",
-        "ece",
-        "mpjpe_oracle_joint_best_mm",
-    ]
-    heads = ["single", "mean", "JPMA", "P-MPJPE", "ECE", "oracle joint-best"]
-    table = Table("action", "frames", *heads, title="per action (mm)", title_justify="left")
+    heads = {
+        "mpjpe_mean_mm": "mean (95 %)",
+        "mpjpe_single_mm": "single",
+        "mpjpe_jpma_mm": "JPMA",
+        "p_mpjpe_mean_mm": "P-MPJPE",
+        "energy_score_joint_mm": "energy/joint (95 %)",
+        "ece": "ECE",
+        "mpjpe_oracle_joint_best_mm": "oracle joint-best",
+    }
+    title = "per action (mm; intervals of all scores with -o)"
+    table = Table("action", "frames", *heads.values(), title=title, title_justify="left")
     for action, row in evaluation.actions.items():
-        cells = [_number(key, row[key]) for key in keys]
+        ends = evaluation.action_intervals.get(action, {})
+        cells = [
+            _number(key, row[key])
+            + (f" ({_range(key, *ends[key])})" if "95" in head and key in ends else "")
+            for key, head in heads.items()
+        ]
         table.add_row(action, str(int(row["n_frames"])), *cells)
     return table
 
@@ -234,7 +246,7 @@ def _unit(key: str) -> str:
 def _number(key: str, value: float) -> str:
     if math.isnan(value):
         return "-"
-    return f"{value:.3f}" if key == "ece" else f"{value:.1f}"
+    return f"{value:.3f}" if key.startswith("ece") else f"{value:.1f}"
 
 
 def _range(key: str, low: float, high: float) -> str:

@@ -33,26 +33,34 @@ from hypopose.metrics import (
     p_joint_errors,
     velocity_errors,
 )
+from hypopose.samplers.windows import window_seams
 from hypopose.skeletons import convert
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler, Skeleton
 
 N_BOOTSTRAP = 2000
 CONFIDENCE = 0.95
 COVERAGE_LEVELS = (0.5, 0.8, 0.95)
+FEW = 10
+"""Hypotheses of a second ECE, which must agree: honesty is no matter of how many are drawn."""
 
 TITLES: dict[str, str] = {
     "mpjpe_single_mm": "MPJPE of one hypothesis (expected)",
     "mpjpe_mean_mm": "MPJPE of the mean",
     "mpjpe_median_mm": "MPJPE of the median",
     "mpjpe_jpma_mm": "MPJPE of JPMA, root fitted",
+    "p_mpjpe_single_mm": "P-MPJPE of one hypothesis (expected)",
     "p_mpjpe_mean_mm": "P-MPJPE of the mean",
+    "p_mpjpe_median_mm": "P-MPJPE of the median",
+    "p_mpjpe_jpma_mm": "P-MPJPE of JPMA, root fitted",
     "mpjve_single_mm_per_frame": "MPJVE of one hypothesis",
+    "mpjve_seam_mm_per_frame": "MPJVE of one hypothesis, where windows meet",
     "mpjve_mean_mm_per_frame": "MPJVE of the mean",
     "energy_score_joint_mm": "energy score per joint",
     "energy_score_pose_mm": "energy score per pose",
     "energy_score_clip_mm": "energy score per clip, over the root of its frames",
     "bone_drift_single_mm": "bones of one hypothesis, SD over a clip",
     "ece": "ECE, 0 to 0.5 (symmetrized ranks)",
+    "ece_10": "ECE of the first 10 hypotheses",
     "coverage_50_percent": "coverage of 50 % regions",
     "coverage_80_percent": "coverage of 80 % regions",
     "coverage_95_percent": "coverage of 95 % regions",
@@ -74,7 +82,10 @@ def is_oracle(key: str) -> bool:
 
 
 def frame_scores(
-    hypotheses: Hypotheses, keypoints: Keypoints2D | None, truth: Poses3D
+    hypotheses: Hypotheses,
+    keypoints: Keypoints2D | None,
+    truth: Poses3D,
+    seams: Sequence[int] = (),
 ) -> dict[str, Float[Tensor, "*batch F"]]:
     """Every error and score, per frame, in millimetres.
 
@@ -82,6 +93,8 @@ def frame_scores(
         hypotheses: Root-relative, metres.
         keypoints: With a camera, in the hypotheses' skeleton; None leaves out JPMA.
         truth: Same batch axes.
+        seams: Frames where windows meet, see :func:`hypopose.samplers.windows.window_seams`; the
+            steps that lead there have a score of their own, if there are any.
 
     Returns:
         Score -> value per frame. A clip's score stands in each of its frames. NaN where joints
@@ -92,12 +105,12 @@ def frame_scores(
     errors = joint_errors(x, y.unsqueeze(-4))
     pose_errors = errors.mean(-1)
     clip_best = pose_errors.mean(-1).amin(-1, keepdim=True)
-    mean = x.mean(-4)
+    aggregates = {"mean": x.mean(-4), "median": median(hypotheses).joints}
+    if keypoints is not None:
+        aggregates["jpma"] = jpma(hypotheses, keypoints).joints
     scores = {
         "mpjpe_single": pose_errors.mean(-2),
-        "mpjpe_mean": joint_errors(mean, y).mean(-1),
-        "mpjpe_median": joint_errors(median(hypotheses).joints, y).mean(-1),
-        "p_mpjpe_mean": p_joint_errors(mean, y).mean(-1),
+        "p_mpjpe_single": p_joint_errors(x, y.unsqueeze(-4).expand_as(x)).mean((-3, -1)),
         "energy_score_joint": energy_score(hypotheses, truth).mean(-1),
         "energy_score_pose": energy_score(hypotheses, truth, level="pose"),
         "energy_score_clip": _clip_score(hypotheses, truth),
@@ -106,11 +119,17 @@ def frame_scores(
         "mpjpe_oracle_pose_best_frame": pose_errors.amin(-2),
         "mpjpe_oracle_joint_best": errors.amin(-3).mean(-1),
     }
-    if keypoints is not None:
-        scores["mpjpe_jpma"] = joint_errors(jpma(hypotheses, keypoints).joints, y).mean(-1)
+    for name, joints in aggregates.items():
+        scores[f"mpjpe_{name}"] = joint_errors(joints, y).mean(-1)
+        scores[f"p_mpjpe_{name}"] = p_joint_errors(joints, y).mean(-1)
     out = {f"{name}_mm": 1000 * value for name, value in scores.items()}
-    out["mpjve_single_mm_per_frame"] = _velocity(x, y.unsqueeze(-4)).mean(-2)
-    out["mpjve_mean_mm_per_frame"] = _velocity(mean, y)
+    steps = _velocity(x, y.unsqueeze(-4)).mean(-2)
+    out["mpjve_single_mm_per_frame"] = steps
+    out["mpjve_mean_mm_per_frame"] = _velocity(aggregates["mean"], y)
+    if seams:
+        out["mpjve_seam_mm_per_frame"] = torch.full_like(steps, torch.nan)
+        into = torch.tensor(seams)
+        out["mpjve_seam_mm_per_frame"][..., into] = steps[..., into - 1]
     return out
 
 
@@ -168,10 +187,19 @@ def evaluate_pair(
     accumulator.update(hypotheses, truth)
     scores = {name: _finite_mean(value) for name, value in frames.items()}
     scores.update(_calibration(accumulator.compute()))
+    if len(hypotheses) > FEW:
+        few = CurveAccumulator()
+        few.update(first(hypotheses), truth)
+        scores["ece_10"] = few.compute().ece
     single = frames["mpjpe_single_mm"]
     scores["n_frames"] = float(single.numel())
     scores["n_invalid_frames"] = float((~single.isfinite()).sum())
     return {key: scores[key] for key in (*TITLES, "n_frames", "n_invalid_frames") if key in scores}
+
+
+def first(hypotheses: Hypotheses, n: int = FEW) -> Hypotheses:
+    """The first few of them."""
+    return Hypotheses(hypotheses.joints[..., :n, :, :, :], hypotheses.skeleton)
 
 
 def _finite_mean(x: Tensor) -> float:
@@ -219,6 +247,8 @@ class Evaluation:
         settings: Everything else that the numbers depend on, and what was taken from the truth.
         scores: Key of :data:`TITLES` -> score over all frames.
         actions: Action -> the same scores over its frames, with ``n_frames``.
+        action_intervals: Action -> score -> its 95 % interval over the action's sequences; actions
+            of one sequence have none.
     """
 
     benchmark: str
@@ -226,6 +256,7 @@ class Evaluation:
     settings: dict[str, Any]
     scores: dict[str, Score]
     actions: dict[str, dict[str, float]] = field(default_factory=dict)
+    action_intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data; NaN becomes None, oracle scores stand apart."""
@@ -237,6 +268,10 @@ class Evaluation:
             "scores": {k: v for k, v in scores.items() if not is_oracle(k)},
             "oracle_scores": {k: v for k, v in scores.items() if is_oracle(k)},
             "per_action": {action: _plain(row) for action, row in self.actions.items()},
+            "per_action_95_percent": {
+                action: {key: list(ends) for key, ends in row.items()}
+                for action, row in self.action_intervals.items()
+            },
         }
 
 
@@ -252,6 +287,8 @@ class _Sums:
             lambda: defaultdict(lambda: torch.zeros(3, dtype=torch.float64))
         )
         self.curves: dict[str, CurveAccumulator] = defaultdict(CurveAccumulator)
+        self.few = CurveAccumulator()
+        self.has_few = False
 
     def update(
         self, items: Sequence[BenchmarkItem], frames: dict[str, Tensor], x: Hypotheses, y: Poses3D
@@ -268,11 +305,15 @@ class _Sums:
             guesses = Hypotheses(x.joints[rows], x.skeleton)
             truth = Poses3D(y.joints[rows], y.skeleton)
             self.curves[action].update(guesses, truth, sequences=clips)
+        if len(x) > FEW:
+            self.few.update(first(x), y, sequences=[item.view.clip for item in items])
+            self.has_few = True
 
     def scores(self) -> dict[str, Score]:
-        keys = {key for row in self.table.values() for key in row}
-        found = {key: self._bootstrap(key) for key in keys}
+        found = self._bootstrap(self.table)
         found.update(_calibration_scores(self.curve()))
+        if self.has_few:
+            found["ece_10"] = _calibration_scores(self.few.compute())["ece"]
         return {key: found[key] for key in TITLES if key in found}
 
     def curve(self) -> CalibrationCurve:
@@ -281,26 +322,29 @@ class _Sums:
             whole.merge(part)
         return whole.compute()
 
-    def _bootstrap(self, key: str) -> Score:
-        by_clip: dict[str, Tensor] = defaultdict(lambda: torch.zeros(3, dtype=torch.float64))
-        for (_, clip), row in sorted(self.table.items()):
-            by_clip[clip] = by_clip[clip] + row[key]
-        sums = torch.stack(list(by_clip.values()))
-        total = sums.sum(0)
-        value = float(total[0] / total[1]) if total[1] else math.nan
-        low, high = _interval(sums, lambda drawn: drawn[:, 0] / drawn[:, 1])
-        return Score(value, low, high, int(total[2]))
+    def _bootstrap(self, table: dict[tuple[str, str], dict[str, Tensor]]) -> dict[str, Score]:
+        """Scores of some rows of the table, resampled by sequence."""
+        found: dict[str, Score] = {}
+        for key in {key for row in table.values() for key in row}:
+            by_clip: dict[str, Tensor] = defaultdict(lambda: torch.zeros(3, dtype=torch.float64))
+            for (_, clip), row in sorted(table.items()):
+                by_clip[clip] = by_clip[clip] + row.get(key, torch.zeros(3))
+            sums = torch.stack(list(by_clip.values()))
+            total = sums.sum(0)
+            value = float(total[0] / total[1]) if total[1] else math.nan
+            low, high = _interval(sums, lambda drawn: drawn[:, 0] / drawn[:, 1])
+            found[key] = Score(value, low, high, int(total[2]))
+        return found
 
-    def actions(self) -> dict[str, dict[str, float]]:
-        out: dict[str, dict[str, float]] = {}
+    def actions(self) -> dict[str, dict[str, Score]]:
+        """Action -> scores; ``n_frames`` counts all frames."""
+        out: dict[str, dict[str, Score]] = {}
         for action, accumulator in sorted(self.curves.items()):
-            rows = [row for (of, _), row in self.table.items() if of == action]
-            scores = {key: sum((row[key] for row in rows), torch.zeros(3)) for key in rows[0]}
-            values = {k: float(s[0] / s[1]) if s[1] else math.nan for k, s in scores.items()}
-            values.update(_calibration(accumulator.compute()))
-            single = scores["mpjpe_single_mm"]
-            ordered = {key: values[key] for key in TITLES if key in values}
-            out[action] = {"n_frames": float(single[1] + single[2]), **ordered}
+            rows = {key: row for key, row in self.table.items() if key[0] == action}
+            scores = self._bootstrap(rows) | _calibration_scores(accumulator.compute())
+            n = sum(float(row["mpjpe_single_mm"][1:].sum()) for row in rows.values())
+            ordered = {key: scores[key] for key in TITLES if key in scores}
+            out[action] = {"n_frames": Score(n), **ordered}
         return out
 
 
@@ -379,7 +423,9 @@ def evaluate_benchmark(
         hypotheses = sampler.sample(keypoints, n_hypotheses, noise)
         seconds += time.perf_counter() - start
         hypotheses = replace(hypotheses, joints=hypotheses.joints.to(truth.joints))
-        sums.update(group, frame_scores(hypotheses, keypoints, truth), hypotheses, truth)
+        seams = window_seams(sampler, truth.joints.shape[-3])
+        frames = frame_scores(hypotheses, keypoints, truth, seams)
+        sums.update(group, frames, hypotheses, truth)
         done, n_frames = done + len(group), n_frames + truth.joints.shape[:-2].numel()
         if progress is not None:
             progress(done, n_views)
@@ -401,7 +447,18 @@ def evaluate_benchmark(
         "frames_per_second": round(n_frames / seconds, 1) if seconds else None,
     }
     record = sampler_record or {"name": type(sampler).__name__}
-    return Evaluation(benchmark.name, record, settings, sums.scores(), sums.actions())
+    actions = sums.actions()
+    return Evaluation(
+        benchmark.name,
+        record,
+        settings,
+        sums.scores(),
+        {action: {k: s.value for k, s in row.items()} for action, row in actions.items()},
+        {
+            action: {k: (s.low, s.high) for k, s in row.items() if math.isfinite(s.low)}
+            for action, row in actions.items()
+        },
+    )
 
 
 def _ground_truth(benchmark: Benchmark) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -133,6 +134,32 @@ def published_training_windows(n_frames: int, window: int) -> list[tuple[int, in
     n = math.ceil(n_frames / window)
     offset = -((n * window - n_frames) // 2)
     return [(offset + i * window, offset + (i + 1) * window) for i in range(n)]
+
+
+def window_seams(sampler: Any, n_frames: int) -> list[int]:
+    """Frames at which a window of a sampler begins or has just ended.
+
+    Args:
+        sampler: With fields ``denoiser``, ``window`` and ``overlap``; others have no windows.
+        n_frames: Length of the video.
+
+    Returns:
+        Rising frames inside the video: the change from the frame before is a seam's. Empty if one
+        window holds the video.
+
+    Example:
+        >>> window_seams(object(), 200)
+        []
+    """
+    if not all(hasattr(sampler, name) for name in ("denoiser", "window", "overlap")):
+        return []
+    info = sampler.denoiser.info
+    if info.sequence_to_one:
+        return []
+    length = info.n_frames or min(sampler.window or info.max_frames or n_frames, n_frames)
+    overlap = length // 4 if sampler.overlap is None else min(sampler.overlap, length - 1)
+    starts = window_starts(n_frames, length, overlap)
+    return sorted({f for start in starts for f in (start, start + length) if 0 < f < n_frames})
 
 
 def seam_jump(joints: Float[Tensor, "*any F J 3"], seams: Sequence[int]) -> tuple[float, float]:

@@ -54,6 +54,17 @@ def test_a_benchmark_prints_tables_and_writes_json(folder: Path, sampler: str) -
     assert data["settings"]["n_hypotheses"] == 3
     assert data["scores"]["mpjpe_mean_mm"]["value"] > 0
     assert set(data["per_action"]) == {"walk", "stroll"}
+    assert set(data["per_action_95_percent"]) == {"walk", "stroll"}
+
+
+def test_short_windows_show_seams(folder: Path) -> None:
+    result = call(
+        "--benchmark", folder / "tiny.json", "--data", folder, "--n-hypotheses", 12,
+        "--window", 14, "--limit", 2,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "where windows meet" in result.output
+    assert "first 10 hypotheses" in result.output
 
 
 @pytest.mark.parametrize(
