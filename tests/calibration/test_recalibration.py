@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -103,6 +104,22 @@ def test_an_exchangeable_split_is_covered_within_two_percent(fit):
     assert off["random"] < 0.02
     if fit == "conformal":  # fitted with radii in metres
         assert off["easy first"] > 0.05
+
+
+def test_one_factor_cannot_mend_a_shape_and_the_score_chooses_it_well():
+    """A cloud 0.4 wide and 0.8 deep, errors round: 1.8 is best, and none covers all levels."""
+    x, y, _ = recordings(2000)
+    fitted = SpreadScaling.fit([(x, y)], per="pose")
+    assert fitted.tau[1, 0].item() == pytest.approx(1.80, abs=0.03)
+    levels = torch.tensor(LEVELS, dtype=torch.float64)
+    off = {}
+    for tau in (1.6, 1.7, 1.8, 1.86, 1.9, 2.0):
+        scaling = replace(fitted, tau=torch.full((4, 3), tau, dtype=torch.float64))
+        off[tau] = (coverage_on((x, y), scaling) - levels).abs().max().item()
+    assert 0.022 < min(off.values()) < 0.045
+    assert off[1.8] < 0.07 < off[1.6]
+    axes = coverage_on((x, y), SpreadScaling.fit([(x, y)]))
+    assert (axes - levels).abs().max() < 0.02
 
 
 @pytest.mark.parametrize("s", [5, 20, 50])
