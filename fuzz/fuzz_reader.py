@@ -33,6 +33,8 @@ with atheris.instrument_imports(include=["hypopose.io", "hypopose.skeletons"]):
 import fuzz_seeds
 
 CONTAINERS = {"deeplabcut", "sleap", "movement", "tidy"}
+FRAMES = {"openpose": ".json", "yolo": ".txt"}
+"""Formats whose recordings may be folders of such files."""
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "pickle.find_class",
              "socket.connect", "ctypes.dlopen")  # fmt: skip
 LIBRARIES = (sys.prefix, sys.base_prefix, str(Path(isolated.__file__).parents[1]), "/dev/null")
@@ -94,17 +96,18 @@ def _options(name: str, choice: int) -> dict[str, Any]:
 
 
 def one_file(name: str, data: bytes) -> None:
-    """The bytes as a file; for OpenPose as a folder of up to three."""
+    """The bytes as a file; for OpenPose and YOLO as a folder of up to three."""
     choice, body = data[-1] if data else 0, data[:-1]
-    if name == "openpose" and choice & 4:
+    suffix = FRAMES.get(name, "")
+    if suffix and choice & 4:
         folder = _work / "frames"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for i, part in enumerate(body.split(b"\n%%\n")[:3]):
-            (folder / f"a_{i}.json").write_bytes(part)
+            (folder / f"a_{i}{suffix}").write_bytes(part)
         check(folder, **_options(name, choice))
         return
-    path = _work / "input"
+    path = _work / f"input{suffix}"
     path.write_bytes(body)
     check(path, **_options(name, choice))
 
@@ -184,7 +187,7 @@ def main() -> None:
     corpus = _work / "corpus"
     corpus.mkdir()
     for i, data in enumerate(fuzz_seeds.files(name)):
-        (corpus / f"seed{i}").write_bytes(data + b"\x01")
+        (corpus / f"seed{i}").write_bytes(data + (b"\x05" if b"%%" in data else b"\x01"))
 
     def target(data: bytes) -> None:
         if name in CONTAINERS and data[:1] < b"\x08":

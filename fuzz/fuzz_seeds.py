@@ -171,6 +171,29 @@ def _tidy() -> list[bytes]:
     return [text.encode(), landmarks.encode(), stream.getvalue()]
 
 
+def _yolo() -> list[bytes]:
+    def row(xy: np.ndarray, *more: object) -> str:
+        values = np.column_stack([xy / 640, np.full(len(xy), 0.5)]).ravel().round(4)
+        return " ".join(map(str, (0, 0.5, 0.5, 0.4, 0.6, *values, *more)))
+
+    tracked = "\n".join((row(XY[0], 0.9, 3), row(XY[1], 0.8, 4)))
+    flat = " ".join(map(str, (0, 0.5, 0.5, 0.4, 0.6, *(XY[2] / 640).ravel().round(4))))
+    folder = "\n%%\n".join((tracked, "", row(XY[2], 0.7)))
+    return [tracked.encode(), flat.encode(), folder.encode()]
+
+
+def _own_json() -> list[bytes]:
+    import torch
+
+    from hypopose.io.own_json import to_json
+    from hypopose.types import Keypoints2D
+
+    xy = torch.from_numpy(XY).float()
+    xy[1] = torch.nan
+    keypoints = Keypoints2D(xy, get_skeleton("coco17"), confidence=xy[..., 0].nan_to_num() / 400)
+    return [to_json({"ann": keypoints, "bob": keypoints}).encode()]
+
+
 def _npz(**arrays: Any) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, **arrays)
@@ -222,6 +245,8 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "videopose3d": _videopose3d,
     "arrays": _arrays,
     "hypopose": _own,
+    "hypopose-json": _own_json,
+    "yolo": _yolo,
 }
 
 

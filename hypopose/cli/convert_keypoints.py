@@ -33,7 +33,7 @@ def refuse_overwriting(source: Path, output: Path, *, force: bool) -> None:
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="New file; .csv, .parquet or .nc for everybody, .npz for one person.",
+    help="New file; .csv, .parquet, .nc or .json for everybody, .npz for one person.",
 )
 @click.option("--skeleton", help="Skeleton to write, a name or a TOML file; default: as it is.")
 @click.option(

@@ -40,7 +40,8 @@ def tracks(file: Path, output: Path | None, **options: Any) -> None:
 
     Frames are counted from the clip's first. Every line is a person: when they were seen (#), for
     how long. Suspicious places follow: jumps within a person, people who begin where another ended.
-    Write what is mended with -o; .csv, .parquet and .nc hold everybody, with their identities.
+    Write what is mended with -o; .csv, .parquet, .nc and .json hold everybody, with their
+    identities.
     """
     from hypopose.io import TrackingOptions
     from hypopose.io.front_door import read_recording

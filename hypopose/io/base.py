@@ -40,7 +40,8 @@ class Format:
         sniff: Cheap and certain: is this source in the format? Never raises but FormatError.
         read: Reads all detections.
         exact: The values are ours and need no cleaning.
-        folders: A folder of files can be one recording.
+        folders: Are the files of this folder, which the format fits, one recording? None if a
+            recording in this format is one file.
     """
 
     name: str
@@ -48,4 +49,4 @@ class Format:
     sniff: Callable[[Source], bool]
     read: Callable[[Source, ReadOptions], Detections]
     exact: bool = False
-    folders: bool = False
+    folders: Callable[[Source], bool] | None = None

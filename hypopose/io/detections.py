@@ -20,7 +20,7 @@ MAX_FRAMES = 2_000_000
 MAX_PEOPLE_IN_FRAME = 300
 MAX_PIXELS = 1e6
 MIN_EXTENT = 2.0
-"""If every coordinate is within this many pixels of 0, they are fractions and no pixels."""
+"""Coordinates within this many pixels of 0, not all of them whole, are fractions and no pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ def clean(detections: Detections, file: str) -> Detections:
     if confidence is not None:
         confidence, sure, notes = _clean_confidence(confidence.astype(np.float64), present)
         present &= sure
-    if present.any() and np.abs(xy[present]).max() <= MIN_EXTENT:
+    if _are_fractions(xy[present]):
         raise FormatError(
             f"{file}: all coordinates lie within {MIN_EXTENT:g} of 0, so they are fractions of the "
             "image; write them in pixels (OpenPose: --keypoint_scale 0)."
@@ -137,6 +137,12 @@ def clean(detections: Detections, file: str) -> Detections:
         )
     xy[~present] = np.nan
     return _keep(replace(detections, xy=xy, confidence=confidence), rows, notes)
+
+
+def _are_fractions(xy: Float[np.ndarray, "n 2"]) -> bool:
+    """No pixels: nothing is farther from 0 than this, and it is not in whole numbers."""
+    near = bool(len(xy)) and bool(np.abs(xy).max() <= MIN_EXTENT)
+    return near and bool((xy != np.floor(xy)).any())
 
 
 def _clean_confidence(

@@ -59,8 +59,8 @@ def choose_skeleton(
     if not names:
         known = ", ".join(f"{n} ({' or '.join(c)})" for n, c in candidates.items())
         raise source.error(
-            f"{n_points} keypoints per person; {says} layouts HypoPose knows have {known}",
-            f"name the skeleton: skeleton=... ({_fitting(n_points)})",
+            f"{_points(n_points)} per person; {says} layouts HypoPose knows have {known}",
+            _fitting(n_points, "name the skeleton: skeleton="),
         )
     default = get_skeleton(names[0])
     if len(names) == 1:
@@ -76,16 +76,16 @@ def check_joints(source: Source, skeleton: Skeleton, n_points: int) -> None:
     """
     if skeleton.n_joints != n_points:
         raise source.error(
-            f"{n_points} keypoints per person, but {skeleton.name} has {skeleton.n_joints}",
-            f"name a skeleton that fits: {_fitting(n_points)}",
+            f"{_points(n_points)} per person, but {skeleton.name} has {skeleton.n_joints}",
+            _fitting(n_points, "name a skeleton that fits: "),
         )
 
 
 def need_skeleton(source: Source, n_points: int) -> Exception:
     """The error for a file whose skeleton nobody named."""
     return source.error(
-        f"{n_points} keypoints per person in an order the file does not name",
-        f"name it: skeleton=... ({_fitting(n_points)})",
+        f"{_points(n_points)} per person in an order the file does not name",
+        _fitting(n_points, "name it: skeleton="),
     )
 
 
@@ -157,6 +157,16 @@ def _all_clearly_longer(lengths: Mapping[str, float], default: str) -> bool:
     return all(length >= CLEAR_RATIO * lengths[default] for length in others)
 
 
-def _fitting(n_points: int) -> str:
+def _points(n: int) -> str:
+    return f"{n} keypoint{'s' * (n != 1)}"
+
+
+def _fitting(n_points: int, cure: str) -> str:
+    """The cure with the skeletons of so many joints; or, if there is none, another cure."""
     names = [name for name, s in SKELETONS.items() if s.n_joints == n_points]
-    return " or ".join(names) if names else f"none HypoPose knows has {n_points} joints"
+    if names:
+        return cure + " or ".join(names)
+    return (
+        f"no skeleton HypoPose knows has {_points(n_points).replace('keypoint', 'joint')}: give "
+        "all keypoints, or describe the skeleton in a file, skeleton=FILE.toml"
+    )

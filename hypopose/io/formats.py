@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypopose.errors import OptionError
+from hypopose.errors import FormatError, OptionError
 from hypopose.io import (
     alphapose,
     coco_annotations,
@@ -14,11 +14,13 @@ from hypopose.io import (
     mmpose,
     movement,
     openpose,
+    own_json,
     own_npz,
     plain_arrays,
     sleap,
     tidy,
     videopose3d,
+    yolo,
 )
 from hypopose.io.base import Format
 from hypopose.io.source import Source
@@ -32,12 +34,14 @@ FORMATS: dict[str, Format] = {
         alphapose.FORMAT,
         mmpose.FORMAT,
         mediapipe.FORMAT,
+        yolo.FORMAT,
         deeplabcut.FORMAT,
         sleap.FORMAT,
         movement.FORMAT,
         tidy.FORMAT,
         videopose3d.FORMAT,
         own_npz.FORMAT,
+        own_json.FORMAT,
         plain_arrays.FORMAT,
     )
 }
@@ -57,6 +61,23 @@ def detect_format(path: str | Path) -> str:
         FormatError: If no format, or more than one, fits.
     """
     return format_of(Source(path), None).name
+
+
+def is_recording(folder: str | Path) -> bool:
+    """Whether a folder is one recording, a file per frame, and not a place of many recordings.
+
+    Args:
+        folder: An existing folder.
+
+    Returns:
+        True if one format fits the folder and all of its files in this format belong together.
+    """
+    source = Source(folder)
+    try:
+        format = format_of(source, None)
+        return format.folders is not None and format.folders(source)
+    except FormatError:
+        return False
 
 
 def format_of(source: Source, name: str | None) -> Format:

@@ -160,7 +160,7 @@ def read_recording(
     options = _read_options(skeleton, image_size)
     with _bounded(source):
         kind = format_of(source, format)
-        if source.is_folder and not kind.folders:
+        if source.is_folder and kind.folders is None:
             raise source.error(f"is a folder, but {kind.name} is one file", "name the file")
         detections = kind.read(source, options)
         check_size(detections, str(source.path))

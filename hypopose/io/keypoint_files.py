@@ -1,4 +1,4 @@
-"""Keypoints out, for people who go on with other tools: tidy CSV, Parquet, NetCDF, or our npz.
+"""Keypoints out, for people who go on with other tools: tidy CSV, Parquet, NetCDF, JSON, our npz.
 
 All but the npz hold several people and can be read back, by HypoPose and by what reads these
 formats; layouts are in ``docs/file-formats.md``. Only the npz keeps covariances and the camera.
@@ -16,6 +16,7 @@ import numpy as np
 
 from hypopose.errors import BackendError, OptionError, ShapeError
 from hypopose.io.atomic import write_atomically
+from hypopose.io.own_json import write_json
 from hypopose.io.own_npz import save_keypoints, skeleton_to_dict
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Keypoints2D
@@ -27,8 +28,8 @@ def save_people(path: str | Path, people: Mapping[str, Keypoints2D]) -> None:
     """Write people's keypoints in the format of the path's ending.
 
     Args:
-        path: Ends in ``.csv``, ``.parquet``, ``.nc`` or, for one person, ``.npz``; written whole or
-            not at all.
+        path: Ends in ``.csv``, ``.parquet``, ``.nc``, ``.json`` or, for one person, ``.npz``;
+            written whole or not at all.
         people: By identity, all in one skeleton, without batch axes.
 
     Raises:
@@ -63,7 +64,7 @@ def _write_npz(path: Path, people: Mapping[str, Keypoints2D]) -> None:
     if len(people) > 1:
         raise OptionError(
             f"An .npz holds one person, these are {', '.join(list(people)[:8])}; choose one, or "
-            "write .csv, .parquet or .nc."
+            "write .csv, .parquet, .nc or .json."
         )
     save_keypoints(path, next(iter(people.values())))
 
@@ -183,6 +184,7 @@ WRITERS: dict[str, Callable[[Path, Mapping[str, Keypoints2D]], None]] = {
     ".csv": _write_csv,
     ".parquet": _write_parquet,
     ".nc": _write_netcdf,
+    ".json": write_json,
     ".npz": _write_npz,
 }
 """Endings and who writes them."""

@@ -22,14 +22,14 @@ from hypopose.io import csv_rows
 from hypopose.io.base import Format, ReadOptions
 from hypopose.io.detections import Detections
 from hypopose.io.evidence import check_joints
+from hypopose.io.image_fractions import to_pixels
 from hypopose.io.named_joints import plain
 from hypopose.io.source import Source
 from hypopose.skeletons import MEDIAPIPE33
 from hypopose.types import Skeleton
 
 N_LANDMARKS = 33
-FRACTION_LIMIT = 8.0
-"""Landmarks beyond the image are fractions beyond 0 to 1, but not as far as this."""
+WHOSE = "MediaPipe's landmarks"
 MAX_TEXT_BYTES = 64 * 2**20
 MAX_NESTING = 20
 
@@ -65,27 +65,6 @@ class Header:
     rows: int
 
 
-def to_pixels(
-    source: Source, options: ReadOptions, xy: Float[np.ndarray, "*any J 2"]
-) -> tuple[Float[np.ndarray, "*any J 2"], tuple[str, ...]]:
-    """Fractions of the image as pixels; pixels as they are. With a note that says which.
-
-    Raises:
-        FormatError: If they are fractions and the image size is not known.
-    """
-    known = np.abs(xy[np.isfinite(xy)])
-    if known.size and np.median(known) > FRACTION_LIMIT:
-        return xy, ("MediaPipe's landmarks were saved in pixels",)
-    if options.image_size is None:
-        raise source.error(
-            "MediaPipe's landmarks are fractions of the image, whose size the file does not state",
-            "give it: image_size=(W, H), on the command line --image-size W H",
-        )
-    w, h = options.image_size
-    # In MediaPipe (0, 0) is a corner of the image, a place like any other.
-    return xy * np.array([w, h]), (f"fractions of the image became pixels of {w} x {h}",)
-
-
 def sniff(source: Source) -> bool:
     """A text proto with landmarks, or rows with 33 of them."""
     lines = source.opening
@@ -108,7 +87,8 @@ def read(source: Source, options: ReadOptions) -> Detections:
     if options.skeleton is not None:
         check_joints(source, options.skeleton, N_LANDMARKS)
     skeleton: Skeleton = options.skeleton or MEDIAPIPE33
-    xy, notes = to_pixels(source, options, values[..., :2])
+    # In MediaPipe (0, 0) is a corner of the image, a place like any other.
+    xy, notes = to_pixels(source, options, values[..., :2], WHOSE)
     unsure = np.isnan(values[..., 2]).all()
     return Detections(
         skeleton=skeleton,

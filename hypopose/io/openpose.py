@@ -8,13 +8,12 @@ the last number in the file name, so a missing file stays a missing frame.
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
+from hypopose.errors import FormatError
 from hypopose.io import records
 from hypopose.io.base import Format, ReadOptions
 from hypopose.io.detections import Detections
 from hypopose.io.evidence import choose_skeleton
+from hypopose.io.numbered_files import files_ending, numbered
 from hypopose.io.source import Source
 
 LAYOUTS = {25: ("body25", "body25b"), 18: ("coco18",)}
@@ -24,15 +23,28 @@ def sniff(source: Source) -> bool:
     """A folder whose first JSON file has ``people``, or such a file."""
     if not source.is_folder:
         return source.is_json and isinstance(source.json, dict) and "people" in source.json
-    first = next((p for p in sorted(_json_files(source))), None)
+    first = next(iter(files_ending(source, ".json")), None)
     return first is not None and sniff(Source(first))
+
+
+def is_recording(source: Source) -> bool:
+    """Whether all JSON files of a folder are frames of one recording, by their names and keys."""
+    files = files_ending(source, ".json")
+    try:
+        numbered(source, files)
+    except FormatError:
+        return False
+    return all(_may_be_frame(Source(path)) for path in files)
 
 
 def read(source: Source, options: ReadOptions) -> Detections:
     """Read a folder or a file."""
     found = records.DetectionList(source)
     if source.is_folder:
-        for frame, path in _numbered(source):
+        files = files_ending(source, ".json")
+        if not files:
+            raise source.error("no .json file in the folder", "give the folder of OpenPose's files")
+        for frame, path in numbered(source, files):
             _read_file(Source(path), frame, found)
     else:
         _read_file(source, 0, found)
@@ -59,46 +71,14 @@ def _read_file(source: Source, frame: int, found: records.DetectionList) -> None
         found.add(frame, values, f"{source.path.name}, {place}", identity)
 
 
-def _json_files(source: Source) -> list[Path]:
+def _may_be_frame(source: Source) -> bool:
+    """False for JSON of another kind; a damaged file may have been a frame."""
+    if b'"people"' in source.start:
+        return True
     try:
-        return [p for p in source.path.iterdir() if p.suffix.lower() == ".json" and p.is_file()]
-    except OSError:
-        raise source.error("the folder cannot be read", "check its rights") from None
-
-
-def _numbered(source: Source) -> list[tuple[int, Path]]:
-    files = _json_files(source)
-    if not files:
-        raise source.error("no .json file in the folder", "give the folder of OpenPose's files")
-    numbered: dict[int, Path] = {}
-    prefixes: set[str] = set()
-    for path in sorted(files):
-        frame, prefix = _frame_number(source, path)
-        prefixes.add(prefix)
-        if len(prefixes) > 1:
-            raise source.error(
-                f"files of several recordings ({' and '.join(sorted(prefixes))})",
-                "give each its own folder",
-            )
-        if frame in numbered:
-            raise source.error(
-                f"{numbered[frame].name} and {path.name} are both frame {frame}", "remove one"
-            )
-        numbered[frame] = path
-    return sorted(numbered.items())
-
-
-def _frame_number(source: Source, path: Path) -> tuple[int, str]:
-    if path.is_symlink() and path.resolve().parent != source.path.resolve():
-        raise source.error(f"{path.name} is a link out of the folder", "copy the file instead")
-    stem = path.stem.removesuffix("_keypoints")
-    digits = re.findall(r"\d+", stem, re.ASCII)
-    if not digits:
-        raise source.error(f"{path.name} has no frame number in its name", "number the files")
-    if len(digits[-1]) > 18:
-        raise source.error(f"{path.name} has too large a frame number", "number the files from 0")
-    at = stem.rindex(digits[-1])
-    return int(digits[-1]), stem[:at]
+        return not isinstance(source.json, list) and "people" in source.json
+    except FormatError:
+        return True
 
 
 FORMAT = Format(
@@ -106,5 +86,5 @@ FORMAT = Format(
     description="OpenPose JSON: a folder of frames, or one file (BODY_25, BODY_25B, COCO-18)",
     sniff=sniff,
     read=read,
-    folders=True,
+    folders=is_recording,
 )

@@ -216,5 +216,5 @@ FORMAT = Format(
     "keypoints.npy and scores.npy; name the skeleton",
     sniff=sniff,
     read=read,
-    folders=True,
+    folders=sniff,
 )

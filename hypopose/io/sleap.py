@@ -2,7 +2,8 @@
 
 ``node_names`` names the joints, ``track_names`` the people, ``point_scores`` (track, node, frame)
 is the confidence. Files written with the axes the other way round, as some tools do, are
-recognized by the sizes of ``node_names``.
+recognized by the sizes of ``node_names``. SLEAP's projects (``.slp``) are known, and refused with
+the way to export them.
 """
 
 from __future__ import annotations
@@ -17,13 +18,25 @@ from hypopose.io.source import Source
 
 
 def sniff(source: Source) -> bool:
-    """An HDF5 file with ``tracks`` and ``node_names``."""
-    return source.container == "hdf5" and {"/tracks", "/node_names"} <= source.tree.arrays.keys()
+    """An HDF5 file with ``tracks`` and ``node_names``, or a project."""
+    if source.container != "hdf5":
+        return False
+    return {"/tracks", "/node_names"} <= source.tree.arrays.keys() or _is_project(source)
+
+
+def _is_project(source: Source) -> bool:
+    names = source.tree.arrays.keys()
+    return "/videos_json" in names and "/instances/instance_id" in names
 
 
 def read(source: Source, options: ReadOptions) -> Detections:
     """Read all tracks."""
     tree = source.tree
+    if "/tracks" not in tree.arrays and sniff(source):
+        raise source.error(
+            "a project of SLEAP's, not its analysis file",
+            "export it: sleap-convert --format analysis -o walk.h5 walk.slp",
+        )
     if not sniff(source):
         raise source.error("no data sets 'tracks' and 'node_names'", f"it has {tree.listed}")
     nodes = tree.texts("/node_names")

@@ -58,6 +58,15 @@ class Source:
         except OSError as error:
             raise self.error(f"cannot be read ({_reason(error)})", "check its rights") from None
 
+    @cached_property
+    def start(self) -> bytes:
+        """The first 4 KiB of a file."""
+        try:
+            with self.path.open("rb") as file:
+                return file.read(4096)
+        except OSError as error:
+            raise self.error(f"cannot be read ({_reason(error)})", "check its rights") from None
+
     @property
     def is_json(self) -> bool:
         """Whether the file could be a JSON list or object."""
@@ -155,7 +164,7 @@ class Source:
     def contents(self) -> str:
         """A few words on what is in it, for messages."""
         if self.is_folder:
-            return "a folder without frames of OpenPose"
+            return "a folder without frames of OpenPose or YOLO"
         if self.path.stat().st_size == 0:
             return "an empty file"
         if self.is_json:

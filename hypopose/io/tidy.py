@@ -21,7 +21,8 @@ from jaxtyping import Float, Int
 from hypopose.io import csv_rows, own_npz
 from hypopose.io.base import Format, ReadOptions
 from hypopose.io.detections import Detections
-from hypopose.io.mediapipe import to_pixels
+from hypopose.io.image_fractions import to_pixels
+from hypopose.io.mediapipe import WHOSE
 from hypopose.io.named_joints import MAX_JOINTS, MAX_VALUES, find_joints, pick
 from hypopose.io.records import person_id
 from hypopose.io.source import Source
@@ -191,7 +192,8 @@ def _detections(
                for v in (table.x, table.y, table.confidence))  # fmt: skip
     xy = np.stack([pick(x, order), pick(y, order)], -1)
     if landmarks:
-        xy, more = to_pixels(source, replace(options, image_size=options.image_size or size), xy)
+        known = replace(options, image_size=options.image_size or size)
+        xy, more = to_pixels(source, known, xy, WHOSE)
         notes = (*notes, *more)
     return Detections(
         skeleton=chosen,

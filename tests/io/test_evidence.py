@@ -45,7 +45,7 @@ def test_named_by_meta_info(write_as, figure):
 @pytest.mark.parametrize("kind", ["openpose", "alphapose", "mmpose", "coco-results"])
 def test_unknown_counts_are_refused_with_the_cure(kind, write_as, figure):
     path = write_as(kind, [[figure("h36m17")[:13]]])
-    with pytest.raises(FormatError, match=r"13 keypoints.*name the skeleton"):
+    with pytest.raises(FormatError, match=r"13 keypoints.*describe the skeleton in a file"):
         load(path)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from hypopose.errors import OptionError, ShapeError
+from hypopose.errors import FormatError, OptionError, ShapeError
 from hypopose.io import detect_format, load, load_people, save_people
 from hypopose.io.keypoint_files import WRITERS
 from hypopose.skeletons import COCO17, H36M17
@@ -40,7 +42,8 @@ def test_everything_comes_back(tmp_path, suffix, skeleton):
     people = people_in(skeleton, n=1 if suffix == ".npz" else 2)
     path = tmp_path / f"a{suffix}"
     save_people(path, people)
-    kind = {".csv": "tidy", ".parquet": "tidy", ".nc": "movement", ".npz": "hypopose"}[suffix]
+    kind = {".csv": "tidy", ".parquet": "tidy", ".nc": "movement", ".json": "hypopose-json",
+            ".npz": "hypopose"}[suffix]  # fmt: skip
     assert detect_format(path) == kind
     back = load_people(path)
     if suffix != ".npz":
@@ -71,6 +74,77 @@ def test_others_read_it(tmp_path):
         place = dataset.position.sel(individuals="bob", keypoints="nose", space="y")
         np.testing.assert_allclose(place, expected[:, 0, 1])
         np.testing.assert_allclose(dataset.time, np.arange(6) / 50)
+
+
+def test_json_is_plain_to_others(tmp_path):
+    people = people_in(COCO17)
+    save_people(tmp_path / "a.json", people)
+    stored = json.loads((tmp_path / "a.json").read_text())
+    assert stored["skeleton"]["joint_names"] == list(COCO17.joint_names)
+    bob = stored["keypoints"]["bob"]
+    assert bob["xy"][4] is None  # nobody was seen
+    assert bob["xy"][2][1] is None  # a joint was not
+    np.testing.assert_allclose(bob["xy"][3], people["bob"].xy[3], atol=1e-4)
+    assert bob["confidence"][3] == [0.25] * 17
+
+
+GOOD_JSON = {
+    "hypopose": "keypoints", "schema": 1, "image_size": None, "fps": None, "approximate": [],
+    "skeleton": {"name": "arm2", "joint_names": ["a", "b"], "parents": [-1, 0], "left": [],
+                 "right": []},
+    "keypoints": {"x": {"xy": [[[30, 40], None], None], "confidence": [[0.5, None], None]}},
+}  # fmt: skip
+BAD_JSON = {
+    "schema": ({"schema": 2}, "schema 2, this version reads 1"),
+    "skeleton": ({"skeleton": None}, "skeleton: unexpected NoneType"),
+    "nobody": ({"keypoints": {}}, "no person in any of its 1 frames"),
+    "people in a list": ({"keypoints": []}, "keypoints: expected an object"),
+    "no xy": ({"keypoints": {"x": {}}}, "person 'x', xy: expected a list, got null"),
+    "joints": ({"keypoints": {"x": {"xy": [[[1, 2]]]}}}, "frame 0: 1 joints, the skeleton has 2"),
+    "3D": ({"keypoints": {"x": {"xy": [[[1, 2, 3], None]]}}}, "point 0|3 numbers in one"),
+    "lengths": (
+        {"keypoints": {"x": {"xy": [None, None], "confidence": [None]}}},
+        "2 frames of xy and 1 of confidence",
+    ),
+    "confidences": (
+        {"keypoints": {"x": {"xy": [[[1, 2], [3, 9]]], "confidence": [[1]]}}},
+        "frame 0: 1 confidences",
+    ),
+    "rate": ({"fps": -1}, "fps is no frame rate"),
+    "size": ({"image_size": [1]}, "image_size is no width and height"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_JSON)
+def test_json_that_is_refused(tmp_path, name):
+    changed, expected = BAD_JSON[name]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(GOOD_JSON))
+    assert load(path).detected.tolist() == [[True, False], [False, False]]
+    path.write_text(json.dumps({**GOOD_JSON, **changed}))
+    with pytest.raises(FormatError, match=expected) as caught:
+        load(path, format="hypopose-json")
+    assert "\n" not in str(caught.value)
+
+
+def test_movement_takes_what_is_written(tmp_path):
+    """Skipped where ``movement`` is not installed; docs/file-formats.md says with which it ran."""
+    datasets = pytest.importorskip("movement.validators.datasets")
+    for fps in (50.0, None):
+        people = people_in(COCO17, fps=fps)
+        save_people(tmp_path / "a.nc", people)
+        with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as ours:
+            datasets.ValidPosesInputs.validate(ours)
+            theirs = datasets.ValidPosesInputs(
+                position_array=ours.position.values,
+                confidence_array=ours.confidence.values,
+                individual_names=["ann", "bob"],
+                keypoint_names=list(COCO17.joint_names),
+                fps=fps,
+                source_software="HypoPose",
+            ).to_dataset()
+            xr.testing.assert_equal(ours, theirs)
+            assert theirs.attrs.items() <= ours.attrs.items()
 
 
 def movement_dataset(walk, **attrs):
@@ -110,7 +184,7 @@ def test_files_of_xarray_and_movement(tmp_path, engine, turned):
 
 def test_what_cannot_be_written(tmp_path):
     people = people_in(COCO17)
-    with pytest.raises(OptionError, match=r"written as .csv, .parquet, .nc, .npz"):
+    with pytest.raises(OptionError, match=r"written as .csv, .parquet, .nc, .json, .npz"):
         save_people(tmp_path / "a.txt", people)
     with pytest.raises(OptionError, match=r"An .npz holds one person"):
         save_people(tmp_path / "a.npz", people)

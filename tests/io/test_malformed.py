@@ -70,7 +70,7 @@ BAD_JSON = {
     "infinite frame": ([entry(image_id=float("inf"))], "expected a frame number"),
     "frame is a list": ([entry(image_id=[1])], "expected a frame number"),
     "no animal is a person": ([entry(category_id=18)], "no person in any"),
-    "coco wrong count": ([entry(keypoints=TRIPLES[:30])], "10 keypoints.*name the skeleton"),
+    "coco wrong count": ([entry(keypoints=TRIPLES[:30])], "10 keypoints.*describe the skeleton"),
     "second entry no object": ([entry(), 5], "entry 1: expected an object"),
     "nameless image": ([entry(image_id="a.jpg", box=[])], "no frame number in 'a.jpg'"),
     "frame range": (

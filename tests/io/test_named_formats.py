@@ -143,6 +143,14 @@ def test_sleap(tmp_path, walk, turned):
     assert people["bob"].detected.any(-1).tolist() == [True, False, True]
 
 
+def test_a_sleap_project_is_refused_with_the_way_to_export_it(tmp_path):
+    with h5py.File(tmp_path / "walk.slp", "w") as file:
+        file["videos_json"] = np.array([b"{}"])
+        file["instances"] = np.zeros(2, dtype=[("instance_id", "i8"), ("score", "f4")])
+    with pytest.raises(FormatError, match=r"a project of SLEAP's.*sleap-convert --format analysis"):
+        load(tmp_path / "walk.slp")
+
+
 def test_mediapipe_needs_the_image_size(tmp_path):
     names = get_skeleton("mediapipe33").joint_names
     values = np.random.default_rng(0).uniform(0.1, 0.9, (4, 33, 4)).round(4)

@@ -273,3 +273,22 @@ def test_real_people_move_smoothly(shared):
             step = np.linalg.norm(np.diff(center, axis=0), axis=-1)
             height = np.nanmax(xy[..., 1]) - np.nanmin(xy[..., 1])
             assert step.max() < 0.15 * height
+
+
+@pytest.mark.parametrize("at", [(300, 200), (1, 1)])
+def test_a_lone_keypoint_is_a_person(tmp_path, at):
+    """In a corner too: whole numbers are pixels, however small."""
+    values = [*at, 2, *[0] * 48]
+    entry = {"image_id": 3, "category_id": 1, "keypoints": values, "score": 1.0}
+    (tmp_path / "a.json").write_text(json.dumps([entry]))
+    keypoints = load(tmp_path / "a.json")
+    assert keypoints.xy[0, 0].tolist() == list(at)
+    assert int(keypoints.detected.sum()) == 1
+
+
+def test_a_person_of_one_point_is_refused_for_what_is_missing(tmp_path):
+    entry = {"image_id": 3, "category_id": 1, "keypoints": [300, 200, 1], "score": 1.0}
+    (tmp_path / "a.json").write_text(json.dumps([entry]))
+    with pytest.raises(FormatError, match=r"1 keypoint per person.*no skeleton HypoPose knows has "
+                       r"1 joint: give all keypoints, or describe the skeleton"):  # fmt: skip
+        load(tmp_path / "a.json")

@@ -69,9 +69,9 @@ def to_dataset(scene: Scene) -> Any:
         roots = [_person(take.root) for take in numbered if take.root is not None]
         if roots:
             variables["hypotheses_root"] = (("hypothesis", *_ROOT), np.stack(roots))
-    times = np.arange(scene.n_frames, dtype="float64") if scene.times is None else scene.times
+    frames = np.arange(scene.n_frames, dtype="int32")
     coordinates: dict[str, Any] = {
-        "time": times,
+        "time": frames if scene.times is None else scene.times,
         "space": ["x", "y", "z"],
         "keypoints": list(scene.skeleton.joint_names),
         "individuals": [f"person_{scene.result.person or '0'}"],
