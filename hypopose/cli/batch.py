@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from hypopose.errors import FormatError, OptionError
 
@@ -18,10 +21,31 @@ DATA_SUFFIXES = {
 
 @dataclass(frozen=True)
 class Job:
-    """One input and the result path of a lone person."""
+    """One input and the result path of a lone person.
+
+    Args:
+        source: File or folder.
+        output: Where the result goes.
+        within: The folder that was named on the command line, if the input was found in one.
+    """
 
     source: Path
     output: Path
+    within: Path | None = None
+
+    def check_links(self) -> None:
+        """Refuse an input that is a link out of the folder it was found in.
+
+        Raises:
+            FormatError: If it is.
+        """
+        if self.within is None or not self.source.is_symlink():
+            return
+        if not self.source.resolve().is_relative_to(self.within.resolve()):
+            raise FormatError(
+                f"{self.source} is a link out of {self.within}; copy the file, or name it on the "
+                "command line."
+            )
 
     def outputs_of(self, people: list[str]) -> list[Path]:
         """One result path a person: OUT itself for one, else OUT with each person's identity.
@@ -66,7 +90,8 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path) -> list[Job]:
         OptionError: If a folder holds nothing to read, one file is to take several results, or a
             result would replace an input.
     """
-    sources = [found for path in inputs for found in _spread(path, output)]
+    spread = [(path, found) for path in inputs for found in _spread(path, output)]
+    sources = [found for _, found in spread]
     if not sources:
         raise OptionError(
             f"{', '.join(map(str, inputs))}: no keypoint files in the folder; expected files "
@@ -81,7 +106,12 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path) -> list[Job]:
                 "a folder."
             )
         names = _unique([source.stem for source in sources])
-        return _checked([Job(s, output / f"{n}.npz") for s, n in zip(sources, names, strict=True)])
+        return _checked(
+            [
+                Job(source, output / f"{name}.npz", None if source == named else named)
+                for (named, source), name in zip(spread, names, strict=True)
+            ]
+        )
     if output.is_dir():
         output = output / f"{sources[0].stem}.npz"
     elif output.suffix[1:] not in FORMATS:
@@ -107,33 +137,58 @@ def is_batch(inputs: tuple[Path, ...], jobs: list[Job]) -> bool:
     return is_folder_of_results(inputs, [job.source for job in jobs])
 
 
-def _spread(path: Path, output: Path) -> list[Path]:
-    """A file or a folder of frames is one input; any other folder is what it holds."""
-    if not path.is_dir() or _is_one_input(path):
+def _spread(path: Path, output: Path, top: Path | None = None) -> list[Path]:
+    """A file or a folder of frames is one input; any other folder is what it holds.
+
+    What lies in folders within it is added. Links are listed, but not followed out of the folder
+    that was named; those to folders within it are left out, for these are visited anyway.
+    """
+    if not path.is_dir():
         return [path]
-    found = []
-    for child in sorted(path.iterdir()):
-        if child.name.startswith(".") or child.resolve() == output.resolve():
-            continue
-        if child.is_dir():
-            found += _spread(child, output)
-        elif child.suffix.lower() in DATA_SUFFIXES:
-            found.append(child)
+    top = top or path
+    children = [
+        child
+        for child in sorted(path.iterdir())
+        if child.name[0] != "." and child.resolve() != output.resolve()
+    ]
+    found = [path] if _is_one_input(path, children) else _inputs(children)
+    if path not in found and sum(child.stem.endswith("_keypoints") for child in found) > 1:
+        click.echo(
+            f"Note: {path} holds OpenPose's frames beside other inputs, so each frame is an input "
+            "of its own; frames alone in a folder are one motion.",
+            err=True,
+        )
+    for child in children:
+        if child.is_symlink() and child.is_dir():
+            found += [] if child.resolve().is_relative_to(top.resolve()) else [child]
+        elif child.is_dir():
+            found += _spread(child, output, top)
     return found
 
 
-def _is_one_input(folder: Path) -> bool:
-    """A folder of frames holds one kind of file; a mixed one holds many inputs."""
-    from hypopose.io import detect_format
+def _inputs(children: list[Path]) -> list[Path]:
+    """The files that are inputs: by their endings, and text if YOLO wrote it."""
+    from hypopose.io.formats import detect_format
 
-    endings = {p.suffix.lower() for p in folder.iterdir() if p.is_file() and p.name[0] != "."}
-    if len(endings & DATA_SUFFIXES) > 1:
+    found = []
+    for child in children:
+        if child.suffix.lower() in DATA_SUFFIXES and not child.is_dir():
+            found.append(child)
+        elif child.suffix.lower() == ".txt" and child.is_file():
+            with suppress(FormatError):
+                detect_format(child)
+                found.append(child)
+    return found
+
+
+def _is_one_input(folder: Path, children: list[Path]) -> bool:
+    """A folder of frames holds one kind of file; a mixed one holds many inputs."""
+    from hypopose.io.formats import detect_format, is_recording
+
+    endings = {p.suffix.lower() for p in children if p.is_file()} & DATA_SUFFIXES
+    if len(endings) > 1 or not is_recording(folder):
         return False
-    try:
-        detect_format(folder)
-    except FormatError:
-        return False
-    return True
+    return not (endings and detect_format(folder) == "yolo")
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NO_SHAPE = {"device", "file_formats", "force", "no_overview", "person"}
 """Options that choose what is written or where it is computed, not what comes out."""
 
-_NAMED = ("calibrator", "weights")
+_NAMED = ("calibrator", "camera_motion", "skeleton", "weights")
 """Options that are a name, or a file or folder whose contents count."""
 
 
@@ -91,7 +91,13 @@ def made_with(options: dict[str, Any], sampler: dict[str, Any], version: str) ->
 
 def _plain(name: str, value: Any) -> Any:
     """A value as JSON would give it back; what is a path becomes the digest of its contents."""
-    if isinstance(value, Path) or (name in _NAMED and value is not None):
+    if name == "camera_file" and value is not None:
+        from hypopose.io import split_camera_name
+
+        path, camera = split_camera_name(str(value))
+        contents = digest(path) if path.exists() else str(path)
+        return contents if camera is None else f"{contents}:{camera}"
+    if name in _NAMED and value is not None:
         return digest(Path(value)) if Path(value).exists() else str(value)
     return [_plain(name, v) for v in value] if isinstance(value, (tuple, list)) else value
 

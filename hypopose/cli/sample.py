@@ -300,6 +300,7 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
     from hypopose.api import estimate, refine, share_camera
     from hypopose.io import load, load_people
 
+    job.check_links()
     if plan.person is None:
         people = share_camera(load_people(job.source, **plan.load))
     else:
@@ -351,6 +352,8 @@ def _write(source: Path, files: Outputs, result: Result, kept: bool) -> Row:
 
     files.result.parent.mkdir(parents=True, exist_ok=True)
     notes = list(() if kept else save_result(files.result, result))
+    if not bool(result.hypotheses.joints.isfinite().any()):
+        notes.append("no joint could be placed in any frame; too few keypoints were detected")
     for path in files.exports:
         if not (kept and path.exists()):
             notes += export_result(path, result).notes

@@ -182,7 +182,9 @@ def _draw_hypotheses(
         _draw_body(axes, _upright(joints, plane), skeleton, linewidth=0.9, alpha=0.35)
     best = result.pose.joints[frame].numpy(force=True)
     _draw_body(axes, _upright(best, plane), skeleton, linewidth=2.4)
-    reach = float(np.nanpercentile(np.abs(result.pose.joints.numpy(force=True)), 99.9)) + 0.15
+    places = np.abs(result.pose.joints.numpy(force=True))
+    known = places[np.isfinite(places)]
+    reach = (float(np.percentile(known, 99.9)) if known.size else 1.0) + 0.15
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
     _quiet(axes)

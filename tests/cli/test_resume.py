@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +20,8 @@ from click.testing import Result
 from hypopose import load, load_hypotheses
 from hypopose.cli.resume import differences, digest, made_with
 from hypopose.io import save_keypoints
+from hypopose.io.camera_files import camera_to_dict
+from hypopose.types import Camera
 
 Run = Callable[..., Result]
 FAST = ("--sampler", "boneflips", "--n-hypotheses", 2, "--image-size", 640, 640)
@@ -169,8 +173,9 @@ def test_digests_see_contents_and_names(tmp_path: Path) -> None:
     assert digest(tmp_path / "a") != digest(tmp_path / "b")
     (tmp_path / "b").rename(tmp_path / "c")
     assert digest(tmp_path) != first
-    options = {"weights": str(tmp_path), "seed": 1, "force": True, "camera_file": tmp_path / "a",
-               "sampler": None, "settings": ("x=1",), "device": "cuda"}  # fmt: skip
+    options = {"weights": str(tmp_path), "seed": 1, "force": True,
+               "camera_file": str(tmp_path / "a"), "sampler": None, "settings": ("x=1",),
+               "device": "cuda"}  # fmt: skip
     made = made_with(options, {"name": "d3dp"}, "1")
     assert made == {
         "version": "1",
@@ -179,3 +184,45 @@ def test_digests_see_contents_and_names(tmp_path: Path) -> None:
         "seed": 1,
         "camera_file": digest(tmp_path / "a"),
     }
+
+
+GIVEN = Camera(torch.tensor([700.0, 700.0]), torch.tensor([320.0, 320.0]), (640, 640))
+CAMERA = json.dumps(camera_to_dict(GIVEN))
+POSES = "\n".join(f"{f} 0 0 700.0 0 0 0 1" for f in range(12))
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "text"),
+    [("camera", "c.json", CAMERA), ("camera-motion", "poses.txt", POSES)],
+)
+def test_a_changed_camera_is_not_what_was_used(
+    hypopose: Run, one_person: Path, tmp_path: Path, option: str, name: str, text: str
+) -> None:
+    file = tmp_path / name
+    size = () if option == "camera" else FAST[4:]
+    command = ("sample", one_person, "-o", tmp_path / "out.npz", *FAST[:4], *size,
+               "--no-overview", f"--{option}", file)  # fmt: skip
+    file.write_text(text)
+    first = hypopose(*command)
+    assert first.exit_code == 0, first.output
+    assert "kept" in hypopose(*command).stdout
+    file.write_text(text.replace("700.0", "800.0"))
+    changed = hypopose(*command)
+    assert changed.exit_code == 2
+    assert re.search(rf"the {option.replace('-', ' ')}( file)? has changed", changed.stderr)
+
+
+def test_digests_of_named_files(tmp_path: Path) -> None:
+    """A camera chosen by name in a file, a skeleton of one's own, and names that are no files."""
+    file = tmp_path / "own.toml"
+
+    def made() -> dict[str, object]:
+        options = {"camera_file": f"{file}:cam_02", "skeleton": str(file), "weights": "small"}
+        return made_with({**options, "sampler": None}, {}, "1")
+
+    file.write_text("a = 1")
+    before = made()
+    assert before["camera_file"] == f"{digest(file)}:cam_02"
+    assert before["weights"] == "small"
+    file.write_text("a = 2")
+    assert differences(before, made()) == "the camera file has changed; the skeleton has changed"

@@ -217,3 +217,17 @@ def test_an_empty_folder_is_an_error(hypopose: Run, tmp_path: Path) -> None:
     done = hypopose("sample", tmp_path / "in", "-o", tmp_path / "out", *FAST)
     assert done.exit_code == 2
     assert "no keypoint files" in done.stderr
+
+
+def test_a_lone_keypoint_gives_a_result_that_says_it_is_empty(
+    hypopose: Run, tmp_path: Path
+) -> None:
+    values = [300, 200, 2, *[0] * 48]
+    entry = {"image_id": 3, "category_id": 1, "keypoints": values, "score": 1.0}
+    (tmp_path / "one.json").write_text(json.dumps([entry]))
+    out = tmp_path / "out.npz"
+    done = hypopose("sample", tmp_path / "one.json", "-o", out, *FAST, "--image-size", 640, 480)
+    assert done.exit_code == 0, done.output
+    assert "Note: out: no joint could be placed in any frame" in done.stderr
+    assert (tmp_path / "out.png").exists()
+    assert load_hypotheses(out).hypotheses.joints.isnan().all()
