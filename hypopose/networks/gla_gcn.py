@@ -46,19 +46,31 @@ EDGES: dict[str, tuple[tuple[int, int], ...]] = {
 }  # fmt: skip
 """Inward edges (from, to) as released; HumanEva's have mixed directions."""
 
+COCO_EDGES = tuple(edge for edge in EDGES["humaneva15"] if edge not in ((1, 5), (0, 8)))
+"""Of the released network for COCO keypoints: a shoulder and a hip hang on nothing."""
 
-def partitioned_graph(skeleton: str) -> Float[Tensor, "3 J J"]:
+COCO_SOURCES = (
+    (11, 12), (5, 6), (5,), (7,), (9,), (6,), (8,), (10,), (11,), (13,), (15,), (12,), (14,), (16,),
+    (0,),
+)  # fmt: skip
+"""COCO keypoints whose mean stands for each joint of ``humaneva15``; the nose for the head."""
+
+
+def partitioned_graph(
+    skeleton: str, edges: tuple[tuple[int, int], ...] = ()
+) -> Float[Tensor, "3 J J"]:
     """Identity, inward and outward edges; columns sum to 1 where they have edges.
 
     Args:
         skeleton: A name in :data:`EDGES`, or any other skeleton, whose bones point to the parents.
+        edges: Other edges than these.
 
     Example:
         >>> partitioned_graph("h36m17")[1, 0, 1].item()
         1.0
     """
     parents = get_skeleton(skeleton).parents
-    edges = EDGES.get(skeleton) or tuple((j, p) for j, p in enumerate(parents) if p >= 0)
+    edges = edges or EDGES.get(skeleton) or tuple((j, p) for j, p in enumerate(parents) if p >= 0)
     graph = torch.zeros(3, len(parents), len(parents))
     graph[0].fill_diagonal_(1.0)
     for i, j in edges:
@@ -140,10 +152,14 @@ class GLAGCN(PretrainedNetwork):
         strides: Odd factors by which time shrinks; their product is the clip length.
         width: Channels C.
         dropout: Probability in training.
-        skeleton: Name of the 2D and 3D skeleton.
+        skeleton: Name of the 3D skeleton.
+        keypoint_skeleton: Name of the 2D skeleton if it is another: ``coco17``, for
+            ``humaneva15``. The released network forms the 15 joints itself and does not
+            normalize them.
 
     Raises:
-        OptionError: If a stride is even, or the width is no multiple of 4.
+        OptionError: If a stride is even, the width is no multiple of 4, or keypoints are in a
+            skeleton that it does not read.
 
     Example:
         >>> network = GLAGCN(strides=(3, 3), width=8).eval()
@@ -158,14 +174,23 @@ class GLAGCN(PretrainedNetwork):
         width: int = 96,
         dropout: float = 0.1,
         skeleton: str = "h36m17",
+        keypoint_skeleton: str | None = None,
     ) -> None:
         super().__init__()
+        coco = (keypoint_skeleton, skeleton) == ("coco17", "humaneva15")
+        if not coco and keypoint_skeleton not in (None, skeleton):
+            raise OptionError(
+                f"GLAGCN reads keypoints in the skeleton of its poses, or coco17 for humaneva15; "
+                f"got {keypoint_skeleton} for {skeleton}."
+            )
         if any(s % 2 == 0 for s in strides) or width % 4:
             raise OptionError(
                 f"strides must be odd and width a multiple of 4, got {tuple(strides)} and {width}."
             )
-        graph = partitioned_graph(skeleton)
-        self.data_bn = nn.BatchNorm1d(2 * graph.shape[-1])
+        graph = partitioned_graph(skeleton, COCO_EDGES if coco else ())
+        self.sources = COCO_SOURCES if coco else None
+        n_inputs = 2 * graph.shape[-1]
+        self.data_bn: nn.Module = nn.Identity() if coco else nn.BatchNorm1d(n_inputs)
         self.expand_gcn = Unit(2, width, graph, dropout=dropout)
         units = [Unit(width, width, graph, s, dropout) for n in strides for s in (1, n)]
         self.layers_tcngcn = nn.ModuleList(units)
@@ -179,7 +204,7 @@ class GLAGCN(PretrainedNetwork):
         return NetworkInfo(
             "screen",
             math.prod(c.strides),
-            c.skeleton,
+            c.keypoint_skeleton or c.skeleton,
             c.skeleton,
             forms=("lifter",),
             sequence_to_one=True,
@@ -188,9 +213,9 @@ class GLAGCN(PretrainedNetwork):
     def forward(
         self,
         x_t: Float[Tensor, "B H F J 3"] | None,
-        keypoints: Float[Tensor, "B F J 2"],
+        keypoints: Float[Tensor, "B F K 2"],
         t: Float[Tensor, " B"] | None = None,
-        confidence: Float[Tensor, "B F J"] | None = None,
+        confidence: Float[Tensor, "B F K"] | None = None,
         mask: Bool[Tensor, "B F"] | None = None,
         context: Float[Tensor, "B _C"] | None = None,
     ) -> Float[Tensor, "B 1 1 J 3"]:
@@ -211,7 +236,10 @@ class GLAGCN(PretrainedNetwork):
             ShapeError: If the clip length differs, or noise is given.
         """
         check_form("GLAGCN", True, x_t, t)
-        check_clip("GLAGCN", keypoints, self.info.n_frames, self.data_bn.num_features // 2)
+        n_keypoints = get_skeleton(self.info.keypoint_skeleton).n_joints
+        check_clip("GLAGCN", keypoints, self.info.n_frames, n_keypoints)
+        if self.sources is not None:
+            keypoints = torch.stack([keypoints[..., i, :].mean(-2) for i in self.sources], -2)
         x = self.data_bn(keypoints.flatten(-2).transpose(1, 2))
         x = self.expand_gcn(x.unflatten(1, (-1, 2)).permute(0, 2, 3, 1))
         for i, stride in enumerate(self.config.strides):

@@ -188,12 +188,16 @@ def motionagformer_sizes(state: State) -> dict[str, Any]:
     }
 
 
-def gla_gcn_from_official(state: State, *, skeleton: str | None = None) -> PretrainedNetwork:
+def gla_gcn_from_official(
+    state: State, *, skeleton: str | None = None, keypoint_skeleton: str | None = None
+) -> PretrainedNetwork:
     """A GLA-GCN lifter of Human3.6M or HumanEva.
 
     Args:
         state: Tensors by official names.
         skeleton: Name; None for ``h36m17`` or ``humaneva15`` by the number of joints.
+        keypoint_skeleton: ``coco17`` for the HumanEva network that reads COCO keypoints, whose
+            tensors do not tell; None for ``skeleton``.
 
     Returns:
         The network, filled, in eval mode. Strides are 3, as in all released configurations.
@@ -204,7 +208,7 @@ def gla_gcn_from_official(state: State, *, skeleton: str | None = None) -> Pretr
     """
     state = without_prefix(state)
     fc = telling(state, "fc.weight", 3, "GLA-GCN with one shared output layer")
-    n_joints = len(telling(state, "data_bn.weight", 1, "GLA-GCN")) // 2
+    n_joints = telling(state, "expand_gcn.gcn1.PA", 3, "GLA-GCN").shape[-1]
     n_levels = count(state, r"layers_tcngcn\.(\d+)\.") // 2
     name = skeleton or {17: "h36m17", 15: "humaneva15"}.get(n_joints)
     if name is None:
@@ -212,7 +216,11 @@ def gla_gcn_from_official(state: State, *, skeleton: str | None = None) -> Pretr
             f"This GLA-GCN has {n_joints} joints; released ones have 17 (h36m17) or 15 "
             "(humaneva15). Name the skeleton."
         )
-    return filled(GLAGCN([3] * n_levels, width=fc.shape[1], skeleton=name), state)
+    network = GLAGCN(
+        [3] * n_levels, width=fc.shape[1], skeleton=name, keypoint_skeleton=keypoint_skeleton
+    )
+    # The network for COCO keypoints stores a norm of its input that it never applies.
+    return filled(network, state, unused=(r"data_bn\..*",) if keypoint_skeleton == "coco17" else ())
 
 
 def mpm_from_official(

@@ -57,6 +57,9 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "gumlp": lambda: GUMLP(32, 1),
     "scale-tokens": lambda: ScaleTokens(**FRAMES),
     "gla-gcn": lambda: GLAGCN((3, 3), width=8),
+    "gla-gcn-coco": lambda: GLAGCN(
+        (3, 3), width=8, skeleton="humaneva15", keypoint_skeleton="coco17"
+    ),
     "mpm": lambda: MPM(**MASKED),
     "mpm-lifter": lambda: MPMLifter(**STRIDED),
     "mpm-sequence": lambda: MPMLifter(**STRIDED, output="sequence"),

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from hypopose.cli.convert import convert as command
 from hypopose.errors import CheckpointError, OptionError
-from hypopose.networks import KTPFormer, MotionAGFormer, load_network
+from hypopose.networks import GLAGCN, KTPFormer, MotionAGFormer, load_network
 from hypopose.networks.convert import LAYOUTS, convert_checkpoint
-from hypopose.networks.layouts import hot_from_official, mpm_from_official
+from hypopose.networks.layouts import gla_gcn_from_official, hot_from_official, mpm_from_official
 from hypopose.networks.unpickle import extract
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -94,6 +94,39 @@ def test_released_checkpoints_fill_networks(release: Release, tmp_path: Path) ->
     entry, build = LAYOUTS[release.layout]
     options = {"n_heads": 4} if release.options else {}
     check_tensors(build(extract(str(source), entry), **options).network, release)
+
+
+@torch.no_grad()
+def test_gla_gcn_for_coco_keypoints_forms_the_joints_itself() -> None:
+    release = RELEASES[IDS.index("gla_gcn/humaneva15_9")]
+    state = release.state()
+    stored = {k: x for k, x in state.items() if "data_bn" not in k}
+    stored["module.data_bn.weight"] = torch.ones(34)  # there, and never applied
+    network = gla_gcn_from_official(stored, keypoint_skeleton="coco17")
+    info = network.info
+    assert (info.keypoint_skeleton, info.skeleton) == ("coco17", "humaneva15")
+
+    plain = gla_gcn_from_official(state)
+    norm = plain.data_bn
+    norm.reset_parameters()
+    norm.eps = 0.0
+    graph, mended = (
+        n.get_submodule("expand_gcn.gcn1").get_buffer("fixed") for n in (plain, network)
+    )
+    lost = torch.zeros(15, 15, dtype=torch.bool)
+    lost[5, 1] = lost[8, 0] = True  # a shoulder and a hip hang on nothing
+    assert ((graph[1] > 0) & (mended[1] == 0)).equal(lost)
+    graph.copy_(mended)  # all layers share it
+    xy = torch.randn(2, info.n_frames, 17, 2)
+    middle = lambda a, b: (xy[..., a, :] + xy[..., b, :]) / 2  # noqa: E731
+    limbs = [5, 7, 9, 6, 8, 10, 11, 13, 15, 12, 14, 16, 0]
+    joints = torch.cat([torch.stack([middle(11, 12), middle(5, 6)], -2), xy[..., limbs, :]], -2)
+    assert torch.allclose(network(None, xy), plain(None, joints), atol=1e-5)
+
+
+def test_gla_gcn_refuses_other_pairs_of_skeletons() -> None:
+    with pytest.raises(OptionError, match="or coco17 for humaneva15"):
+        GLAGCN((3,), width=8, keypoint_skeleton="coco17")
 
 
 @pytest.mark.parametrize("case", ["motionagformer/small", "hot/mixste_hot"])
