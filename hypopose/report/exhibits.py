@@ -310,8 +310,8 @@ _JUDGED: tuple[tuple[str, str, str, str, Callable[[Sequence[Judgement]], Figure]
     ("calibration", "reliability", "Calibration curves",
      "How often the truth lies inside the ball that should hold the nominal share of hypotheses. "
      "On the diagonal the spread is honest; below it the hypotheses are overconfident, above it "
-     "underconfident. Joints are compared with themselves, with symmetrized ranks, so that the "
-     "number of hypotheses does not matter.", figures.calibration_figure),
+     "underconfident. Joints are compared with themselves. The ECE is that of the curve which many "
+     "hypotheses would show, so that their number does not matter.", figures.calibration_figure),
     ("body", "reliability", "Over- and underconfidence per joint",
      "Mean of coverage minus level in percentage points. Purple and minus: overconfident, the "
      "spread is too narrow. Orange and plus: underconfident. A tick: within the band of a "
