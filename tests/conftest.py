@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import matplotlib as mpl
 import pytest
 import torch
@@ -20,6 +22,19 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"licensed data is not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture
+def onnx_extra() -> Iterator[None]:
+    """The packages of the onnx extra; the test skips, visibly, where one is absent.
+
+    Sizes of a traced graph are symbols, which run-time checks take for no integers: they are off.
+    """
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package, reason="needs pip install 'hypopose[onnx]'")
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

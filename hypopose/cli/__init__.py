@@ -21,7 +21,7 @@ COMMANDS = {
     "sample": "Draw 3D hypotheses for 2D keypoint files.",
     "refine": "Move the hypotheses of a result file until they reproject.",
     "aggregate": "Make one motion of the hypotheses in a result file.",
-    "export": "Write a result as C3D, TRC, BVH, glTF, tables or NetCDF.",
+    "export": "Write a result as C3D, TRC, BVH, glTF, tables or NetCDF, or a network as ONNX.",
     "evaluate": "Measure a sampler or a result against known 3D motion.",
     "calibrate": "Judge hypotheses against the truth, and fit what mends their spread.",
     "report": "Show methods side by side: calibration, ambiguity, a 3D panel.",

@@ -1,4 +1,4 @@
-"""``hypopose export``: a result as other programs read it."""
+"""``hypopose export``: a result, or a network, as other programs read it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from hypopose.cli.targets import force_option, refuse_existing
 from hypopose.errors import OptionError
 
 
 @click.command()
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
@@ -21,7 +22,7 @@ from hypopose.errors import OptionError
     multiple=True,
     type=click.Path(path_type=Path),
     help="File to write; its ending is the format: .c3d, .trc, .mot, .bvh, .glb, .csv, .parquet, "
-    ".nc, .json or .npz. Repeat for several.",
+    ".nc, .json or .npz; .onnx for a network. Repeat for several.",
 )
 @click.option(
     "--motion",
@@ -46,23 +47,49 @@ from hypopose.errors import OptionError
 )
 @click.option("--unit", type=click.Choice(["m", "cm", "mm"]), help="Default: the format's.")
 @click.option("--fps", type=float, help="Frames per second, where the result does not say.")
+@click.option(
+    "--form",
+    type=click.Choice(["denoiser", "lifter", "prior"]),
+    help="For .onnx: what the network is called as. Default: the first of these that it can be.",
+)
 @force_option
+@click.pass_context
 def export(
-    result: Path, outputs: tuple[Path, ...], motion: str | None, force: bool, **options: Any
+    context: click.Context, /, source: Path, outputs: tuple[Path, ...], force: bool, **options: Any
 ) -> None:
-    """Write RESULT (npz of hypopose sample) for another program.
+    """Write SOURCE for another program: a result (npz of hypopose sample), or a network.
 
     C3D, TRC, MOT, BVH and glTF hold places with the format's axis up and the fitted root added;
     C3D's residual is each joint's standard deviation. With --motion all, C3D, TRC, MOT and BVH
     become a file per motion: OUT, OUT_h00, OUT_h01, ...
 
+    With -o FILE.onnx, SOURCE is a folder of weights or the name of weights in the box, and one
+    evaluation of the network is written, if onnxruntime agrees with torch on it.
+
     Example: hypopose export walk.npz -o walk.c3d -o walk.bvh
+
+    Example: hypopose export d3dp-frame-small -o network.onnx
     """
+    form = options.pop("form")
+    networks = [path for path in outputs if path.suffix.lower() == ".onnx"]
+    if len(networks) not in (0, len(outputs)):
+        raise OptionError("An .onnx file holds a network, the others a result; export them apart.")
+    if networks:
+        _refuse(context, list(options), "a network")
+        _export_network(source, networks, form, force)
+    else:
+        _refuse(context, ["form"], "a result")
+        _export_result(source, outputs, options, force)
+
+
+def _export_result(
+    result: Path, outputs: tuple[Path, ...], options: dict[str, Any], force: bool
+) -> None:
     from hypopose.io import ExportOptions, export_result, load_hypotheses
     from hypopose.io.export import export_paths
 
     stored = load_hypotheses(result)
-    chosen = ExportOptions(which=_motion(motion), **options)
+    chosen = ExportOptions(which=_motion(options.pop("motion")), **options)
     planned = [path for output in outputs for path in export_paths(output, stored, chosen)]
     for path in planned:
         if path.resolve() == result.resolve():
@@ -74,6 +101,24 @@ def export(
         click.echo(f"-> {done.paths[0]}{more}: {done.axes}")
         for note in done.notes:
             click.echo(f"   {note}")
+
+
+def _export_network(source: Path, outputs: list[Path], form: Any, force: bool) -> None:
+    from hypopose.networks.onnx import export_onnx
+
+    refuse_existing(*outputs, force=force)
+    for output in outputs:
+        done = export_onnx(source, output, form=form)
+        inputs = [f"{name} [{', '.join(map(str, axes))}]" for name, axes in done.inputs.items()]
+        click.echo(f"-> {done.path}: {done.form}; {', '.join(inputs)}")
+        click.echo(f"   at most {done.difference:.1e} from torch, in {len(done.sizes)} sizes")
+
+
+def _refuse(context: click.Context, names: list[str], kind: str) -> None:
+    """Raise if an option was given that has no meaning for what is exported."""
+    for name in names:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise OptionError(f"--{name} has no meaning for {kind}; leave it out.")
 
 
 def _motion(word: str | None) -> str | int | None:
