@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hypopose.api import (
         adjust,
         aggregate,
+        complete,
         estimate,
         estimate_focal,
         evaluate,
@@ -47,6 +48,7 @@ __all__ = [
     "Skeleton",
     "adjust",
     "aggregate",
+    "complete",
     "estimate",
     "estimate_focal",
     "evaluate",

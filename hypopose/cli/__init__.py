@@ -20,6 +20,7 @@ from hypopose.errors import HypoPoseError
 COMMANDS = {
     "sample": "Draw 3D hypotheses for 2D keypoint files.",
     "refine": "Move the hypotheses of a result file until they reproject.",
+    "complete": "Fill in missing 2D keypoints, or joints of a 3D motion.",
     "aggregate": "Make one motion of the hypotheses in a result file.",
     "export": "Write a result as C3D, TRC, BVH, glTF, tables or NetCDF, or a network as ONNX.",
     "evaluate": "Measure a sampler or a result against known 3D motion.",
