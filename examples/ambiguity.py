@@ -1,8 +1,11 @@
 """What do the hypotheses of one video disagree on, and what would settle it? No ground truth.
 
-Run it as a script, or cell by cell. Give a keypoint file, or none for the walk in the box:
+Run it as a script, or cell by cell. Give a keypoint file and the size of its image:
 
-    python examples/ambiguity.py walk.json
+    python examples/ambiguity.py walk.json 1920 1080
+
+Without one it takes the recording in ``shared/data/keypoints`` beside the repository, and where
+there is none the synthetic walk in the box.
 """
 
 from __future__ import annotations
@@ -10,16 +13,25 @@ from __future__ import annotations
 # %% Keypoints: from a file, or the synthetic walk
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import hypopose
 from hypopose.ambiguity import analyze, hide_keypoints, second_camera
 from hypopose.api import prepare
 from hypopose.types import Hypotheses, Keypoints2D
 
+beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "keypoints"
+recording = beside / "openpose" / "motionet_body25"  # one person, 640 x 640 assumed
 if len(sys.argv) > 1:
-    keypoints = hypopose.load(sys.argv[1])
+    source, size = Path(sys.argv[1]), tuple(int(pixels) for pixels in sys.argv[2:4])
+    keypoints = hypopose.load(source, image_size=(size[0], size[1]) if size else None)
+    print(f"keypoints: {source.name}")
+elif recording.is_dir():
+    keypoints = hypopose.load(recording, image_size=(640, 640))
+    print(f"keypoints: {recording.name}")
 else:
     keypoints, _ = hypopose.datasets.example_pair(20)
+    print("keypoints: the synthetic walk in the box")
 n_frames = min(20, keypoints.n_frames)
 keypoints = replace(
     keypoints,

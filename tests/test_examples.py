@@ -27,3 +27,32 @@ def test_example_runs(
     runpy.run_path(str(example), run_name="__main__")
     assert capsys.readouterr().out
     assert "# %%" in example.read_text()
+
+
+def test_the_ambiguity_example_finds_the_recording_beside_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copy of the script beside a folder of recordings; nothing is sampled with a network."""
+    import hypopose
+
+    script = tmp_path / "repository" / "examples" / "ambiguity.py"
+    script.parent.mkdir(parents=True)
+    source = next(path for path in EXAMPLES if path.stem == "ambiguity").read_text()
+    script.write_text(source.split("# %% What a second camera")[0])
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    runpy.run_path(str(script), run_name="__main__")
+    assert "the synthetic walk in the box" in capsys.readouterr().out
+    recording = tmp_path / "shared" / "data" / "keypoints" / "openpose" / "motionet_body25"
+    recording.mkdir(parents=True)
+    asked = []
+
+    def load(path: Path, **options: object) -> object:
+        asked.append((Path(path), options["image_size"]))
+        return hypopose.datasets.example_pair(6)[0]
+
+    monkeypatch.setattr(hypopose, "load", load)
+    runpy.run_path(str(script), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", [str(script), "walk.json", "1920", "1080"])
+    runpy.run_path(str(script), run_name="__main__")
+    assert asked == [(recording, (640, 640)), (Path("walk.json"), (1920, 1080))]
+    assert "keypoints: walk.json" in capsys.readouterr().out

@@ -100,7 +100,7 @@ def _draws(
     from hypopose.datasets import load_benchmark
 
     benchmark = load_benchmark(options["benchmark"])
-    sampler, record = _sampler(options, benchmark)
+    sampler, record = _sampler({"window": None, **options}, benchmark)
     words = ", ".join(f"{k}={v}" for k, v in record.items() if k != "name")
     details = {"data": f"benchmark {benchmark.name}", "sampler": f"{record['name']} {words}"}
     with Progress(console=Console(stderr=True), transient=True) as progress:
