@@ -309,14 +309,15 @@ def spread_figure(name: str, ambiguity: Ambiguity) -> Figure:
               label="depth (share of variance)")  # fmt: skip
     bars.tick_params(labelleft=False)
     bars.set_xlabel("mean spread (mm)", fontsize=8)
-    bars.legend(fontsize=7, loc="upper right")
+    bars.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     line = figure.add_subplot(grid[1, 0], sharex=heat)
     moving = [j for j in range(len(names)) if j != ambiguity.skeleton.root]
     width = 1000 * effective_std(ambiguity.entropy[:, moving].nanmean(-1), 3).numpy()
     line.plot(width, color="black", lw=1.2, label="entropy, as a standard deviation (mm)")
     spread = 1000 * ambiguity.std[:, moving].nanmean(-1).numpy()
     line.plot(spread, color="#D55E00", ls="--", lw=1.2, label="spread (mm)")
-    line.set(xlabel="frame", ylim=(0, None))
+    highest = max(np.nanmax(curve, initial=1.0) for curve in (width, spread))
+    line.set(xlabel="frame", ylim=(0, 1.5 * highest))  # room for the legend
     line.legend(fontsize=7, loc="upper right")
     modes = figure.add_subplot(grid[1, 1])
     counts = ambiguity.n_modes[:, moving].double().mean(0).numpy()
@@ -358,7 +359,7 @@ def second_camera_figure(scenes: Sequence[tuple[str, SecondCamera]]) -> Figure:
     Returns:
         Remaining spread against the angle, mean over joints and frames.
     """
-    figure, (axis,) = _row(1, 5.4, 3.2)
+    figure, (axis,) = _row(1, 5.4, 3.8)
     for index, (name, two) in enumerate(scenes):
         now = 1000 * float(two.now.nanmean())
         axis.plot(two.angles_deg, 1000 * two.reweighted.flatten(1).nanmean(-1).numpy(),
@@ -366,7 +367,7 @@ def second_camera_figure(scenes: Sequence[tuple[str, SecondCamera]]) -> Figure:
         axis.axhline(now, color=STYLES[index % 6][0], lw=0.8, ls=":")
     axis.set(xlabel="angle of the second camera (degrees)", ylabel="remaining spread (mm)")
     axis.set_ylim(0, None)
-    axis.legend(fontsize=7, loc="upper right")
+    figure.legend(fontsize=7, loc="outside lower center", ncols=2)
     return figure
 
 
