@@ -62,8 +62,9 @@ class Stage:
 def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
     """The stages of ``distributional-frame-small``.
 
-    Budgets are frames, so that a machine of any speed does the same. Options of the first and the
-    last stage are read from the ``training.json`` beside the weights in the box.
+    Budgets are the frames that each stage saw, so that a machine of any speed does the same. All
+    other options of the first and the last stage are read from the ``training.json`` beside the
+    weights in the box.
 
     Args:
         shards: Motion, in the order of :func:`default_shards`.
@@ -81,7 +82,7 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         **{"bf16": None, "compile": False, "device": "cpu"},
     }
     first = replace(boxed("d3dp-frame-small"), **{**free, "n_frames": 25_446_570})
-    last = replace(boxed("distributional-frame-small"), **free)
+    last = replace(boxed("distributional-frame-small"), **{**free, "n_frames": 11_473_367})
     energy = replace(
         first,
         objective="energy",
@@ -110,6 +111,7 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         Stage("4-freer", freer, "3-average"),
         Stage("5-average", average={"4-freer": 0.7, "1-denoiser": 0.3}),
         Stage("6-last", last, "5-average"),
+        Stage("7-average", average={"6-last": 0.9, "1-denoiser": 0.1}),
     )
     return with_changes(stages, changes)
 
