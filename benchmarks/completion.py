@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -95,9 +96,8 @@ def main() -> None:
     result = {}
     for name, seen in GAPS.items():
         rows = [errors(whole, at, seen(i)) for i, at in enumerate(chosen)]
-        result[name] = {
-            key: round(float(torch.cat([row[key] for row in rows]).nanmean()), 2) for key in rows[0]
-        }
+        means = {key: float(torch.cat([row[key] for row in rows]).mean()) for key in rows[0]}
+        result[name] = {k: round(x, 2) if math.isfinite(x) else None for k, x in means.items()}
         print(name, result[name], flush=True)
         with write_atomically(args.output) as partial:
             partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
