@@ -405,6 +405,7 @@ def _provenance(folder: Path) -> dict[str, str]:
     notes["weights"] = folder.name
     for key, name in (
         ("sampler", "sampler.json"),
+        ("training", "training.json"),
         ("provenance", "provenance.json"),
         ("model_card", "README.md"),
     ):

@@ -170,6 +170,7 @@ def test_a_command_writes_a_file_that_explains_itself(tmp_path: Path) -> None:
     random_network(lambda: GCNpose(width=16, n_layers=1)).save_pretrained(folder)
     note = {"source": "gcn.pth", "sha256": "ab", "license": "ask the authors"}
     (folder / "provenance.json").write_text(json.dumps(note))
+    (folder / "training.json").write_text('{"n_timesteps": 50}')
     command = ["export", str(folder), "-o", str(out)]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
@@ -177,6 +178,7 @@ def test_a_command_writes_a_file_that_explains_itself(tmp_path: Path) -> None:
     facts = {p.key: p.value for p in onnx.load(out).metadata_props}
     assert facts["units"] == "metres"
     assert facts["license"] == "ask the authors"
+    assert json.loads(facts["training"]) == {"n_timesteps": 50}
     assert len(facts["sha256"]) == 64
     assert json.loads(facts["joints"])["h36m17"][0] == "pelvis"
     assert json.loads(facts["inputs"])["keypoints"]["axes"] == ["batch", "frames", 17, 2]
