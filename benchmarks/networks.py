@@ -1,16 +1,17 @@
 """Which network: five D3DP denoisers after the same processor time, and what the hourglass saves.
 
-    python benchmarks/networks.py --shard cmu.npz --shard seated.npz --minutes 20 -o networks.json
+    python benchmarks/networks.py MOTION --minutes 20 -o networks.json
 
-Part 1 trains MixSTE2, KTPFormer, MotionAGFormer with layer norm, FrameTokens, and FrameTokens in
-the hourglass on the same motion with the same seed, each until it has used the same *processor*
-time (which minds a busy machine little), and scores them on held-out subjects: error of the mean of
-the hypotheses, fair energy score per joint, ECE, and frames per second of processor time.
+MOTION is the folder of motion shards. Part 1 trains MixSTE2, KTPFormer, MotionAGFormer with layer
+norm, FrameTokens, and FrameTokens in the hourglass, all of about 0.4 million parameters, on the
+same windows with the same seed, each until it has used the same *processor* time (which minds a
+busy machine little), and scores them on held-out subjects: error of the mean of the hypotheses,
+fair energy score per joint, ECE, and frames per second of processor time.
 
-Part 2 wraps trained networks in the hourglass without any training (recover="interpolate"): the
-weights in the box, and part 1's MixSTE2; multiplications, speed and scores at several rates.
+Part 2 wraps trained networks in the hourglass without any training (recover="interpolate"): weights
+in the box, and part 1's MixSTE2; multiplications, speed and scores at several rates.
 
-The result is written after every network; --only and --skip-training repeat parts.
+The result is written after every network, and what it holds is not done again; --only names parts.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ import subprocess
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hypopose.calibration import ece, energy_score
@@ -35,20 +35,24 @@ from hypopose.diffusion import seeded_noise
 from hypopose.io.atomic import write_atomically
 from hypopose.metrics import mpjpe
 from hypopose.networks import Hourglass, load_network
-from hypopose.samplers import D3DP
+from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.staged import StagedNetwork
+from hypopose.samplers import D3DP, DistributionalDiffusion
 from hypopose.training import TrainConfig, Trainer
 from hypopose.training.recipes import RECIPES
 from hypopose.training.validation import HeldOut, hold_out
+from hypopose.types import Sampler
 
-FRAMES: dict[str, Any] = {"width": 192, "n_layers": 6, "n_heads": 6, "mlp_ratio": 3.0}
+JOINTS: dict[str, Any] = {"width": 64, "n_heads": 4, "mlp_ratio": 2.0}
+FRAMES: dict[str, Any] = {"width": 96, "n_layers": 3, "n_heads": 4, "mlp_ratio": 3.0}
 CONTENDERS: dict[str, dict[str, Any]] = {
     "frame-tokens": FRAMES,
     "hot-frame-tokens": FRAMES,
-    "mixste2": {},
-    "ktpformer": {},
-    "motionagformer": {},
+    "mixste2": {**JOINTS, "n_layers": 5},
+    "ktpformer": {**JOINTS, "n_layers": 4},
+    "motionagformer": {**JOINTS, "n_layers": 3},
 }
-"""What is trained, and options beside those of its recipe."""
+"""What is trained, and sizes that give each about 0.4 million parameters."""
 
 SHARED: dict[str, Any] = {
     "lengths": (27,),
@@ -56,50 +60,61 @@ SHARED: dict[str, Any] = {
     "lift_share": 0.0,
     "batch_frames": 27 * 8,
     "learning_rate": 1e-3,
-    "warmup_steps": 100,
+    "warmup_steps": 50,
     "ema_decay": 0.99,
-    "bf16": False,
 }
-H, STEPS = 20, 5
+D3DP_OPTIONS: dict[str, Any] = {"scale": 3.0, "clamp": 1.7}
+PRUNED: dict[str, tuple[int, list[tuple[int, int]]]] = {
+    "d3dp-frame-small": (81, [(2, 41), (2, 27), (2, 14)]),
+    "distributional-frame-small": (81, [(2, 41), (2, 27), (2, 14)]),
+    "mixste2": (27, [(1, 14), (1, 9), (1, 5)]),
+}
+"""Weights -> frames of a window, and (block, frames kept after it)."""
+
+STEPS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
     """A network after its budget."""
 
-    network: nn.Module
+    network: PretrainedNetwork
     steps: int
     frames: int
     wall_s: float
 
 
-def train(name: str, options: dict[str, Any], args: argparse.Namespace) -> Trained:
+def train(name: str, args: argparse.Namespace) -> Trained:
     """Take steps until the processor time is used; the learning rate follows it."""
-    given = {**RECIPES[name].options, **options, **SHARED}
-    shards = tuple(str(s) for s in args.shard)
-    trainer = Trainer(
-        TrainConfig(shards, minutes=args.minutes, network=name, seed=args.seed, **given)
+    given = {**RECIPES[name].options, **CONTENDERS[name], **SHARED, "bf16": args.bf16}
+    config = TrainConfig(
+        shards_of(args), minutes=args.minutes, network=name, seed=args.seed, **given
     )
+    trainer = Trainer(config)
     start, wall = time.process_time(), time.monotonic()
-    while trainer.progress.share(trainer.config) < 1:
+    while trainer.progress.share(config) < 1:
         trainer.step()
         trainer.progress.seconds = time.process_time() - start
-    progress = trainer.progress
-    return Trained(
-        trainer.averaged(), progress.step, progress.frames, round(time.monotonic() - wall)
-    )
+    progress, wall = trainer.progress, round(time.monotonic() - wall)
+    return Trained(trainer.averaged(), progress.step, progress.frames, wall)
 
 
-def score(network: nn.Module, held_out: HeldOut, options: dict[str, Any]) -> dict[str, float]:
-    """Scores and processor time of H hypotheses for every held-out window."""
-    sampler = D3DP(network, n_steps=STEPS, eta=0.0, flip=False, chunk=8192, **options)
-    truth = held_out.truth.joints
+def sampler_for(network: PretrainedNetwork) -> Sampler:
+    """D3DP for denoisers; generators draw in one evaluation."""
+    if network.info.n_latent:
+        return DistributionalDiffusion(network, chunk=8192, **D3DP_OPTIONS)
+    return D3DP(network, n_steps=STEPS, eta=0.0, flip=False, chunk=8192, **D3DP_OPTIONS)
+
+
+def score(network: PretrainedNetwork, held_out: HeldOut, n_hypotheses: int) -> dict[str, float]:
+    """Scores of hypotheses for every held-out window, and processor time."""
+    sampler, truth = sampler_for(network), held_out.truth.joints
     start = time.process_time()
-    x = sampler.sample(held_out.keypoints, H, seeded_noise(0)).joints
+    x = sampler.sample(held_out.keypoints, n_hypotheses, seeded_noise(0)).joints
     seconds = time.process_time() - start
-    judged = [j for j in range(truth.shape[-2]) if j != 0]
-    x, truth = x[..., judged, :], truth[..., judged, :]
+    x, truth = x[..., 1:, :], truth[..., 1:, :]  # the root is 0 by definition
     return {
+        "windows": len(truth),
         "mpjpe_mean_mm": round(1000 * float(mpjpe(x.mean(1), truth)), 1),
         "energy_mm": round(1000 * float(energy_score(x, truth).mean()), 1),
         "ece": round(float(ece(x, truth).ece), 3),
@@ -108,9 +123,10 @@ def score(network: nn.Module, held_out: HeldOut, options: dict[str, Any]) -> dic
     }
 
 
-def multiplications(network: nn.Module, n_frames: int) -> float:
-    """Billions, for one step of H hypotheses of a window."""
-    x_t, xy = torch.zeros(1, H, n_frames, 17, 3), torch.randn(1, n_frames, 17, 2)
+def multiplications(network: PretrainedNetwork, n_frames: int) -> float:
+    """Billions, for one step of ten hypotheses of a window."""
+    rows = 17 + network.info.n_latent // 3
+    x_t, xy = torch.zeros(1, 10, n_frames, rows, 3), torch.randn(1, n_frames, 17, 2)
     context = torch.zeros(1, 2) if network.info.inputs == "subject" else None
     ones = torch.ones(1, n_frames, 17)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -118,7 +134,7 @@ def multiplications(network: nn.Module, n_frames: int) -> float:
     return counter.get_total_flops() / 2e9
 
 
-def on_math(network: nn.Module) -> nn.Module:
+def on_math(network: PretrainedNetwork) -> PretrainedNetwork:
     """The same network with attention written out, so that its multiplications are counted."""
     config = {k: v for k, v in dict(network.config).items() if not k.startswith("_")}
     if "backbone" in config:
@@ -131,23 +147,22 @@ def on_math(network: nn.Module) -> nn.Module:
 
 
 def prune(
-    network: nn.Module, held_out: HeldOut, rates: list[tuple[int, int]], options: dict[str, Any]
+    network: StagedNetwork,
+    held_out: HeldOut,
+    rates: list[tuple[int, int]],
+    n_hypotheses: int,
 ) -> list[dict[str, Any]]:
     """The network as it is, and with fewer frames after a block, untrained."""
     n_frames = held_out.keypoints.n_frames
-    rows = []
+    rows: list[dict[str, Any]] = []
     for at, keep in [(0, n_frames), *rates]:
-        wrapped = network
+        wrapped: PretrainedNetwork = network
         if keep < n_frames:
             wrapped = Hourglass.wrap(
                 network, at=at, keep=keep, select="keypoints", recover="interpolate"
             ).eval()
-        row = {
-            "at": at,
-            "keep": keep,
-            "gmac": round(multiplications(on_math(wrapped), n_frames), 2),
-        }
-        rows.append({**row, **score(wrapped, held_out, options)})
+        gmac = round(multiplications(on_math(wrapped), n_frames), 2)
+        rows.append({"at": at, "keep": keep, "gmac": gmac} | score(wrapped, held_out, n_hypotheses))
         print(rows[-1], flush=True)
     return rows
 
@@ -171,69 +186,69 @@ def write(path: Path, result: dict[str, Any]) -> None:
         partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def contest(args: argparse.Namespace, held_out: HeldOut, result: dict[str, Any]) -> None:
-    """Part 1: train and score the contenders; weights go to --keep."""
-    for name in args.only or CONTENDERS:
-        trained = train(name, CONTENDERS[name], args)
-        row = {
-            "parameters": sum(p.numel() for p in trained.network.parameters()),
-            "steps": trained.steps,
-            "frames_seen": trained.frames,
-            "wall_s": trained.wall_s,
-            **score(trained.network, held_out, {"scale": 3.0, "clamp": 1.7}),
-        }
-        result.setdefault("contest", {})[name] = row
-        trained.network.save_pretrained(args.keep / name)
-        write(args.output, result)
-        print(name, row, flush=True)
+def contest(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Part 1: train and score a contender; its weights go to --keep."""
+    trained = train(name, args)
+    trained.network.save_pretrained(args.keep / name)
+    return {
+        "parameters": sum(p.numel() for p in trained.network.parameters()),
+        "minutes": args.minutes,
+        "seed": args.seed,
+        "bf16": args.bf16,
+        "steps": trained.steps,
+        "frames_seen": trained.frames,
+        "frames_per_cpu_s_in_training": round(trained.frames / (60 * args.minutes)),
+        "wall_s": trained.wall_s,
+        "load_average": round(os.getloadavg()[0], 1),
+        **score(trained.network, held_out(args, 27), args.n_hypotheses),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shard", type=Path, action="append", required=True)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("motion", type=Path, help="folder of motion shards")
     parser.add_argument("--minutes", type=float, default=20.0, help="processor time per network")
-    parser.add_argument("--windows", type=int, default=60, help="held-out windows that are scored")
-    parser.add_argument("--only", nargs="*", choices=list(CONTENDERS))
-    parser.add_argument("--skip-training", action="store_true", help="only part 2")
+    parser.add_argument("--windows", type=int, default=40, help="held-out windows that are scored")
+    parser.add_argument("--n-hypotheses", type=int, default=20, help="per window")
+    parser.add_argument("--only", nargs="*", choices=[*CONTENDERS, "pruning"], help="parts")
+    parser.add_argument("--float32", dest="bf16", action="store_false", help="no bfloat16")
     parser.add_argument("--keep", type=Path, default=Path("networks-trained"), help="weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = {"contest": {}, "pruning": {}}
     if args.output.exists():
-        result = json.loads(args.output.read_text(encoding="utf-8"))
-    result["options"] = {
-        "minutes": args.minutes,
-        "seed": args.seed,
-        "hypotheses": H,
-        "steps": STEPS,
-    }
+        result |= json.loads(args.output.read_text(encoding="utf-8"))
+    result["options"] = {"hypotheses": args.n_hypotheses, "steps": STEPS}
     result["machine"] = machine()
-    if not args.skip_training:
-        contest(args, held_out(args, 27), result)
-    result["pruning"] = pruning = result.get("pruning", {})
-    pruning["d3dp-frame-small"] = prune(
-        load_network("d3dp-frame-small"),
-        held_out(args, 81),
-        [(2, 41), (2, 27), (2, 14)],
-        {"scale": 3.0, "clamp": 1.7},
-    )
-    write(args.output, result)
-    if (args.keep / "mixste2").is_dir():
-        pruning["mixste2"] = prune(
-            load_network(args.keep / "mixste2"),
-            held_out(args, 27),
-            [(1, 14), (1, 9), (1, 5)],
-            {"scale": 3.0, "clamp": 1.7},
-        )
-    write(args.output, result)
+    parts = args.only or [*CONTENDERS, "pruning"]
+    for name in CONTENDERS:
+        if name in parts and name not in result["contest"]:
+            result["contest"][name] = contest(name, args)
+            print(name, result["contest"][name], flush=True)
+            write(args.output, result)
+    for name, (n_frames, rates) in PRUNED.items():
+        weights = args.keep / name if name in CONTENDERS else name
+        there = name not in CONTENDERS or (args.keep / name).is_dir()
+        if "pruning" in parts and there and name not in result["pruning"]:
+            network = cast(StagedNetwork, load_network(weights))
+            result["pruning"][name] = prune(
+                network, held_out(args, n_frames), rates, args.n_hypotheses
+            )
+            write(args.output, result)
+
+
+def shards_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """Recorded and procedural motion."""
+    return tuple(str(args.motion / f"{n}.npz") for n in ("cmu_permissive", "procedural_seated"))
 
 
 def held_out(args: argparse.Namespace, n_frames: int) -> HeldOut:
     """As many windows of held-out subjects as asked for, spread over the clips."""
-    whole = hold_out(load_motion([str(s) for s in args.shard], "val"), n_frames, 2 * n_frames)
-    at = torch.linspace(0, len(whole.truth.joints) - 1, args.windows).round().long().unique()
+    whole = hold_out(load_motion(shards_of(args), "val"), n_frames, 2 * n_frames)
+    n = len(whole.truth.joints)
+    at = torch.linspace(0, n - 1, min(n, args.windows)).round().long()
     return take(whole, at)
 
 
