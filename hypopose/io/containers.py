@@ -24,6 +24,10 @@ ISOLATED = Path(__file__).with_name("isolated.py")
 FREE_BYTES = 64 * 2**20
 MAX_BYTES = 4 * 2**30
 MAX_RATIO = 200
+CPU_SECONDS = 20
+"""Processor time for a file, and a second more for every 4 MiB of it."""
+WALL_FACTOR = 15
+"""A busy machine may take this many times as long; damaged files spend processor time."""
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
@@ -90,7 +94,7 @@ def read_tree(path: Path, kind: str) -> Tree:
     """
     size = path.stat().st_size
     allowed = min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * size))
-    seconds = 20 + size // 2**22
+    seconds = CPU_SECONDS + size // 2**22
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "contents.npz"
         words = [kind, str(path.absolute()), str(target), str(allowed), str(seconds)]
@@ -98,12 +102,12 @@ def read_tree(path: Path, kind: str) -> Tree:
             done = subprocess.run(
                 [sys.executable, "-I", str(ISOLATED), *words],
                 capture_output=True,
-                timeout=2 * seconds + 60,
+                timeout=WALL_FACTOR * seconds,
                 check=False,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
         except subprocess.TimeoutExpired:
-            raise FormatError(f"it was not read within {2 * seconds + 60} s") from None
+            raise FormatError(f"it was not read within {WALL_FACTOR * seconds} s") from None
         if done.returncode:
             raise _refusal(kind, done.returncode, done.stderr.decode("utf-8", "replace"))
         with np.load(target, allow_pickle=False) as stored:

@@ -152,10 +152,12 @@ def read_recording(
 
     Raises:
         FormatError: If the file is not what its format says.
-        OptionError: If there is no such format, or the frame rate is none.
+        OptionError: If there is no such format, or frame rate or image size are none.
     """
     if fps is not None and not 0 < fps < 100_000:
         raise OptionError(f"fps is frames per second, got {fps}.")
+    if image_size is not None and (len(image_size) != 2 or min(image_size) <= 0):
+        raise OptionError(f"image_size is width and height in pixels, got {image_size}.")
     source = Source(path)
     options = _read_options(skeleton, image_size)
     with _bounded(source):
@@ -185,8 +187,6 @@ def _read_options(
 def _known_size(
     image_size: tuple[int, int] | None, camera: Camera | None
 ) -> tuple[int, int] | None:
-    if image_size is not None and (len(image_size) != 2 or min(image_size) <= 0):
-        raise OptionError(f"image_size is width and height in pixels, got {image_size}.")
     return camera.image_size if image_size is None and camera is not None else image_size
 
 

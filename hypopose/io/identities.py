@@ -15,7 +15,7 @@ from jaxtyping import Int
 from hypopose.errors import OptionError
 from hypopose.io.detections import Detections
 from hypopose.io.front_door import Recording, frame_range
-from hypopose.io.tracking import diagonal, row_weight
+from hypopose.io.tracking import diagonal, person_weight, row_weight
 
 JUMP = 0.5
 """Mean keypoint distance between two detections, in body sizes, that no person moves at once."""
@@ -79,7 +79,7 @@ def split(recording: Recording, person: str, frame: int) -> Recording:
     taken = set(recording.people)
     name = next(n for k in range(2, len(taken) + 3) if (n := f"{person}-{k}") not in taken)
     people = {**recording.people, person: rows[~later], name: rows[later]}
-    return replace(recording, people=_ranked(people))
+    return replace(recording, people=_ranked(recording, people))
 
 
 def merge(recording: Recording, person: str, other: str) -> Recording:
@@ -107,7 +107,7 @@ def merge(recording: Recording, person: str, other: str) -> Recording:
             best[frame] = row
     people = {name: rows for name, rows in recording.people.items() if name != other}
     people[person] = np.array([best[frame] for frame in sorted(best)], dtype=np.int64)
-    return replace(recording, people=_ranked(people))
+    return replace(recording, people=_ranked(recording, people))
 
 
 def keep(recording: Recording, persons: Sequence[str]) -> Recording:
@@ -123,7 +123,7 @@ def keep(recording: Recording, persons: Sequence[str]) -> Recording:
     Raises:
         OptionError: If one of them is not there.
     """
-    return replace(recording, people=_ranked({p: _rows(recording, p) for p in persons}))
+    return replace(recording, people=_ranked(recording, {p: _rows(recording, p) for p in persons}))
 
 
 def jumps(recording: Recording) -> list[Jump]:
@@ -167,8 +167,11 @@ def _rows(recording: Recording, person: str) -> Int[np.ndarray, " n"]:
     return recording.people[person]
 
 
-def _ranked(people: People) -> dict[str, np.ndarray]:
-    return dict(sorted(people.items(), key=lambda item: -len(item[1])))
+def _ranked(recording: Recording, people: People) -> dict[str, np.ndarray]:
+    """The person of whom most is seen first, as when they were followed."""
+    detections = recording.detections
+    ranked = sorted(people.items(), key=lambda item: person_weight(detections, item[1].tolist()))
+    return dict(reversed(ranked))
 
 
 def _apart(detections: Detections, a: int, b: int) -> float:

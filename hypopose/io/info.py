@@ -113,6 +113,7 @@ def inspect(
 
     Raises:
         FormatError: If the file is not what its format says.
+        OptionError: If an option names no format, skeleton or size.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is in the notes

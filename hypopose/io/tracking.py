@@ -10,6 +10,7 @@ followed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,10 +82,12 @@ def track(
     options = options or TrackingOptions()
     given, loose = _by_identity(detections)
     found = _follow(detections, loose, options)
-    found.sort(key=lambda rows: _weight(detections, rows), reverse=True)
+    found.sort(key=lambda rows: person_weight(detections, rows), reverse=True)
     prefix = "untracked-" if given else ""
     people = {**given, **{f"{prefix}{i}": rows for i, rows in enumerate(found)}}
-    ranked = sorted(people.items(), key=lambda item: _weight(detections, item[1]), reverse=True)
+    ranked = sorted(
+        people.items(), key=lambda item: person_weight(detections, item[1]), reverse=True
+    )
     return {name: np.array(rows, dtype=np.int64) for name, rows in ranked}
 
 
@@ -189,7 +192,8 @@ def diagonal(xy: Float[np.ndarray, "J 2"]) -> float:
     return float(np.linalg.norm(np.ptp(seen, axis=0))) if len(seen) else 0.0
 
 
-def _weight(detections: Detections, rows: list[int]) -> tuple[int, float, float]:
+def person_weight(detections: Detections, rows: Sequence[int]) -> tuple[int, float, float]:
+    """How much is seen of a person: frames, keypoints, size; more is the more important."""
     picked = np.array(rows)
     seen = float(np.isfinite(detections.xy[picked]).all(-1).sum())
     return len(rows), seen, float(np.mean([diagonal(detections.xy[r]) for r in rows[:100]]))

@@ -86,8 +86,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
     found = records.DetectionList(source)
     rows: list[Row] = []
     others: set[int] = set()
-    files = numbered(source, _label_files(source)) if source.is_folder else [(0, source.path)]
-    for frame, path in files:
+    for frame, path in _frames(source):
         found.saw(frame)
         for line, numbers in _numbers(Source(path)):
             place = f"{path.name}, line {line}"
@@ -127,6 +126,15 @@ def _detections(
     detections = replace(detections, xy=xy, image_size=options.image_size).with_notes(*more)
     tracked = any(identity is not None for identity in detections.ids)
     return detections if tracked else as_video_or_images(detections)
+
+
+def _frames(source: Source) -> list[tuple[int, Path]]:
+    if not source.is_folder:
+        return [(0, source.path)]
+    files = _label_files(source)
+    if not files:
+        raise source.error("no .txt file in the folder", "give the folder of YOLO's labels")
+    return numbered(source, files)
 
 
 def _label_files(source: Source) -> list[Path]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,44 @@ def test_a_library_that_crashes_takes_nobody_with_it(tmp_path, monkeypatch):
     script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     monkeypatch.setattr(containers, "ISOLATED", script)
     assert "could not get through it" in refusal(path)
+
+
+ENDLESS = (
+    b'c-rk+O>EO<82%imG-;F2KcNmyEW7O(1P721^#p}ZbP!fxK@5?QIJHS?yK$PNHzXv~X^0a-Wv5M(rk<vuT|jW*hP3'
+    b'Up({7+mh~1EO*{#@qpAXw#+Z6E|m>;Qn`~JV*`@R1B(|$d5@KAbS`v7y1NU%5?VnM6|%O8h%t}lX0pi7`DF)o)q-'
+    b'8ke!h<_jY0^}#Yn4EO2R|P!F(@*ph7UBPhsmV|CF8!H>=Vs+2qQjUgasE<l59Tn=##n+?Et~AK6AtG>VY>&}?o~N'
+    b'F$BgZFRSw@rGKuS_h{j0(H->ah9pN~e>&Ly{H>#)4k-GX=Eatf+a3#r7E>0FXIozqjYu$&ci_E;T%f)D3`Syl`f1'
+    b'1kgzd5K_#3v2KGybnh{KEys^V?<<FSW@2t1`v;_j97Z&Xe7Bi~OH-h~Lp5KGz_-nF9Hz&XfMp5z>#hNj_#1z1AlA'
+    b'#m``Ol=uf{5Py#B?rOvrza%;}k9Eu<PKWZI!MYF3lHKD5>G#bcPmS_iMP9`unzhKU48L5F;{Q2Ad;$HNZlNC)P@U'
+    b'qPDuSOSYM&s#Jn!FGqJNZ8Zwu>H;a|aeRH8RpMDJP9FA#sbNO8YAPVyg5Q`~P*U+OsehkQSn$cw(*X;YlNRpS4`x'
+    b'-aSIL!I<DF((h(r2hqTq0gaD8s+~9{k?JudhG9&BbXD+$K}%$f4POe*RY<G#A~Qa>Y(o$#reB~eZN3?<vRL`x!q}'
+    b'_e$+XNxti_}jU(R>>Zn5gA^NEom6@Z*4oYmxv-{slqWkrwfG+RoZkGe?q`KSjbXmE(T^>}+cDLjA-~8a4J^$C9!#'
+    b'LOF@HxEE`TOe5-CIfQkQA;^dkc5P2NMzPExLA2X>KGbJg4$Y&tVZ){<ts`OFjAgHtga138FVQ?bEPu-SR$t;OK|E'
+    b'_XzHq5c<S~J}ss3<{|ZRpWKJJ<&3}PM1XhKnhfw;1$|o3XCUKz5;D#Y;D_^r_~Cp?&`W|oCghie{BeQr6XI<V_<k'
+    b'Y28~gBqW785}eBj(30IjRl=DBu5x0~VTYkpg5=(AeTKo;(Yp1-DBc!*}nke{Pqe(gcM=T|dSmHBH4)<yolLH~Mnm'
+    b'yB9n4c8N{yJV=WUJK?;2mNi$T&P#nMj&n`<nJ2{u9sh}pEuk7Ua!sX8>H9kn_6mQ*6o|4VE&AH`glmcs4{=1*T!8'
+    b'`hXdDx3&XTMml5IIG!2S0D%{r>LB|AnN4VZr($PD0gb42>qQfCVga{ELM2HaKy~AeTha}+<?!~_k6|&(s(%$?&#9'
+    b'^7X-qcNl^JUYh>J`-}<HfqE&w0Pq)J4nGjiwDd-Kgj-y|PfMlf<@4o(u2atNyE@9Qd9y@*Mlgzu&}OdOth(Plaqx'
+    b'@23>#&zQiwuPsjjmY^Vg'
+)  # fmt: skip
+"""An HDF5 file of the fuzzer's, compressed, that HDF5 1.14 reads in circles."""
+
+
+def test_a_file_that_is_read_in_circles_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, "CPU_SECONDS", 4)
+    path = tmp_path / "circles.h5"
+    path.write_bytes(zlib.decompress(base64.b85decode(ENDLESS)))
+    assert "not a readable HDF5 file" in refusal(path)
+
+
+def test_waiting_ends_too(tmp_path, monkeypatch):
+    """For what spends no processor time."""
+    path = sleap(tmp_path / "a.h5", tracks=np.ones((1, 2, 17, 3)) * 50)
+    script = tmp_path / "asleep.py"
+    script.write_text("import time\ntime.sleep(100)\n")
+    monkeypatch.setattr(containers, "ISOLATED", script)
+    monkeypatch.setattr(containers, "WALL_FACTOR", 0.05)
+    assert "it was not read within 1.0 s" in refusal(path)
 
 
 def test_wrong_tables(tmp_path):

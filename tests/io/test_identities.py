@@ -66,6 +66,14 @@ def test_a_person_who_comes_back_is_found(write_as, figure, tmp_path):
     assert "1 people" in run("tracks", path, "--keep-main").output
 
 
+def test_split_and_merged_again_the_main_person_stays(write_as, figure):
+    whole, partial = figure("coco17"), figure("coco17", (600, 90))
+    partial[8:] = 0
+    recording = read_recording(write_as("mmpose", [[whole, partial]] * 8), None, None)
+    again = identities.merge(identities.split(recording, "0", 3), "0", "0-2")
+    assert list(again.people) == list(recording.people) == ["0", "1"]
+
+
 def test_merging_keeps_the_better_detection(write_as, figure):
     whole, partial = figure("coco17"), figure("coco17", (500, 90))
     partial[8:] = 0

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hypopose.errors import OptionError
 from hypopose.io import inspect
 
 
@@ -34,6 +35,13 @@ def test_numbers_and_words(write_as, figure):
         "note        25 points are body25",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize("size", [(0, 480), (-5, 10)])
+def test_an_impossible_size_is_refused(write_as, figure, size):
+    path = write_as("openpose", [[figure("body25")]])
+    with pytest.raises(OptionError, match=r"image_size is width and height in pixels"):
+        inspect(path, image_size=size)
 
 
 def test_facts_the_file_states(write_as, figure):

@@ -145,6 +145,11 @@ def test_the_image_size_is_needed(labels, figure):
         load(labels({1: [row(walk(figure, 1))]}))
 
 
+def test_a_folder_without_labels_is_refused(tmp_path):
+    with pytest.raises(FormatError, match=r"no .txt file in the folder"):
+        load(tmp_path, image_size=SIZE, format="yolo")
+
+
 def test_folders_of_several_recordings_and_links_are_refused(labels, figure, tmp_path):
     folder = labels({1: [row(walk(figure, 1))]})
     (folder / "walk_2.txt").symlink_to(tmp_path / "elsewhere.txt")
