@@ -63,7 +63,7 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
     """The stages of ``distributional-frame-small``.
 
     Budgets are the frames that each stage saw, so that a machine of any speed does the same. All
-    other options of the first and the last stage are read from the ``training.json`` beside the
+    other options of the first and the last run are read from the ``training.json`` beside the
     weights in the box.
 
     Args:
