@@ -83,7 +83,7 @@ def calibration_figure(judgements: Sequence[Judgement]) -> Figure:
         OptionError: If none has calibration curves.
     """
     shown = _having(judgements, "reliability")
-    figure, axes = _row(len(shown), 3.4, 3.9)
+    figure, axes = _row(len(shown), 3.4, 4.4)
     for axis, (index, judgement) in zip(axes, shown, strict=True):
         r = judgement.reliability
         assert r is not None
@@ -409,6 +409,21 @@ def _verdict_sign(points: float, verdict: str) -> str:
     return "✓" if verdict == "calibrated" else f"{points:+.0f}".replace("-", "−")
 
 
+def legible(color: Sequence[float]) -> str:
+    """Black on light colors and white on dark ones, whichever contrasts more (WCAG 2).
+
+    Args:
+        color: Red, green and blue, 0 to 1; more is ignored.
+
+    Example:
+        >>> legible((0.9, 0.5, 0.1)), legible((0.2, 0.0, 0.3))
+        ('black', 'white')
+    """
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "black" if luminance > 0.179 else "white"
+
+
 def _draw_body(axis: Axes, reliability: Reliability, skeleton: Skeleton | None) -> Any:
     for parent, child in skeleton.bones if skeleton is not None else ():
         assert skeleton is not None
@@ -423,7 +438,7 @@ def _draw_body(axis: Axes, reliability: Reliability, skeleton: Skeleton | None) 
     words = zip(places, points.tolist(), reliability.verdicts, strict=True)
     for (x, y), value, verdict in words:
         axis.text(x, y, _verdict_sign(value, verdict), ha="center", va="center", fontsize=7,
-                  color="white" if abs(value) > 16 else "black", zorder=3)  # fmt: skip
+                  color=legible(tuple(image.to_rgba(value))), zorder=3)  # fmt: skip
     axis.text(0.5, -1.12, "person's left", ha="center", fontsize=7)
     axis.text(-0.5, -1.12, "person's right", ha="center", fontsize=7)
     axis.set(xlim=(-0.75, 0.75), ylim=(-1.2, 1.0), aspect="equal")
