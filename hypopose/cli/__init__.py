@@ -10,6 +10,8 @@ Exit codes: 0 when all went well, 1 when some inputs of several failed (the othe
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from typing import Any
 
 import click
@@ -63,7 +65,12 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; our errors and the system's become one line and exit code 2."""
+        """Run a command; our errors and the system's become one line and exit code 2.
+
+        What a terminal cannot show, such as names of files that are no UTF-8, is escaped.
+        """
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except HypoPoseError as error:

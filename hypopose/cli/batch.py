@@ -140,16 +140,19 @@ def is_batch(inputs: tuple[Path, ...], jobs: list[Job]) -> bool:
 def _spread(path: Path, output: Path, top: Path | None = None) -> list[Path]:
     """A file or a folder of frames is one input; any other folder is what it holds.
 
-    What lies in folders within it is added. Links are listed, but not followed out of the folder
-    that was named; those to folders within it are left out, for these are visited anyway.
+    What lies in folders within it is added, but for results of ours. Links are listed, but not
+    followed out of the folder that was named; those to folders within it are left out, for these
+    are visited anyway.
     """
     if not path.is_dir():
         return [path]
+    from hypopose.io.own_npz import is_result
+
     top = top or path
     children = [
         child
         for child in sorted(path.iterdir())
-        if child.name[0] != "." and child.resolve() != output.resolve()
+        if child.name[0] != "." and child.resolve() != output.resolve() and not is_result(child)
     ]
     found = [path] if _is_one_input(path, children) else _inputs(children)
     if path not in found and sum(child.stem.endswith("_keypoints") for child in found) > 1:

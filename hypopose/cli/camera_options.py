@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hypopose.errors import OptionError
+from hypopose.errors import FormatError, OptionError
 
 if TYPE_CHECKING:
     from hypopose.io.results import Result
@@ -117,8 +117,13 @@ def scene_of(options: Mapping[str, Any]) -> Scene:
     if len(given) > 1:
         words = " and ".join(f"--{name.removesuffix('_file').replace('_', '-')}" for name in given)
         raise OptionError(f"{words} contradict each other; give one of them.")
-    if options["camera_motion"] is not None and options["ground"]:
+    if options["focal"] is not None and not 0 < options["focal"] < float("inf"):
+        raise OptionError(f"--focal is a length in pixels, got {options['focal']}.")
+    motion = options["camera_motion"]
+    if motion is not None and options["ground"]:
         raise OptionError("--camera-motion brings its own world; leave out --ground.")
+    if motion is not None and not Path(motion).is_file():
+        raise FormatError(f"{motion}: there is no such file; check the path of --camera-motion.")
     for name in ("height", "smooth"):
         if options[name] is not None and not options[name] > 0:
             raise OptionError(f"--{name} must be positive, got {options[name]}.")

@@ -94,6 +94,8 @@ def _export_result(
     for path in planned:
         if path.resolve() == result.resolve():
             raise OptionError(f"{path} would be replaced by its own export; give another -o.")
+    if len({path.resolve() for path in planned}) < len(planned):
+        raise OptionError("Two of the exports would be one file; give each -o a name of its own.")
     refuse_existing(*planned, force=force)
     for output in outputs:
         done = export_result(output, stored, chosen)

@@ -135,14 +135,20 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def digest(path: Path) -> str:
     """A short fingerprint of a file's bytes, or of all names and bytes in a folder.
 
+    Results of ours in the folder, and what was exported beside them, do not count.
+
     Args:
         path: What to read.
 
     Returns:
         16 hexadecimal digits of SHA-256.
     """
+    from hypopose.io.own_npz import is_result
+
     whole = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    inside = [] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    results = {p.with_suffix("") for p in inside if is_result(p)}
+    files = [path] if path.is_file() else [p for p in inside if p.with_suffix("") not in results]
     for file in files:
         if file != path:
             whole.update(file.relative_to(path).as_posix().encode("utf-8", "surrogateescape"))

@@ -319,7 +319,7 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
         result = estimate(
             keypoints,
             person=name,
-            source=job.source.name,
+            source=os.fsencode(job.source.name).decode("utf-8", "backslashreplace"),
             callback=lambda step: report(advance=1),
             focal=belief,
             **plan.estimate,

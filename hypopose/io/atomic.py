@@ -42,7 +42,8 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         raise OptionError(f"The folder {target.parent} does not exist; make it first.")
     if target.is_dir():
         raise OptionError(f"{path} is a folder; name a file in it.")
-    temporary = target.parent / f".{target.stem[:100]}.{secrets.token_hex(6)}{target.suffix}"
+    stem = os.fsencode(target.stem)[:100].decode("utf-8", "replace")  # for libraries in C
+    temporary = target.parent / f".{stem}.{secrets.token_hex(6)}{target.suffix}"
     try:
         yield temporary
         if target.exists():

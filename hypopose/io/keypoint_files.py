@@ -136,7 +136,8 @@ def _write_parquet(path: Path, people: Mapping[str, Keypoints2D]) -> None:
         )
         parts.append(pa.table(dict(zip(COLUMNS[:n], values[:n], strict=True))))
     table = pa.concat_tables(parts).replace_schema_metadata(_facts(people))
-    pq.write_table(table, path)
+    with path.open("wb") as stream:
+        pq.write_table(table, stream)
 
 
 def _write_netcdf(path: Path, people: Mapping[str, Keypoints2D]) -> None:

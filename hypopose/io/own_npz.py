@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hypopose.errors import HypoPoseError, ShapeError
+from hypopose.errors import FormatError, HypoPoseError, ShapeError
 from hypopose.io.atomic import write_atomically
 from hypopose.io.base import Format, ReadOptions
 from hypopose.io.camera_files import camera_from_dict, camera_to_dict
@@ -221,6 +221,17 @@ def sniff(source: Source) -> bool:
         return False
     text = archive.array("metadata")
     return text.dtype.kind == "U" and text.shape == () and f'"{_MARK}"' in str(text.item())[:40]
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result of ``hypopose sample``."""
+    try:
+        source = Source(path)
+        if source.is_folder or not sniff(source):
+            return False
+        return bool(read_metadata(source, NpzArchive(source)).get(_MARK) == "result")
+    except FormatError:
+        return False
 
 
 def read(source: Source, options: ReadOptions) -> Detections:

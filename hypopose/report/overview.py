@@ -182,12 +182,16 @@ def _draw_hypotheses(
         _draw_body(axes, _upright(joints, plane), skeleton, linewidth=0.9, alpha=0.35)
     best = result.pose.joints[frame].numpy(force=True)
     _draw_body(axes, _upright(best, plane), skeleton, linewidth=2.4)
-    places = np.abs(result.pose.joints.numpy(force=True))
-    known = places[np.isfinite(places)]
-    reach = (float(np.percentile(known, 99.9)) if known.size else 1.0) + 0.15
+    reach = _largest(np.abs(result.pose.joints.numpy(force=True)), 99.9, 1.0) + 0.15
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
     _quiet(axes)
+
+
+def _largest(values: Any, percent: float, nothing: float) -> float:
+    """A percentile of the known values; ``nothing`` if none is known."""
+    known = values[np.isfinite(values)]
+    return float(np.percentile(known, percent)) if known.size else nothing
 
 
 def _upright(joints: Any, plane: tuple[int, int]) -> Any:
@@ -224,7 +228,7 @@ def _draw_spread(figure: Any, axes: Any, result: Result) -> None:
     fps = result.keypoints.fps
     n_frames, n_joints = spread.shape
     end = n_frames if fps is None else n_frames / fps
-    top = max(float(np.nanpercentile(spread, 99)), 1.0)
+    top = max(_largest(spread, 99.0, 1.0), 1.0)
     image = axes.imshow(
         spread.T, aspect="auto", cmap="cividis", vmin=0, vmax=top, interpolation="nearest",
         extent=(0, end, n_joints - 0.5, -0.5),

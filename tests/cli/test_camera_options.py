@@ -123,3 +123,18 @@ def test_an_angle_needs_the_image_size(hypopose: Run, one_person: Path, tmp_path
     done = hypopose("sample", one_person, "-o", tmp_path / "o.npz", *FAST, "--fov", 60)
     assert done.exit_code == 2
     assert "--fov needs the image size" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--focal", "inf"), "--focal is a length in pixels, got inf"),
+        (("--focal", "nan"), "--focal is a length in pixels, got nan"),
+        (("--camera-motion", "nowhere.txt"), "nowhere.txt: there is no such file"),
+    ],
+)
+def test_what_is_no_camera(
+    hypopose: Run, one_person: Path, tmp_path: Path, words: tuple[str, str], says: str
+) -> None:
+    done = hypopose("sample", one_person, "-o", tmp_path / "a.npz", *FAST, *SIZE, *words)
+    assert (done.exit_code, says in done.stderr) == (2, True)

@@ -48,6 +48,13 @@ def test_all_motions_and_the_world(hypopose: Run, stored: Path, tmp_path: Path) 
     assert "out.trc exists already" in again.stderr
 
 
+def test_two_exports_are_never_one_file(hypopose: Run, stored: Path, tmp_path: Path) -> None:
+    done = hypopose("export", stored, "-o", tmp_path / "a.trc", "--motion", "all", "-o",
+                    tmp_path / "a_h00.trc")  # fmt: skip
+    assert (done.exit_code, "would be one file" in done.stderr) == (2, True)
+    assert not list(tmp_path.glob("*.trc"))
+
+
 def test_an_unknown_rate_is_assumed_and_said(hypopose: Run, tmp_path: Path) -> None:
     result = make_result()
     slow = replace(result, keypoints=replace(result.keypoints, fps=None))

@@ -226,3 +226,39 @@ def test_digests_of_named_files(tmp_path: Path) -> None:
     assert before["weights"] == "small"
     file.write_text("a = 2")
     assert differences(before, made()) == "the camera file has changed; the skeleton has changed"
+
+
+def test_results_in_the_folder_of_the_inputs_are_no_inputs(
+    hypopose: Run, one_person: Path, tmp_path: Path
+) -> None:
+    into_frames = ("sample", one_person, "-o", one_person / "in.npz", *FAST)
+    assert hypopose(*into_frames).exit_code == 0
+    assert "kept" in hypopose(*into_frames).stdout
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    save_keypoints(clips / "a.npz", load(one_person, image_size=(640, 640)))
+    shutil.copy(next(iter(one_person.glob("*.json"))), clips / "b.json")
+    into_clips = ("sample", clips, "-o", clips, *FAST, "--no-overview")
+    refused = hypopose(*into_clips)
+    assert "a.npz would be replaced by its own result" in refused.stderr
+    (clips / "a.npz").rename(tmp_path / "a.npz")
+    assert "1 results written, 0 inputs failed" in hypopose(*into_clips).stdout
+    assert "0 results written, 1 kept" in hypopose(*into_clips).stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_names_that_are_no_text(hypopose: Run, one_person: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"in\xff")
+    odd.mkdir()
+    save_keypoints(odd / os.fsdecode(b"\xfe.npz"), load(one_person, image_size=(640, 640)))
+    (odd / os.fsdecode(b"\xfd.json")).write_text("{")
+    formats = [word for name in ("c3d", "trc", "parquet", "json") for word in ("--format", name)]
+    done = hypopose("sample", odd, "-o", tmp_path / "out", *FAST, "--no-overview", *formats)
+    assert (done.exit_code, "1 results written, 1 inputs failed" in done.stdout) == (1, True)
+    assert len(list((tmp_path / "out").iterdir())) == 5
+    lone = odd / os.fsdecode(b"\xfe.npz")
+    assert hypopose("info", lone).exit_code == 0
+    assert hypopose("convert-keypoints", lone, "-o", odd / "k.parquet").exit_code == 0
+    refused = hypopose("sample", lone, "-o", odd / "r.npz", *FAST, "--no-overview", "--format",
+                       "c3d")  # fmt: skip
+    assert (refused.exit_code, "folder whose name is UTF-8" in refused.stderr) == (2, True)

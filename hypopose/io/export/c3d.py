@@ -13,6 +13,7 @@ One file a motion; hypotheses have no spread of their own.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,8 @@ def write_c3d(path: Path, scene: Scene) -> tuple[str, ...]:
         "camera_masks": np.zeros((7, len(names), scene.n_frames), dtype=bool),
     }
     with write_atomically(path) as temporary:
+        if os.fsencode(temporary).decode("utf-8", "replace") != str(temporary):
+            raise OptionError(f"{path}: ezc3d needs a folder whose name is UTF-8; name another.")
         file.write(str(temporary))
     return ()
 

@@ -71,5 +71,5 @@ def _cell(value: float) -> str:
 
 def _write(path: Path, lines: list[str]) -> tuple[str, ...]:
     with write_atomically(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
     return ()

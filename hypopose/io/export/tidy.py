@@ -79,8 +79,8 @@ def write_parquet(path: Path, scene: Scene) -> tuple[str, ...]:
     table = pa.concat_tables(parts).replace_schema_metadata(
         {"hypopose": json.dumps(scene.record())}
     )
-    with write_atomically(path) as temporary:
-        parquet.write_table(table, temporary, compression="zstd")
+    with write_atomically(path) as temporary, temporary.open("wb") as stream:
+        parquet.write_table(table, stream, compression="zstd")
     return ()
 
 
