@@ -260,7 +260,8 @@ def test_bones_lie_between_the_mean_body_and_the_recorded_ones(motion: Motion) -
     different = (own - usual).abs() > 0.005
     assert different.any()
     share = ((drawn - usual) / (own - usual))[:, 0, different]
-    assert (share > -0.05).all() and (share < 1.05).all()
+    assert (share > -0.05).all()
+    assert (share < 1.05).all()
     assert share.median(-1).values.mean().item() == pytest.approx(0.75 / 2, abs=0.03)
     assert (share.median(-1).values.abs() < 0.01).float().mean().item() == pytest.approx(
         0.26, abs=0.05
