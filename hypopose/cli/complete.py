@@ -56,8 +56,9 @@ def complete(source: Path, output: Path, in_3d: bool, force: bool, **options: An
     """
     flags = output.with_suffix(".filled.csv")
     refuse_existing(output, None if in_3d else flags, force=force)
-    if output.exists() and output.resolve() == source.resolve():
-        raise OptionError(f"{output} is the input; give another -o.")
+    for written in (output,) if in_3d else (output, flags):
+        if written.exists() and written.resolve() == source.resolve():
+            raise OptionError(f"{written} is the input; give another -o.")
     if in_3d:
         _complete_motion(source, output, options)
         return

@@ -150,6 +150,14 @@ def test_mistakes_are_one_line_and_write_nothing(
     assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
+def test_the_list_of_what_was_filled_never_replaces_the_input(tmp_path: Path) -> None:
+    source = tmp_path / "walk.filled.csv"
+    source.write_text("seen")
+    done = run(source, "-o", tmp_path / "walk.csv", "--force")
+    assert (done.exit_code, source.read_text()) == (2, "seen")
+    assert "walk.filled.csv is the input" in done.output
+
+
 def test_millimetres_and_complete_files_are_refused(
     motion: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
