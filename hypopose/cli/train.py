@@ -87,7 +87,7 @@ def train(
 ) -> None:
     """Train a network in the folder RUN, or go on with the run that is there.
 
-    Ctrl-C, or a file RUN/STOP, ends it cleanly; the same command goes on later. The averaged
+    Ctrl-C, or a file RUN/STOP, ends it cleanly; `hypopose train RUN` alone goes on later. Averaged
     weights are written to RUN/weights, which `hypopose sample --weights RUN/weights` takes.
 
     Example: hypopose train runs/default --config default --motion MOTION
@@ -174,7 +174,7 @@ def _train_stages(
 
     stages = None
     if (run / "stages.json").exists():
-        if changes or motion is not None:
+        if changes or motion is not None or recipe not in (None, *RECIPE_NAMES):
             raise OptionError(
                 f"{run} already holds a recipe, whose options are settled. Give none to go on with "
                 "it, or name another folder."

@@ -127,6 +127,14 @@ def test_a_stopped_recipe_goes_on_and_ends_the_same(tiny: TrainConfig, tmp_path:
     assert all((one[k] == two[k]).all() for k in one)
 
 
+def test_a_begun_recipe_takes_no_other_config(tiny: TrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "STOP").touch()
+    train_stages(tmp_path, stages(tiny))
+    told = CliRunner().invoke(main, ["train", str(tmp_path), "--config", "other.json"])
+    assert told.exit_code == 2
+    assert "already holds a recipe" in told.output
+
+
 def test_stages_travel_as_json(tiny: TrainConfig, tmp_path: Path) -> None:
     (tmp_path / "STOP").touch()
     train_stages(tmp_path, stages(tiny))
