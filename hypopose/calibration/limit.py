@@ -231,7 +231,8 @@ def null_covariance(n_hypotheses: int, statistic: str, n_draws: int = 20_000) ->
         h = rank_statistics(n_hypotheses)
         return h.T @ h / len(h)
     g = torch.Generator().manual_seed(0)
-    x = torch.randn(n_draws, 3, n_hypotheses + 1, generator=g)
+    looked_at = min(n_hypotheses, MAX_GROUPS * LARGE)  # more would only take memory
+    x = torch.randn(n_draws, 3, looked_at + 1, generator=g)
     c = distance_statistics(x[..., :-1], x[..., -1])
     return c.T @ c / n_draws
 
