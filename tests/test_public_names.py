@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "Camera", "HypoPoseError", "Hypotheses", "Keypoints2D", "Poses3D", "Result", "Skeleton",
-    "adjust", "aggregate", "estimate", "estimate_focal", "evaluate", "get_skeleton", "load",
-    "load_hypotheses", "load_people",
+    "adjust", "aggregate", "complete", "estimate", "estimate_focal", "evaluate", "get_skeleton",
+    "load", "load_hypotheses", "load_people",
     "make_sampler", "prepare", "refine", "sample", "save_result",
 }  # fmt: skip
 

@@ -132,10 +132,11 @@ class MixtureDiffPose(D3DP):
                 f"This network reads {self.denoiser.info.n_latent} latent channels; one that is "
                 f"told its components reads {n_told}. Sample it with sampler='distributional'."
             )
-        if self.is_told and self.flip:
-            raise OptionError(
-                "flip would mirror the pose but not its components; leave flip=False."
-            )
+        for name in ("flip", "mirror"):
+            if self.is_told and getattr(self, name):
+                raise OptionError(
+                    f"{name} would mirror the pose but not its components; leave {name}=False."
+                )
 
     @property
     def is_told(self) -> bool:

@@ -124,6 +124,9 @@ def _diffusers_ddim(schedule: Schedule, n_steps: int, eta: float, spacing: float
     from diffusers import DDIMScheduler
 
     scheduler = DDIMScheduler(**_common(schedule), clip_sample=False)
+    # Near T, 1 - alpha_bar - sigma^2 is 1e-9: in single precision it is below 0 on some processors,
+    # and its root NaN.
+    scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
     _set_timesteps(scheduler, n_steps)
 
     def options(x_t: Tensor, t_next: int, noise: NoiseSource) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_as_released_all_hypotheses_are_one_and_the_user_is_told(pair: DiffPoseP
     assert isinstance(sampler, Sampler)
     with pytest.warns(UserWarning, match="deterministic"):
         hypotheses = sampler.sample(keypoints, 3, seeded_noise(0))
-    assert torch.equal(hypotheses.joints[0], hypotheses.joints[2])
+    assert torch.allclose(hypotheses.joints[0], hypotheses.joints[2], atol=1e-6)
     assert hypotheses.root is not None
     assert bool((hypotheses.joints[..., 0, :] == 0).all())
 
@@ -459,6 +459,8 @@ def test_told_networks_need_their_rows_and_no_flips() -> None:
     told = ToldPlaces(torch.zeros(2, 17, 3), 0.05)
     with pytest.raises(OptionError, match="flip=False"):
         MixtureDiffPose(told, initial=initial)
+    with pytest.raises(OptionError, match="mirror=False"):
+        MixtureDiffPose(told, initial=initial, flip=False, mirror=True)
     torch.manual_seed(0)
     other = FrameTokens(width=32, n_layers=1, n_heads=4, n_latent=12)
     with pytest.raises(OptionError, match="distributional"):
