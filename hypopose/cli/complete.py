@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from hypopose.cli.targets import force_option, refuse_existing
 from hypopose.errors import OptionError
@@ -54,6 +55,8 @@ def complete(source: Path, output: Path, in_3d: bool, force: bool, **options: An
 
     Example: hypopose complete walk.json -o walk-complete.csv
     """
+    if options["fps"] is not None and not options["fps"] > 0:
+        raise OptionError(f"--fps must be positive, got {options['fps']:g}.")
     flags = output.with_suffix(".filled.csv")
     refuse_existing(output, None if in_3d else flags, force=force)
     for written in (output,) if in_3d else (output, flags):
@@ -102,8 +105,9 @@ def _from_result(source: Path, options: dict[str, Any]) -> dict[str, CompletedKe
         result = load_hypotheses(source)
     except FormatError:
         return None
-    for name in ("weights", "sampler", "below", "person", "camera_file", "image_size"):
-        if options[name] is not None:
+    context = click.get_current_context()
+    for name in options:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise OptionError(
                 f"{source} is a result and has its hypotheses; leave out "
                 f"--{name.removesuffix('_file').replace('_', '-')}."

@@ -101,6 +101,10 @@ def train(
         raise OptionError("--small goes with --export FOLDER.")
     changes = {k: v for k, v in options.items() if v is not None and v != ()}
     changes |= dict(_parse(item) for item in others)
+    if not isinstance(changes.get("shards", ()), list | tuple):
+        raise OptionError("--set shards takes a list of files; or name each with --shard.")
+    if motion is not None and "shards" in changes:
+        raise OptionError("Name motion once: --motion FOLDER, or --shard FILE.npz.")
     if config_file in RECIPE_NAMES or (run / "stages.json").exists():
         _train_stages(run, config_file, motion, changes)
     else:
@@ -134,10 +138,10 @@ def _configure(
         return TrainConfig.from_json(own.read_text(encoding="utf-8"), **changes)
     if config_file is not None:
         config = TrainConfig.from_json(_text(config_file), **changes)
-        if motion is None or "shards" in changes:
+        if motion is None:
             return config
         return replace(config, shards=shards_in(motion, config.shards))
-    if motion is not None and "shards" not in changes:
+    if motion is not None:
         changes["shards"] = list(default_shards(motion))
     if "shards" not in changes:
         raise OptionError("Name motion to train on: --shard FILE.npz, or --motion FOLDER.")
@@ -179,6 +183,8 @@ def _train_stages(
                 f"{run} already holds a recipe, whose options are settled. Give none to go on with "
                 "it, or name another folder."
             )
+    elif (run / "config.json").exists():
+        raise OptionError(f"{run} already holds a single run; name another folder for the recipe.")
     elif recipe is not None:
         shards = [str(s) for s in changes.pop("shards", ())]
         if motion is None and not shards:

@@ -84,6 +84,10 @@ def test_results_are_completed_by_their_own_hypotheses(gaps: Path, tmp_path: Pat
     refused = run(tmp_path / "result.npz", "-o", tmp_path / "more.npz", "--sampler", "d3dp")
     assert refused.exit_code == 2
     assert "leave out --sampler" in refused.output
+    for option in (("--fps", 30), ("--seed", 0), ("--n-hypotheses", 5), ("--camera", "c.json")):
+        refused = run(tmp_path / "result.npz", "-o", tmp_path / "more.npz", *option)
+        assert refused.exit_code == 2
+        assert f"leave out {option[0]}" in refused.output
 
 
 def test_3d_motions_are_filled(motion: tuple[Path, np.ndarray], tmp_path: Path) -> None:
@@ -123,6 +127,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "another skeleton in 3D": (
         ["MOTION", "--3d", "-o", "o.npz", "--skeleton", "humaneva15"], "15 joints of humaneva15",
     ),
+    "time that runs backwards": (["MOTION", "--3d", "-o", "o.npz", "--fps", "-1"], "--fps must be"),
     "doubt without confidences": (["GAPS", "-o", "o.csv", "--below", "0.3"], "without them"),
 }  # fmt: skip
 

@@ -181,6 +181,8 @@ def test_the_command_refuses_recipes_in_one_line(motion_folder: Path, tmp_path: 
         ([], "--motion FOLDER"),
         (["--motion", str(tmp_path / "empty")], "cmu_permissive.npz"),
         (["--motion", motion, "--set", "widht=3"], "widht"),
+        (["--motion", motion, "--set", "shards=5"], "takes a list of files"),
+        (["--motion", motion, "--shard", f"{motion}/cmu_permissive.npz"], "motion once"),
         (["--motion", motion, "--objective", "flow"], "decide objective"),
         (["--motion", motion, "--device", "cuda"], "torch sees no GPU"),
         (["--motion", motion, "--device", "abacus"], "no device 'abacus'"),
@@ -195,6 +197,12 @@ def test_the_command_refuses_recipes_in_one_line(motion_folder: Path, tmp_path: 
     told = CliRunner().invoke(main, ["train", run, "--config", "no-such.json"])
     assert told.exit_code == 2
     assert "name a JSON file" in told.output
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    given = ["train", run, "--config", "default", "--motion", motion]
+    told = CliRunner().invoke(main, given)
+    assert told.exit_code == 2
+    assert "holds a single run" in told.output
 
 
 def test_shards_are_found_in_the_motion_folder(motion_folder: Path, tmp_path: Path) -> None:
