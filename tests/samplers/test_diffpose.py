@@ -57,7 +57,8 @@ def test_as_released_all_hypotheses_are_one_and_the_user_is_told(pair: DiffPoseP
     assert isinstance(sampler, Sampler)
     with pytest.warns(UserWarning, match="deterministic"):
         hypotheses = sampler.sample(keypoints, 3, seeded_noise(0))
-    assert torch.allclose(hypotheses.joints[0], hypotheses.joints[2], atol=1e-6)
+    # Equal but for the last bit: some processors' matrix products depend on a row's place.
+    assert torch.allclose(hypotheses.joints[0], hypotheses.joints[2], rtol=0, atol=1e-7)
     assert hypotheses.root is not None
     assert bool((hypotheses.joints[..., 0, :] == 0).all())
 
