@@ -48,13 +48,14 @@ RECIPE_NAMES = ("default",)
 @click.option(
     "--network",
     help="What to train, with options that suit a CPU: frame-tokens, mixste2, ktpformer, "
-    "motionagformer, motionbert, mhformer, gla-gcn, gcnpose, convformer, mpm, mpm-lifter, or "
+    "motionagformer, motionbert, mhformer, gla-gcn, gcnpose, convformer, mpm, mpm-lifter, "
+    "diffpose-pair, or "
     "hot-NAME for one of the first six in the hourglass.",
 )
 @click.option(
     "--objective",
     help="What for: x0 (a denoiser), energy (a generator), lift, lift-mixste, lift-motionagformer "
-    "(a lifter), mask or complete (mpm); default: the network's.",
+    "(a lifter), mask or complete (mpm), diffpose-released (its pair); default: the network's.",
 )
 @click.option("--start", help="Folder of weights to start from.")
 @click.option("--minutes", type=float, help="Budget of wall-clock time.")

@@ -15,6 +15,8 @@ Layers and names are those of :mod:`hypopose.networks.gcnpose`, with the timeste
 
 from __future__ import annotations
 
+from typing import Any
+
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -129,6 +131,7 @@ class DiffPosePair(PretrainedNetwork):
         n_heads: Attention heads of both.
         attention: Backend, see :mod:`hypopose.networks.attention`.
         skeleton: Name of the skeleton.
+        dropout: Of both, on the attention blocks' branches, in training.
 
     Example:
         >>> DiffPosePair(width=16, n_layers=1).info.forms
@@ -143,11 +146,19 @@ class DiffPosePair(PretrainedNetwork):
         n_heads: int = 4,
         attention: Backend = "sdpa",
         skeleton: str = "h36m17",
+        dropout: float = 0.25,
     ) -> None:
         super().__init__()
-        sizes = {"width": width, "n_layers": n_layers, "n_heads": n_heads}
-        self.lifter = GCNpose(**sizes, attention=attention, skeleton=skeleton)
-        self.refiner = GCNdiff(**sizes, attention=attention, skeleton=skeleton)
+        given: dict[str, Any] = {
+            "width": width,
+            "n_layers": n_layers,
+            "n_heads": n_heads,
+            "dropout": dropout,
+            "attention": attention,
+            "skeleton": skeleton,
+        }
+        self.lifter = GCNpose(**given)
+        self.refiner = GCNdiff(**given)
 
     @property
     def info(self) -> NetworkInfo:

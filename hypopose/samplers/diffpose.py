@@ -153,6 +153,12 @@ class DiffPose:
         """The (t, t_next) of each step."""
         return released_pairs(self.n_steps, self.n_test_timesteps, self.spacing)
 
+    @property
+    def schedule(self) -> Schedule:
+        """Noise levels of the training."""
+        betas = named_betas(self.betas, self.n_timesteps, self.beta_start, self.beta_end)
+        return Schedule(betas)
+
     @torch.no_grad()
     def sample(
         self,
@@ -226,13 +232,10 @@ class DiffPose:
         return lifter, refiner
 
     def _process(self, keypoints: Keypoints2D, uv: Float[Tensor, "*batch F J 2"]) -> AffineGaussian:
-        schedule = Schedule(
-            named_betas(self.betas, self.n_timesteps, self.beta_start, self.beta_end)
-        )
         scale = torch.ones(*uv.shape[:-1], len(CHANNELS), device=uv.device)
         if "unscaled_noise" not in self.quirks:
             scale[..., :2] = self._uv_std(keypoints).to(scale)
-        return AffineGaussian(schedule, scale=scale.unsqueeze(-4))
+        return AffineGaussian(self.schedule, scale=scale.unsqueeze(-4))
 
     def _uv_std(self, keypoints: Keypoints2D) -> Tensor:
         """Deviation of each keypoint in screen units."""

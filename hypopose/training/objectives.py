@@ -37,6 +37,7 @@ from hypopose.training.mixtures import (
     write_initial,
 )
 from hypopose.training.prior import motion_batches, prior_loss, validate_prior
+from hypopose.training.refining import pair_loss, validate_pair
 from hypopose.training.scales import scale_loss, validate_scale
 from hypopose.training.screen import ScreenBatchMaker
 from hypopose.training.validation import HeldOut, validate_denoiser, validate_generator
@@ -219,6 +220,13 @@ OBJECTIVES: dict[str, Objective] = {
         role="denoiser",
         make_batches=mixture_batches,
         beside=write_initial,
+    ),
+    "diffpose-released": Objective(
+        loss=lambda network, batch, step: pair_loss(network, batch, step.generator),
+        validate=lambda network, held_out, c: validate_pair(network, held_out),
+        sampling={"sampler": "diffpose-released", "n_steps": 2, "n_test_timesteps": 24},
+        role="lifter and refiner",
+        make_batches=keypoint_batches,
     ),
     "prior": Objective(
         loss=lambda network, x0, step: prior_loss(

@@ -19,6 +19,7 @@ from hypopose.networks import (
     GUMLP,
     MPM,
     ConvFormer,
+    DiffPosePair,
     FrameTokens,
     GCNpose,
     Hourglass,
@@ -37,8 +38,11 @@ from hypopose.networks.base import Form
 from hypopose.networks.staged import StagedNetwork
 from hypopose.training.config import TrainConfig
 
-LIFTING = ("lift", "lift-mixste", "lift-motionagformer", "mask", "complete", "uncertainty")
-"""Objectives of :mod:`hypopose.training.lifting`; all others train denoisers."""
+LIFTING = (
+    *("lift", "lift-mixste", "lift-motionagformer", "mask", "complete", "uncertainty"),
+    "diffpose-released",
+)
+"""Objectives that train what reads keypoints alone; all others train denoisers."""
 
 HOURGLASS_OPTIONS = ("at", "keep", "n_nearest", "recover", "select", "skip")
 
@@ -164,6 +168,18 @@ def _gcnpose(config: TrainConfig, attention: Backend) -> GCNpose:
         "attention": attention,
     }
     return GCNpose(**given | config.network_options)
+
+
+def _diffpose_pair(config: TrainConfig, attention: Backend) -> DiffPosePair:
+    """Without dropout unless options say otherwise: drawn bodies do not repeat."""
+    given: dict[str, Any] = {
+        "width": config.width,
+        "n_layers": config.n_layers,
+        "n_heads": config.n_heads,
+        "dropout": 0.0,
+        "attention": attention,
+    }
+    return DiffPosePair(**given | config.network_options)
 
 
 def _convformer(config: TrainConfig, attention: Backend) -> ConvFormer:
@@ -292,6 +308,18 @@ PRIOR: dict[str, Any] = {
     "mlp_ratio": 3.0,
 }
 LIFTER: dict[str, Any] = {"objective": "lift"}
+PAIR: dict[str, Any] = {  # of single frames, so that no frame of a batch is like another
+    "objective": "diffpose-released",
+    "lengths": (1,),
+    "length_shares": (1.0,),
+    "lift_share": 0.0,
+    "batch_frames": 256,
+    "learning_rate": 2e-3,
+    "warmup_steps": 100,
+    "width": 64,
+    "n_layers": 3,
+    "n_heads": 4,
+}
 
 _PLAIN: dict[str, Recipe] = {
     "frame-tokens": Recipe(frame_tokens),
@@ -302,6 +330,7 @@ _PLAIN: dict[str, Recipe] = {
     "mhformer": Recipe(_mhformer, {**JOINT_TOKENS, **LIFTER, "width": 128}),
     "gla-gcn": Recipe(_gla_gcn, {**JOINT_TOKENS, **LIFTER, "width": 32}),
     "gcnpose": Recipe(_gcnpose, {**LIFTER, "width": 96, "n_layers": 3, "n_heads": 4}),
+    "diffpose-pair": Recipe(_diffpose_pair, PAIR),
     "convformer": Recipe(_convformer, {**JOINT_TOKENS, **LIFTER, "width": 32}),
     "motion-prior": Recipe(_motion_prior, PRIOR),
     "mpm": Recipe(_mpm, {**JOINT_TOKENS, "objective": "mask", "width": 128}),
