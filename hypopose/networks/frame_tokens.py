@@ -70,8 +70,9 @@ class Block(nn.Module):
         h = attention(q, k, qkv[2], mask, self.backend)
         x = torch.addcmul(x, m[:, 2], self.out(h.transpose(1, 2).flatten(2)).to(x.dtype))
         h = torch.addcmul(m[:, 4], self.norm_mlp(x), 1 + m[:, 3])
-        h = self.down(functional.relu(self.up(h)).square())
-        return torch.addcmul(x, m[:, 5], h.to(x.dtype))
+        h = functional.relu(self.up(h), inplace=True)
+        h = h * h if h.requires_grad else h.mul_(h)  # no new memory where no gradient needs the old
+        return torch.addcmul(x, m[:, 5], self.down(h).to(x.dtype))
 
 
 class FrameTokens(StagedNetwork):
@@ -282,4 +283,4 @@ def _rotate(x: Float[Tensor, "n N heads F D"], rope: Rope) -> Float[Tensor, "n N
     """Turn pairs of channels by their position's angles."""
     cos, sin = rope[0].to(x.dtype), rope[1].to(x.dtype)
     a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+    return torch.cat([torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(b * cos, a, sin)], -1)
