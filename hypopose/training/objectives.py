@@ -167,7 +167,7 @@ def _flow(network: Any, batch: Any, step: Step) -> Tensor:
     return flow_loss(network, batch, step.generator, n_timesteps=c.n_timesteps, **options)
 
 
-_SUBJECT_SAMPLING = {"precision": "float32", "overlap": 10, "chunk": 8192, "flip": False}
+_SUBJECT_SAMPLING = {"precision": "float32", "overlap": 6, "chunk": 2048, "flip": False}
 _MIRRORED = {**_SUBJECT_SAMPLING, "mirror": True}
 
 OBJECTIVES: dict[str, Objective] = {
