@@ -121,8 +121,8 @@ def make_sampler(
     known = {field.name for field in fields(method)}
     if n_steps is not None:
         options["n_steps"] = n_steps
+    place = _device(device)
     if "denoiser" in known:
-        place = _device(device)
         chosen = weights or default_weights(sampler)
         options = {**recommended_options(chosen), **options}
         options["denoiser"] = load_network(chosen).to(place)

@@ -103,6 +103,7 @@ def test_default_sampler_uses_the_weights_in_the_box(body25: Keypoints2D) -> Non
         ({"sampler": "boneflips", "n_hypotheses": 0}, "at least 1"),
         ({"sampler": ECHO, "n_steps": 5}, "brings its own"),
         ({"device": "abacus"}, "no device 'abacus'"),
+        ({"sampler": "boneflips", "device": "abacus"}, "no device 'abacus'"),
         ({"device": "meta"}, "does not run on 'meta'"),
         ({"chunk": 1.5}, "chunk is a whole number"),
         ({"chunk": True}, "chunk is a whole number"),

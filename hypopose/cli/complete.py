@@ -65,20 +65,27 @@ def complete(source: Path, output: Path, in_3d: bool, force: bool, **options: An
     if in_3d:
         _complete_motion(source, output, options)
         return
-    done = _completed(source, options)
+    from hypopose.io.keypoint_files import check_writable
+
+    check_writable(output)
+    done = _completed(source, output, options)
     _write(output, flags, done)
     for name, one in done.items():
         who = f"{name}: " if len(done) > 1 else ""
         click.echo(f"{who}{_words(one)} -> {output}")
 
 
-def _completed(source: Path, options: dict[str, Any]) -> dict[str, CompletedKeypoints]:
+def _completed(
+    source: Path, output: Path, options: dict[str, Any]
+) -> dict[str, CompletedKeypoints]:
     from hypopose.api import complete as completed
+    from hypopose.io.keypoint_files import check_writable
 
     drawn = _from_result(source, options)
     if drawn is not None:
         return drawn
     people = _people(source, options)
+    check_writable(output, people)
     names = ("weights", "sampler", "n_hypotheses", "below", "seed", "device")
     chosen = {name: options[name] for name in names}
     if not any(_has_gaps(k, options["below"]) for k in people.values()):

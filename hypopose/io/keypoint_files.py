@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,25 +47,42 @@ def save_people(path: str | Path, people: Mapping[str, Keypoints2D]) -> None:
         ...     sorted(load_people(Path(folder) / "two.csv"))
         ['a', 'b']
     """
-    write = WRITERS.get(Path(path).suffix.lower())
-    if write is None:
-        raise OptionError(f"{path}: keypoints are written as {', '.join(WRITERS)}; name one so.")
     if not people:
         raise OptionError(f"{path}: nobody to write.")
+    check_writable(path, people)
     if len({k.skeleton for k in people.values()}) > 1 or any(
         k.xy.dim() != 3 for k in people.values()
     ):
         raise ShapeError("A file holds people in one skeleton, each (F, J, 2).")
     with write_atomically(path) as temporary:
-        write(temporary, people)
+        WRITERS[Path(path).suffix.lower()](temporary, people)
 
 
-def _write_npz(path: Path, people: Mapping[str, Keypoints2D]) -> None:
-    if len(people) > 1:
+def check_writable(path: str | Path, people: Collection[str] = ()) -> None:
+    """Refuse what :func:`save_people` could not write, before work is spent on it.
+
+    Args:
+        path: The file to be written.
+        people: Who is to be in it, where that is known.
+
+    Raises:
+        OptionError: If keypoints are not written with such an ending, or an npz is to hold several
+            people.
+
+    Example:
+        >>> check_writable("two.csv", ["a", "b"])
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in WRITERS:
+        raise OptionError(f"{path}: keypoints are written as {', '.join(WRITERS)}; name one so.")
+    if ending == ".npz" and len(people) > 1:
         raise OptionError(
             f"An .npz holds one person, these are {', '.join(list(people)[:8])}; choose one, or "
             "write .csv, .parquet, .nc or .json."
         )
+
+
+def _write_npz(path: Path, people: Mapping[str, Keypoints2D]) -> None:
     save_keypoints(path, next(iter(people.values())))
 
 

@@ -164,7 +164,7 @@ def convert(keypoints: Keypoints2D, to: Skeleton, *, conversion: str = "default"
     Args:
         keypoints: Any skeleton with a conversion; ``to`` itself passes through.
         to: The skeleton wanted.
-        conversion: ``"default"`` or a key of :data:`PUBLISHED`.
+        conversion: ``"default"`` or a key of :data:`PUBLISHED`, which must lead there.
 
     Returns:
         New keypoints. ``approximate`` names the formed joints, ``notes`` says so.
@@ -177,7 +177,7 @@ def convert(keypoints: Keypoints2D, to: Skeleton, *, conversion: str = "default"
         >>> convert(keypoints, H36M17).approximate
         ('pelvis', 'spine', 'thorax', 'neck', 'head')
     """
-    if keypoints.skeleton == to:
+    if keypoints.skeleton == to and conversion == "default":
         return keypoints
     chosen = get_conversion(keypoints.skeleton, to, conversion)
     xy, weights = _apply(chosen, keypoints.xy)

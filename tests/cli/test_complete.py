@@ -75,6 +75,20 @@ def test_everybody_of_a_file_is_completed(gaps: Path, tmp_path: Path) -> None:
         assert {row["person"] for row in csv.DictReader(file)} == {"a", "b"}
 
 
+def test_what_cannot_be_written_is_refused_before_the_work(
+    gaps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hypopose.api.complete", lambda *_, **__: pytest.fail("worked in vain"))
+    one = load(gaps)
+    save_people(tmp_path / "two.csv", {"a": one, "b": one})
+    done = run(tmp_path / "two.csv", "-o", tmp_path / "two.npz")
+    assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output
+    assert "holds one person, these are a, b" in done.output
+    done = run(tmp_path / "two.csv", "-o", tmp_path / "two.xlsx")
+    assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output
+    assert "keypoints are written as" in done.output
+
+
 def test_results_are_completed_by_their_own_hypotheses(gaps: Path, tmp_path: Path) -> None:
     result = hypopose.estimate(load(gaps), n_hypotheses=3)
     hypopose.save_result(tmp_path / "result.npz", result)
