@@ -10,10 +10,13 @@ channels, one over joints. Two heads read the pose and the log-scale.
 | spatial graph, four partitions | :func:`partitioned_joints` |
 
 Modules carry the names of the released tensors, and the encoder has no activation, as released.
+Inside, joints are the first axis, so that both directions of a block are plain matrix products.
 Frames know nothing of each other; the released code cannot lift more than one frame.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from diffusers.configuration_utils import register_to_config
@@ -71,23 +74,85 @@ def _hops(near: Tensor, start: int) -> Tensor:
     return hops
 
 
+@dataclass(frozen=True, eq=False)
+class _Sharing:
+    """How joints share matrix products.
+
+    A joint's own features and its mirror image's go through ``W_own`` and ``W_side`` and are added:
+    sum and difference of a pair go through ``W_own + W_side`` and ``W_own - W_side`` instead, half
+    as many products. What comes in from further out is added before its product, and what goes out
+    to several joints is multiplied once. 41 rows remain of 68.
+
+    Args:
+        enter: Joints to rows.
+        leave: Products of rows to joints.
+        sizes: Rows of sums, differences, middle joints, from the outside, from the inside.
+        degrees: Sum of every partition's edges that end in a joint: the weight of its bias.
+    """
+
+    enter: Float[Tensor, "R J"]
+    leave: Float[Tensor, "J R"]
+    sizes: tuple[int, ...]
+    degrees: Float[Tensor, "4 J"]
+
+    @classmethod
+    def of(cls, skeleton: Skeleton = H36M17) -> _Sharing:
+        """Of the graph of :func:`partitioned_joints`."""
+        graph = partitioned_joints(skeleton)
+        itself = torch.eye(skeleton.n_joints)
+        own, left, right = graph[0], list(skeleton.left), list(skeleton.right)
+        middle = [v for v in range(len(own)) if v not in (*left, *right)]
+        inward = graph[1].any(0).nonzero()[:, 0]
+        outward = graph[2].any(1).nonzero()[:, 0]
+        enter = torch.cat(
+            [
+                itself[left] + itself[right],
+                itself[left] - itself[right],
+                itself[middle],
+                graph[1].T[inward],
+                itself[outward],
+            ]
+        )
+        leave = torch.cat(
+            [
+                own[:, left] / 2 + own[:, right] / 2,
+                own[:, left] / 2 - own[:, right] / 2,
+                own[:, middle],
+                itself[:, inward],
+                graph[2].T[:, outward],
+            ],
+            1,
+        )
+        sizes = (len(left), len(left), len(middle), len(inward), len(outward))
+        return cls(enter, leave, sizes, graph.sum(1))
+
+
 class GraphConvolution(nn.Module):
     """One linear map per partition, summed over the joints it links."""
 
-    mixing: Tensor
+    enter: Tensor
+    leave: Tensor
+    degrees: Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        graph = partitioned_joints()
-        self.conv1d = nn.Conv1d(width, len(graph) * width, 1)
-        # Columns in the order of the features below: source joint, then partition.
-        mixing = graph.permute(2, 1, 0).flatten(1).contiguous()
-        self.register_buffer("mixing", mixing, persistent=False)
+        sharing = _Sharing.of()
+        self.sizes = sharing.sizes
+        self.conv1d = nn.Conv1d(width, len(sharing.degrees) * width, 1)
+        for name in ("enter", "leave", "degrees"):
+            self.register_buffer(name, getattr(sharing, name), persistent=False)
 
-    def forward(self, x: Float[Tensor, "N J C"]) -> Float[Tensor, "N J C"]:
-        """Map, then gather from the linked joints."""
-        h = functional.linear(x, self.conv1d.weight[..., 0], self.conv1d.bias)
-        return self.mixing.to(h.dtype) @ h.reshape(h.shape[0], -1, x.shape[-1])
+    def forward(self, x: Float[Tensor, "J N C"]) -> Float[Tensor, "J N C"]:
+        """Gather, map, scatter."""
+        n, bias = len(self.degrees), self.conv1d.bias
+        assert bias is not None
+        own, inward, outward, side = self.conv1d.weight[..., 0].reshape(n, -1, x.shape[-1])
+        rows = (self.enter.to(x.dtype) @ x.flatten(1)).reshape(-1, *x.shape[1:])
+        maps = (own + side, own - side, own, inward, outward)
+        parts = zip(torch.split(rows, list(self.sizes)), maps, strict=True)
+        h = torch.cat([functional.linear(part, weight) for part, weight in parts]).flatten(1)
+        shift = self.degrees.T @ bias.reshape(n, -1)
+        return (self.leave.to(h.dtype) @ h).reshape(x.shape) + shift[:, None]
 
 
 class Layer(nn.Module):
@@ -102,6 +167,27 @@ class Layer(nn.Module):
         return self.linear(x)
 
 
+class JointLayer(Layer):
+    """The same along the first axis, so that nothing is transposed."""
+
+    def forward(self, x: Float[Tensor, "J N"]) -> Float[Tensor, "K N"]:
+        """Apply the three."""
+        linear, activation, dropout = self.linear
+        assert isinstance(linear, nn.Linear)
+        moved: Tensor = activation(torch.addmm(linear.bias[:, None], linear.weight, x))
+        return dropout(moved)
+
+
+class JointNorm(nn.LayerNorm):
+    """Layer norm along the first axis."""
+
+    def forward(self, x: Float[Tensor, "J N C"]) -> Float[Tensor, "J N C"]:
+        """Over the joints of each channel."""
+        off = x - x.mean(0)
+        scale = (off.square().mean(0) + self.eps).rsqrt()
+        return torch.addcmul(self.bias[:, None, None], off * scale, self.weight[:, None, None])
+
+
 class ChannelMLP(nn.Module):
     """Down, across with a residual, up."""
 
@@ -111,7 +197,7 @@ class ChannelMLP(nn.Module):
         self.linear_mid = Layer(CHANNEL_HIDDEN, CHANNEL_HIDDEN, 0.1)
         self.linear_up = Layer(CHANNEL_HIDDEN, width, 0.1)
 
-    def forward(self, x: Float[Tensor, "N J C"]) -> Float[Tensor, "N J C"]:
+    def forward(self, x: Float[Tensor, "J N C"]) -> Float[Tensor, "J N C"]:
         """Over the channels of each joint."""
         down = self.linear_down(x)
         return self.linear_up(self.linear_mid(down) + down)
@@ -123,16 +209,17 @@ class JointMLP(nn.Module):
     def __init__(self, n_joints: int) -> None:
         super().__init__()
         n, wide, wider = n_joints, 3 * n_joints, 6 * n_joints
-        self.linear_up1 = Layer(n, wide, 0.05)
-        self.linear_up2 = Layer(wide, wider, 0.05)
-        self.linear_mid = Layer(wider, wider, 0.05)
-        self.linear_down1 = Layer(wider, wide, 0.05)
-        self.linear_down2 = Layer(wide, n, 0.05)
+        self.linear_up1 = JointLayer(n, wide, 0.05)
+        self.linear_up2 = JointLayer(wide, wider, 0.05)
+        self.linear_mid = JointLayer(wider, wider, 0.05)
+        self.linear_down1 = JointLayer(wider, wide, 0.05)
+        self.linear_down2 = JointLayer(wide, n, 0.05)
 
-    def forward(self, x: Float[Tensor, "N C J"]) -> Float[Tensor, "N C J"]:
+    def forward(self, x: Float[Tensor, "J N C"]) -> Float[Tensor, "J N C"]:
         """Over the joints of each channel."""
-        up = self.linear_up2(self.linear_up1(x))
-        return self.linear_down2(self.linear_down1(self.linear_mid(up) + up))
+        up = self.linear_up2(self.linear_up1(x.flatten(1)))
+        down = self.linear_down1(self.linear_mid(up) + up)
+        return self.linear_down2(down).reshape(x.shape)
 
 
 class Block(nn.Module):
@@ -140,25 +227,25 @@ class Block(nn.Module):
 
     def __init__(self, width: int, n_joints: int, drop: float) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(n_joints, eps=1e-6)
+        self.norm1 = JointNorm(n_joints, eps=1e-6)
         self.gcn1 = GraphConvolution(width)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.channel_mlp = ChannelMLP(width)
-        self.norm3 = nn.LayerNorm(n_joints, eps=1e-6)
+        self.norm3 = JointNorm(n_joints, eps=1e-6)
         self.spatial_mlp = JointMLP(n_joints)
         self.drop = drop
 
-    def forward(self, x: Float[Tensor, "N J C"]) -> Float[Tensor, "N J C"]:
+    def forward(self, x: Float[Tensor, "J N C"]) -> Float[Tensor, "J N C"]:
         """Two residual steps."""
-        x = x + self._thinned(self.gcn1(self.norm1(x.mT).mT))
-        joints = self.spatial_mlp(self.norm3(x.mT)).mT
+        x = x + self._thinned(self.gcn1(self.norm1(x)))
+        joints = self.spatial_mlp(self.norm3(x))
         return x + self._thinned(self.channel_mlp(self.norm2(x)) + joints)
 
     def _thinned(self, step: Tensor) -> Tensor:
         """Stochastic depth: whole samples skip a step in training."""
         if not self.training or not self.drop:
             return step
-        kept = step.new_empty(len(step), 1, 1).bernoulli_(1 - self.drop)
+        kept = step.new_empty(1, step.shape[1], 1).bernoulli_(1 - self.drop)
         return step * kept / (1 - self.drop)
 
 
@@ -186,8 +273,8 @@ class Trunk(nn.Module):
         self.norm_s = nn.LayerNorm(width, eps=1e-6)
 
     def forward(
-        self, x: Float[Tensor, "N J C"]
-    ) -> tuple[Float[Tensor, "N J C"], Float[Tensor, "N J C"]]:
+        self, x: Float[Tensor, "J N C"]
+    ) -> tuple[Float[Tensor, "J N C"], Float[Tensor, "J N C"]]:
         """Features for the pose and for the scale."""
         for block in self.blocks:
             x = block(x)
@@ -259,9 +346,11 @@ class GUMLP(PretrainedNetwork):
         """
         check_clip("GUMLP", keypoints, None, H36M17.n_joints)
         B, F = keypoints.shape[:2]
-        pose, scale = self.GCN_MLP(self.encoder(keypoints.flatten(0, 1)))
-        mu = self.pred_mu(pose).float().unflatten(0, (B, F))
-        return mu, self.pred_s(scale).float()[..., 0].unflatten(0, (B, F))
+        joints_first = keypoints.flatten(0, 1).transpose(0, 1)
+        pose, scale = self.GCN_MLP(self.encoder(joints_first.contiguous()))
+        mu = self.pred_mu(pose).float().transpose(0, 1).unflatten(0, (B, F))
+        s = self.pred_s(scale).float()[..., 0].transpose(0, 1).unflatten(0, (B, F))
+        return mu.contiguous(), s.contiguous()
 
     def forward(
         self,

@@ -18,17 +18,19 @@ Departures, each an option whose other value is the published one:
   gradients, and through Adam's eps a frame's result depends on the others.
 * ``anchor="initial"``: the scale is predicted once. Released: anew at every step, so that the
   energy changes under the descent; nothing then says that its end is better than its start.
+* ``min_log_scale``: no joint is held closer than 2.5 mm.
 * ``keep="best"``, ``patience``: see :class:`hypopose.optimization.descent.Adam`.
 
 The released code takes the root from the truth. Here the caller names it. Without effect on
-results: weights have no gradients, the branches share one batch, and the forward pass of the first
-step gives the anchors.
+results: weights have no gradients, the branches share one batch, the forward pass of the first step
+gives the anchors, that of the last the poses, and frames pass in chunks that a processor's cache
+holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -36,7 +38,7 @@ from torch import Tensor
 
 from hypopose.cameras import project, to_screen
 from hypopose.errors import OptionError
-from hypopose.networks.scales import ScaleNetwork
+from hypopose.networks.scales import MIN_LOG_SCALE, ScaleNetwork
 from hypopose.optimization.descent import Adam, Latents, Visit, descend
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Camera
@@ -83,9 +85,14 @@ class UAO:
         keep: ``"best"`` or ``"last"``.
         patience: Steps without gain after which a frame stops; None for never.
         clamp: Bound of x/z and y/z in the projection; 1.0 as published, None for free.
+        min_log_scale: Smaller ones count as this one. The root's is trained towards minus infinity,
+            and one such joint would hold the whole pose; published: none, here -60, so that nothing
+            overflows.
         min_depth: Points nearer than so many metres, or behind the camera, count as this near.
         precision: ``"float32"``, or ``"bfloat16"`` for matrix products in half the bits while
             descending; the pose returned is always predicted in float32.
+        chunk: Frames that are optimized together, rounded to whole items, at least one; it changes
+            no result. With a callback all are.
 
     Raises:
         OptionError: If an option is out of range.
@@ -100,8 +107,10 @@ class UAO:
     keep: str = "best"
     patience: int | None = 2
     clamp: float | None = 1.0
+    min_log_scale: float = MIN_LOG_SCALE
     min_depth: float = 0.05
     precision: str = "float32"
+    chunk: int = 16
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -113,12 +122,17 @@ class UAO:
                 raise OptionError(
                     f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}."
                 )
+        if self.chunk < 1:
+            raise OptionError(f"chunk must be at least 1, got {self.chunk}.")
         self._adam()
 
     @staticmethod
     def published(n_steps: int = 4) -> UAO:
         """The released code's options."""
-        return UAO(n_steps, anchor="current", reduction="batch", keep="last", patience=None)
+        return UAO(
+            n_steps, anchor="current", reduction="batch", keep="last", patience=None,
+            min_log_scale=-60.0,
+        )  # fmt: skip
 
     def optimize(
         self,
@@ -145,21 +159,32 @@ class UAO:
         """
         if network.info.inputs != "screen":
             raise OptionError("UAO moves screen coordinates, but this network reads rays.")
-        problem = _Problem(self, network, keypoints, camera, root)
-        start = torch.stack([keypoints, problem.mirrored(keypoints)], 1)
+        n, F = keypoints.shape[:2]
+        size = n if callback is not None else max(1, self.chunk // F)
         weights = _weights(network)
+        poses = []
         try:
             for weight in weights:
                 weight.requires_grad_(False)
-            found = descend((start,), problem.energy, self._adam(), problem.reporting(callback))
-            with torch.no_grad():
-                pose, _ = problem.predict(found.latents[0], half=False)
+            for start in range(0, n, size):
+                rows = slice(start, start + size)
+                seen = _of_items(camera, rows)
+                problem = _Problem(self, network, keypoints[rows], seen, root[rows], n)
+                poses.append(self._descend(problem, callback))
         finally:
             for weight in weights:
                 weight.requires_grad_()
-        pose = pose.mean(1)
+        pose = torch.cat(poses).mean(1)
         pose[..., SKELETONS[network.info.skeleton].root, :] = 0.0
         return pose
+
+    def _descend(
+        self, problem: _Problem, callback: Callable[[Iteration], None] | None
+    ) -> Float[Tensor, "N 2 F J 3"]:
+        """Poses of both branches where the descent ended."""
+        start = torch.stack([problem.keypoints, problem.mirrored(problem.keypoints)], 1)
+        found = descend((start,), problem.energy, self._adam(), problem.reporting(callback))
+        return problem.poses(found.latents[0])
 
     def _adam(self) -> Adam:
         return Adam(
@@ -174,8 +199,22 @@ def _weights(network: ScaleNetwork) -> list[Tensor]:
     return [p for p in network.parameters() if p.requires_grad]
 
 
+def _of_items(camera: Camera, rows: slice) -> Camera:
+    """The cameras of some items."""
+    if camera.focal.dim() == 1:
+        return camera
+    return replace(
+        camera,
+        focal=camera.focal[rows],
+        center=camera.center[rows],
+        distortion=None if camera.distortion is None else camera.distortion[rows],
+        rotation=None,
+        translation=None,
+    )
+
+
 class _Problem:
-    """The energy of one batch."""
+    """The energy of one chunk; ``n_items`` counts the whole batch."""
 
     def __init__(
         self,
@@ -184,7 +223,10 @@ class _Problem:
         keypoints: Tensor,
         camera: Camera,
         root: Tensor,
+        n_items: int,
     ) -> None:
+        self.n_items = n_items if options.reduction == "batch" else 1
+        self.visited = torch.empty(0)
         self.options, self.network, self.camera = options, network, camera
         self.keypoints, self.root = keypoints, root[:, None, :, None, :]
         self.skeleton = SKELETONS[network.info.skeleton]
@@ -208,12 +250,14 @@ class _Problem:
     def energy(self, latents: Latents) -> Float[Tensor, " N"]:
         """Of every item, weights included."""
         options = self.options
+        self.visited = latents[0]
         pose, log_scale = self.predict(latents[0], half=options.precision == "bfloat16")
         if self.anchor is None:
             self.anchor = pose.detach(), log_scale.detach()
         held, scale = self.anchor[0], self.anchor[1]
         if options.anchor == "current":
             scale = log_scale.detach()
+        scale = scale.clamp(min=options.min_log_scale)
         moved = torch.linalg.vector_norm(pose - held, dim=-1)
         prior = (moved * torch.exp(-scale) + scale).mean((-2, -1))
         projected = self._project(pose)
@@ -221,7 +265,18 @@ class _Problem:
         projection = missed.mean((-2, -1))
         self.seen = (pose, log_scale, projected, prior, projection)
         total = options.weight_prior * prior + options.weight_projection * projection
-        return total.sum(-1) / (len(total) if options.reduction == "batch" else 1)
+        return total.sum(-1) / self.n_items
+
+    @torch.no_grad()
+    def poses(self, z: Branches) -> Float[Tensor, "N 2 F J 3"]:
+        """In float32; items that the last energy was asked for are predicted already."""
+        pose = self.seen[0].detach().clone()
+        again = (z != self.visited).flatten(1).any(1)
+        if self.options.precision != "float32":
+            again = torch.ones_like(again)
+        if bool(again.any()):
+            pose[again] = self.predict(z[again], half=False)[0]
+        return pose
 
     def _project(self, pose: Tensor) -> Tensor:
         """Screen coordinates of joints beside the root, and of the root itself."""

@@ -42,7 +42,11 @@ def test_lifter(golden: Callable[[str], Any]) -> None:
             f"after_block_{i}": block,
         }
     for name, part in parts.items():
-        part.register_forward_hook(lambda _, x, y, name=name: seen.update({name: y}))
+        # Joints come first here, second there, and last where the recording mixes them.
+        axes = (1, 2, 0) if name.startswith("spatial") else (1, 0, 2)
+        part.register_forward_hook(
+            lambda _, x, y, name=name, axes=axes: seen.update({name: y.permute(axes)})
+        )
     assert (partitioned_joints() - io["graph"]).abs().max() < 1e-7
     flipped, flipped_s = network.with_scale(io["in_2d_flipped"])
     mu, s = network.with_scale(io["in_2d"])

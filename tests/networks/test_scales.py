@@ -18,6 +18,7 @@ from hypopose.networks import (
     uncertainty_loss,
 )
 from hypopose.networks.convert import convert_checkpoint
+from hypopose.networks.gumlp import GraphConvolution, partitioned_joints
 from hypopose.networks.layouts import uao_from_official
 from hypopose.networks.scales import MIN_LOG_SCALE
 
@@ -91,3 +92,13 @@ def test_other_checkpoints_are_refused() -> None:
         uao_from_official({k: v for k, v in state.items() if k != "encoder.fc5.weight"})
     with pytest.raises(CheckpointError, match="missing"):
         uao_from_official({k: v for k, v in state.items() if k != "pred_s.fc1.bias"})
+
+
+def test_shared_products_of_the_graph_convolution_add_up_to_the_plain_ones() -> None:
+    torch.manual_seed(0)
+    layer = GraphConvolution(6)
+    x = torch.randn(17, 4, 6, requires_grad=True)
+    per_partition = layer.conv1d(x.flatten(0, 1)[..., None])[..., 0].unflatten(1, (4, 6))
+    plain = torch.einsum("pvw,vnpc->wnc", partitioned_joints(), per_partition.unflatten(0, (17, 4)))
+    assert torch.allclose(layer(x), plain, atol=1e-6)
+    assert sum(layer.sizes) == 41
