@@ -1,13 +1,15 @@
 """How good the motion prior and the sampler that uses it are.
 
     python benchmarks/platypose.py prior --data MOTION --picture grid.png
+    python benchmarks/platypose.py belief --data MOTION
     python benchmarks/platypose.py accuracy --data MOTION --frames 16 --n-hypotheses 10 --limit 12
-    python benchmarks/platypose.py sbc --n 40
+    python benchmarks/platypose.py sbc --n 40 --frames 9
     python benchmarks/platypose.py speed
 
-Everything is printed as JSON. ``accuracy`` looks at windows of the test split with exact keypoints.
-Further cameras stand around the person at the first one's distance and height; the positions of all
-cameras in the world are then known. Oracle rows pick by the truth.
+Everything is printed as JSON. ``accuracy`` looks at windows of the test split, with exact keypoints
+or ``--noise-px``; with ``--keep FILE`` every cell is written when it is done, and a stopped run
+goes on with the next. Further cameras stand around the person at the first one's distance and
+height; the positions of all cameras in the world are then known. Oracle columns pick by the truth.
 """
 
 from __future__ import annotations
@@ -28,14 +30,16 @@ import hypopose
 from hypopose.aggregation import jpma
 from hypopose.calibration import ece, energy_score
 from hypopose.calibration.sbc import run_sbc
-from hypopose.cameras import cam_to_world, project, world_to_cam
+from hypopose.cameras import cam_to_world, fit_roots, project, world_to_cam
 from hypopose.datasets import load_benchmark
 from hypopose.datasets.motion import load_motion
 from hypopose.diffusion import seeded_noise
 from hypopose.networks.motion_prior import MotionPrior
 from hypopose.samplers import Platypose
+from hypopose.samplers.belief import moment_basis
 from hypopose.samplers.evidence import to_camera, view_of
 from hypopose.samplers.released_platypose import MultiView, ReleasedCamera, released_chain
+from hypopose.samplers.windows import seam_jump, window_starts
 from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Hypotheses, Keypoints2D, NoiseSource, Poses3D
 
@@ -45,7 +49,7 @@ FPS = 50.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("what", choices=["prior", "accuracy", "sbc", "speed"])
+    parser.add_argument("what", choices=["prior", "belief", "accuracy", "sbc", "speed"])
     parser.add_argument("--data", type=Path, help="Folder of motion shards.")
     parser.add_argument("--weights", default=None, help="Of a motion prior; default: the box.")
     parser.add_argument("--picture", type=Path, help="Where to draw samples of the prior.")
@@ -53,12 +57,18 @@ def main() -> None:
     parser.add_argument("--n-hypotheses", type=int, default=10)
     parser.add_argument("--n", type=int, default=40, help="Simulations, or samples of the prior.")
     parser.add_argument("--limit", type=int, default=12, help="Views of the test split.")
+    parser.add_argument("--benchmark", default="test-clean")
+    parser.add_argument("--noise-px", type=float, default=0.0, help="Added to the keypoints.")
+    parser.add_argument("--window", type=int, help="Longest stretch the prior reads.")
+    parser.add_argument("--keep", type=Path, help="Cells done so far; a stopped run goes on.")
     parser.add_argument("--cameras", type=int, nargs="*", default=[])
     parser.add_argument("--missing", type=float, nargs="*", default=[])
-    parser.add_argument("--methods", nargs="*", default=["posterior", "heuristic", "d3dp"])
+    methods = ["posterior", "heuristic", "d3dp", "diffpose", "distributional"]
+    parser.add_argument("--methods", nargs="*", default=methods)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    report = {"prior": prior, "accuracy": accuracy, "sbc": sbc, "speed": speed}[args.what](args)
+    parts = {"prior": prior, "belief": belief, "accuracy": accuracy, "sbc": sbc, "speed": speed}
+    report = parts[args.what](args)
     print(json.dumps(report, indent=1))
 
 
@@ -177,6 +187,33 @@ def draw(x: Tensor, path: Path) -> None:
     figure.savefig(path, dpi=70)
 
 
+def belief(args: argparse.Namespace) -> dict[str, Any]:
+    """Errors of the clean estimate on people not trained on, beside what is believed of them."""
+    sampler, F = made(args), args.frames
+    network, chain = sampler.denoiser, sampler._chain()
+    x = turned(cut(load_motion([args.data / "cmu_permissive.npz"], "val"), F, 150))
+    slots = torch.cat([x[:, :, :1], x[:, :, 1:] - x[:, :, :1]], 2)
+    basis = moment_basis(F, FPS)
+    groups = {"hips": [1, 4], "ankles": [3, 6], "wrists": [13, 16], "root": [0]}
+    report: dict[str, Any] = {}
+    noise = seeded_noise(0)(tuple(slots.shape))
+    for i in range(0, len(chain.timesteps), 3):
+        bar = chain.schedule.at(i)
+        x_t = math.sqrt(bar) * slots * network.scale + math.sqrt(1 - bar) * noise
+        with torch.no_grad():
+            said = network(x_t, torch.full((len(x),), chain.timesteps[i])) / network.scale
+        measured = (slots - said).square().mean((0, 1, 3)).sqrt()
+        believed = sampler.belief(bar, basis, FPS).slot_std()
+        report[f"step {i}, noise {math.sqrt((1 - bar) / bar) / network.scale:.2f} m"] = {
+            name: {
+                "measured_mm": round(1000 * float(measured[j].mean()), 1),
+                "believed_mm": round(1000 * float(believed[j].mean()), 1),
+            }
+            for name, j in groups.items()
+        }
+    return report
+
+
 # Accuracy --------------------------------------------------------------------------------------
 
 
@@ -188,12 +225,16 @@ class Scene:
     keypoints: Keypoints2D
     others: tuple[Keypoints2D, ...]
     truth: Poses3D
+    complete: Tensor
+    world: Camera
 
 
 def scenes(args: argparse.Namespace, n_cameras: int, missing: float) -> Iterator[Scene]:
-    """Windows of the test split; with cameras counted, all of them are placed in the world."""
-    for item in load_benchmark("test-clean").items(args.data, limit=args.limit):
-        F = min(args.frames, item.keypoints.n_frames)
+    """Windows of the split; with cameras counted, all of them are placed in the world."""
+    for item in load_benchmark(args.benchmark).items(args.data, limit=args.limit):
+        F = args.frames
+        if item.keypoints.n_frames < F:
+            continue
         start = (item.keypoints.n_frames - F) // 2
         part = slice(start, start + F)
         assert item.truth.root is not None
@@ -201,18 +242,20 @@ def scenes(args: argparse.Namespace, n_cameras: int, missing: float) -> Iterator
         keypoints = replace(
             item.keypoints, xy=item.keypoints.xy[part], confidence=None, covariance=None
         )
-        others: tuple[Keypoints2D, ...] = ()
+        views = [keypoints]
         if n_cameras:
             world = cam_to_world(truth.joints + truth.root[:, None], item.view.camera)
             cameras = around(item.view.camera, world, n_cameras)
-            seen = [seen_by(world, camera, keypoints) for camera in cameras]
-            keypoints, others = seen[0], tuple(seen[1:])
+            views = [seen_by(world, camera, keypoints) for camera in cameras]
+        generator = torch.Generator().manual_seed(start)
+        noise = args.noise_px * torch.randn(len(views), F, 17, 2, generator=generator)
+        views = [replace(v, xy=v.xy + e) for v, e in zip(views, noise, strict=True)]
+        complete = views[0].xy
         if missing:
-            generator = torch.Generator().manual_seed(start)
             gone = torch.rand(F, 17, generator=generator) < missing
-            xy = torch.where(gone[..., None], torch.nan, keypoints.xy)
-            keypoints = replace(keypoints, xy=xy)
-        yield Scene(item.name, keypoints, others, truth)
+            xy = torch.where(gone[..., None], torch.nan, complete)
+            views[0] = replace(views[0], xy=xy)
+        yield Scene(item.name, views[0], tuple(views[1:]), truth, complete, item.view.camera)
 
 
 def around(camera: Camera, world: Tensor, n: int) -> list[Camera]:
@@ -237,31 +280,46 @@ def seen_by(world: Tensor, camera: Camera, like: Keypoints2D) -> Keypoints2D:
 
 
 def accuracy(args: argparse.Namespace) -> dict[str, Any]:
-    report: dict[str, Any] = {"frames": args.frames, "n_hypotheses": args.n_hypotheses}
-    for method in args.methods:
-        report[method] = judged(args, method, 0, 0.0)
-    for n in args.cameras:
-        report[f"posterior, {n} placed cameras"] = judged(args, "posterior", n, 0.0)
-    for share in args.missing:
-        report[f"posterior, {share:.0%} missing"] = judged(args, "posterior", 0, share)
+    """One cell per method, number of cameras, and share of missing keypoints."""
+    report: dict[str, Any] = {}
+    if args.keep is not None and args.keep.exists():
+        report = json.loads(args.keep.read_text(encoding="utf-8"))
+    size = f"F={args.frames} S={args.n_hypotheses} noise={args.noise_px:g} window={args.window}"
+    cells = [(method, method, 0, 0.0) for method in args.methods]
+    cells += [(f"posterior, {n} placed cameras", "posterior", n, 0.0) for n in args.cameras]
+    cells += [(f"posterior, {m:.0%} missing", "posterior", 0, m) for m in args.missing]
+    for name, *cell in cells:
+        key = f"{size}: {name}"
+        if key in report:
+            continue
+        began = time.process_time()
+        report[key] = judged(args, *cell)
+        report[key]["cpu_s"] = round(time.process_time() - began, 1)
+        if args.keep is not None:
+            args.keep.write_text(json.dumps(report, indent=1), encoding="utf-8")
     return report
 
 
 def judged(args: argparse.Namespace, method: str, n_cameras: int, missing: float) -> dict[str, Any]:
     drawn, truths, rows = [], [], []
+    known = {"sigma_px": args.noise_px} if args.noise_px else {}
     for scene in scenes(args, n_cameras, missing):
         noise = seeded_noise(0, [scene.name])
         sampler: Any
-        if method == "d3dp":
-            sampler = hypopose.make_sampler("d3dp")
-        else:
+        if method in ("posterior", "heuristic"):
             eta = 1.0 if method == "posterior" else 0.0
-            sampler = made(args, mode=method, eta=eta, views=scene.others)
+            options = {"views": scene.others, "window": args.window, **known}
+            sampler = made(args, mode=method, eta=eta, **options)
+        else:
+            sampler = hypopose.make_sampler(method)
         h = sampler.sample(scene.keypoints, args.n_hypotheses, noise)
+        if h.root is None:
+            h = replace(h, root=fit_roots(h, scene.keypoints))
         drawn.append(h.joints)
         truths.append(scene.truth.joints)
-        rows.append(scores(h, scene))
-    report: dict[str, Any] = {k: round(sum(r[k] for r in rows) / len(rows), 2) for k in rows[0]}
+        rows.append(scores(h, scene, args.window))
+    columns = {k: torch.tensor([r[k] for r in rows]) for k in rows[0]}
+    report: dict[str, Any] = {k: round(float(v.nanmean()), 2) for k, v in columns.items()}
     x, truth = torch.stack(drawn), torch.stack(truths)
     report["energy_score_mm"] = round(1000 * float(energy_score(x, truth).mean()), 1)
     report["ece"] = round(float(ece(x, truth).ece), 3)
@@ -269,7 +327,7 @@ def judged(args: argparse.Namespace, method: str, n_cameras: int, missing: float
     return report
 
 
-def scores(h: Hypotheses, scene: Scene) -> dict[str, float]:
+def scores(h: Hypotheses, scene: Scene, window: int | None) -> dict[str, float]:
     truth, x = scene.truth.joints, h.joints
     off = 1000 * (x - truth).norm(dim=-1).mean(-1)
     speed = 1000 * (x.diff(dim=1) - truth.diff(dim=0)).norm(dim=-1).mean()
@@ -278,8 +336,15 @@ def scores(h: Hypotheses, scene: Scene) -> dict[str, float]:
     assert root is not None
     bare = replace(camera, rotation=None, translation=None)
     uv = project(x + root[..., None, :], bare)
+    seen = scene.keypoints.detected.expand(len(x), -1, -1)
+    error = (uv - scene.complete).norm(dim=-1)
     best = jpma(h, replace(scene.keypoints, camera=bare)).joints
-    return {
+    inside = (truth[:, 1:] >= x[:, :, 1:].amin(0)) & (truth[:, 1:] <= x[:, :, 1:].amax(0))
+    assert scene.truth.root is not None
+    placed = scene.truth.root[:, None]
+    world = [cam_to_world(motion + placed, scene.world) for motion in (*x, truth)]
+    moving = [motion_report(motion[None]) for motion in world]
+    report = {
         "single_mm": float(off.mean()),
         "mean_mm": 1000 * float((x.mean(0) - truth).norm(dim=-1).mean()),
         "jpma_mm": 1000 * float((best - truth).norm(dim=-1).nanmean()),
@@ -287,8 +352,19 @@ def scores(h: Hypotheses, scene: Scene) -> dict[str, float]:
         "oracle_frame_best_mm": float(off.min(0).values.mean()),
         "mpjve_mm_frame": float(speed),
         "spread_mm": 1000 * float(x.std(0).norm(dim=-1).mean()),
-        "reprojection_px": float((uv - scene.keypoints.xy).norm(dim=-1).nanmean()),
+        "truth_outside_all": float((~inside).double().mean()),
+        "reprojection_px": float(error[seen].mean()),
+        "hidden_px": float(error[~seen].mean()) if bool((~seen).any()) else 0.0,
     }
+    for name in ("foot_skate_m_s", "acceleration_m_s2"):
+        report[name] = float(torch.tensor([m[name] for m in moving[:-1]]).nanmean())
+        report[f"true_{name}"] = moving[-1][name]
+    if window is not None:
+        starts = window_starts(x.shape[1], window, window // 4)
+        seams = sorted({*starts, *(a + window for a in starts)} - {0, x.shape[1]})
+        at, within = seam_jump(x, seams)
+        report |= {"seam_mm": 1000 * at, "inside_mm": 1000 * within}
+    return report
 
 
 # Simulation-based calibration ------------------------------------------------------------------
@@ -373,8 +449,40 @@ def rank_picture(ranks: dict[str, Tensor], path: Path) -> None:
 
 def speed(args: argparse.Namespace) -> dict[str, Any]:
     """CPU seconds of the released rule and of ours, same random network of the released size."""
+    report: dict[str, Any] = {}
+    if args.keep is not None and args.keep.exists():
+        report = json.loads(args.keep.read_text(encoding="utf-8"))
     torch.manual_seed(0)
     network = MotionPrior().eval()
+    for S, F in ((50, 16), (20, 128), (200, 16)):
+        key = f"S={S}, F={F}"
+        if key in report:
+            continue
+        keypoints, energy = filmed(F)
+        took = {}
+        began = time.process_time()
+        released_chain(network, energy, Platypose(network)._chain(), torch.randn(S, F, 51))
+        took["reference_cpu_s"] = round(time.process_time() - began, 1)
+        for mode, precision in (
+            ("heuristic", "float32"),
+            ("heuristic", "bfloat16"),
+            ("posterior", "bfloat16"),
+        ):
+            if precision == "float32" and S > 50:
+                continue
+            sampler = Platypose(network, mode=mode, n_steps=16, window=128, precision=precision)
+            began = time.process_time()
+            sampler.sample(keypoints, S, seeded_noise(0))
+            took[f"{mode}, {precision}"] = round(time.process_time() - began, 1)
+        report[key] = took
+        if args.keep is not None:
+            args.keep.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    report["bfloat16_energy_off_percent"] = trace_off_percent(network)
+    return report
+
+
+def filmed(F: int) -> tuple[Keypoints2D, MultiView]:
+    """Keypoints of a placed camera and their released energy."""
     camera = Camera(
         torch.tensor([1100.0, 1100.0]),
         torch.tensor([500.0, 500.0]),
@@ -382,24 +490,24 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         rotation=torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
         translation=torch.tensor([0.0, 1.0, 5.0]),
     )
-    report = {}
-    for S, F in ((50, 16), (20, 128), (200, 16)):
-        keypoints = Keypoints2D(500 + 60 * torch.randn(F, 17, 2), H36M17, camera=camera)
-        root = torch.tensor([0.0, 0.0, 0.9]).expand(F, 3)
-        energy = MultiView((ReleasedCamera.of(camera),), keypoints.xy[None] / 500 - 1, root)
-        noise = torch.randn(S, F, 51)
-        chain = Platypose(network)._chain()
-        began = time.process_time()
-        released_chain(network, energy, chain, noise)
-        released = time.process_time() - began
-        ours = {}
-        for mode in ("posterior", "heuristic"):
-            sampler = Platypose(network, mode=mode, n_steps=16, window=128)
-            began = time.process_time()
-            sampler.sample(keypoints, S, seeded_noise(0))
-            ours[mode] = round(time.process_time() - began, 2)
-        report[f"S={S}, F={F}"] = {"reference_cpu_s": round(released, 2), **ours}
-    return report
+    keypoints = Keypoints2D(500 + 60 * torch.randn(F, 17, 2), H36M17, camera=camera)
+    root = torch.tensor([0.0, 0.0, 0.9]).expand(F, 3)
+    return keypoints, MultiView((ReleasedCamera.of(camera),), keypoints.xy[None] / 500 - 1, root)
+
+
+def trace_off_percent(network: MotionPrior) -> dict[str, float]:
+    """How far mean energies of the released chain move with blocks in half the bits, per step."""
+    _, energy = filmed(16)
+    noise, chain = torch.randn(10, 16, 51), Platypose(network)._chain()
+    traces = []
+    for one in (network, network.halved()):
+        steps: list[Tensor] = []
+        released_chain(
+            one, energy, chain, noise, callback=lambda s, kept=steps: kept.append(s.guided.energy)
+        )
+        traces.append(torch.stack(steps).mean(-1))
+    off = 100 * (traces[1] / traces[0] - 1).abs()
+    return {"worst": round(float(off.max()), 3), "mean": round(float(off.mean()), 3)}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ regressor from the joints of the motion. Nothing here knows the truth.
 
 | symbol | here |
 | --- | --- |
-| û, its variance r² per slot | ``slots``, ``variance`` |
+| û; Λ and B, what is left to learn | ``joints``; :class:`~hypopose.samplers.belief.Belief` |
 | placement z ~ N(0, 1), o = m + S z | ``place``, ``mean``, ``std``: metres, pitch in rad |
 | L'(y - h(u, o)) | ``residual``: whitened, with a third row that holds points in front |
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from hypopose.cameras import undistort
 from hypopose.errors import MissingCameraError, OptionError
+from hypopose.samplers.belief import Belief, BlockChain
 from hypopose.types import Keypoints2D
 
 MIN_DEPTH = 0.2
@@ -173,21 +175,14 @@ def to_camera(
     points: Float[Tensor, "H F K 3"], pitch: Float[Tensor, " H"], view: View
 ) -> Float[Tensor, "H F K 3"]:
     """World points in the view's camera frame, its pitch changed by ``pitch``."""
-    cam = torch.einsum("fab,hfkb->hfka", view.rotation, points) + view.translation[:, None]
-    return torch.einsum("hab,hfkb->hfka", _pitched(pitch), cam)
+    cam = points @ view.rotation.mT.to(points) + view.translation[:, None].to(points)
+    return cam @ _pitched(pitch).mT[:, None].to(points)
 
 
 def _pitched(angle: Tensor) -> Tensor:
     """Rotation about the camera's x axis, (H, 3, 3)."""
     c, s, one, zero = angle.cos(), angle.sin(), torch.ones_like(angle), torch.zeros_like(angle)
     return torch.stack([one, zero, zero, zero, c, -s, zero, s, c], -1).reshape(-1, 3, 3)
-
-
-def slots_to_points(regressor: Float[Tensor, "K J"]) -> Float[Tensor, "K J"]:
-    """From a regressor of absolute joints to one of slots: the root counts for every joint."""
-    matrix = regressor.clone()
-    matrix[:, 0] = regressor.sum(1)
-    return matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,64 +202,83 @@ class Placement:
         return self.mean + self.std * place
 
 
-def posterior_mean(
-    slots: Float[Tensor, "H F J 3"],
+def conditioned(
+    joints: Float[Tensor, "H F J 3"],
     place: Float[Tensor, "H 4"],
-    variance: Float[Tensor, " J"],
+    belief: Belief,
     place_variance: float,
     views: tuple[View, ...],
-    matrix: Float[Tensor, "K J"],
+    regressor: Float[Tensor, "K J"] | None,
     placement: Placement,
+    *,
+    fresh: tuple[Tensor, Tensor] | None = None,
     n_rounds: int = 2,
 ) -> tuple[Tensor, Tensor]:
-    """What motion and placement are expected once the keypoints are known.
+    """What motion and placement are like once the keypoints are known: their mean, or a draw.
 
-    Gauss–Newton rounds on ``|u - û|² / r² + |z - ẑ|² / v + |residual|²``: with a linear camera the
-    first round is the exact conditional mean of normal variables. Frames meet only in the
-    placement, which is eliminated.
+    Gauss–Newton rounds on ``c'Λc + |z - ẑ|² / v + |residual|²`` with joints û + B c: with a linear
+    camera the first round is the exact posterior of normal variables. Moments meet their neighbors
+    in Λ, and all of them in the placement, which is eliminated.
 
     Args:
-        slots: û, metres.
+        joints: û, metres.
         place: ẑ.
-        variance: r² of each slot's coordinates, m².
+        belief: How far the motion may be from û: B and Λ.
         place_variance: v.
         views: Keypoints of every camera.
-        matrix: From slots to keypoints, see :func:`slots_to_points`.
+        regressor: From joints to keypoints; None if they are the same.
         placement: What z means.
+        fresh: Standard normals (H, N, 3J) and (H, 4) for a draw; None for the mean.
         n_rounds: Linearizations.
 
     Returns:
         The motion and the placement; not finite where a hypothesis went astray.
     """
-    u, z = slots, place
-    precision = (1 / variance).repeat_interleave(3)
-    for _ in range(n_rounds):
+    H, F, J, _ = joints.shape
+    z, u = place, joints
+    c = joints.new_zeros(H, belief.basis.shape[1], 3 * J)
+    for i in range(n_rounds):
         o = placement.at(z)
-        points = torch.einsum("kj,hfjc->hfkc", matrix, u) + o[:, None, None, :3]
-        normal, right, cross, corner, pull = _equations(points, o[:, 3], views, matrix, placement)
-        normal = normal + torch.diag(precision)
-        right = right - ((u - slots) * variance.reciprocal()[:, None]).flatten(2)
+        points = u if regressor is None else torch.einsum("kj,hfjc->hfkc", regressor, u)
+        terms = _equations(points + o[:, None, None, :3], o[:, 3], views, placement, belief)
+        own, beside, right, cross, corner, pull = _of_joints(terms, regressor, belief)
+        right = right - belief.times(c)
         corner = corner + torch.eye(4).to(corner) / place_variance
         pull = pull - (z - place) / place_variance
-        factor, _ = torch.linalg.cholesky_ex(normal)
-        solved = torch.cholesky_solve(torch.cat([right[..., None], cross], -1), factor)
-        along, across = solved[..., 0], solved[..., 1:]
-        corner = corner - torch.einsum("hfai,hfaj->hij", cross, across)
-        pull = pull - torch.einsum("hfai,hfa->hi", cross, along)
+        chain = BlockChain.of(own, beside)
+        half = chain.forward(torch.cat([right[..., None], cross], -1))
+        towards, along = half[..., 0], half[..., 1:]
+        corner = corner - torch.einsum("hnai,hnaj->hij", along, along)
+        pull = pull - torch.einsum("hnai,hna->hi", along, towards)
         dz = torch.linalg.solve_ex(corner, pull[..., None])[0][..., 0].clamp(-1, 1)
+        if fresh is not None and i == n_rounds - 1:
+            factor, _ = torch.linalg.cholesky_ex(corner)
+            noise = torch.linalg.solve_triangular(factor.mT, fresh[1][..., None], upper=True)
+            dz, towards = dz + noise[..., 0], towards + fresh[0]
         z = z + dz
-        u = u + (along - torch.einsum("hfai,hi->hfa", across, dz)).reshape(u.shape)
+        c = c + chain.backward(towards - torch.einsum("hnai,hi->hna", along, dz))
+        u = joints + torch.einsum("fn,hnd->hfd", belief.basis, c).reshape(H, F, J, 3)
     return u, z
+
+
+class _Terms(NamedTuple):
+    """Normal equations of keypoints at moments, and of the placement."""
+
+    own: Float[Tensor, "H N K 9"]
+    beside: Float[Tensor, "H M K 9"]
+    right: Float[Tensor, "H N K 3"]
+    cross: Float[Tensor, "H N K 3 4"]
+    corner: Float[Tensor, "H 4 4"]
+    pull: Float[Tensor, "H 4"]
 
 
 def _equations(
     points: Tensor,
     pitch: Tensor,
     views: tuple[View, ...],
-    matrix: Tensor,
     placement: Placement,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Normal matrix and right side of motion, cross terms, and those of the placement."""
+    belief: Belief,
+) -> _Terms:
     H, F, K, _ = points.shape
     info, pulled = points.new_zeros(H, F, K, 3, 3), torch.zeros_like(points)
     mixed = points.new_zeros(H, F, K, 3, 4)
@@ -275,12 +289,68 @@ def _equations(
         info = info + seen.slope.mT @ seen.slope
         pulled = pulled + (seen.slope.mT @ seen.residual[..., None])[..., 0]
         mixed = mixed + seen.slope.mT @ by_place
-        corner = corner + torch.einsum("hfkai,hfkaj->hij", by_place, by_place)
-        pull = pull + torch.einsum("hfkai,hfka->hi", by_place, seen.residual)
-    pairs = torch.einsum("ki,kj->kij", matrix, matrix).flatten(1)
-    normal = torch.einsum("kp,hfkq->hfpq", pairs, info.flatten(-2))
-    J = matrix.shape[1]
-    normal = normal.reshape(H, F, J, J, 3, 3).transpose(3, 4)
-    right = torch.einsum("kj,hfkc->hfjc", matrix, pulled).flatten(2)
-    cross = torch.einsum("kj,hfkcd->hfjcd", matrix, mixed).flatten(2, 3)
-    return normal.reshape(H, F, 3 * J, 3 * J), right, cross, corner, pull
+        flat = by_place.reshape(H, -1, 4)
+        corner = corner + flat.mT @ flat
+        pull = pull + (flat.mT @ seen.residual.reshape(H, -1, 1))[..., 0]
+    B = belief.basis.to(points)
+
+    def gathered(weights: Tensor, x: Tensor) -> Tensor:
+        return (weights.T @ x.reshape(H, F, -1)).reshape(H, weights.shape[1], *x.shape[2:])
+
+    own, beside = gathered(B.square(), info), gathered(B[:, :-1] * B[:, 1:], info)
+    right, cross = gathered(B, pulled), gathered(B, mixed)
+    return _Terms(own.flatten(-2), beside.flatten(-2), right, cross, corner, pull)
+
+
+def _of_joints(terms: _Terms, regressor: Tensor | None, belief: Belief) -> tuple[Tensor, ...]:
+    """The same for joints, with the belief: own and beside become (H, N, 3J, 3J)."""
+    right, cross = terms.right, terms.cross
+    if regressor is None:
+        blocks = [_on_diagonal(terms.own, belief.own), _on_diagonal(terms.beside, belief.beside)]
+    else:
+        H, J = len(right), regressor.shape[1]
+        pairs = torch.einsum("ki,kj->kij", regressor, regressor).flatten(1)
+        blocks = []
+        for info, known in ((terms.own, belief.own), (terms.beside, belief.beside)):
+            at = torch.einsum("kp,hnkq->hnpq", pairs, info).reshape(H, -1, J, J, 3, 3)
+            blocks.append(at.transpose(3, 4).reshape(H, -1, 3 * J, 3 * J) + known)
+        right = torch.einsum("kj,hnkc->hnjc", regressor, right)
+        cross = torch.einsum("kj,hnkcd->hnjcd", regressor, cross)
+    return (*blocks, right.flatten(2), cross.flatten(2, 3), terms.corner, terms.pull)
+
+
+def _on_diagonal(info: Float[Tensor, "H N J 9"], known: Float[Tensor, "N D D"]) -> Tensor:
+    """The known matrix with a block a joint added."""
+    H, N, J, _ = info.shape
+    whole = known.repeat(H, 1, 1, 1)
+    blocks = whole.view(H, N, J, 3, J, 3).diagonal(dim1=2, dim2=4)  # (H, N, 3, 3, J)
+    blocks += info.reshape(H, N, J, 3, 3).permute(0, 1, 3, 4, 2)
+    return whole
+
+
+def descent(
+    points: Float[Tensor, "H F K 3"], pitch: Float[Tensor, " H"], view: View
+) -> tuple[Float[Tensor, " H"], Float[Tensor, "H F K 3"]]:
+    """Squared whitened residuals of :func:`look`, summed, and half their steepest descent.
+
+    Args:
+        points: World metres.
+        pitch: Further pitch of the camera in rad, per hypothesis.
+        view: Keypoints.
+    """
+    cam = to_camera(points, pitch, view)
+    x, y, z = cam.unbind(-1)
+    near = z < MIN_DEPTH
+    inverse = z.clamp(min=MIN_DEPTH).reciprocal()
+    u, v = x * inverse, y * inverse
+    factor = view.root_precision.to(points)
+    square = factor.mT @ factor  # (F, K, 2, 2)
+    du, dv = view.uv[..., 0].to(points) - u, view.uv[..., 1].to(points) - v
+    pu = square[..., 0, 0] * du + square[..., 0, 1] * dv
+    pv = square[..., 1, 0] * du + square[..., 1, 1] * dv
+    push = torch.where(near & view.seen, 1 / FRONT_STD**2, 0.0) * (MIN_DEPTH - z)
+    energy = (pu * du + pv * dv + push * (MIN_DEPTH - z)).sum((1, 2))
+    deep = torch.where(near, 0.0, -(pu * u + pv * v) * inverse) + push
+    down = torch.stack([pu * inverse, pv * inverse, deep], -1)
+    turn = torch.einsum("hab,fbc->hfac", _pitched(pitch), view.rotation.to(points))
+    return energy, down @ turn

@@ -14,10 +14,12 @@ only change the likelihood.
 
 Three modes move the estimate:
 
-* ``posterior``: the conditional mean given the keypoints, if x0 given x_t is normal with the
-  variance r² that the noise level leaves (Song et al., "Pseudoinverse-Guided Diffusion Models",
-  ICLR 2023, with the identity for the network's Jacobian). Keypoint covariances are variances here,
-  so the spread of hypotheses means something.
+* ``posterior``: x0 is drawn given x_t and the keypoints, if x0 given x_t is normal about the
+  network's word with the covariance of :mod:`hypopose.samplers.belief` (compare Song et al.,
+  "Pseudoinverse-Guided Diffusion Models", ICLR 2023, who take the mean, and one variance). Keypoint
+  covariances are variances here, so the spread of hypotheses means something. The next x_t follows
+  from the draw by the forward process; for a normal prior and a linear camera that is exact
+  however few the steps, where the mean in place of the draw loses spread at every step.
 * ``heuristic``: the paper's K gradient steps; each hypothesis has its own step size, a share of the
   largest stable one, and its own plateau rule.
 * ``reference``: the released code, number for number; it needs the *true* root (``root_world``).
@@ -43,15 +45,17 @@ from torch import Tensor
 from hypopose.diffusion import cosine_schedule, ddim_step, recorded_noise
 from hypopose.diffusion.respacing import Chain, respace
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
+from hypopose.networks.inputs import ASSUMED_FPS
 from hypopose.networks.motion_prior import MotionPrior
+from hypopose.samplers.belief import Belief, body_covariance, moment_basis, reading_precision
 from hypopose.samplers.boneflips import BoneFlips
 from hypopose.samplers.d3dp import Step
 from hypopose.samplers.evidence import (
     Placement,
     View,
+    conditioned,
+    descent,
     look,
-    posterior_mean,
-    slots_to_points,
     to_camera,
     view_of,
 )
@@ -89,7 +93,8 @@ class Platypose:
         denoiser: A motion prior.
         mode: ``"posterior"``, ``"heuristic"`` or ``"reference"``, see the module.
         n_steps: Network evaluations per draw.
-        eta: Share of fresh noise per step, 0 to 1 (``reference``: 0 is DDIM, 1 ancestral).
+        eta: Share of fresh noise per step, 0 to 1 (``reference``: 0 is DDIM, 1 ancestral). With
+            ``posterior`` 0 also takes means in place of draws: quicker to settle, too sure.
         skip: Steps left out at the start (``reference``; released: 4).
         sigma_px: Standard deviation of a keypoint of confidence 1 that brings no covariance; None
             for half a percent of the longer image side.
@@ -111,9 +116,12 @@ class Platypose:
         window: Longest stretch the network reads; None for what it was trained on.
         overlap: Frames that neighboring windows share; None for a quarter.
         chunk: Frames per network call.
+        precision: ``"float32"``, or ``"bfloat16"`` for the network's blocks in half the bits: twice
+            as quick on processors that multiply them.
         max_redraws: How often a hypothesis that is not finite is drawn again.
-        prior_std: Standard deviation of joints about their mean, metres.
-        path_std: Of the root within a window, metres.
+        path_std: Standard deviation of the root within a window, metres.
+        memory_s: Seconds after which a joint's place is remembered to 37 %.
+        floor_std: Noise in metres below which the network reads nothing more; from its errors.
 
     Raises:
         OptionError: If an option is out of range, or belongs to another mode.
@@ -149,13 +157,17 @@ class Platypose:
     window: int | None = None
     overlap: int | None = None
     chunk: int = 4096
+    precision: str = "float32"
     max_redraws: int = 3
-    prior_std: float = 0.25
-    path_std: float = 1.0
+    path_std: float = 0.5
+    memory_s: float = 1.0
+    floor_std: float = 0.17
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise OptionError(f"mode={self.mode!r} is not one of {', '.join(MODES)}.")
+        if self.precision not in ("float32", "bfloat16"):
+            raise OptionError(f"precision={self.precision!r} is not one of float32, bfloat16.")
         if (self.mode == "reference") != (self.root_world is not None):
             raise OptionError(
                 "mode='reference' needs root_world, the true root in the world, which the released "
@@ -168,8 +180,9 @@ class Platypose:
             "energy_scale": self.energy_scale,
             "n_substeps": self.n_substeps,
             "chunk": self.chunk,
-            "prior_std": self.prior_std,
             "path_std": self.path_std,
+            "memory_s": self.memory_s,
+            "floor_std": self.floor_std,
         }
         for name, value in positive.items():
             if value is not None and not value > 0:
@@ -213,8 +226,10 @@ class Platypose:
         Args:
             keypoints: In ``keypoint_skeleton`` with a camera; NaN or confidence 0 where unseen.
             n_hypotheses: How many motions.
-            noise: Asked for ``(*batch, H, F, J, 3)`` and ``(*batch, H, 1, 1, 4)`` at the start,
-                and for both at every step but the last if ``eta`` is not 0.
+            noise: Asked for ``(*batch, H, F, J, 3)`` and ``(*batch, H, 1, 1, 4)`` at the start. If
+                ``eta`` is not 0, asked at every step for draws, ``(*batch, H, N, J, 3)`` with N
+                moments and ``(*batch, H, 1, 1, 4)``, in ``posterior`` mode, and at every step but
+                the last for the two of the start again.
             callback: Called after every step of every clip; joints are slots in the world.
 
         Returns:
@@ -254,7 +269,7 @@ class Platypose:
         """
         free = Placement(torch.zeros(4).double(), torch.zeros(4).double())
         path = torch.zeros(n_frames, 3).double()
-        return self._walk((), free, path, n, noise, None).joints
+        return self._walk((), free, path, ASSUMED_FPS, n, noise, None).joints
 
     def draw(self, keypoints: Keypoints2D, n_hypotheses: int, noise: NoiseSource) -> Drawn:
         """One clip's motions in the world, with pitches and the number of redraws.
@@ -284,8 +299,8 @@ class Platypose:
         cameras = [v.camera for v in (keypoints, *self.views)]
         if self.views and any(c is None or c.rotation is None for c in cameras):
             raise OptionError(
-                "Several views need cameras with rotation and translation in one world; read them "
-                "with hypopose.io.load_camera."
+                "Several views need cameras with rotation and translation in one world with z up; "
+                "read them with hypopose.io.load_camera (--camera and --view FILE:NAME)."
             )
 
     def _chain(self) -> Chain:
@@ -347,14 +362,16 @@ class Platypose:
         path = self._first_path(keypoints, views[0])
         placement = self._placement(keypoints, path)
         path = path - path[len(path) // 2]
-        drawn = self._walk(views, placement, path, n_hypotheses, noise, callback)
+        fps = keypoints.fps or ASSUMED_FPS
+        drawn = self._walk(views, placement, path, fps, n_hypotheses, noise, callback)
         n_redrawn = 0
         for _ in range(self.max_redraws):
             bad = ~torch.isfinite(drawn.joints).flatten(1).all(1)
             if not bool(bad.any()):
                 break
             n_redrawn += int(bad.sum())
-            again = self._walk(views, placement, path, int(bad.sum()), _only(noise, bad), None)
+            redone = _only(noise, bad)
+            again = self._walk(views, placement, path, fps, int(bad.sum()), redone, None)
             drawn.joints[bad], drawn.pitch[bad] = again.joints, again.pitch
         broken = ~torch.isfinite(drawn.joints).flatten(1).all(1)
         drawn.joints[broken] = torch.nan
@@ -403,22 +420,31 @@ class Platypose:
         views: tuple[View, ...],
         placement: Placement,
         path: Float[Tensor, "F 3"],
+        fps: float,
         n: int,
         noise: NoiseSource,
         callback: Callable[[Step], None] | None,
     ) -> Drawn:
         """The chain from noise to motions in the world."""
         chain, scale = self._chain(), self.denoiser.scale
+        network = self.denoiser if self.precision == "float32" else self.denoiser.halved()
         device = next(self.denoiser.parameters()).device
         shape, steps = (n, len(path), self.skeleton.n_joints, 3), len(chain.timesteps)
         x, z = noise(shape).to(device), noise((n, 1, 1, 4)).double()
-        windows = self._windows(path)
+        windows, basis = self._windows(path), moment_basis(len(path), fps)
         clean = path.to(device)[:, None].expand(shape[0], -1, 1, 3)
         for i in reversed(range(steps)):
             bar = chain.schedule.at(i)
-            clean = self._predict(x, chain.timesteps[i], bar, windows, clean)
+            clean = self._predict(network, x, chain.timesteps[i], bar, windows, clean)
+            belief = self.belief(bar, basis, fps)
             slots, place = self._guided(
-                clean.double().cpu(), math.sqrt(bar) * z[:, 0, 0], bar, views, placement
+                clean.double().cpu(),
+                math.sqrt(bar) * z[:, 0, 0],
+                bar,
+                views,
+                placement,
+                belief,
+                self._fresh(n, basis, noise) if views else None,
             )
             clean = slots.to(x)
             if callback is not None:
@@ -441,6 +467,7 @@ class Platypose:
 
     def _predict(
         self,
+        network: MotionPrior,
         x: Float[Tensor, "H F J 3"],
         t: int,
         bar: float,
@@ -460,7 +487,7 @@ class Platypose:
             times = torch.full((len(x),), t, device=x.device)
             said = torch.cat(
                 [
-                    self.denoiser(part[a : a + per_call], times[a : a + per_call])
+                    network(part[a : a + per_call], times[a : a + per_call])
                     for a in range(0, len(x), per_call)
                 ]
             )
@@ -469,6 +496,27 @@ class Platypose:
             clean[:, start : start + length] += weight[:, None, None] * said
         return clean
 
+    def belief(self, bar: float, basis: Float[Tensor, "F N"], fps: float) -> Belief:
+        """What is left to learn once the network has read a noisy motion.
+
+        Args:
+            bar: ᾱ of the noise level.
+            basis: See :func:`~hypopose.samplers.belief.moment_basis`.
+            fps: Frames per second.
+        """
+        left = max((1 - bar) / (bar * self.denoiser.scale**2), self.floor_std**2)
+        n_moments = max(1, basis.shape[1] - 1)
+        memory = self.memory_s * fps * n_moments / max(1, len(basis) - 1)
+        covariance = body_covariance(self.skeleton, self.path_std)
+        return Belief.of(covariance, reading_precision(self.skeleton), basis, memory, left)
+
+    def _fresh(self, n: int, basis: Tensor, noise: NoiseSource) -> tuple[Tensor, Tensor] | None:
+        """Normals for a draw, or None where the mean is taken."""
+        if self.mode != "posterior" or not self.eta:
+            return None
+        moments = noise((n, basis.shape[1], self.skeleton.n_joints, 3)).double().flatten(2)
+        return self.eta * moments, self.eta * noise((n, 1, 1, 4)).double()[:, 0, 0]
+
     def _guided(
         self,
         slots: Float[Tensor, "H F J 3"],
@@ -476,36 +524,43 @@ class Platypose:
         bar: float,
         views: tuple[View, ...],
         placement: Placement,
+        belief: Belief,
+        fresh: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor]:
         """Clean slots and placement once the keypoints and further terms are known."""
-        left = (1 - bar) / (bar * self.denoiser.scale**2)
-        spread = torch.full((slots.shape[2],), self.prior_std**2, dtype=slots.dtype)
-        spread[0] = self.path_std**2
-        variance = spread * left / (spread + left)
+        joints = _absolute(slots)
         if views:
-            regressor = torch.eye(slots.shape[2]) if self.regressor is None else self.regressor
-            matrix = slots_to_points(regressor.to(slots))
+            regressor = None if self.regressor is None else self.regressor.to(slots)
+            n_rounds = 2 if self.mode == "posterior" else 1
+            moved, place = conditioned(
+                joints,
+                place,
+                belief,
+                1 - bar,
+                views,
+                regressor,
+                placement,
+                fresh=fresh,
+                n_rounds=n_rounds,
+            )
             if self.mode == "posterior":
-                slots, place = posterior_mean(
-                    slots, place, variance, 1 - bar, views, matrix, placement
-                )
+                joints = moved
             else:
-                _, place = posterior_mean(slots, place, variance, 1 - bar, views, matrix, placement)
                 o = placement.at(place)
-                slots = push(
-                    slots, o, views, regressor.to(slots), self.energy_scale, self.n_substeps
-                )
+                joints = push(joints, o, views, regressor, self.energy_scale, self.n_substeps)
         offset = placement.at(place)[:, None, None, :3]
+        left = max((1 - bar) / (bar * self.denoiser.scale**2), self.floor_std**2)
+        spread = body_covariance(self.skeleton, self.path_std).diagonal()
         for term in self.terms:
-            slots = _step_down(slots, offset, term, variance)
-        return slots, place
+            joints = _step_down(joints, offset, term, spread * left / (spread + left))
+        return _relative(joints), place
 
 
 def push(
-    slots: Float[Tensor, "H F J 3"],
+    joints: Float[Tensor, "H F J 3"],
     placed: Float[Tensor, "H 4"],
     views: tuple[View, ...],
-    regressor: Float[Tensor, "K J"],
+    regressor: Float[Tensor, "K J"] | None,
     energy_scale: float | None,
     n_substeps: int,
 ) -> Float[Tensor, "H F J 3"]:
@@ -519,48 +574,54 @@ def push(
     energy rose.
 
     Args:
-        slots: Clean estimates.
+        joints: Clean estimates, metres.
         placed: Offset and pitch.
         views: Keypoints.
-        regressor: From absolute joints to keypoints.
+        regressor: From joints to keypoints; None if they are the same.
         energy_scale: Step size; None for a fifth of the bound.
         n_substeps: Steps.
     """
-    joints, offset = _absolute(slots), placed[:, None, None, :3]
-    unit = 0.0125**2 / regressor.shape[0]
-    best = torch.full((len(slots),), torch.inf, dtype=slots.dtype)
-    size = None
+    offset, pitch = placed[:, None, None, :3], placed[:, 3]
+    n_points = joints.shape[2] if regressor is None else len(regressor)
+    unit = 0.0125**2 / n_points
+
+    def seen(x: Tensor) -> Tensor:
+        return (x if regressor is None else regressor @ x) + offset
+
+    best = torch.full((len(joints),), torch.inf, dtype=joints.dtype)
+    curved = sum(look(seen(joints), pitch, v).slope.square().sum((-1, -2)) for v in views)
+    norm = 1.0 if regressor is None else float(torch.linalg.matrix_norm(regressor, 2)) ** 2
+    bound = 2 / (unit * norm * cast(Tensor, curved).amax((1, 2))).clamp(min=1e-12)
+    size = 0.2 * bound if energy_scale is None else torch.full_like(best, energy_scale)
     for _ in range(n_substeps):
-        points = torch.einsum("kj,hfjc->hfkc", regressor, joints) + offset
-        seen = [look(points, placed[:, 3], view) for view in views]
-        energy = torch.stack([s.residual.square().sum((1, 2, 3)) for s in seen]).sum(0) * unit / 2
-        if size is None:
-            curved = torch.stack([s.slope.square().sum((-1, -2)) for s in seen]).sum(0) * unit
-            norm = float(torch.linalg.matrix_norm(regressor, 2)) ** 2
-            bound = 2 / (curved.amax((1, 2)) * norm).clamp(min=1e-12)
-            size = 0.2 * bound if energy_scale is None else torch.full_like(best, energy_scale)
+        found = [descent(seen(joints), pitch, view) for view in views]
+        energy = torch.stack([e for e, _ in found]).sum(0) * unit / 2
         better = energy < best * (1 - 1e-4)
         best = torch.where(better, energy, best)
         size = torch.where(better, size, size / 10)
-        down = torch.stack([(s.slope.mT @ s.residual[..., None])[..., 0] for s in seen]).sum(0)
-        move = torch.einsum("kj,hfkc->hfjc", regressor, down) * unit
-        joints = joints + size[:, None, None, None] * move
-    return torch.cat([joints[:, :, :1], joints[:, :, 1:] - joints[:, :, :1]], 2)
+        down = torch.stack([d for _, d in found]).sum(0) * unit
+        down = down if regressor is None else regressor.mT @ down
+        joints = joints + size[:, None, None, None] * down
+    return joints
 
 
 def _step_down(
-    slots: Tensor, offset: Tensor, term: MotionTerm, variance: Float[Tensor, " J"]
+    joints: Tensor, offset: Tensor, term: MotionTerm, variance: Float[Tensor, " J"]
 ) -> Tensor:
     """The Gaussian update for a quadratic of the term's curvature."""
     with torch.enable_grad():
-        x = slots.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(term(_absolute(x) + offset).sum(), x)
-    share = variance / (1 + variance * term.curvature * slots.shape[2])
-    return slots - share[:, None] * slope
+        x = joints.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(term(x + offset).sum(), x)
+    share = variance / (1 + variance * term.curvature)
+    return joints - share[:, None] * slope
 
 
 def _absolute(slots: Float[Tensor, "H F J 3"]) -> Float[Tensor, "H F J 3"]:
     return torch.cat([slots[:, :, :1], slots[:, :, 1:] + slots[:, :, :1]], 2)
+
+
+def _relative(joints: Float[Tensor, "H F J 3"]) -> Float[Tensor, "H F J 3"]:
+    return torch.cat([joints[:, :, :1], joints[:, :, 1:] - joints[:, :, :1]], 2)
 
 
 def _spread_root(view: View) -> Float[Tensor, "F 3"]:

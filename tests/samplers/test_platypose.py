@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,17 +12,18 @@ from torch import Tensor
 
 from hypopose.cameras import project, world_to_cam
 from hypopose.datasets import example_pair
-from hypopose.diffusion import seeded_noise
+from hypopose.diffusion import cosine_schedule, seeded_noise
 from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
 from hypopose.networks.motion_prior import MotionPrior
 from hypopose.samplers import BoneLengths, FootContact, GroundPlane, MotionTerm, Platypose
+from hypopose.samplers.belief import Belief, body_covariance, moment_basis, reading_precision
 from hypopose.samplers.evidence import (
     MIN_DEPTH,
     Placement,
+    conditioned,
+    descent,
     level_rotation,
     look,
-    posterior_mean,
-    slots_to_points,
     view_of,
 )
 from hypopose.samplers.released_platypose import guide
@@ -159,17 +161,16 @@ def test_what_cannot_be_mended_is_nan_and_the_rest_stays() -> None:
 def test_points_behind_the_camera_are_pulled_to_the_front() -> None:
     keypoints = clip(1)
     view = view_of(keypoints, sigma_px=5.0, pitch_deg=0.0)
-    slots = torch.zeros(1, 1, 17, 3, dtype=torch.float64)
+    joints = torch.zeros(1, 1, 17, 3, dtype=torch.float64)
     placement = Placement(
         torch.tensor([0.0, -1.0, 0.0, 0.0], dtype=torch.float64),
         torch.tensor([2.0, 2.0, 2.0, 0.0], dtype=torch.float64),
     )
     place = torch.zeros(1, 4, dtype=torch.float64)
-    matrix = slots_to_points(torch.eye(17, dtype=torch.float64))
-    variance = torch.full((17,), 0.01, dtype=torch.float64)
+    known = belief(1, 10.0, left=0.01)
     for _ in range(6):
-        slots, place = posterior_mean(slots, place, variance, 1.0, (view,), matrix, placement)
-    points = torch.einsum("kj,hfjc->hfkc", matrix, slots) + placement.at(place)[:, None, None, :3]
+        joints, place = conditioned(joints, place, known, 1.0, (view,), None, placement)
+    points = joints + placement.at(place)[:, None, None, :3]
     assert bool(torch.isfinite(points).all())
     assert float(look(points, place.new_zeros(1), view).depth.max()) > MIN_DEPTH / 2
 
@@ -190,35 +191,137 @@ def test_slopes_are_derivatives() -> None:
     assert torch.allclose(numeric, seen.turn, rtol=1e-3, atol=1e-2)
 
 
-def test_posterior_mean_of_normal_variables_is_exact() -> None:
-    """Far away a camera is linear: beside the mean from the joint covariance, written out."""
-    camera = Camera(
-        focal=torch.tensor([1e5, 1e5]), center=torch.tensor([500.0, 500.0]), image_size=(1000, 1000)
-    )
+def test_the_cheap_descent_is_that_of_the_residuals() -> None:
+    keypoints = clip(2)
+    tilted = torch.tensor([[9.0, 3.0], [3.0, 25.0]]).expand(2, 17, 2, 2)
+    view = view_of(replace(keypoints, covariance=tilted), sigma_px=None, pitch_deg=7.0)
+    points = torch.randn(3, 2, 17, 3, generator=torch.Generator().manual_seed(0)).double()
+    points[1:, ..., 1] += 5.0  # the first stands behind the camera in part
+    pitch = torch.tensor([0.1, 0.0, -0.1], dtype=torch.float64)
+    seen = look(points, pitch, view)
+    energy, down = descent(points, pitch, view)
+    assert torch.allclose(energy, seen.residual.square().sum((1, 2, 3)))
+    assert torch.allclose(down, (seen.slope.mT @ seen.residual[..., None])[..., 0], rtol=1e-8)
+
+
+FAR = Camera(
+    focal=torch.tensor([1e5, 1e5]), center=torch.tensor([500.0, 500.0]), image_size=(1000, 1000)
+)
+"""At 1000 m it is linear: 100 px a metre."""
+
+
+def belief(n_frames: int, fps: float, left: float, memory: float = 3.0) -> Belief:
+    body = body_covariance(H36M17, 0.5)
+    return Belief.of(body, reading_precision(H36M17), moment_basis(n_frames, fps), memory, left)
+
+
+def dense(known: Belief) -> Tensor:
+    """Λ of one coordinate, written out."""
+    n, size = len(known.own), 17 * len(known.own)
+    whole = torch.zeros(n, 17, n, 17, dtype=torch.float64)
+    for k in range(n):
+        whole[k, :, k] = known.own[k, ::3, ::3]
+    for k in range(n - 1):
+        whole[k + 1, :, k] = known.beside[k, ::3, ::3]
+        whole[k, :, k + 1] = known.beside[k, ::3, ::3].T
+    return whole.reshape(size, size)
+
+
+@pytest.mark.parametrize("through_regressor", [False, True])
+def test_draws_have_the_moments_of_the_joint_normal_distribution(through_regressor: bool) -> None:
     generator = torch.Generator().manual_seed(1)
-    xy = 500 + 100 * torch.randn(1, 17, 2, generator=generator, dtype=torch.float64)
-    view = view_of(Keypoints2D(xy, H36M17, camera=camera), sigma_px=30.0, pitch_deg=0.0)
+    xy = 500 + 30 * torch.randn(5, 17, 2, generator=generator, dtype=torch.float64)
+    xy[2, 3:9] = torch.nan
+    view = view_of(Keypoints2D(xy, H36M17, camera=FAR), sigma_px=10.0, pitch_deg=0.0)
     placement = Placement(
         torch.tensor([0.0, 1000.0, 0.0, 0.0], dtype=torch.float64),
         torch.tensor([0.3, 0.0, 0.2, 0.0], dtype=torch.float64),
     )
-    slots = 0.3 * torch.randn(1, 1, 17, 3, generator=generator, dtype=torch.float64)
-    place = torch.zeros(1, 4, dtype=torch.float64)
-    variance = torch.linspace(0.01, 0.05, 17, dtype=torch.float64)
-    matrix = slots_to_points(torch.eye(17, dtype=torch.float64))
-    u, z = posterior_mean(slots, place, variance, 0.5, (view,), matrix, placement, n_rounds=3)
-    # One axis of the image: x_px = 500 + 100 (slot_x + root_x + o_x) at 1000 m and f = 1e5.
-    design = torch.cat([matrix, 0.3 * torch.ones(17, 1).double()], 1) * 100
-    spread = torch.diag(torch.cat([variance, torch.tensor([0.5]).double()]))
-    mean = torch.cat([slots[0, 0, :, 0], torch.zeros(1).double()])
-    gain = (
-        spread
-        @ design.T
-        @ torch.linalg.inv(design @ spread @ design.T + 900 * torch.eye(17).double())
+    known, n = belief(5, 20.0, left=0.04), 3000
+    assert known.basis.shape == (5, 3)
+    estimate = 0.1 * torch.randn(5, 17, 3, generator=generator, dtype=torch.float64)
+    fresh = (
+        torch.randn(n, 3, 51, generator=generator, dtype=torch.float64),
+        torch.randn(n, 4, generator=generator, dtype=torch.float64),
     )
-    expected = mean + gain @ (xy[0, :, 0] - 500 - design @ mean)
-    assert torch.allclose(u[0, 0, :, 0], expected[:17], atol=2e-4)
-    assert torch.allclose(z[0, 0], expected[17], atol=2e-3)
+    regressor = torch.eye(17, dtype=torch.float64) if through_regressor else None
+    u, z = conditioned(
+        estimate.expand(n, 5, 17, 3), torch.zeros(n, 4).double(), known, 0.5, (view,), regressor,
+        placement, fresh=fresh,
+    )  # fmt: skip
+    frames = torch.kron(known.basis, torch.eye(17, dtype=torch.float64))
+    design = 100 * torch.cat([frames, torch.full((85, 1), 0.3, dtype=torch.float64)], 1)
+    error = (xy[..., 0] - 500 - 100 * estimate[..., 0]).flatten()
+    seen = torch.isfinite(error)
+    design, error = design[seen], error[seen]
+    precision = torch.block_diag(dense(known), torch.tensor([[2.0]]).double())
+    covariance = torch.linalg.inv(precision + design.T @ design / 100)
+    mean = covariance @ design.T @ error / 100
+    drawn = torch.cat([(u - estimate)[:, [0, 2, 4], :, 0].flatten(1), z[:, :1]], 1)
+    std = covariance.diagonal().sqrt()
+    assert float(((drawn.mean(0) - mean) / std).abs().max()) < 5 / n**0.5
+    whitened = torch.linalg.solve_triangular(
+        torch.linalg.cholesky(covariance), (drawn - mean).T, upper=False
+    )
+    off = whitened @ whitened.T / n - torch.eye(len(mean))
+    assert float(off.abs().max()) < 6 / n**0.5
+    still, _ = conditioned(
+        estimate.expand(1, 5, 17, 3), torch.zeros(1, 4).double(), known, 0.5, (view,), regressor,
+        placement,
+    )  # fmt: skip
+    assert torch.allclose((still - estimate)[0, [0, 2, 4], :, 0].flatten(), mean[:-1], atol=1e-3)
+
+
+class NormalPrior(MotionPrior):
+    """Says what is expected of a clean motion that was drawn from a normal distribution."""
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        bar = cosine_schedule(self.n_timesteps).at(int(t[0]))
+        size = x_t.shape[1] * 17
+        slots = torch.eye(17, dtype=torch.float64)
+        slots[1:, 0] -= 1
+        frame = torch.arange(x_t.shape[1], dtype=torch.float64)
+        kernel = torch.exp(-(frame[:, None] - frame).abs() / 10)
+        covariance = self.scale**2 * torch.kron(
+            kernel, (slots @ body_covariance(H36M17, 0.5) @ slots.T).contiguous()
+        )
+        noisy = bar * covariance + (1 - bar) * torch.eye(size, dtype=torch.float64)
+        gain = math.sqrt(bar) * covariance @ torch.linalg.inv(noisy)
+        flat = x_t.double().reshape(len(x_t), size, 3)
+        return (gain @ flat).reshape(x_t.shape).to(x_t)
+
+
+def test_with_a_normal_prior_the_posterior_is_exact_in_few_steps() -> None:
+    """Ten frames a second: moments are frames, and 1 s of memory is that of the prior above."""
+    network = NormalPrior(width=16, hidden=16, n_layers=1, scale=2.0).eval()
+    generator = torch.Generator().manual_seed(3)
+    xy = 500 + 40 * torch.randn(3, 17, 2, generator=generator)
+    xy[1] = torch.nan
+    keypoints = Keypoints2D(xy, H36M17, camera=FAR, fps=10.0)
+    method = Platypose(
+        network, n_steps=6, floor_std=1e-3, sigma_px=5.0, pitch_std_deg=0.0,
+        origin=(0.0, 1000.0, 0.0), origin_std=(1e-4, 1e-4, 1e-4),
+    )  # fmt: skip
+    drawn = method.draw(keypoints, 400, seeded_noise(0)).joints[..., 0]
+    known = belief(3, 10.0, left=1e9, memory=10.0)
+    seen = torch.isfinite(xy[..., 0]).flatten()
+    design = 100 * torch.eye(51, dtype=torch.float64)[seen]
+    covariance = torch.linalg.inv(dense(known) + design.T @ design / 25)
+    mean = covariance @ design.T @ (xy[..., 0].flatten()[seen].double() - 500) / 25
+    std = covariance.diagonal().sqrt()
+    assert float(((drawn.mean(0).flatten() - mean) / std).square().mean()) < 2 / 20
+    ratio = drawn.std(0).flatten() / std
+    assert float(ratio.mean()) == pytest.approx(1.0, abs=0.06)
+    middle = ratio.reshape(3, 17)[1]
+    assert float(middle.mean()) == pytest.approx(1.0, abs=0.1)
+
+
+def test_half_the_bits_say_nearly_the_same() -> None:
+    keypoints = clip()
+    whole = sampler(eta=0.0).sample(keypoints, 3, seeded_noise(0))
+    half = sampler(eta=0.0, precision="bfloat16").sample(keypoints, 3, seeded_noise(0))
+    off = (whole.joints - half.joints).norm(dim=-1)
+    assert 0 < float(off.mean()) < 0.02
 
 
 def test_more_cameras_pin_down_more() -> None:
@@ -333,7 +436,8 @@ def test_bad_input_names_the_cure() -> None:
         sampler(views=(clip(3),)).sample(keypoints, 1, seeded_noise(0))
     with pytest.raises(OptionError, match="root_world"):
         sampler(mode="reference")
-    for wrong in ({"mode": "x"}, {"sigma_px": -1.0}, {"skip": 4}, {"n_substeps": 0}):
+    for wrong in ({"mode": "x"}, {"sigma_px": -1.0}, {"skip": 4}, {"n_substeps": 0},
+                  {"precision": "half"}, {"floor_std": 0.0}):  # fmt: skip
         with pytest.raises(OptionError):
             sampler(**wrong)
 
