@@ -97,6 +97,8 @@ def _plain(name: str, value: Any) -> Any:
         path, camera = split_camera_name(str(value))
         contents = digest(path) if path.exists() else str(path)
         return contents if camera is None else f"{contents}:{camera}"
+    if name == "view_files":
+        return [[digest(path), _plain("camera_file", camera)] for path, camera in value]
     if name in _NAMED and value is not None:
         return digest(Path(value)) if Path(value).exists() else str(value)
     return [_plain(name, v) for v in value] if isinstance(value, (tuple, list)) else value
@@ -117,7 +119,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     changed = [k for k in {**a, **b} if a.get(k) != b.get(k)]
     words = [
         f"the {k.replace('_', ' ')} has changed"
-        if k in ("input", "camera_file", *_NAMED)
+        if k in ("input", "camera_file", "view_files", *_NAMED)
         else f"{k} {a.get(k)}, now {b.get(k)}"
         for k in changed
     ]

@@ -19,6 +19,7 @@ from hypopose.cli.batch import FORMATS, Job, is_batch, plan_jobs, refuse_overwri
 from hypopose.cli.camera_options import Scene, camera_options, scene_of
 from hypopose.cli.resume import Outputs, digest, made_with
 from hypopose.cli.targets import force_option
+from hypopose.cli.views import load_views, view_option
 from hypopose.errors import HypoPoseError, OptionError
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Plan:
 )
 @click.option("--image-size", type=(int, int), metavar="W H", help="Image size in pixels.")
 @camera_options
+@view_option
 @click.option("--person", help="Only this person; default: everybody.")
 @click.option("--skeleton", help="Skeleton of the keypoints, where the file does not say.")
 @click.option("--input-format", help="Force the keypoint format instead of detecting it.")
@@ -152,12 +154,14 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
             "--calibrator, not both."
         )
     scene = scene_of(options)
+    views = load_views(options, len(jobs))
     made = make_sampler(
         options["sampler"],
         weights=options["weights"],
         n_steps=options["n_steps"],
         device=options["device"],
         **_settings(options["settings"]),
+        **({"views": views} if views else {}),
     )
     plan = Plan(
         load=_load_options(options, scene.camera),
