@@ -16,6 +16,7 @@ Chen et al., "PixArt-α", ICLR 2024). Positions are rotary and count *time*, not
 | x_t, x0, t | ``x_t``, returned, ``t`` |
 | noise level embedding | ``_embed_time`` |
 | keypoint features | ``_condition``: joints about their center, the center, confidences |
+| perspective encoding, K⁻¹ (u, v, 1) | ``_rays``, with ``perspective=True`` |
 """
 
 from __future__ import annotations
@@ -93,6 +94,9 @@ class FrameTokens(StagedNetwork):
         n_latent: Channels of latent noise read beside the noisy pose, a multiple of 12; 0 for a
             denoiser.
         attention: Backend, see :mod:`hypopose.networks.attention`.
+        perspective: Also reads every keypoint's ray as it is, not divided by the subject's size
+            (PersPose's perspective encoding: Hao and Li, ICCV 2025). Keypoints and the size tell
+            the same, so weights in the box go without.
 
     Raises:
         ShapeError: If the width does not divide into heads of even width.
@@ -121,6 +125,7 @@ class FrameTokens(StagedNetwork):
         skeleton: str = "h36m17",
         n_latent: int = 0,
         attention: Backend = "sdpa",
+        perspective: bool = False,
     ) -> None:
         super().__init__()
         check_backend(attention)
@@ -144,6 +149,9 @@ class FrameTokens(StagedNetwork):
         self.norm = nn.LayerNorm(width)
         self.to_pose = nn.Linear(width, 3 * n_joints)
         self._start_small(blocks)
+        self.from_rays = nn.Linear(2 * n_keypoints, width, bias=False) if perspective else None
+        if self.from_rays is not None:
+            nn.init.normal_(self.from_rays.weight, std=0.01)
 
     def _start_small(self, blocks: list[Block]) -> None:
         """Blocks start near the identity, poses near 0, the noise level without a say."""
@@ -253,7 +261,10 @@ class FrameTokens(StagedNetwork):
         # Ten times the tangent of the angle between the frame's center and the virtual axis.
         angle = center * (context[:, :1].exp() * (REFERENCE_SIZE * 10))[:, None]
         features = torch.cat([relative.flatten(-2), center, angle, confidence, detected], -1)
-        return self.from_keypoints(features) + self.from_context(context)[:, None]
+        token = self.from_keypoints(features) + self.from_context(context)[:, None]
+        if self.from_rays is None:
+            return token
+        return token + self.from_rays(_rays(xy, context).flatten(-2))
 
     def _embed_pose(self, x_t: Float[Tensor, "B H F J 3"]) -> Float[Tensor, "B H F width"]:
         """Noisy poses at unit variance, and the latent noise as it is."""
@@ -277,6 +288,11 @@ class FrameTokens(StagedNetwork):
         time = torch.arange(F, device=context.device) * (-context[:, 1:2]).exp()
         angles = time[..., None] / period
         return angles.cos(), angles.sin()
+
+
+def _rays(xy: Float[Tensor, "B F K 2"], context: Float[Tensor, "B C"]) -> Float[Tensor, "B F K 2"]:
+    """Ten times where rays meet the plane z = 1 of the turned camera; 0 where undetected."""
+    return xy * (context[:, :1].exp() * (REFERENCE_SIZE * 10))[:, None, None]
 
 
 def _rotate(x: Float[Tensor, "n N heads F D"], rope: Rope) -> Float[Tensor, "n N heads F D"]:

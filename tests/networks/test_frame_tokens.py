@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,9 @@ from torch import Tensor
 
 from hypopose.errors import BackendError, CheckpointError, ShapeError
 from hypopose.networks import FrameTokens, Network, load_network, weights_in_the_box
+from hypopose.networks.inputs import encode
+from hypopose.skeletons import H36M17
+from hypopose.types import Camera, Keypoints2D
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +177,34 @@ def weights_folder(name: str) -> Path:
     import hypopose.networks.load as loading
 
     return loading.BOX / name
+
+
+@torch.no_grad()
+def test_perspective_encoding_is_the_rays_of_the_turned_camera(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = FrameTokens(width=16, n_layers=1, n_heads=2, perspective=True).eval()
+    camera = replace(Camera.from_fov((1920, 1080)), focal=torch.tensor([900.0, 950.0]))
+    xy = torch.tensor([1500.0, 300.0]) + 120 * torch.randn(9, 17, 2)
+    xy[4, 3] = torch.nan
+    seen = encode(Keypoints2D(xy, H36M17, camera=camera), "subject")
+    assert seen.context is not None
+    read: list[Tensor] = []
+    assert network.from_rays is not None
+    network.from_rays.register_forward_pre_hook(lambda _, given: read.append(given[0]))
+    given = (None, seen.xy[None], None, seen.confidence[None], None, seen.context[None])
+    with_rays = network(*given)
+    rays = (torch.cat([xy, torch.ones(9, 17, 1)], -1) - torch.tensor([960.0, 540.0, 0.0])) / (
+        torch.tensor([900.0, 950.0, 1.0])
+    )
+    turned = rays @ seen.rotation.mT
+    expected = 10 * (turned[..., :2] / turned[..., 2:]).nan_to_num(0.0)
+    torch.testing.assert_close(read[0][0].unflatten(-1, (17, 2)), expected, atol=1e-4, rtol=1e-4)
+    plain = FrameTokens(width=16, n_layers=1, n_heads=2).eval()
+    missing = network.state_dict().keys() - plain.state_dict().keys()
+    assert missing == {"from_rays.weight"}
+    plain.load_state_dict({k: v for k, v in network.state_dict().items() if k not in missing})
+    assert (plain(*given) - with_rays).abs().max() > 1e-5
+    network.save_pretrained(tmp_path)
+    assert torch.equal(load_network(tmp_path)(*given), with_rays)
+    network.from_rays.weight.zero_()
+    assert torch.equal(plain(*given), network(*given))
