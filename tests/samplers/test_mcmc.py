@@ -23,7 +23,7 @@ from hypopose.errors import (
     SkeletonMismatchError,
 )
 from hypopose.samplers import MCMC, PosePrior
-from hypopose.samplers.mcmc import Chains, Convergence, ModelSimulator, Target, pose_model
+from hypopose.samplers.mcmc import Chains, Convergence, ModelSimulator, pose_model
 from hypopose.samplers.pose_prior import fit_pose_prior, heading_of, turned
 from hypopose.skeletons import H36M17, SKELETONS
 from hypopose.types import Camera, Keypoints2D, Sampler
@@ -240,12 +240,10 @@ def test_clips_gaps_batches_and_warnings() -> None:
 
 @pytest.mark.slow
 def test_ranks_of_poses_from_the_model_are_uniform() -> None:
-    sampler = MCMC(
-        ARM, PosePrior.anywhere(ARM, ARM_LENGTHS), tails=None, n_chains=6, n_warmup=50, n_draws=30
-    )
+    sampler = MCMC(ARM, PosePrior.anywhere(ARM, ARM_LENGTHS), tails=None, n_warmup=30, n_draws=20)
     simulate = ModelSimulator(sampler, CAMERA)
     with pytest.warns(UserWarning, match="not converged"):
-        result = run_sbc(sampler, simulate, 100, n_hypotheses=19, of=("axis",))
+        result = run_sbc(sampler, simulate, 60, n_hypotheses=19, of=("axis",))
     assert result.check("chi2").passed(0.01)
 
 
@@ -253,10 +251,10 @@ def test_ranks_of_poses_from_the_model_are_uniform() -> None:
 def test_a_whole_person_is_found_again() -> None:
     sampler = MCMC()
     truth, keypoints = ModelSimulator(sampler, CAMERA)(seeded_noise(11))
-    hypotheses = sampler.sample(keypoints, 100, seeded_noise(0))
+    with pytest.warns(UserWarning, match="have not converged"):  # as docs/mcmc.md says
+        hypotheses = sampler.sample(keypoints, 100, seeded_noise(0))
     seen = project(hypotheses.joints + hypotheses.root[..., None, :], CAMERA)  # type: ignore[index]
     assert (seen - keypoints.xy).norm(dim=-1).median() < 8.0
     error = (hypotheses.joints - truth.joints).norm(dim=-1).mean((-1, -2))
     assert error.min() < 0.12
     assert hypotheses.joints[..., 1:, 2].std(0).min() > 0.002
-    assert isinstance(Target, type)
