@@ -1,11 +1,14 @@
 """Unknown focal lengths: how well clips tell them, and what that does to poses and roots.
 
 python benchmarks/focal.py SHARDS [--views N] [--window FRAMES] [--benchmark NAME]
+                           [--focal LOW HIGH]
 
-Test motion seen by phone cameras whose focal length samplers are not told. Ways to go on: take the
-assumed one (the longer image side), take the estimate's middle, let every hypothesis have its own,
-or be told (a bound), without and with the subject's stature. Errors of the focal length are of its
-natural log. The floor is found in what is sampled when told.
+Test motion seen by phone cameras whose focal length samplers are not told; ``--focal`` draws other
+cameras, from LOW to HIGH times the longer image side. Ways to go on: take the assumed one (the
+longer image side), take the estimate's middle, let every hypothesis have its own, or be told (a
+bound), without and with the subject's stature. Errors of the focal length are of its natural log.
+``path_mm`` is the error of the root's path about its own middle, at the same instants. The floor is
+found in what is sampled when told.
 """
 
 from __future__ import annotations
@@ -52,16 +55,16 @@ def ways(
     assert keypoints.camera is not None
     middle = torch.full((2,), belief.median)
     known = replace(truth, rotation=None, translation=None)
-    told = sampler.sample(keypoints.with_camera(known), n, one)
-    return {
+    found = {
         "assumed": sampler.sample(keypoints, n, one),
         "estimate": sampler.sample(
             keypoints.with_camera(replace(keypoints.camera, focal=middle)), n, one
         ),
         "each its own": sample_with_focal(keypoints, belief, sampler, n, one),
-        "told": told,
-        "told, stature too": scale_to_height(told, height),
+        "told": sampler.sample(keypoints.with_camera(known), n, one),
     }
+    sized = {f"{way}, stature too": scale_to_height(h, height) for way, h in found.items()}
+    return {**found, **sized}
 
 
 def scores(h: Hypotheses, truth: Poses3D) -> dict[str, float]:
@@ -69,6 +72,7 @@ def scores(h: Hypotheses, truth: Poses3D) -> dict[str, float]:
     assert truth.root is not None
     mean, root = h.joints.mean(0), h.root.nanmean(0)
     depth = h.root[..., 2]
+    path = (root - root.nanmean(0)) - (truth.root - truth.root.mean(0))
     inside = (depth.quantile(0.1, 0) < truth.root[:, 2]) & (
         truth.root[:, 2] < depth.quantile(0.9, 0)
     )
@@ -77,6 +81,7 @@ def scores(h: Hypotheses, truth: Poses3D) -> dict[str, float]:
     return {
         "mpjpe_mm": 1000 * float((mean - truth.joints).norm(dim=-1).mean()),
         "root_mm": 1000 * float((root - truth.root).norm(dim=-1).nanmean()),
+        "path_mm": 1000 * float(path.norm(dim=-1).nanmean()),
         "depth_percent": 100 * float((root[:, 2] / truth.root[:, 2] - 1).abs().nanmean()),
         "depth_80_holds_percent": 100 * float(inside.double().mean()),
         "energy_mm": 1000 * float(energy_score(h, truth).mean()),
@@ -94,8 +99,10 @@ def chosen() -> argparse.Namespace:
     parser.add_argument("--benchmark", default="test-phone")
     parser.add_argument("--views", type=int, default=100)
     parser.add_argument("--window", type=int, default=0)
+    parser.add_argument("--focal", type=float, nargs=2)
     parser.add_argument("--n-hypotheses", type=int, default=10)
     parser.add_argument("--n-steps", type=int)
+    parser.add_argument("--sampler", default="distributional")
     parser.add_argument("--estimate-only", action="store_true")
     return parser.parse_args()
 
@@ -103,9 +110,12 @@ def chosen() -> argparse.Namespace:
 def main() -> None:
     options = chosen()
     bench = load_benchmark(options.benchmark)
-    if options.window:
-        bench = define(replace(bench, window=options.window), options.shards)
-    sampler, quick = make_sampler(n_steps=options.n_steps), make_sampler(n_steps=1)
+    if options.window or options.focal:
+        low, high = options.focal or bench.cameras.focal
+        cameras = replace(bench.cameras, focal=(low, high))
+        window = options.window or bench.window
+        bench = define(replace(bench, window=window, cameras=cameras), options.shards)
+    sampler, quick = (make_sampler(options.sampler, n_steps=n) for n in (options.n_steps, 1))
     table: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     focal: dict[str, list[float]] = defaultdict(list)
     for item in bench.items(options.shards, limit=options.views):
