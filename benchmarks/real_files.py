@@ -4,14 +4,14 @@
     python benchmarks/real_files.py FOLDER -o real-files.md --again distributional
 
 FOLDER holds the files of ``INPUTS``; those that are absent are left out. Every person seen in ten
-frames or more is lifted by every sampler, as sampled and smoothed (``--smooth``). Numbers are kept
-beside the table (``.json``); what is there is not made again, unless ``--again`` names a sampler. Low numbers
-are no proof of being right: a still, stiff figure has no jerk, and BoneFlips reprojects exactly
+frames or more is lifted by every sampler, as sampled, smoothed (``--smooth``) and refined
+(``hypopose.refine``). Numbers are kept beside the table (``.json``) as they come; what is there is
+not made again, unless ``--again`` names a sampler. Low numbers are no proof of being right: a still, stiff figure has no jerk, and BoneFlips reprojects exactly
 however wrong its depths. The table says what a viewer would see.
 
 | column | what |
 | --- | --- |
-| reprojection | distance of the mean motion's joints, root fitted, from the keypoints, in percent of the person's height in the image |
+| reprojection | distance of the mean motion's joints, root fitted, from the keypoints, in percent of the person's height in the image; of one: of hypotheses with their own roots |
 | bones | SD of bone lengths over the clip, mean over bones, mm |
 | jerk | size of the third derivative of root-relative joints, mean, in m/s³ |
 | spread | root mean square distance of hypotheses to their mean, mm |
@@ -31,8 +31,10 @@ import torch
 from torch import Tensor
 
 import hypopose
+from hypopose.cameras import fit_root, project
 from hypopose.metrics import bone_lengths, reprojection_error
 from hypopose.report.overview import draw_overview, spread_mm
+from hypopose.skeletons import convert
 
 INPUTS: dict[str, dict[str, Any]] = {
     "openpose/motionet_body25": {"image_size": (640, 640), "fps": 30},
@@ -51,7 +53,8 @@ INPUTS: dict[str, dict[str, Any]] = {
 }
 """Input -> what its file does not say: sizes as far as anybody stated them, rates likewise."""
 
-SAMPLERS = ("boneflips", "d3dp", "distributional")
+SAMPLERS = ("boneflips", "d3dp", "distributional", "lifter")
+STATES = ("as sampled", "smoothed", "refined")
 MIN_FRAMES = 10
 
 
@@ -94,14 +97,32 @@ def image_height(keypoints: hypopose.Keypoints2D) -> float:
     return float(tall[tall.isfinite()].median())
 
 
+def reprojection_px(x: hypopose.Hypotheses, keypoints: hypopose.Keypoints2D) -> float:
+    """Mean over hypotheses, frames and joints; roots are fitted where there are none."""
+    seen = convert(keypoints, x.skeleton)
+    assert seen.camera is not None
+    root = fit_root(x.joints, seen) if x.root is None else x.root
+    px = project(x.joints + root[..., None, :], seen.camera)
+    return float((px - seen.xy).norm(dim=-1).nanmean())
+
+
+def made(result: hypopose.Result, smooth: float) -> Iterator[tuple[str, hypopose.Result]]:
+    """A result in every state."""
+    yield "as sampled", result
+    yield "smoothed", hypopose.api.adjust(result, smooth=smooth)
+    yield "refined", hypopose.refine(result)
+
+
 def scores(result: hypopose.Result) -> dict[str, float]:
     """What can be said of a result without the truth."""
     keypoints, x = result.keypoints, result.hypotheses.joints
     skeleton = result.hypotheses.skeleton
     fps = keypoints.fps or 30.0
     off = reprojection_error(result.pose, keypoints)
+    height = image_height(keypoints)
     return {
-        "reprojection_percent": 100 * float(off.nanmean()) / image_height(keypoints),
+        "reprojection_percent": 100 * float(off.nanmean()) / height,
+        "reprojection_single_percent": 100 * reprojection_px(result.hypotheses, keypoints) / height,
         "bones_mean_mm": bone_sd_mm(result.pose.joints, skeleton),
         "bones_single_mm": bone_sd_mm(x, skeleton),
         "jerk_mean": jerk(result.pose.joints, fps),
@@ -114,6 +135,7 @@ def table(rows: list[dict[str, Any]], by_clip: bool) -> str:
     """Markdown: means over clips, or every clip."""
     heads = {
         "reprojection_percent": "reprojection, % of height",
+        "reprojection_single_percent": "reprojection of one, %",
         "bones_mean_mm": "bones of the mean",
         "bones_single_mm": "bones of one",
         "jerk_mean": "jerk of the mean",
@@ -121,24 +143,23 @@ def table(rows: list[dict[str, Any]], by_clip: bool) -> str:
         "spread_mm": "spread",
     }
     keys = dict.fromkeys(
-        (row["clip"] if by_clip else "", row["sampler"], row["smoothed"]) for row in rows
+        (row["clip"] if by_clip else "", row["sampler"], row["state"]) for row in rows
     )
     first = ["clip"] if by_clip else []
     lines = [
-        f"| {' | '.join([*first, 'sampler', 'smoothed', *heads.values()])} |",
+        f"| {' | '.join([*first, 'sampler', '', *heads.values()])} |",
         f"|{' --- |' * (len(first) + 2 + len(heads))}",
     ]
-    for clip, sampler, smoothed in keys:
+    for clip, sampler, state in keys:
         of = [
             row
             for row in rows
-            if (row["sampler"], row["smoothed"]) == (sampler, smoothed)
-            and clip in ("", row["clip"])
+            if (row["sampler"], row["state"]) == (sampler, state) and clip in ("", row["clip"])
         ]
         means = {k: sum(row[k] for row in of) / len(of) for k in heads}
         cells = [f"{v:.1f}" if k != "jerk_single" else f"{v:.0f}" for k, v in means.items()]
         named = [clip] if by_clip else []
-        lines.append(f"| {' | '.join([*named, sampler, 'yes' if smoothed else 'no', *cells])} |")
+        lines.append(f"| {' | '.join([*named, sampler, state, *cells])} |")
     return "\n".join(lines)
 
 
@@ -149,6 +170,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="Folder for an overview of every result.")
     parser.add_argument("--smooth", type=float, default=10.0, help="Acceleration in m/s².")
     parser.add_argument("--n-hypotheses", type=int, default=20)
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=SAMPLERS)
     parser.add_argument("--again", action="append", choices=SAMPLERS, default=[])
     args = parser.parse_args()
     kept = args.output.with_suffix(".json")
@@ -156,7 +178,7 @@ def main() -> None:
     rows = [row for row in rows if row["sampler"] not in args.again]
     done = {(row["clip"], row["sampler"]) for row in rows}
     for clip in clips(args.folder):
-        for sampler in SAMPLERS:
+        for sampler in args.samplers:
             if (clip.name, sampler) in done:
                 continue
             with warnings.catch_warnings():
@@ -167,18 +189,16 @@ def main() -> None:
                     n_hypotheses=args.n_hypotheses,
                     source=clip.name,
                 )
-            for smoothed in (False, True):
-                if smoothed:
-                    result = hypopose.api.adjust(result, smooth=args.smooth)
-                row = {"clip": clip.name, "sampler": sampler, "smoothed": smoothed}
-                rows.append({**row, **scores(result)})
+            for state, found in made(result, args.smooth):
+                row = {"clip": clip.name, "sampler": sampler, "state": state}
+                rows.append({**row, **scores(found)})
                 print(json.dumps(rows[-1]), flush=True)
                 if args.pictures is not None:
                     args.pictures.mkdir(parents=True, exist_ok=True)
-                    words = [*clip.name.split(), sampler, "smooth" if smoothed else "raw"]
-                    draw_overview(args.pictures / f"{'-'.join(words)}.png", result)
-    kept.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    rows.sort(key=lambda row: (row["clip"], SAMPLERS.index(row["sampler"]), row["smoothed"]))
+                    words = [*clip.name.split(), sampler, *state.split()]
+                    draw_overview(args.pictures / f"{'-'.join(words)}.png", found)
+            kept.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    rows.sort(key=lambda r: (r["clip"], SAMPLERS.index(r["sampler"]), STATES.index(r["state"])))
     n = len({row["clip"] for row in rows})
     text = f"Means over {n} people.\n\n{table(rows, False)}\n\n{table(rows, True)}\n"
     args.output.write_text(text, encoding="utf-8")

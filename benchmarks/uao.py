@@ -1,12 +1,15 @@
 """Refinement measured: accuracy, calibration, reprojection, speed.
 
-    python benchmarks/uao.py accuracy MOTION --limit 8 -o benchmarks/results/uao.json
+    python benchmarks/uao.py accuracy MOTION --limit 24 -o uao.json --table uao.md
     python benchmarks/uao.py speed
 
-``accuracy`` samples views of the test benchmarks and refines them with every kind of root; the
-root ``given`` is the true one and stands apart. ``speed`` compares
-:class:`hypopose.optimization.UAO` with the published loop written plainly (two passes per step,
-gradients for all weights, float32), on a network of published size with random weights.
+``accuracy`` samples views of the test benchmarks, spread evenly, and refines them with every kind
+of root. ``given`` takes the true root and the true camera, as published numbers do, and stands
+apart. Every sampler on every benchmark is written as soon as it is there; the same command goes on
+where it stopped. Intervals are twice the standard error over views of the change by refinement.
+``speed`` compares :class:`hypopose.optimization.UAO` with the published loop written plainly (two
+passes per step, gradients for all weights, float32), on a network of published size with random
+weights.
 """
 
 from __future__ import annotations
@@ -16,108 +19,169 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from hypopose.api import make_sampler
-from hypopose.cameras import fit_root, project, to_screen
+from hypopose.calibration import CurveAccumulator
+from hypopose.cameras import fit_root, hypothesis_camera, project, to_screen
 from hypopose.datasets import batches, load_benchmark, stack
 from hypopose.diffusion import seeded_noise
 from hypopose.networks import GUMLP
 from hypopose.optimization import UAO, OffsetRefiner
-from hypopose.report.evaluation import evaluate_pair
+from hypopose.report.evaluation import frame_scores
 from hypopose.skeletons import H36M17, convert
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D
 
-SCORES = (
-    "mpjpe_single_mm",
-    "mpjpe_mean_mm",
-    "p_mpjpe_mean_mm",
-    "energy_score_joint_mm",
-    "ece",
-    "coverage_80_percent",
-    "mpjve_single_mm_per_frame",
-)
+SCORES = {
+    "mpjpe_single_mm": "MPJPE one",
+    "mpjpe_mean_mm": "MPJPE mean",
+    "p_mpjpe_mean_mm": "P-MPJPE mean",
+    "energy_score_joint_mm": "energy per joint",
+    "ece": "ECE",
+    "reprojection_px": "reprojection px",
+    "mpjve_single_mm_per_frame": "MPJVE one",
+}
 VARIANTS = {
     "fitted, posterior": OffsetRefiner(),
     "fitted, follow": OffsetRefiner(spread="follow"),
     "joint, posterior": OffsetRefiner(root="joint"),
     "given (truth), posterior": OffsetRefiner(root="given"),
 }
+BEFORE = "as sampled"
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Views sampled together."""
+    """Views sampled together; ``true_camera`` only serves roots that are given."""
 
     keypoints: Keypoints2D
     truth: Poses3D
+    true_camera: Camera
     names: list[str]
+
+    def seen(self, *, given: bool) -> Keypoints2D:
+        """The keypoints with the camera that refinement may know."""
+        return self.keypoints.with_camera(self.true_camera) if given else self.keypoints
 
 
 def groups(benchmark: str, data: Path, limit: int) -> Iterator[Group]:
     """Views spread evenly over a benchmark."""
     for items in batches(load_benchmark(benchmark).items(data, limit), 8):
         keypoints, truth = stack(items)
-        yield Group(convert(keypoints, H36M17), truth, [item.name for item in items])
+        assert keypoints.camera is not None
+        focal = torch.stack([item.view.camera.focal for item in items])
+        yield Group(
+            convert(keypoints, H36M17),
+            truth,
+            replace(keypoints.camera, focal=focal, assumed=False),
+            [item.name for item in items],
+        )
 
 
-def reprojection_px(x: Hypotheses, keypoints: Keypoints2D) -> float:
-    """Mean over hypotheses, frames and joints; roots are fitted where there are none."""
+def reprojection_px(x: Hypotheses, keypoints: Keypoints2D) -> Tensor:
+    """Per frame, mean over hypotheses and joints; roots are fitted where there are none."""
     root = fit_root(x.joints, keypoints) if x.root is None else x.root
     assert keypoints.camera is not None
-    px = project(x.joints + root[..., None, :], keypoints.camera)
-    return float((px - keypoints.xy.unsqueeze(-4)).norm(dim=-1).nanmean())
+    px = project(x.joints + root[..., None, :], hypothesis_camera(x, keypoints.camera))
+    return (px - keypoints.xy.unsqueeze(-4)).norm(dim=-1).nanmean((-3, -1))
 
 
-def scored(drawn: list[Hypotheses], given: list[Group]) -> dict[str, float]:
-    """Scores over all groups, frames weighing alike."""
-    total: dict[str, float] = {}
-    n = 0
+def scored(drawn: list[Hypotheses], given: list[Group], *, true_camera: bool) -> Row:
+    """Scores over all groups, frames weighing alike, and every view's means."""
+    curve = CurveAccumulator()
+    frames: dict[str, list[Tensor]] = {key: [] for key in SCORES if key != "ece"}
     for x, group in zip(drawn, given, strict=True):
-        frames = group.truth.joints.shape[:-2].numel()
-        scores = evaluate_pair(x, None, group.truth)
-        row = {key: scores[key] for key in SCORES}
-        row["reprojection_px"] = reprojection_px(x, group.keypoints)
-        total = {k: total.get(k, 0.0) + frames * v for k, v in row.items()}
-        n += frames
-    return {k: round(v / n, 3) for k, v in total.items()}
+        curve.update(x, group.truth)
+        scores = frame_scores(x, None, group.truth)
+        scores["reprojection_px"] = reprojection_px(x, group.seen(given=true_camera))
+        for key, values in frames.items():
+            values += list(scores[key])
+    means = {k: round(float(torch.cat(v).nanmean()), 3) for k, v in frames.items()}
+    views = {k: [round(float(x.nanmean()), 3) for x in v] for k, v in frames.items()}
+    return {"means": {**means, "ece": round(curve.compute().ece, 4)}, "views": views}
+
+
+def cell(name: str, given: list[Group], n_hypotheses: int) -> dict[str, Row]:
+    """One sampler on one benchmark, before and after."""
+    sampler = make_sampler(name)
+    drawn = [
+        sampler.sample(g.keypoints, n_hypotheses, seeded_noise(0, g.names)) for g in given
+    ]  # fmt: skip
+    rows = {BEFORE: scored(drawn, given, true_camera=False)}
+    for variant, refiner in VARIANTS.items():
+        told = refiner.root == "given"
+        refined = [
+            refiner.refine(
+                x,
+                g.seen(given=told),
+                noise=seeded_noise(1, g.names),
+                root=g.truth.root if told else None,
+            ).hypotheses
+            for x, g in zip(drawn, given, strict=True)
+        ]
+        rows[variant] = scored(refined, given, true_camera=told)
+    return rows
 
 
 def accuracy(options: argparse.Namespace) -> None:
     """Every sampler on every benchmark, before and after."""
-    results: dict[str, dict[str, dict[str, float]]] = {}
+    settings = {"views": options.limit, "n_hypotheses": options.n_hypotheses}
+    cells: dict[str, dict[str, Row]] = {}
+    if options.output.exists():
+        kept = json.loads(options.output.read_text())
+        if kept["settings"] != settings:
+            raise SystemExit(f"{options.output} was made with {kept['settings']}; name another -o.")
+        cells = kept["cells"]
     for benchmark in options.benchmarks:
-        given = list(groups(benchmark, options.motion, options.limit))
-        for name in options.samplers:
-            sampler = make_sampler(name)
-            drawn = [
-                sampler.sample(g.keypoints, options.n_hypotheses, seeded_noise(0, g.names))
-                for g in given
-            ]
-            rows = {"as sampled": scored(drawn, given)}
-            for variant, refiner in VARIANTS.items():
-                refined = [
-                    refiner.refine(
-                        x,
-                        g.keypoints,
-                        noise=seeded_noise(1, g.names),
-                        root=g.truth.root if refiner.root == "given" else None,
-                    ).hypotheses
-                    for x, g in zip(drawn, given, strict=True)
-                ]
-                rows[variant] = scored(refined, given)
-            results[f"{benchmark}, {name}"] = rows
-            for variant, row in rows.items():
-                cells = "  ".join(f"{v:8.3f}" for v in row.values())
-                print(f"{benchmark:14} {name:10} {variant:26} {cells}", flush=True)
-            if options.output is not None:
-                settings = {"views": options.limit, "n_hypotheses": options.n_hypotheses}
-                text = json.dumps({"settings": settings, "scores": results}, indent=1)
-                options.output.write_text(text + "\n")
+        missing = [name for name in options.samplers if f"{benchmark}, {name}" not in cells]
+        given = list(groups(benchmark, options.motion, options.limit)) if missing else []
+        for name in missing:
+            start = time.process_time()
+            cells[f"{benchmark}, {name}"] = cell(name, given, options.n_hypotheses)
+            took = time.process_time() - start
+            print(f"{benchmark}, {name}: {took:.0f} s of processor time", flush=True)
+            text = json.dumps({"settings": settings, "cells": cells})
+            options.output.write_text(text + "\n")
+    if options.table is not None:
+        options.table.write_text(f"{summary(cells)}\n{table(cells)}")
+
+
+def summary(cells: dict[str, dict[str, Row]]) -> str:
+    """Markdown: one line a cell, before and after with every kind of root."""
+    keys = [k for k in SCORES if k not in ("mpjpe_single_mm", "mpjve_single_mm_per_frame")]
+    heads = ["benchmark, sampler", *(SCORES[k] for k in keys)]
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    for key, rows in cells.items():
+        values = []
+        for score in keys:
+            digits = 3 if score == "ece" else 1
+            before, *after = (f"{row['means'][score]:.{digits}f}" for row in rows.values())
+            values.append(f"{before} → {' / '.join(after)}")
+        lines.append(f"| {key} | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n"
+
+
+def table(cells: dict[str, dict[str, Row]]) -> str:
+    """Markdown; changes of the energy score by refinement carry twice their standard error."""
+    heads = ["benchmark, sampler", "root, spread", *SCORES.values(), "change of energy"]
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    for key, rows in cells.items():
+        before = torch.tensor(rows[BEFORE]["views"]["energy_score_joint_mm"])
+        for variant, row in rows.items():
+            digits = {"ece": 3}
+            values = [f"{row['means'][k]:.{digits.get(k, 1)}f}" for k in SCORES]
+            change = torch.tensor(row["views"]["energy_score_joint_mm"]) - before
+            error = 2 * float(change.std()) / len(change) ** 0.5
+            said = "" if variant == BEFORE else f"{float(change.mean()):+.1f} ± {error:.1f}"
+            first = key if variant == BEFORE else ""
+            lines.append(f"| {' | '.join([first, variant, *values, said])} |")
+    return "\n".join(lines) + "\n"
 
 
 def plain_loop(network: GUMLP, keypoints: Tensor, camera: Camera, root: Tensor) -> Tensor:
@@ -193,13 +257,18 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     one = commands.add_parser("accuracy")
     one.add_argument("motion", type=Path)
-    one.add_argument("--limit", type=int, default=8)
+    one.add_argument("--limit", type=int, default=24)
     one.add_argument("--n-hypotheses", type=int, default=10)
     one.add_argument(
         "--benchmarks", nargs="+", default=["test-wide", "test-phone", "test-detector"]
     )
-    one.add_argument("--samplers", nargs="+", default=["lifter", "d3dp", "boneflips"])
-    one.add_argument("-o", "--output", type=Path)
+    one.add_argument(
+        "--samplers",
+        nargs="+",
+        default=["distributional", "d3dp", "diffpose", "lifter", "platypose"],
+    )
+    one.add_argument("-o", "--output", type=Path, default=Path("uao.json"))
+    one.add_argument("--table", type=Path, help="Markdown of all that is there.")
     one.set_defaults(run=accuracy)
     two = commands.add_parser("speed")
     two.add_argument("--frames", type=int, default=32)
