@@ -246,7 +246,7 @@ def test_unknown_conversions_are_refused_with_a_list() -> None:
         convert(random_keypoints(0, mouse, 1), H36M17)
     with pytest.raises(SkeletonMismatchError, match="motionbert-halpe26"):
         convert(random_keypoints(0, COCO17, 1), H36M17, conversion="motionbert-halpe26")
-    with pytest.raises(SkeletonMismatchError, match="'lifters-coco17' leads from .*h36m17"):
+    with pytest.raises(SkeletonMismatchError, match=r"'lifters-coco17' leads from .*h36m17"):
         convert(random_keypoints(0, H36M17, 1), H36M17, conversion="lifters-coco17")
     with pytest.raises(SkeletonMismatchError, match="x and y differently"):
         conversion_matrix(COCO17, H36M17, conversion="lifters-coco17")
