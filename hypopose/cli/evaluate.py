@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hypopose.cli.settings import read_settings, settings_option
 from hypopose.cli.targets import force_option, refuse_existing
 from hypopose.errors import OptionError
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--limit", type=int, help="Only this many views, spread evenly; default: all.")
 @click.option("--batch-size", default=16, show_default=True, help="Views sampled together.")
+@settings_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file to write.")
 @force_option
@@ -78,9 +80,8 @@ def _refuse_sampling_options() -> None:
     for name in context.params:
         given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
         if given and name not in ("result", "truth", "output", "force"):
-            raise OptionError(
-                f"--{name.replace('_', '-')} is for --benchmark; RESULT has been sampled already."
-            )
+            word = {"settings": "set"}.get(name, name.replace("_", "-"))
+            raise OptionError(f"--{word} is for --benchmark; RESULT has been sampled already.")
 
 
 def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
@@ -111,19 +112,23 @@ def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
 
 def _sampler(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, dict[str, Any]]:
     if options["sampler"] == "mean-pose":
-        if any(options[name] is not None for name in ("weights", "n_steps", "window")):
+        names = ("weights", "n_steps", "window", "settings")
+        if any(options[name] not in (None, ()) for name in names):
             raise OptionError(
-                "mean-pose has no network, so it takes no --weights, --n-steps or --window."
+                "mean-pose has no network, so it takes no --weights, --n-steps, --window or --set."
             )
         return benchmark.baseline, {"name": "mean-pose"}
     from hypopose.api import BOX_WEIGHTS, describe_sampler, make_sampler
 
+    settings = read_settings(options["settings"])
+    if options["window"] is not None:
+        settings["window"] = options["window"]
     sampler = make_sampler(
         options["sampler"],
         weights=options["weights"],
         n_steps=options["n_steps"],
         device=options["device"],
-        **({} if options["window"] is None else {"window": options["window"]}),
+        **settings,
     )
     record = describe_sampler(sampler)
     if "denoiser" in record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from hypopose.cli import CommandError, one_line
 from hypopose.cli.batch import FORMATS, Job, is_batch, plan_jobs, refuse_overwriting
 from hypopose.cli.camera_options import Scene, camera_options, scene_of
 from hypopose.cli.resume import Outputs, digest, made_with
+from hypopose.cli.settings import read_settings, settings_option
 from hypopose.cli.targets import force_option
 from hypopose.cli.views import load_views, view_option
 from hypopose.errors import HypoPoseError, OptionError
@@ -111,13 +111,7 @@ class Plan:
     help="Also write every result in this format, with the settings of hypopose export; repeat "
     "for several.",
 )
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Any option of the sampler: --set flip=false --set precision=bfloat16.",
-)
+@settings_option
 @click.option(
     "--calibrator",
     help="Mend the spread: a file that hypopose calibrate --fit wrote, or 'box' for the one beside "
@@ -160,7 +154,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
         weights=options["weights"],
         n_steps=options["n_steps"],
         device=options["device"],
-        **_settings(options["settings"]),
+        **read_settings(options["settings"]),
         **({"views": views} if views else {}),
     )
     plan = Plan(
@@ -219,27 +213,6 @@ def _mended(result: Result, name: str, calibrator: Calibrator) -> Result:
         pose=aggregate(moved, result.keypoints, result.aggregate),
         calibrator=describe_calibrator(calibrator, name),
     )
-
-
-def _settings(words: tuple[str, ...]) -> dict[str, Any]:
-    """``NAME=VALUE`` words as options: JSON values (numbers, true, null), else text.
-
-    Example:
-        >>> _settings(("eta=0.5", "flip=false", "scheduler=unipc"))
-        {'eta': 0.5, 'flip': False, 'scheduler': 'unipc'}
-    """
-    settings: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or name in ("denoiser", "skeleton", "n_steps", "weights", "device"):
-            raise OptionError(
-                f"--set takes NAME=VALUE with an option of the sampler, got {word!r}."
-            )
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
-    return settings
 
 
 def _load_options(options: dict[str, Any], camera: Camera | None) -> dict[str, Any]:

@@ -68,6 +68,20 @@ def test_short_windows_show_seams(folder: Path) -> None:
     assert 0 <= scores["ece_10"]["value"] <= 0.5
 
 
+def test_any_option_of_the_sampler_can_be_set(folder: Path) -> None:
+    single = {}
+    for mirror in ("true", "false"):
+        result = call(
+            "--benchmark", folder / "tiny.json", "--data", folder, "--n-hypotheses", 2,
+            "--limit", 1, "--set", f"mirror={mirror}", "-o", folder / f"{mirror}.json",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        data = json.loads((folder / f"{mirror}.json").read_text())
+        assert data["sampler"]["mirror"] is (mirror == "true")
+        single[mirror] = data["scores"]["mpjpe_single_mm"]["value"]
+    assert single["true"] != single["false"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -80,6 +94,12 @@ def test_short_windows_show_seams(folder: Path) -> None:
             ("--benchmark", "test-clean", "--data", ".", "--sampler", "mean-pose", "--n-steps", 5),
             "no network",
         ),
+        (
+            ("--benchmark", "test-clean", "--data", ".", "--sampler", "mean-pose", "--set", "a=1"),
+            "no network",
+        ),
+        (("--benchmark", "test-clean", "--data", ".", "--set", "mirror"), "NAME=VALUE"),
+        (("result.npz", "--truth", "truth.npz", "--set", "a=1"), "--set is for --benchmark"),
         (("result.npz",), "--truth FILE"),
     ],
 )
