@@ -86,6 +86,8 @@ def made_with(options: dict[str, Any], sampler: dict[str, Any], version: str) ->
     shaping = {k: v for k, v in options.items() if k not in _NO_SHAPE and k != "settings"}
     plain = {name: _plain(name, value) for name, value in shaping.items()}
     del plain["sampler"]  # the description says more
+    if not plain.get("view_files"):
+        plain.pop("view_files", None)  # results from before there was --view stay valid
     return {"version": version, "sampler": sampler, **plain}
 
 
