@@ -158,9 +158,15 @@ def _mangled(given: Any, array: np.ndarray) -> np.ndarray:
         changed[given.ConsumeIntInRange(0, changed.size - 1)] = given.ConsumeFloat()
         return changed.reshape(array.shape)
     if action == 5:
-        return array.astype("S8") if array.dtype.kind in "US" else np.nan_to_num(array).astype("i4")
+        return _retyped(array)
     raw = given.ConsumeBytes(24)
     return np.frombuffer(raw, dtype=np.uint8) if raw else array
+
+
+def _retyped(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "U":
+        return np.char.encode(array, "utf-8", "replace")
+    return array.astype("S8") if array.dtype.kind == "S" else np.nan_to_num(array).astype("i4")
 
 
 def _attribute(given: Any, value: Any) -> Any:
