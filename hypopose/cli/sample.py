@@ -19,7 +19,7 @@ from hypopose.cli.camera_options import Scene, camera_options, scene_of
 from hypopose.cli.resume import Outputs, digest, made_with
 from hypopose.cli.settings import read_settings, settings_option
 from hypopose.cli.targets import force_option
-from hypopose.cli.views import load_views, view_option
+from hypopose.cli.views import describe_views, load_views, view_option
 from hypopose.errors import HypoPoseError, OptionError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Plan:
         refine: Whether hypotheses are refined against the keypoints.
         calibrator: Name and calibrator that mends the spread, or None.
         formats: Further formats to write every result in.
+        views: Notes on the further cameras.
         made_with: What results depend on, but for the input.
         force: Whether files are replaced.
     """
@@ -67,6 +68,7 @@ class Plan:
     refine: bool = False
     calibrator: tuple[str, Calibrator] | None = None
     formats: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
     made_with: dict[str, Any] = field(default_factory=dict)
     force: bool = False
 
@@ -148,7 +150,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
             "--calibrator, not both."
         )
     scene = scene_of(options)
-    views = load_views(options, len(jobs))
+    views = load_views(options, [job.source for job in jobs])
     made = make_sampler(
         options["sampler"],
         weights=options["weights"],
@@ -166,6 +168,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
         refine=options["refine"],
         calibrator=_calibrator(options["calibrator"], options["sampler"], options["weights"]),
         formats=options["file_formats"],
+        views=describe_views(options),
         made_with=made_with(options, describe_sampler(made), __version__),
         force=options["force"],
     )
@@ -282,6 +285,11 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
         people = share_camera(load_people(job.source, **plan.load))
     else:
         people = {plan.person: load(job.source, person=plan.person, **plan.load)}
+    if plan.views and len(people) > 1:
+        raise OptionError(
+            f"{job.source} shows {len(people)} people: {', '.join(people)}. Say with --person whom "
+            "the other cameras saw."
+        )
     made = {"input": digest(job.source), **plan.made_with}
     outputs = [_outputs(job.source, path, plan) for path in job.outputs_of(list(people))]
     kept = [files.kept(made, force=plan.force) for files in outputs]
@@ -306,7 +314,8 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
         if plan.calibrator is not None:
             result = _mended(result, *plan.calibrator)
         result = plan.scene.adjust(result)
-        results.append(replace(result, made_with=made))
+        notes = (*result.notes, *plan.views)
+        results.append(replace(result, made_with=made, notes=notes))
     return [
         _write(job.source, files, result, old is not None)
         for files, result, old in zip(outputs, results, kept, strict=True)

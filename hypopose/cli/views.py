@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,19 +30,20 @@ def view_option(command: Command) -> Command:
     )(command)
 
 
-def load_views(options: Mapping[str, Any], n_inputs: int) -> tuple[Keypoints2D, ...]:
+def load_views(options: Mapping[str, Any], inputs: Sequence[Path]) -> tuple[Keypoints2D, ...]:
     """Keypoints of the further cameras, ready to sample.
 
     Args:
         options: Of the command.
-        n_inputs: How many inputs it was given.
+        inputs: What the first camera saw; one file.
 
     Returns:
         One person per ``--view``, in the order given.
 
     Raises:
-        OptionError: If the sampler reads one camera only, there are several inputs, or it is not
-            clear who is meant.
+        OptionError: If the sampler reads one camera only, there are several inputs, a file or a
+            camera comes twice, another option contradicts the cameras, or it is not clear who is
+            meant.
     """
     if not options["view_files"]:
         return ()
@@ -56,10 +57,12 @@ def load_views(options: Mapping[str, Any], n_inputs: int) -> tuple[Keypoints2D, 
         raise OptionError(
             f"The sampler {sampler!r} reads one camera; --view needs --sampler platypose."
         )
-    if n_inputs > 1:
+    if len(inputs) > 1:
         raise OptionError("--view belongs to one input; give the others in runs of their own.")
     if options["camera_file"] is None:
         raise OptionError("--view needs to know where the first camera stands: add --camera.")
+    _refuse_contradictions(options)
+    _refuse_repeats(options, inputs[0])
     names = {"format": "input_format", "skeleton": "skeleton", "fps": "fps"}
     given = {k: options[v] for k, v in names.items() if options[v] is not None}
     views = []
@@ -76,4 +79,57 @@ def load_views(options: Mapping[str, Any], n_inputs: int) -> tuple[Keypoints2D, 
                 "the same label in every file."
             )
         views.append(prepare(next(iter(people.values()))))
+    _warn_of_offsets(options, inputs[0])
     return tuple(views)
+
+
+def describe_views(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """A note for the result per further camera: whose keypoints, and which camera.
+
+    Example:
+        >>> describe_views({"view_files": [(Path("in/side.csv"), "rig.json:side")]})
+        ('also seen in side.csv by the camera rig.json:side',)
+    """
+    return tuple(
+        f"also seen in {path.name} by the camera {Path(camera).name}"
+        for path, camera in options["view_files"]
+    )
+
+
+def _refuse_contradictions(options: Mapping[str, Any]) -> None:
+    for name in ("height", "ground", "camera_motion"):
+        if options[name]:
+            raise OptionError(
+                "Cameras in one world know scale, floor and motion; leave out "
+                f"--{name.replace('_', '-')} or --view."
+            )
+
+
+def _refuse_repeats(options: Mapping[str, Any], first: Path) -> None:
+    """Evidence that is counted twice makes hypotheses too sure."""
+    from hypopose.io import split_camera_name
+
+    given = [(first, options["camera_file"]), *options["view_files"]]
+    files = [path.resolve() for path, _ in given]
+    cameras = [(path.resolve(), name) for path, name in (split_camera_name(c) for _, c in given)]
+    for i, (path, camera) in enumerate(given):
+        if files[i] in files[:i]:
+            raise OptionError(f"{path} is given twice; every --view has keypoints of its own.")
+        if cameras[i] in cameras[:i]:
+            raise OptionError(f"The camera {camera} is given twice; name another in --view.")
+
+
+def _warn_of_offsets(options: Mapping[str, Any], first: Path) -> None:
+    """Frames are paired in order, so files that number them otherwise may be out of step."""
+    from hypopose.io import inspect
+
+    names = {"format": "input_format", "skeleton": "skeleton", "image_size": "image_size"}
+    read = {k: options[v] for k, v in names.items()}
+    starts = {p: inspect(p, **read).first_frame for p in (first, *dict(options["view_files"]))}
+    for path, start in starts.items():
+        if start != starts[first]:
+            click.echo(
+                f"Warning: {path} starts at frame {start}, {first} at frame {starts[first]}; they "
+                "are taken to be the same moment.",
+                err=True,
+            )
