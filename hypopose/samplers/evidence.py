@@ -109,8 +109,9 @@ def _factor(keypoints: Keypoints2D, seen: Tensor, sigma_px: float) -> Tensor:
             share = keypoints.confidence.double().clamp(0, 1)
         return eye * (share.sqrt() / sigma_px)[..., None, None]
     covariance = torch.where(seen[..., None, None], keypoints.covariance.double(), eye)
-    factor, wrong = torch.linalg.cholesky_ex(torch.linalg.inv(covariance))
-    if bool(wrong.any()) or not bool(torch.isfinite(factor).all()):
+    precision, singular = torch.linalg.inv_ex(covariance)
+    factor, wrong = torch.linalg.cholesky_ex(precision)
+    if bool((singular | wrong).any()) or not bool(torch.isfinite(factor).all()):
         raise OptionError(
             "A keypoint's covariance is not positive definite (px²); mend or drop it."
         )

@@ -183,10 +183,13 @@ class Platypose:
             "path_std": self.path_std,
             "memory_s": self.memory_s,
             "floor_std": self.floor_std,
+            "window": self.window,
         }
         for name, value in positive.items():
-            if value is not None and not value > 0:
-                raise OptionError(f"{name} must be positive, got {value}.")
+            if value is not None and not 0 < value < math.inf:
+                raise OptionError(f"{name} must be positive and finite, got {value}.")
+        _check_place("origin", self.origin)
+        _check_place("origin_std", self.origin_std)
         shape = (self.keypoint_skeleton.n_joints, self.skeleton.n_joints)
         if self.regressor is None and self.keypoint_skeleton.name != self.skeleton.name:
             raise OptionError(
@@ -295,7 +298,15 @@ class Platypose:
                     "pass keypoint_skeleton and regressor."
                 )
             if seen.n_frames != keypoints.n_frames:
-                raise ShapeError("All views have the same frames; cut them to length first.")
+                raise ShapeError(
+                    "All views have the same frames; cut them to length first: "
+                    f"{keypoints.n_frames} and {seen.n_frames}."
+                )
+            if seen.fps and keypoints.fps and seen.fps != keypoints.fps:
+                raise OptionError(
+                    "All views have the same frame rate, these have "
+                    f"{keypoints.fps:g} and {seen.fps:g} Hz; state the true one (--fps)."
+                )
         cameras = [v.camera for v in (keypoints, *self.views)]
         if self.views and any(c is None or c.rotation is None for c in cameras):
             raise OptionError(
@@ -614,6 +625,11 @@ def _step_down(
         (slope,) = torch.autograd.grad(term(x + offset).sum(), x)
     share = variance / (1 + variance * term.curvature)
     return joints - share[:, None] * slope
+
+
+def _check_place(name: str, place: Any) -> None:
+    if place is not None and torch.as_tensor(place).shape not in ((), (3,)):
+        raise OptionError(f"{name} is three lengths in metres, x, y and z; got {place}.")
 
 
 def _absolute(slots: Float[Tensor, "H F J 3"]) -> Float[Tensor, "H F J 3"]:

@@ -26,6 +26,7 @@ from hypopose.samplers.evidence import (
     look,
     view_of,
 )
+from hypopose.samplers.platypose import _check_place
 from hypopose.samplers.released_platypose import guide
 from hypopose.skeletons import H36M17, SKELETONS
 from hypopose.types import Camera, Keypoints2D
@@ -419,8 +420,9 @@ def test_covariance_counts() -> None:
         sampler().sample(replace(keypoints, covariance=loose), 3, seeded_noise(0)), keypoints
     )
     assert a < 0.5 * b
-    with pytest.raises(OptionError, match="positive definite"):
-        sampler().sample(replace(keypoints, covariance=-tight), 1, seeded_noise(0))
+    for wrong in (-tight, 0 * tight, torch.ones_like(tight)):
+        with pytest.raises(OptionError, match="positive definite"):
+            sampler().sample(replace(keypoints, covariance=wrong), 1, seeded_noise(0))
 
 
 def test_bad_input_names_the_cure() -> None:
@@ -437,9 +439,20 @@ def test_bad_input_names_the_cure() -> None:
     with pytest.raises(OptionError, match="root_world"):
         sampler(mode="reference")
     for wrong in ({"mode": "x"}, {"sigma_px": -1.0}, {"skip": 4}, {"n_substeps": 0},
-                  {"precision": "half"}, {"floor_std": 0.0}):  # fmt: skip
+                  {"precision": "half"}, {"floor_std": 0.0}, {"memory_s": float("inf")},
+                  {"window": 0}):  # fmt: skip
         with pytest.raises(OptionError):
             sampler(**wrong)
+    with pytest.raises(OptionError, match="three lengths"):  # as --set would pass it, untyped
+        _check_place("origin", [1.0, 2.0])
+    slow = replace(keypoints, fps=7.0)
+    camera = replace(keypoints.camera, rotation=torch.eye(3), translation=torch.zeros(3))  # type: ignore[type-var]
+    with pytest.raises(OptionError, match="frame rate"):
+        sampler(views=(slow.with_camera(camera),)).sample(  # type: ignore[arg-type]
+            keypoints.with_camera(camera),  # type: ignore[arg-type]
+            1,
+            seeded_noise(0),
+        )
 
 
 def test_gravity_is_mentioned_where_it_is_assumed() -> None:
