@@ -12,6 +12,7 @@ number, text, list of those, or ``{"bytes": latin-1 text}``.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import sys
@@ -261,13 +262,25 @@ READERS: dict[str, Callable[[str, int], Tree]] = {
 }
 
 
-def limit_resources(max_bytes: int, seconds: int) -> None:
+LIBRARIES = {"hdf5": "h5py", "netcdf3": "scipy.io", "parquet": "pyarrow.parquet"}
+"""What reads them; imported before memory is limited, so that the limit is for the file."""
+
+SPARE_BYTES = {"hdf5": 2**29, "netcdf3": 2**29, "parquet": 3 * 2**30}
+"""Room beside what a file may unpack to. Arrow reserves much that it never touches."""
+
+
+def limit_resources(kind: str, max_bytes: int, seconds: int) -> None:
     """Bound this process where the system can (not on Windows)."""
     try:
         import resource
     except ImportError:
         return
-    room = 3 * 2**30 + 3 * max_bytes
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            taken = int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:  # not Linux
+        taken = 3 * 2**30
+    room = taken + SPARE_BYTES[kind] + 3 * max_bytes
     resource.setrlimit(resource.RLIMIT_AS, (room, room))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -276,8 +289,9 @@ def limit_resources(max_bytes: int, seconds: int) -> None:
 def main() -> int:
     """Read the file and write its contents."""
     kind, source, target, max_bytes, seconds = sys.argv[1:6]
-    limit_resources(int(max_bytes), int(seconds))
     try:
+        importlib.import_module(LIBRARIES[kind])
+        limit_resources(kind, int(max_bytes), int(seconds))
         arrays, attributes = READERS[kind](source, int(max_bytes))
         kept = {name: array for name, array in arrays.items() if array.dtype.kind in "biufSU"}
         listed: dict[str, Any] = {f"a{i}": array for i, array in enumerate(kept.values())}

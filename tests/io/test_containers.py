@@ -143,6 +143,49 @@ def test_a_file_that_is_read_in_circles_is_given_up(tmp_path, monkeypatch):
     assert "not a readable HDF5 file" in refusal(path)
 
 
+GREEDY = (
+    b'c-rk&Ply{;7@x^z**M*nl`T?4WKR-2NG9_q8&DdtE0NZ^x;1X8CCMg}nK84;B$M4_Zwm#fDB?j%>!~1!CqcX@dhsT>'
+    b'o;>xoqKMuKUc7DJd*Anx_syZg77vB}V0rm|@B4k<d%yS1d;3B4!mFo^rwxr;E~jO+B~7&>w8Ap=<$ME29mktEewmTD'
+    b'F6Pc5{v_s4$6a}AZH-4CrA*d2oQE-|J+`K6Cw6SBuD!g@$4&HQm;RKYaqSMBuRijj&5{0H!p!*v@a1~`tAFFukA451'
+    b'*#FSKH|J^GsJRt+%4PAW{kw7bjSKt+mVLJ}M=zr)`oa9k89mJ8yOq{!Q7faKi%jF37B_qCW>O#R#h$>Inb4;cy*tC^'
+    b'wpW*@%<%=7)8)CqO{41oU^!)Mh|uTQy?2-W2zzaBB6}()@0W_U+l+R+q`npPTitpA@aNgzZ5>Kka$hUwryTo~W*=dp'
+    b'd4}@1OeUkly#?!<(?7vhI?Ss2$b0eIGvH6Av-xA`-Qjj-Q2FJ6+2U3OYo52bEw5L^{GS)6_-A*R{XGKz+<1x$e*55{'
+    b'60=`t6B_?S5AuIHix<Pcm}mbr8vol4*1bH%h5r=hJ-kNa^<D7qZ`1X>+k(131ax2jybgZj9g6=v0KYn*b#KKL*oRNo'
+    b'e}97en$Y-XhZT|U+JMFv5P!v|bvHJ_|7$qKWgm<DFKz?x*A~sU-^Kd7wEo9q)X$^wl|JCLHpN%u{ye&_mJj%y-PArB'
+    b'fd3fNbGWyG`FCji<_O}yYtZw#gn942nL3{~<oV)i3J*bt4@Y#rwFdTYIuGi6c%9<O70B~>pRRMgg*p#Xd9DNg{j7iG'
+    b'ze8eQ<qq!eZOZ!{^$ErlzY#*bK1rQJ1o*vx>iTsI`}<>(`c5!!<2{=Hn*`Q77t#0-zmN4%>YM|pYbI3JudrWlq`vcy'
+    b'YJe}NzVmPl>%25c#a{$Go9feB7`K%Ae%`+d=if=`a~tzNBl`;{DqUEAIP0(Ud%VAJ^0pqw7PUAF@8wzX?$Y<J-evFN'
+    b'^!<G)J9~fgQCu+cwVpRJV$-Pg`iW=6MWZ$`V#^rCw$aS{rr|SW&xjp{xHBXQyIvFq{eIhsOKfTtrfQMb8P&Z#mZ)s_'
+    b'Jd0UC(yHO}9Hxmro99Hch|FQ=2S_z7!*}_dTmlCK*--$&c1hjlkdaGRcvZ%hkX%*(PA(Q`Y0fU1z%CZ$UfG|`0ZRb{'
+    b'+g3{_L4PM|dpv`K8K!DEP`_AG0Fhyp)K^lVc9ztR13ZOgDgaMm70Ldit^SxDo`rNNpM~;Sjsgg}OBFyqDriXsEmY7d'
+    b'D*)%)1-1Nm7$&ThY?RQJ5^{jkZA$?J-6rKF9|g3ffHn$fmlQzoN!JBo%*ZI6Bc-!ZI>%H1PIhSH3ATgEIZ`<Xm2(^g'
+    b'5Ny(T-JZwV)<NAIshfkkIb{XlY?pQ(&|TEcmAbj8n`<e6pp({X_PP<Lqin8}%|+SVk^%@i?K{aw<w{aH7nLiS3c&d#'
+    b'w!jzI{qX<*sO*C'
+)  # fmt: skip
+"""An HDF5 file of the fuzzer's, compressed, that HDF5 1.14 asks gigabytes for."""
+
+MEMORY = """
+import resource, sys
+from hypopose.errors import FormatError
+from hypopose.io import inspect
+try:
+    inspect(sys.argv[1])
+except FormatError as error:
+    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit address space")
+def test_a_small_file_gets_little_memory(tmp_path):
+    path = tmp_path / "greedy.h5"
+    path.write_bytes(zlib.decompress(base64.b85decode(GREEDY)))
+    words = [sys.executable, "-c", MEMORY, str(path)]
+    out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    kilobytes, _, told = out.partition(" ")
+    assert "not a readable HDF5 file" in told
+    assert int(kilobytes) < 1.2 * 2**20
+
+
 def test_waiting_ends_too(tmp_path, monkeypatch):
     """For what spends no processor time."""
     path = sleap(tmp_path / "a.h5", tracks=np.ones((1, 2, 17, 3)) * 50)
