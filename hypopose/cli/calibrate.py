@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hypopose.cli.settings import refuse_sampling_options, settings_option
 from hypopose.cli.targets import force_option, refuse_existing
 from hypopose.errors import OptionError
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--limit", type=int, help="Only this many views, spread evenly; default: all.")
 @click.option("--batch-size", default=16, show_default=True, help="Views sampled together.")
+@settings_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
 @force_option
 def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
@@ -56,6 +58,8 @@ def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
     """
     if not data.is_dir():
         raise OptionError(f"{data} is not a folder; see hypopose calibrate --help.")
+    if options["benchmark"] is None:
+        refuse_sampling_options(("truth", "calibrator", "fit", "method"))
     refuse_existing(output, options["fit"], force=force)
     from hypopose.calibration import Calibrator, load_calibrator, save_calibrator
     from hypopose.report.judgement import save_judgement
@@ -96,11 +100,11 @@ def _draws(
         details = {"data": f"results in {data.name}"}
         yield data.name, details, folder_draws(data, options["truth"])
         return
-    from hypopose.cli.evaluate import _sampler
+    from hypopose.cli.evaluate import sampler_of
     from hypopose.datasets import load_benchmark
 
     benchmark = load_benchmark(options["benchmark"])
-    sampler, record = _sampler({"window": None, **options}, benchmark)
+    sampler, record = sampler_of({"window": None, **options}, benchmark)
     words = ", ".join(f"{k}={v}" for k, v in record.items() if k != "name")
     details = {"data": f"benchmark {benchmark.name}", "sampler": f"{record['name']} {words}"}
     with Progress(console=Console(stderr=True), transient=True) as progress:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.settings import read_settings, settings_option
+from hypopose.cli.settings import read_settings, refuse_sampling_options, settings_option
 from hypopose.cli.targets import force_option, refuse_existing
 from hypopose.errors import OptionError
 
@@ -57,7 +57,7 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
         raise OptionError("Give either --benchmark NAME --data FOLDER, or RESULT --truth FILE.")
     refuse_existing(output, force=force)
     if result is not None:
-        _refuse_sampling_options()
+        refuse_sampling_options(("truth",))
         data = _evaluate_result(result, options["truth"])
         _print_pair(data["scores"])
         _print_pair(data["oracle_scores"], "ORACLE: picks by the truth, no method can reach it")
@@ -74,16 +74,6 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
         click.echo(f"-> {output}")
 
 
-def _refuse_sampling_options() -> None:
-    """A stored result has been sampled: options of sampling would be ignored."""
-    context = click.get_current_context()
-    for name in context.params:
-        given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-        if given and name not in ("result", "truth", "output", "force"):
-            word = {"settings": "set"}.get(name, name.replace("_", "-"))
-            raise OptionError(f"--{word} is for --benchmark; RESULT has been sampled already.")
-
-
 def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
     if options["data"] is None:
         raise OptionError("A benchmark needs its motion: add --data FOLDER with the shards.")
@@ -94,7 +84,7 @@ def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
     from hypopose.report.evaluation import evaluate_benchmark
 
     benchmark = load_benchmark(options["benchmark"])
-    sampler, record = _sampler(options, benchmark)
+    sampler, record = sampler_of(options, benchmark)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(benchmark.name, total=None)
         return evaluate_benchmark(
@@ -110,7 +100,8 @@ def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
         )
 
 
-def _sampler(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, dict[str, Any]]:
+def sampler_of(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, dict[str, Any]]:
+    """The sampler that options name, and its description."""
     if options["sampler"] == "mean-pose":
         names = ("weights", "n_steps", "window", "settings")
         if any(options[name] not in (None, ()) for name in names):

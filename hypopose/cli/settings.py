@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from hypopose.errors import OptionError
 
@@ -45,3 +46,24 @@ def read_settings(words: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             settings[name] = value
     return settings
+
+
+def refuse_sampling_options(others: tuple[str, ...]) -> None:
+    """Stop where results are judged that exist: options of sampling would be ignored.
+
+    Args:
+        others: Options of this command that are not about sampling.
+
+    Raises:
+        OptionError: If one of sampling was given.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if not isinstance(parameter, click.Option) or source != ParameterSource.COMMANDLINE:
+            continue
+        if name not in ("output", "force", *others):
+            raise OptionError(
+                f"{parameter.opts[-1]} is for --benchmark; these results have been sampled already."
+            )

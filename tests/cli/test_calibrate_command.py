@@ -83,6 +83,13 @@ def test_a_benchmark_needs_no_files(shared: Path, tmp_path: Path) -> None:
     assert load_judgement(out).settings["hypotheses"] == "5"
 
 
+@pytest.mark.parametrize("given", [("--set", "eta=1"), ("--limit", 3), ("--sampler", "d3dp")])
+def test_options_of_sampling_need_a_benchmark(results: Path, tmp_path: Path, given) -> None:
+    shown = run("calibrate", results, "-o", tmp_path / "out.json", *given)
+    assert (shown.exit_code, shown.output.count("\n")) == (2, 1), shown.output
+    assert f"{given[0]} is for --benchmark" in shown.output
+
+
 @pytest.mark.parametrize(
     ("factor", "words"),
     [(1000, "millimetres"), (100, "centimetres"), (0.001, "kilometres"), (10, "decimetres")],
