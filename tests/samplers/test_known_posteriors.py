@@ -59,7 +59,8 @@ def test_what_can_be_normal_is(suite: Any, sampler: str, distance: float) -> Non
 def test_two_places_get_their_shares(suite: Any, sampler: str) -> None:
     found = only(suite, suite.TWO, sampler, "perfect")
     assert found["distance"] < 0.08
-    assert found["near"] == pytest.approx(0.7, abs=0.04)
+    # Eight runs know the share to a percent; five equal steps give 77 %.
+    assert found["near"] == pytest.approx(0.7, abs=0.025)
 
 
 def test_a_refiner_cannot_reach_both_places(suite: Any) -> None:
@@ -76,6 +77,7 @@ def test_a_refiner_cannot_reach_both_places(suite: Any) -> None:
 def test_small_networks_learn_the_posterior(suite: Any, sampler: str, distance: float) -> None:
     found = only(suite, suite.TWO, sampler, "trained", 1500)
     assert found["distance"] < distance
+    # What 1 500 steps teach varies by some percent; what is taught wrongly gives 83 %, see below.
     assert found["near"] == pytest.approx(0.7, abs=0.05)
     assert 0.7 < found["width"] < 1.6
 

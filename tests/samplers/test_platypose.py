@@ -270,7 +270,7 @@ def test_draws_have_the_moments_of_the_joint_normal_distribution(through_regress
         estimate.expand(1, 5, 17, 3), torch.zeros(1, 4).double(), known, 0.5, (view,), regressor,
         placement,
     )  # fmt: skip
-    assert torch.allclose((still - estimate)[0, [0, 2, 4], :, 0].flatten(), mean[:-1], atol=1e-3)
+    assert torch.allclose((still - estimate)[0, [0, 2, 4], :, 0].flatten(), mean[:-1], atol=1e-4)
 
 
 class NormalPrior(MotionPrior):
@@ -311,10 +311,11 @@ def test_with_a_normal_prior_the_posterior_is_exact_in_few_steps() -> None:
     mean = covariance @ design.T @ (xy[..., 0].flatten()[seen].double() - 500) / 25
     std = covariance.diagonal().sqrt()
     assert float(((drawn.mean(0).flatten() - mean) / std).square().mean()) < 2 / 20
+    # 400 draws know a standard deviation to 3.5 %, and the mean of correlated ones hardly better.
     ratio = drawn.std(0).flatten() / std
-    assert float(ratio.mean()) == pytest.approx(1.0, abs=0.06)
+    assert float(ratio.mean()) == pytest.approx(1.0, abs=0.03)
     middle = ratio.reshape(3, 17)[1]
-    assert float(middle.mean()) == pytest.approx(1.0, abs=0.1)
+    assert float(middle.mean()) == pytest.approx(1.0, abs=0.04)
 
 
 def test_half_the_bits_say_nearly_the_same() -> None:
