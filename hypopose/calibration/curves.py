@@ -40,6 +40,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -127,6 +128,15 @@ class CalibrationCurve:
         return float(self.ece_per_cell.nanmean())
 
     @property
+    def median_ece(self) -> float:
+        """The ECE of the median cell's curve, as published tables have it: cells may cancel.
+
+        That is the definition of Pierzchlewicz et al. (2022), with ranks that do not depend on the
+        number of hypotheses; :attr:`ece` lets no joint that is too sure hide one that is unsure.
+        """
+        return float((_median_curve(self.limit) - self.levels).abs().mean())
+
+    @property
     def excess(self) -> Tensor:
         """``(K,)`` mean of :attr:`limit` minus level: positive = underconfident (too wide)."""
         return (self.limit - self.levels).mean(-1)
@@ -163,9 +173,20 @@ class CalibrationCurve:
         return low, high
 
     def interval(
-        self, confidence: float = 0.95, n_draws: int = 1000, seed: int = 0
+        self,
+        confidence: float = 0.95,
+        n_draws: int = 1000,
+        seed: int = 0,
+        *,
+        median: bool = False,
     ) -> tuple[float, float]:
         """Interval of :attr:`ece`, whole sequences resampled; it holds the estimate.
+
+        Args:
+            confidence: Probability that it holds the truth.
+            n_draws: Resamples.
+            seed: Of the resamples.
+            median: That of :attr:`median_ece` instead.
 
         Returns:
             Lower and upper end; NaN with fewer than two sequences.
@@ -174,12 +195,14 @@ class CalibrationCurve:
         if n_sequences < 2:
             return float("nan"), float("nan")
         shape, here, draws = self.sequence_shape.numpy(), self.limit, []
+        here, value = (_median_curve(here), self.median_ece) if median else (here, self.ece)
         for times in resamples(n_sequences, n_draws, seed):
             sums = torch.as_tensor(np.tensordot(times, shape, axes=1))
-            off = (limit_curve(self.levels, sums[..., :-1] / sums[..., -1:]) - here).abs()
+            drawn = limit_curve(self.levels, sums[..., :-1] / sums[..., -1:])
+            off = ((_median_curve(drawn) if median else drawn) - here).abs()
             draws.append(finite_mean(off.flatten(1).numpy(), 1))
         half = np.nanquantile(np.concatenate(draws), 1 - 2 * tail(confidence, n_sequences))
-        return max(0.0, self.ece - float(half)), min(1.0, self.ece + float(half))
+        return max(0.0, value - float(half)), min(1.0, value + float(half))
 
     def verdicts(self, confidence: float = 0.95) -> tuple[str, ...]:
         """Per cell: ``overconfident``, ``underconfident``, or ``calibrated`` within the band."""
@@ -188,6 +211,11 @@ class CalibrationCurve:
         inside = (~outside[:, self.resolved].any(-1)).tolist()
         words = ["overconfident" if e < 0 else "underconfident" for e in self.excess.tolist()]
         return tuple("calibrated" if i else w for i, w in zip(inside, words, strict=True))
+
+
+def _median_curve(curves: Float[Tensor, "*any K L"]) -> Float[Tensor, "*any L"]:
+    """Median over cells at every level; of an even number, the mean of the two in the middle."""
+    return curves.nanquantile(0.5, dim=-2)
 
 
 def resolved(levels: Tensor, n_hypotheses: int) -> Tensor:

@@ -60,6 +60,7 @@ TITLES: dict[str, str] = {
     "energy_score_clip_mm": "energy score per clip, over the root of its frames",
     "bone_drift_single_mm": "bones of one hypothesis, SD over a clip",
     "ece": "ECE, 0 to 0.5 (symmetrized ranks)",
+    "ece_median": "ECE of the median joint's curve, as published (joints may cancel)",
     "ece_10": "ECE of the first 10 hypotheses",
     "coverage_50_percent": "coverage of 50 % regions",
     "coverage_80_percent": "coverage of 80 % regions",
@@ -208,7 +209,7 @@ def _finite_mean(x: Tensor) -> float:
 
 
 def _calibration(curve: CalibrationCurve) -> dict[str, float]:
-    out = {"ece": curve.ece}
+    out = {"ece": curve.ece, "ece_median": curve.median_ece}
     for level in COVERAGE_LEVELS:
         at = int((curve.levels - level).abs().argmin())
         out[f"coverage_{round(100 * level)}_percent"] = 100 * float(curve.curve[at])
@@ -368,7 +369,12 @@ def _interval(
 
 
 def _calibration_scores(curve: CalibrationCurve) -> dict[str, Score]:
-    scores = {"ece": Score(curve.ece, *curve.interval(CONFIDENCE, N_BOOTSTRAP))}
+    scores = {
+        "ece": Score(curve.ece, *curve.interval(CONFIDENCE, N_BOOTSTRAP)),
+        "ece_median": Score(
+            curve.median_ece, *curve.interval(CONFIDENCE, N_BOOTSTRAP, median=True)
+        ),
+    }
     values = _calibration(curve)
     for level in COVERAGE_LEVELS:
         at = int((curve.levels - level).abs().argmin())

@@ -210,6 +210,19 @@ def test_the_interval_holds_the_true_ece_and_the_estimate(world, spread):
     assert held >= 33  # 36 expected of 40; 32 or fewer by chance: 4 %
 
 
+def test_joints_cancel_in_the_median_and_nowhere_else(world):
+    x, y = world(400, 100, joints=3)
+    center = x.mean(1, keepdim=True)
+    curve = ece(center + (x - center) * torch.tensor([0.5, 1.0, 2.0])[:, None], y)
+    assert curve.median_ece < 0.06  # chance: 0.04
+    assert curve.ece > 0.15
+    low, high = curve.interval(median=True)
+    assert low <= curve.median_ece <= high < curve.ece
+    some = torch.tensor([0.5, 0.5, 2.0])[:, None]
+    narrow = ece(center + (x - center) * some, y)  # now two of three are too sure
+    assert narrow.median_ece > 0.25
+
+
 def test_the_interval_holds_the_estimate_where_two_sequences_disagree(world):
     x, y = world(2, 30, frames=40)
     curve = ece(x, y, sequences=["a", "b"])
