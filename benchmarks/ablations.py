@@ -122,6 +122,14 @@ VARIANTS: dict[str, Variant] = {
     "targets in metres (scale 1)": Variant({"scale": 1.0}),
     "windows of 27 frames": Variant({"lengths": (27,), "length_shares": (1.0,)}),
     "windows of 81 frames": Variant({"lengths": (81,), "length_shares": (1.0,)}),
+    "no flicker": Variant({"flicker": 0.0}),
+    "half of the blocks shared by all draws, equal time": Variant(
+        {"network_options": {"n_shared": 2}}, equal_time=True
+    ),
+    "Muon inside the blocks, equal time": Variant({"optimizer": "muon"}, equal_time=True),
+    "no flicker, blocks shared, Muon, equal time": Variant(
+        {"flicker": 0.0, "network_options": {"n_shared": 2}, "optimizer": "muon"}, equal_time=True
+    ),
     "96 wide, 6 layers, equal time": Variant({"width": 96, "n_layers": 6}, equal_time=True),
     "192 wide, 3 layers, equal time": Variant({"width": 192, "n_layers": 3}, equal_time=True),
     "256 wide, 6 layers, equal time": Variant(
@@ -220,6 +228,7 @@ def samplers(network: Any, config: TrainConfig, steps: Sequence[int] = ()) -> di
     if config.objective == "uncertainty":
         return {1: Lifter(network, flip=False)}
     if config.objective == "energy":
+        options["flicker"] = config.flicker
         return {n: DistributionalDiffusion(network, n_steps=n, **options) for n in steps or (1,)}
     if config.objective == "flow":
         return {n: FlowMatching(network, n_steps=n, **options) for n in steps or (1, 5)}

@@ -11,6 +11,9 @@ small table per block: Peebles and Xie, "Scalable diffusion models with transfor
 Chen et al., "PixArt-α", ICLR 2024). Positions are rotary and count *time*, not frames (Su et al.,
 "RoFormer", 2021), so that 15 and 60 Hz share what was learned and any length can be read.
 
+With ``n_shared`` the first blocks see keypoints alone, as the lifter form does: they run once for
+all hypotheses of a clip and know no noise level; noise enters between two blocks.
+
 | symbol | here |
 | --- | --- |
 | x_t, x0, t | ``x_t``, returned, ``t`` |
@@ -97,9 +100,12 @@ class FrameTokens(StagedNetwork):
         perspective: Also reads every keypoint's ray as it is, not divided by the subject's size
             (PersPose's perspective encoding: Hao and Li, ICCV 2025). Keypoints and the size tell
             the same, so weights in the box go without.
+        n_shared: Blocks at the start that see keypoints alone, once for all hypotheses of a clip;
+            noisy poses, latent noise and the noise level enter behind them.
 
     Raises:
-        ShapeError: If the width does not divide into heads of even width.
+        ShapeError: If the width does not divide into heads of even width, or no block is left for
+            the noise.
         BackendError: If the attention backend cannot run here.
 
     Example:
@@ -126,9 +132,14 @@ class FrameTokens(StagedNetwork):
         n_latent: int = 0,
         attention: Backend = "sdpa",
         perspective: bool = False,
+        n_shared: int = 0,
     ) -> None:
         super().__init__()
         check_backend(attention)
+        if not 0 <= n_shared < n_layers:
+            raise ShapeError(
+                f"n_shared lies between 0 and n_layers - 1 = {n_layers - 1}, got {n_shared}."
+            )
         if width % (2 * n_heads):
             raise ShapeError(f"width must be a multiple of 2 n_heads = {2 * n_heads}, got {width}.")
         if n_latent % 12:
@@ -216,6 +227,8 @@ class FrameTokens(StagedNetwork):
             confidence = torch.ones_like(keypoints[..., 0])
         if context is None:
             context = keypoints.new_zeros(B, self.config.n_context)
+        if self.config.n_shared:
+            return self._enter_shared(x_t, keypoints, t, confidence, mask, context)
         level = self._embed_time(t, keypoints)
         # Everything the hypotheses of a clip share is embedded once.
         condition = (
@@ -224,7 +237,7 @@ class FrameTokens(StagedNetwork):
         noisy = self.lift_token if x_t is None else self._embed_pose(x_t)
         x = condition[:, None] + noisy
         H = x.shape[1]
-        shared = self.time_modulation(functional.silu(level)).unflatten(-1, (6, -1))
+        shared = self._modulation(level)
         cos, sin = self._rope(context, F)
         return Tokens(
             x=x.flatten(0, 1)[:, :, None],
@@ -233,9 +246,43 @@ class FrameTokens(StagedNetwork):
             clips=(repeated(shared, H),),
         )
 
+    def _enter_shared(
+        self,
+        x_t: Float[Tensor, "B H F J 3"] | None,
+        keypoints: Float[Tensor, "B F K 2"],
+        t: Float[Tensor, " B"] | None,
+        confidence: Float[Tensor, "B F K"],
+        mask: Bool[Tensor, "B F"] | None,
+        context: Float[Tensor, "B C"],
+    ) -> Tokens:
+        """The lifter form's tokens, one row a clip; what hypotheses add to them goes along."""
+        still = self._embed_time(None, keypoints)
+        given = self.time_token(still) + self.lift_token
+        x = self._condition(keypoints, confidence, context) + given[:, None]
+        frames, clips = self._rope(context, x.shape[1]), (self._modulation(still),)
+        if x_t is not None:
+            level = self._embed_time(t, keypoints)
+            noisy = self._embed_pose(x_t) + self.time_token(level)[:, None, None]
+            frames = (*frames, noisy.transpose(1, 2))
+            clips = (*clips, self._modulation(level))
+        return Tokens(x=x[:, :, None], mask=mask, frames=frames, clips=clips)
+
+    def _parted(self, tokens: Tokens) -> Tokens:
+        """One row a hypothesis: features of the clip and what each hypothesis adds."""
+        cos, sin, noisy = tokens.frames
+        H = noisy.shape[2]
+        return Tokens(
+            x=(tokens.x + noisy).transpose(1, 2).flatten(0, 1)[:, :, None],
+            mask=hypotheses_mask(tokens.mask, H),
+            frames=(repeated(cos, H), repeated(sin, H)),
+            clips=(repeated(tokens.clips[1], H),),
+        )
+
     def stage(self, i: int, tokens: Tokens) -> Tokens:
         """Attend over frames, then transform each frame."""
-        cos, sin = tokens.frames
+        if i == self.config.n_shared and len(tokens.frames) > 2:
+            tokens = self._parted(tokens)
+        cos, sin = tokens.frames[:2]
         visible = rows_mask(tokens.mask, 1)
         x = self.blocks[i](
             tokens.x[:, :, 0], tokens.clips[0], (cos[:, None], sin[:, None]), visible
@@ -280,6 +327,10 @@ class FrameTokens(StagedNetwork):
         i = torch.arange(width // 2, device=t.device)
         angles = t.to(keypoints.dtype)[:, None] * torch.exp(i * (-math.log(1e4) / (width // 2)))
         return self.time_embedding(torch.cat([angles.cos(), angles.sin()], -1))
+
+    def _modulation(self, level: Float[Tensor, "B width"]) -> Float[Tensor, "B 6 width"]:
+        """What a noise level tells every block."""
+        return self.time_modulation(functional.silu(level)).unflatten(-1, (6, -1))
 
     def _rope(self, context: Tensor, F: int) -> Rope:
         """Cosines and sines (B, F, D/2) of rotary positions in units of 1/50 s."""

@@ -387,7 +387,9 @@ class Hourglass(PretrainedNetwork):
             return interpolated(poses, kept, tokens.x.shape[1])
         return poses
 
-    def _recovered(self, before: Float[Tensor, "N F J C"], rest: Tokens) -> Tensor:
+    def _recovered(self, before: Float[Tensor, "M F J C"], rest: Tokens) -> Tensor:
+        # Networks may part a clip's hypotheses behind the cut.
+        before = repeated(before, rest.x.shape[0] // before.shape[0])
         kept = rest.x.transpose(1, 2)
         queries = self.x_token[:, None].expand(1, kept.shape[1], -1, -1)
         if self.config.skip:

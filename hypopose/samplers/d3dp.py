@@ -216,7 +216,7 @@ class D3DP(Windowed):
         shape = (*batch, n_hypotheses, windows.n_frames, self.skeleton.n_joints, 3)
         solver, x = self._begin(seen, noise(shape).to(device), noise)
         for i, (t, t_next) in enumerate(solver.pairs):
-            u = self._entering(x, seen, noise)
+            u = self._entering(x, seen, noise, t)
             x0 = self._clean(u.reshape(-1, *u.shape[-4:]), windows, t).reshape(shape)
             if callback is not None:
                 callback(Step(i, t, x[..., :n, : shape[-2], :], x0[..., :n, :, :] / self.scale))
@@ -233,7 +233,11 @@ class D3DP(Windowed):
         return self._solver(), z
 
     def _entering(
-        self, x: Float[Tensor, "*batch H F J 3"], keypoints: Keypoints2D, noise: NoiseSource
+        self,
+        x: Float[Tensor, "*batch H F J 3"],
+        keypoints: Keypoints2D,
+        noise: NoiseSource,
+        t: int,
     ) -> Float[Tensor, "*batch H F rows 3"]:
         """What the network is shown at a step: the noisy poses alone."""
         return x

@@ -41,7 +41,6 @@ from hypopose.diffusion import latent_noise
 from hypopose.errors import OptionError
 from hypopose.networks.inputs import ASSUMED_FPS
 from hypopose.samplers.d3dp import D3DP
-from hypopose.samplers.schedulers import Solver
 from hypopose.types import Keypoints2D, NoiseSource
 
 
@@ -84,16 +83,19 @@ class DistributionalDiffusion(D3DP):
                 "all that tells hypotheses apart."
             )
 
-    def _begin(
-        self, keypoints: Keypoints2D, z: Float[Tensor, "*batch H F J 3"], noise: NoiseSource
-    ) -> tuple[Solver, Float[Tensor, "*batch H F J 3"]]:
-        """The solver, and the noise itself: all of it fresh in every frame."""
-        return self._solver(), z * self.flicker if self.n_steps == 1 else z
-
     def _entering(
-        self, x: Float[Tensor, "*batch H F J 3"], keypoints: Keypoints2D, noise: NoiseSource
+        self,
+        x: Float[Tensor, "*batch H F J 3"],
+        keypoints: Keypoints2D,
+        noise: NoiseSource,
+        t: int,
     ) -> Float[Tensor, "*batch H F rows 3"]:
-        """The noisy poses, and fresh latent noise in further rows of three."""
+        """The noisy poses, and fresh latent noise in further rows of three.
+
+        Pure noise is all of it fresh in every frame; it tells nothing of the pose.
+        """
+        if t == self.n_timesteps - 1:
+            x = x * self.flicker
         n_latent = self.denoiser.info.n_latent
         if not n_latent:
             return x

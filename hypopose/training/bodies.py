@@ -90,6 +90,7 @@ class BodyMaker:
         direction_sd: Spread of a constant tilt of every bone, in radians.
         recorded_bones: Share of windows whose bones are, on average, not the Human3.6M skeleton's
             but anywhere between that and the recorded bodies'.
+        recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them.
     """
 
     def __init__(
@@ -103,10 +104,11 @@ class BodyMaker:
         free_pairs: bool = False,
         direction_sd: float = 0.0,
         recorded_bones: float = 0.0,
+        recorded_reach: float = 1.0,
     ) -> None:
         self.recombine, self.tumbling = recombine, tumbling
         self.bone_sd, self.direction_sd = bone_sd, direction_sd
-        self.recorded_bones = recorded_bones
+        self.recorded_bones, self.recorded_reach = recorded_bones, recorded_reach
         freedom = PAIR_FREEDOM if free_pairs else (1.0,) * len(PAIR_FREEDOM)
         self.freedom = torch.tensor(freedom, device=device)
         self.fps = motion.fps
@@ -159,7 +161,7 @@ class BodyMaker:
         # Both arms are those of the left arm's clip: left as long as right.
         part = clip[:, [0] * 6 + [1] * 5 + [2] * 2 + [1] + [2] * 2]
         own = self.recorded[part, torch.arange(len(BONES), device=clip.device)]
-        share = draws.uniform(B, 1) * draws.chance(self.recorded_bones, B, 1)
+        share = self.recorded_reach * draws.uniform(B, 1) * draws.chance(self.recorded_bones, B, 1)
         return torch.lerp(self.bone_lengths.expand_as(own), own, share)
 
     def _recombined(self, F: int, fps: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:

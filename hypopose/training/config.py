@@ -23,7 +23,8 @@ class TrainConfig:
         length_shares: How often each length comes.
         recombine: Share of windows whose body parts come from different clips.
         seated_share: Share of parts drawn from shards called ``procedural...``.
-        learning_rate: Peak learning rate of AdamW.
+        optimizer: ``"adamw"``, or ``"muon"`` for the matrices inside the blocks.
+        learning_rate: Peak learning rate.
         final_share: Learning rate at the end, as a share of the peak.
         weight_decay: Decay of weight matrices.
         warmup_steps: Steps of linear warm-up.
@@ -35,6 +36,8 @@ class TrainConfig:
         direction_sd: Spread of a constant tilt of every bone, in radians.
         recorded_bones: Share of windows whose mean bones lie between the Human3.6M skeleton's and
             the recorded bodies'.
+        recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them, so
+            that real people stand inside what is drawn and not at its edge.
         network: A name in :data:`hypopose.training.NETWORKS`.
         network_options: Further options of the network, by name.
         objective: A name in :data:`hypopose.training.OBJECTIVES`.
@@ -43,6 +46,8 @@ class TrainConfig:
         one_step_share: Share of windows that the objective ``"energy"`` draws from pure noise.
         n_draws: Draws per window of the objective ``"energy"``.
         norms: Its weights of distances of joints, poses, clips and changes between frames.
+        flicker: Size of the noise that is fresh in every frame, for the objective ``"energy"``: 0
+            for motions that do not tremble.
         lift_share: Share of batches without a noisy pose, for the lifter form.
         n_timesteps: Timesteps of the cosine schedule.
         scale: Poses in metres are multiplied by it before noise is added: unit variance.
@@ -76,6 +81,7 @@ class TrainConfig:
     length_shares: tuple[float, ...] = (0.04, 0.08, 0.08, 0.45, 0.1, 0.25)
     recombine: float = 0.6
     seated_share: float = 0.3
+    optimizer: str = "adamw"
     learning_rate: float = 8e-4
     final_share: float = 0.01
     weight_decay: float = 0.05
@@ -87,6 +93,7 @@ class TrainConfig:
     free_pairs: bool = False
     direction_sd: float = 0.0
     recorded_bones: float = 0.0
+    recorded_reach: float = 1.0
     network: str = "frame-tokens"
     network_options: dict[str, Any] = field(default_factory=dict)
     objective: str = "x0"
@@ -95,6 +102,7 @@ class TrainConfig:
     one_step_share: float = 0.7
     n_draws: int = 2
     norms: tuple[float, float, float, float] = (1.0, 1.0, 0.5, 2.0)
+    flicker: float = 1.0
     lift_share: float = 0.05
     n_timesteps: int = 1000
     scale: float = 3.0
@@ -122,6 +130,9 @@ class TrainConfig:
                 "An energy score needs n_draws of 2 or more, and norms: four weights, none below "
                 "0 and one above."
             )
+        for name in ("flicker", "recorded_reach"):
+            if not getattr(self, name) >= 0:
+                raise OptionError(f"{name} is 0 or more, got {getattr(self, name)}.")
         for name in (
             "recombine",
             "seated_share",
@@ -129,6 +140,7 @@ class TrainConfig:
             "one_step_share",
             "lift_share",
             "recorded_bones",
+            "recorded_reach",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")
@@ -139,6 +151,7 @@ class TrainConfig:
         names = (
             *("recombine", "seated_share", "tumbling", "bone_sd", "free_pairs", "direction_sd"),
             "recorded_bones",
+            "recorded_reach",
         )
         return {name: getattr(self, name) for name in names}
 

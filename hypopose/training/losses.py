@@ -80,6 +80,7 @@ def energy_loss(
     one_step_share: float,
     n_draws: int = 2,
     norms: Norms = NORMS,
+    flicker: float = 1.0,
 ) -> Float[Tensor, ""]:
     """Energy score of a few draws: least when they are draws from the posterior.
 
@@ -101,6 +102,8 @@ def energy_loss(
             noisy motion between their draws.
         n_draws: Draws per window, two at least.
         norms: Weights of :func:`motion_distance`.
+        flicker: Size of the noise that is fresh in every frame: of fresh latent noise, and of the
+            pure noise that windows are drawn from.
 
     Returns:
         Mean energy score in metres.
@@ -111,10 +114,10 @@ def energy_loss(
     one_step = torch.rand(B, generator=generator, device=device) < one_step_share
     t = torch.where(one_step, last, t)
     eps = torch.randn((B, n_draws, *y.shape[1:]), generator=generator, device=device)
-    eps = torch.where(one_step[:, None, None, None, None], eps, eps[:, :1])
+    eps = torch.where(one_step[:, None, None, None, None], flicker * eps, eps[:, :1])
     pair = (y * scale)[:, None].expand_as(eps)
     x_t = q_sample(pair, t, eps, schedule).clamp(-clamp * scale, clamp * scale) / scale
-    x_t = with_latent(x_t, encoded.context, network.info.n_latent, generator)
+    x_t = with_latent(x_t, encoded.context, network.info.n_latent, generator, flicker)
     given = {"confidence": encoded.confidence, "context": encoded.context}
     draws = network(x_t, encoded.xy, t.to(y.dtype), **given).unbind(1)
     to_truth = torch.stack([motion_distance(x, y, norms) for x in draws])
@@ -127,6 +130,7 @@ def with_latent(
     context: Float[Tensor, "B C"] | None,
     n_latent: int,
     generator: torch.Generator,
+    flicker: float = 1.0,
 ) -> Float[Tensor, "B H F rows 3"]:
     """Latent noise in rows of three behind the joints, as generators read it.
 
@@ -135,6 +139,7 @@ def with_latent(
         context: Its second feature tells the frame rate; that of the reference where None.
         n_latent: Channels; 0 leaves ``x_t`` as it is.
         generator: Source of the noise, on the device of ``x_t``.
+        flicker: Size of the channels that are fresh in every frame.
     """
     if not n_latent:
         return x_t
@@ -148,6 +153,7 @@ def with_latent(
         n_latent,
         lambda shape: torch.randn(shape, generator=generator, device=x_t.device),
     )
+    z[..., -n_latent // 4 :] *= flicker
     return torch.cat([x_t, z.reshape(*z.shape[:-1], -1, 3)], -2)
 
 

@@ -132,6 +132,7 @@ def _energy(network: Any, batch: Any, step: Step) -> Tensor:
         one_step_share=c.one_step_share,
         n_draws=c.n_draws,
         norms=c.norms,
+        flicker=c.flicker,
     )
 
 
@@ -184,7 +185,7 @@ OBJECTIVES: dict[str, Objective] = {
     "energy": Objective(
         loss=_energy,
         validate=lambda network, held_out, c: validate_generator(
-            network, held_out, scale=c.scale, clamp=c.clamp
+            network, held_out, scale=c.scale, clamp=c.clamp, flicker=c.flicker
         ),
         sampling={"sampler": "distributional", "n_steps": 1, "flicker": 0.0, **_MIRRORED},
         role="generator",

@@ -82,7 +82,7 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         **{"bf16": None, "compile": False, "device": "cpu"},
     }
     first = replace(boxed("d3dp-frame-small"), **{**free, "n_frames": 25_446_570})
-    last = replace(boxed("distributional-frame-small"), **{**free, "n_frames": 11_473_367})
+    last = replace(boxed("distributional-frame-small"), **{**free, "n_frames": LAST_FRAMES})
     energy = replace(
         first,
         objective="energy",
@@ -104,17 +104,33 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         direction_sd=0.05,
         n_frames=4_530_000,
     )
+    recorded = replace(
+        freer,
+        learning_rate=4e-4,
+        one_step_share=0.9,
+        tumbling=0.08,
+        warmup_steps=200,
+        ema_decay=0.9993,
+        direction_sd=0.06,
+        recorded_bones=0.8,
+        seed=2,
+        n_frames=11_473_367,
+    )
     stages = (
         Stage("1-denoiser", first),
         Stage("2-generator", replace(energy, n_frames=7_750_000), "1-denoiser"),
         Stage("3-average", average={"2-generator": 0.3, "1-denoiser": 0.7}),
         Stage("4-freer", freer, "3-average"),
         Stage("5-average", average={"4-freer": 0.7, "1-denoiser": 0.3}),
-        Stage("6-last", last, "5-average"),
-        Stage("7-average", average={"6-last": 0.9, "1-denoiser": 0.1}),
+        Stage("6-recorded", recorded, "5-average"),
+        Stage("7-average", average={"6-recorded": 0.9, "1-denoiser": 0.1}),
+        Stage("8-shared", last, "7-average"),
     )
     return with_changes(stages, changes)
 
+
+LAST_FRAMES = 32_000_000
+"""What the last stage saw."""
 
 RECIPES = {"default": default_recipe}
 """Name -> recipe, for ``hypopose train --config NAME``."""

@@ -78,12 +78,7 @@ class Trainer:
         if config.compile:
             for block in getattr(self.network, "blocks", [self.network]):
                 block.compile(dynamic=True)
-        self.optimizer = torch.optim.AdamW(
-            _parameter_groups(self.network, config.weight_decay),
-            lr=config.learning_rate,
-            betas=(0.9, 0.99),
-            fused=True,
-        )
+        self.optimizers = make_optimizers(self.network, config)
         self.ema = EMA(self.network, config.ema_decay)
         self.progress = Progress()
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
@@ -106,13 +101,14 @@ class Trainer:
         means = Step(config, self.schedule, self.generator, self.choices)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             loss = self.objective.loss(self.network, batch, means)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
         lr = learning_rate(config, progress.step, progress.share(config))
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            optimizer.step()
         self.ema.update(self.network)
         progress.step += 1
         progress.frames += B * F
@@ -127,7 +123,7 @@ class Trainer:
         """Write everything needed to go on; the file is replaced in one move."""
         state = {
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": [optimizer.state_dict() for optimizer in self.optimizers],
             "ema": self.ema.weights,
             "ema_updates": self.ema.n_updates,
             "generator": self.generator.get_state(),
@@ -146,7 +142,10 @@ class Trainer:
         state = read_state(path)
         try:
             self.network.load_state_dict(state["network"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            saved = state["optimizer"]
+            saved = saved if isinstance(saved, list) else [saved]  # once there was only one
+            for optimizer, of in zip(self.optimizers, saved, strict=True):
+                optimizer.load_state_dict(of)
             for name, value in state["ema"].items():
                 self.ema.weights[name].copy_(value)
         except (RuntimeError, ValueError) as error:
@@ -229,9 +228,31 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    parameters = list(network.parameters())
-    return [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """AdamW for all parameters; with ``optimizer="muon"`` Muon for the matrices inside the blocks.
+
+    Muon (Jordan et al., 2024) turns the momentum of a matrix into its nearest orthogonal one, so
+    that all directions learn alike; its updates are scaled to the size of AdamW's (Liu et al.,
+    "Muon is scalable for LLM training", 2025), so that one learning rate serves both.
+
+    Raises:
+        OptionError: If there is no such optimizer.
+    """
+    if config.optimizer not in ("adamw", "muon"):
+        raise OptionError(f"There is no optimizer {config.optimizer!r}; use adamw or muon.")
+    inside = getattr(network, "blocks", nn.Module()) if config.optimizer == "muon" else nn.Module()
+    turned = [m.weight for m in inside.modules() if isinstance(m, nn.Linear)]
+    known = {id(p) for p in turned}
+    rest = [p for p in network.parameters() if id(p) not in known]
+    groups = [
+        {"params": [p for p in rest if p.dim() > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},
     ]
+    lr = config.learning_rate
+    adamw = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.99), fused=True)
+    if not turned:
+        return [adamw]
+    muon = torch.optim.Muon(
+        turned, lr=lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    return [adamw, muon]

@@ -97,7 +97,12 @@ def validate_denoiser(
 
 @torch.no_grad()
 def validate_generator(
-    network: torch.nn.Module, held_out: HeldOut, *, scale: float, clamp: float
+    network: torch.nn.Module,
+    held_out: HeldOut,
+    *,
+    scale: float,
+    clamp: float,
+    flicker: float = 1.0,
 ) -> dict[str, float]:
     """Scores of 10 hypotheses drawn in one evaluation, and in three.
 
@@ -106,6 +111,7 @@ def validate_generator(
         held_out: What it has not seen.
         scale: As in training.
         clamp: As in training.
+        flicker: As in training.
 
     Returns:
         Errors in mm, fair energy score per joint in mm, ECE, by name.
@@ -113,7 +119,7 @@ def validate_generator(
     scores: dict[str, float] = {}
     for n in (1, 3):
         sampler = DistributionalDiffusion(
-            cast(Network, network), n_steps=n, scale=scale, clamp=clamp
+            cast(Network, network), n_steps=n, scale=scale, clamp=clamp, flicker=flicker
         )
         scores |= drawn_scores(sampler, held_out, n)
     return scores

@@ -15,11 +15,11 @@ from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Keypoints2D
 
 
-@pytest.fixture(scope="module")
-def network() -> FrameTokens:
+@pytest.fixture(scope="module", params=[0, 1], ids=["apart", "shared"])
+def network(request: pytest.FixtureRequest) -> FrameTokens:
     """A small network whose every weight matters."""
     torch.manual_seed(0)
-    net = FrameTokens(width=32, n_layers=2, n_heads=4).eval()
+    net = FrameTokens(width=32, n_layers=2, n_heads=4, n_shared=request.param).eval()
     for p in net.parameters():
         torch.nn.init.normal_(p, std=0.15)
     return net
@@ -101,6 +101,25 @@ def test_positions_count_time(network: FrameTokens) -> None:
     assert (network(**backwards)[:, :, order] - network(**given)).abs().max() > 1e-3
 
 
+@torch.no_grad()
+def test_shared_blocks_run_once_a_clip_and_leave_the_lifter_form_alone(
+    network: FrameTokens, tmp_path: Path
+) -> None:
+    rows: list[int] = []
+    for block in network.blocks:
+        block.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    given = inputs(B=2, H=3)
+    network(**given)
+    n_shared = network.config.n_shared
+    assert rows == [2 if i < n_shared else 6 for i in range(2)]
+    # The same weights, parted elsewhere, lift alike and draw otherwise.
+    other = FrameTokens(width=32, n_layers=2, n_heads=4, n_shared=1 - n_shared).eval()
+    other.load_state_dict(network.state_dict())
+    lifted = {**given, "x_t": None, "t": None}
+    torch.testing.assert_close(other(**lifted), network(**lifted))
+    assert (other(**given) - network(**given)).abs().max() > 1e-3
+
+
 def test_half_the_frame_rate_means_twice_the_step(network: FrameTokens) -> None:
     slow = network._rope(torch.tensor([[0.0, 0.5]]).log(), 5)  # 25 Hz
     fast = network._rope(torch.zeros(1, 2), 9)  # 50 Hz
@@ -155,6 +174,8 @@ def test_wrong_folders_are_refused(network: FrameTokens, tmp_path: Path) -> None
 def test_wrong_sizes_are_refused() -> None:
     with pytest.raises(ShapeError, match="multiple of 2 n_heads"):
         FrameTokens(width=20, n_heads=8)
+    with pytest.raises(ShapeError, match="n_layers - 1 = 1"):
+        FrameTokens(width=16, n_heads=2, n_layers=2, n_shared=2)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="xformers may run here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -103,6 +104,26 @@ def test_poses_between_kept_frames_lie_on_their_line() -> None:
                 expected = (1 - share) * clip[:, a] + share * clip[:, b]
                 assert torch.allclose(clip[:, f], expected, atol=1e-5)
         assert torch.equal(clip[:, 0], clip[:, kept[0]])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_shared", [1, 2])
+@pytest.mark.parametrize("recover", ["attention", "interpolate"])
+def test_hypotheses_may_part_behind_the_cut(n_shared: int, recover: Any) -> None:
+    """Drawn together or one by one, dropped before or after the noise enters: the same motions."""
+    torch.manual_seed(0)
+    inner = FrameTokens(width=16, n_layers=3, n_heads=2, n_shared=n_shared)
+    torch.nn.init.normal_(inner.to_pose.weight)
+    options = {"at": 1, "keep": 4, "select": "keypoints", "recover": recover}
+    network = Hourglass.wrap(inner, skip=True, **options).eval()
+    x_t, xy = torch.randn(2, 3, N_FRAMES, 17, 3), torch.randn(2, N_FRAMES, 17, 2)
+    t = torch.tensor([5.0, 900.0])
+    together = network(x_t, xy, t)
+    assert together.shape == x_t.shape
+    for h in range(3):
+        alone = network(x_t[:, h : h + 1], xy, t)
+        torch.testing.assert_close(alone[:, 0], together[:, h], atol=1e-5, rtol=1e-5)
+    assert (together[:, 0] - together[:, 1]).abs().max() > 1e-2
 
 
 @torch.no_grad()

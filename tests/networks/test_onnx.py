@@ -76,6 +76,9 @@ ONE_EACH: dict[str, Callable[[], PretrainedNetwork]] = {
 }
 TWO: dict[str, Any] = {**SMALL, "depth": 2}
 OTHERS: dict[str, Callable[[], PretrainedNetwork]] = {
+    "frame-tokens-shared": lambda: FrameTokens(
+        **{**FRAMES, "n_layers": 2}, n_latent=12, n_shared=1
+    ),
     "mixste2-lifter": lambda: MixSTE2(**SMALL, lifter=True),
     "ktpformer-lifter": lambda: KTPFormer(**SMALL, lifter=True),
     "motionagformer-lifter": lambda: MotionAGFormer(**AG),
@@ -84,6 +87,9 @@ OTHERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "mpm-sequence": lambda: MPMLifter(**STRIDED, output="sequence"),
     "hot-interpolated": lambda: Hourglass.wrap(
         FrameTokens(**{**FRAMES, "n_layers": 2}), **CUT, recover="interpolate"
+    ),
+    "hot-shared": lambda: Hourglass.wrap(
+        FrameTokens(**{**FRAMES, "n_layers": 3}, n_shared=2), **CUT
     ),
     "hot-mixste2": lambda: Hourglass.wrap(MixSTE2(**TWO), **CUT),
     "hot-mixste2-lifter": lambda: Hourglass.wrap(MixSTE2(**TWO, lifter=True), at=1, keep=4),

@@ -60,7 +60,11 @@ def test_training_leaves_the_global_random_state_alone(tiny: TrainConfig) -> Non
     assert (torch.random.get_rng_state() == before).all()
 
 
-def test_a_resumed_run_ends_as_an_uninterrupted_one(tiny: TrainConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_resumed_run_ends_as_an_uninterrupted_one(
+    tiny: TrainConfig, tmp_path: Path, optimizer: str
+) -> None:
+    tiny = replace(tiny, optimizer=optimizer)
     whole = Trainer(tiny)
     for _ in range(6):
         whole.step()
@@ -77,6 +81,43 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tiny: TrainConfig, tmp_path:
         assert (weights(rest)[name] == value).all(), name
     for name, parameter in whole.network.named_parameters():
         assert (dict(rest.network.named_parameters())[name] == parameter).all(), name
+
+
+def test_muon_turns_the_matrices_inside_the_blocks_and_nothing_else(tiny: TrainConfig) -> None:
+    config = replace(tiny, optimizer="muon", weight_decay=0.0, warmup_steps=0, learning_rate=0.01)
+    trainer = Trainer(config)
+    names = {id(p): name for name, p in trainer.network.named_parameters()}
+    adamw, muon = (
+        {names[id(p)] for group in optimizer.param_groups for p in group["params"]}
+        for optimizer in trainer.optimizers
+    )
+    assert muon == {f"blocks.0.{part}.weight" for part in ("qkv", "out", "up", "down")}
+    assert adamw | muon == set(names.values())
+    assert not adamw & muon
+    before = {k: v.clone() for k, v in trainer.network.state_dict().items()}
+    trainer.step()
+    moved = {k: v - before[k] for k, v in trainer.network.state_dict().items()}
+    # AdamW's first step is the learning rate times the gradient's sign; Muon's is as large as
+    # AdamW's later ones: 0.2 of the learning rate, root mean square, if all directions count.
+    step = moved["from_keypoints.weight"].abs()
+    assert step[step > 0].median().item() == pytest.approx(0.01, rel=0.01)
+    for name in muon:
+        assert 0.0008 < moved[name].square().mean().sqrt().item() < 0.0025, name
+    with pytest.raises(OptionError, match="adamw or muon"):
+        Trainer(replace(tiny, optimizer="sgd"))
+
+
+def test_checkpoints_of_one_optimizer_are_still_read(tiny: TrainConfig, tmp_path: Path) -> None:
+    trainer, path = Trainer(tiny), tmp_path / "state.pt"
+    trainer.step()
+    trainer.save(path)
+    state = torch.load(path, weights_only=True)
+    (state["optimizer"],) = state["optimizer"]
+    torch.save(state, path)
+    again = Trainer(tiny)
+    again.resume(path)
+    assert again.progress == trainer.progress
+    assert again.step() == trainer.step()
 
 
 def test_a_run_leaves_log_checkpoint_and_weights(tiny: TrainConfig, tmp_path: Path) -> None:

@@ -231,6 +231,30 @@ def test_latent_noise_differs_between_draws_and_follows_the_frame_rate(batch: Ba
     assert (with_latent(x_t, None, 0, seeded(0)) == x_t).all()
 
 
+def test_without_flicker_nothing_drawn_from_pure_noise_is_fresh_in_a_frame(batch: Batch) -> None:
+    class Latent(Draws):
+        info = NetworkInfo("subject", None, n_latent=12)
+
+    def shown(flicker: float, one_step_share: float) -> Tensor:
+        network = Latent(batch.target, 0.1)
+        options: dict[str, Any] = {"scale": 3.0, "clamp": 1.7, "flicker": flicker}
+        options["one_step_share"] = one_step_share
+        energy_loss(network, batch, SCHEDULE, seeded(0), **options)
+        rows: Tensor = network.asked[0][0]
+        return rows.flatten(-2)
+
+    pose, fresh, rest = slice(0, 51), slice(51 + 9, 63), slice(51, 51 + 9)
+    still, usual = shown(0.0, 1.0), shown(1.0, 1.0)
+    # The noise schedule leaves a trace of the pose at its last step.
+    assert still[..., pose].std() < 0.02
+    assert usual[..., pose].std() > 0.3
+    assert (still[..., fresh] == 0).all()
+    assert (still[..., rest] == usual[..., rest]).all()
+    noisy = shown(0.0, 0.0)  # windows drawn from noisy motions see all of that noise
+    assert (noisy[..., pose] == shown(1.0, 0.0)[..., pose]).all()
+    assert (noisy[..., fresh] == 0).all()
+
+
 def test_distances_of_motions_are_metrics(batch: Batch) -> None:
     x = torch.randn(3, 6, 5, 17, 3, generator=seeded(0))
     a, b, c = x
