@@ -140,7 +140,6 @@ class TrainConfig:
             "one_step_share",
             "lift_share",
             "recorded_bones",
-            "recorded_reach",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")

@@ -82,7 +82,7 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         **{"bf16": None, "compile": False, "device": "cpu"},
     }
     first = replace(boxed("d3dp-frame-small"), **{**free, "n_frames": 25_446_570})
-    last = replace(boxed("distributional-frame-small"), **{**free, "n_frames": LAST_FRAMES})
+    last = replace(boxed("distributional-frame-small"), **free)
     energy = replace(
         first,
         objective="energy",
@@ -116,6 +116,22 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         seed=2,
         n_frames=11_473_367,
     )
+    shared = replace(
+        recorded,
+        network_options=last.network_options,
+        optimizer="muon",
+        batch_frames=3888,
+        learning_rate=8e-4,
+        final_share=0.19,  # what a longer fall had come to when it was cut
+        warmup_steps=40,
+        ema_decay=0.998,
+        tumbling=0.15,
+        recorded_reach=1.3,
+        norms=last.norms,
+        flicker=0.0,
+        seed=3,
+        n_frames=21_684_878,
+    )
     stages = (
         Stage("1-denoiser", first),
         Stage("2-generator", replace(energy, n_frames=7_750_000), "1-denoiser"),
@@ -124,13 +140,11 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         Stage("5-average", average={"4-freer": 0.7, "1-denoiser": 0.3}),
         Stage("6-recorded", recorded, "5-average"),
         Stage("7-average", average={"6-recorded": 0.9, "1-denoiser": 0.1}),
-        Stage("8-shared", last, "7-average"),
+        Stage("8-shared", shared, "7-average"),
+        Stage("9-calm", last, "8-shared"),
     )
     return with_changes(stages, changes)
 
-
-LAST_FRAMES = 32_000_000
-"""What the last stage saw."""
 
 RECIPES = {"default": default_recipe}
 """Name -> recipe, for ``hypopose train --config NAME``."""

@@ -107,6 +107,17 @@ def test_muon_turns_the_matrices_inside_the_blocks_and_nothing_else(tiny: TrainC
         Trainer(replace(tiny, optimizer="sgd"))
 
 
+def test_options_out_of_range_are_refused(tiny: TrainConfig) -> None:
+    assert replace(tiny, recorded_reach=1.4, flicker=2.0).recorded_reach == 1.4
+    for options, told in (
+        ({"recorded_reach": -0.1}, "recorded_reach is 0 or more, got -0.1"),
+        ({"flicker": -1.0}, "flicker is 0 or more"),
+        ({"recorded_bones": 1.4}, "recorded_bones is a share"),
+    ):
+        with pytest.raises(OptionError, match=told):
+            replace(tiny, **options)  # type: ignore[arg-type]
+
+
 def test_checkpoints_of_one_optimizer_are_still_read(tiny: TrainConfig, tmp_path: Path) -> None:
     trainer, path = Trainer(tiny), tmp_path / "state.pt"
     trainer.step()

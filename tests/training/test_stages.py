@@ -31,7 +31,7 @@ from hypopose.training.trainer import half_bits, read_state
 
 STAGES = [
     *("1-denoiser", "2-generator", "3-average", "4-freer", "5-average", "6-recorded", "7-average"),
-    "8-shared",
+    *("8-shared", "9-calm"),
 ]
 
 
