@@ -136,9 +136,9 @@ class FrameTokens(StagedNetwork):
     ) -> None:
         super().__init__()
         check_backend(attention)
-        if not 0 <= n_shared < n_layers:
+        if not isinstance(n_shared, int) or not 0 <= n_shared < n_layers:
             raise ShapeError(
-                f"n_shared lies between 0 and n_layers - 1 = {n_layers - 1}, got {n_shared}."
+                f"n_shared is a whole number up to n_layers - 1 = {n_layers - 1}, got {n_shared!r}."
             )
         if width % (2 * n_heads):
             raise ShapeError(f"width must be a multiple of 2 n_heads = {2 * n_heads}, got {width}.")
@@ -259,7 +259,8 @@ class FrameTokens(StagedNetwork):
         still = self._embed_time(None, keypoints)
         given = self.time_token(still) + self.lift_token
         x = self._condition(keypoints, confidence, context) + given[:, None]
-        frames, clips = self._rope(context, x.shape[1]), (self._modulation(still),)
+        frames: tuple[Tensor, ...] = self._rope(context, x.shape[1])
+        clips: tuple[Tensor, ...] = (self._modulation(still),)
         if x_t is not None:
             level = self._embed_time(t, keypoints)
             noisy = self._embed_pose(x_t) + self.time_token(level)[:, None, None]

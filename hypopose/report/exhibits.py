@@ -274,7 +274,7 @@ def _settings_table(key: str, title: str, columns: list[tuple[str, dict[str, str
 def _score(row: ScoreRow | None) -> str:
     if row is None or math.isnan(row.value):
         return "-"
-    digits = 3 if row.key == "ece" else 1
+    digits = 3 if row.key.startswith("ece") else 1
     value = f"{row.value:.{digits}f}"
     if math.isnan(row.low):
         return value

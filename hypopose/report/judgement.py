@@ -303,7 +303,7 @@ class Judge:
         return Judgement(
             name=self.name,
             skeleton=self._skeleton,
-            scores=(_ece_row(curve), *self._score_rows()),
+            scores=(*_ece_rows(curve), *self._score_rows()),
             settings=self._words(curve),
             reliability=_reliability(curve),
             histograms=_histograms(self._axis.compute().histogram),
@@ -432,9 +432,12 @@ def _add(sums: dict[Hashable, Sums], more: Mapping[Hashable, Sums]) -> None:
         sums[label] = (before[0] + total, before[1] + count)
 
 
-def _ece_row(curve: CalibrationCurve) -> ScoreRow:
-    low, high = curve.interval()
-    return ScoreRow("ece", TITLES["ece"], curve.ece, low, high, False)
+def _ece_rows(curve: CalibrationCurve) -> tuple[ScoreRow, ScoreRow]:
+    every, median = curve.interval(), curve.interval(median=True)
+    return (
+        ScoreRow("ece", TITLES["ece"], curve.ece, *every, False),
+        ScoreRow("ece_median", TITLES["ece_median"], curve.median_ece, *median, False),
+    )
 
 
 def _reliability(curve: CalibrationCurve) -> Reliability:

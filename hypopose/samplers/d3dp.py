@@ -219,7 +219,7 @@ class D3DP(Windowed):
             u = self._entering(x, seen, noise, t)
             x0 = self._clean(u.reshape(-1, *u.shape[-4:]), windows, t).reshape(shape)
             if callback is not None:
-                callback(Step(i, t, x[..., :n, : shape[-2], :], x0[..., :n, :, :] / self.scale))
+                callback(Step(i, t, u[..., :n, : shape[-2], :], x0[..., :n, :, :] / self.scale))
             x = solver.step(x, x0, t, t_next, noise)
         joints = (x[..., :n, :, :] / self.scale).to(keypoints.xy.device)
         joints[..., self.skeleton.root, :] = 0.0

@@ -131,8 +131,12 @@ class TrainConfig:
                 "0 and one above."
             )
         for name in ("flicker", "recorded_reach"):
-            if not getattr(self, name) >= 0:
-                raise OptionError(f"{name} is 0 or more, got {getattr(self, name)}.")
+            if not 0 <= getattr(self, name) <= 2:
+                raise OptionError(f"{name} lies between 0 and 2, got {getattr(self, name)}.")
+        if self.objective == "energy" and not self.flicker and not self.n_latent:
+            raise OptionError(
+                "Without flicker and without n_latent nothing tells draws apart; give one of them."
+            )
         for name in (
             "recombine",
             "seated_share",

@@ -186,13 +186,17 @@ def with_changes(stages: Sequence[Stage], changes: Mapping[str, Any]) -> tuple[S
     total = sum(stage.config.n_frames for stage in stages if stage.config is not None)
 
     def changed(config: TrainConfig) -> TrainConfig:
+        own, n_layers = dict(config.network_options), rest.get("n_layers", config.n_layers)
+        if "n_shared" in own:  # networks of other sizes share what leaves a block for the noise
+            own["n_shared"] = max(0, min(own["n_shared"], n_layers - 1))
+        own |= rest.get("network_options", {})
         share = config.n_frames / total
         budget: dict[str, Any] = {}
         if changes.get("n_frames") is not None:
             budget["n_frames"] = max(1, round(share * changes["n_frames"]))
         if changes.get("minutes") is not None:
             budget["minutes"] = share * changes["minutes"]
-        return replace(config, **rest, **budget)
+        return replace(config, **{**rest, **budget, "network_options": own})
 
     return tuple(
         stage if stage.config is None else replace(stage, config=changed(stage.config))

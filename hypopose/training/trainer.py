@@ -150,7 +150,7 @@ class Trainer:
                 self.ema.weights[name].copy_(value)
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(
-                f"{path} belongs to a network of another size: {error}"
+                f"{path} belongs to a network of another size, or another optimizer: {error}"
             ) from error
         self.ema.n_updates = state["ema_updates"]
         self.generator.set_state(state["generator"])
@@ -236,12 +236,16 @@ def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim
     "Muon is scalable for LLM training", 2025), so that one learning rate serves both.
 
     Raises:
-        OptionError: If there is no such optimizer.
+        OptionError: If there is no such optimizer, or the network has no blocks.
     """
     if config.optimizer not in ("adamw", "muon"):
         raise OptionError(f"There is no optimizer {config.optimizer!r}; use adamw or muon.")
-    inside = getattr(network, "blocks", nn.Module()) if config.optimizer == "muon" else nn.Module()
-    turned = [m.weight for m in inside.modules() if isinstance(m, nn.Linear)]
+    inside = [m for name, m in network.named_modules() if "blocks" in name.split(".")]
+    turned = [m.weight for m in inside if isinstance(m, nn.Linear) and config.optimizer == "muon"]
+    if config.optimizer == "muon" and not turned:
+        raise OptionError(
+            f"{type(network).__name__} has no blocks whose matrices Muon could turn; use adamw."
+        )
     known = {id(p) for p in turned}
     rest = [p for p in network.parameters() if id(p) not in known]
     groups = [

@@ -103,15 +103,23 @@ def test_muon_turns_the_matrices_inside_the_blocks_and_nothing_else(tiny: TrainC
     assert step[step > 0].median().item() == pytest.approx(0.01, rel=0.01)
     for name in muon:
         assert 0.0008 < moved[name].square().mean().sqrt().item() < 0.0025, name
+    hourglass = replace(config, network="hot-frame-tokens", n_layers=2)
+    assert len(Trainer(hourglass).optimizers[1].param_groups[0]["params"]) == 8
+    with pytest.raises(OptionError, match="MixSTE2 has no blocks"):
+        Trainer(
+            replace(config, network="mixste2", lengths=(8,), length_shares=(1.0,), lift_share=0.0)
+        )
     with pytest.raises(OptionError, match="adamw or muon"):
         Trainer(replace(tiny, optimizer="sgd"))
 
 
 def test_options_out_of_range_are_refused(tiny: TrainConfig) -> None:
     assert replace(tiny, recorded_reach=1.4, flicker=2.0).recorded_reach == 1.4
+    assert replace(tiny, objective="energy", flicker=0.0, n_latent=12).flicker == 0
     for options, told in (
-        ({"recorded_reach": -0.1}, "recorded_reach is 0 or more, got -0.1"),
-        ({"flicker": -1.0}, "flicker is 0 or more"),
+        ({"recorded_reach": -0.1}, "recorded_reach lies between 0 and 2, got -0.1"),
+        ({"flicker": float("inf")}, "flicker lies between 0 and 2"),
+        ({"objective": "energy", "flicker": 0.0}, "nothing tells draws apart"),
         ({"recorded_bones": 1.4}, "recorded_bones is a share"),
     ):
         with pytest.raises(OptionError, match=told):

@@ -71,6 +71,18 @@ def test_the_recipe_ends_with_the_options_of_the_weights_in_the_box() -> None:
     assert all(s.config is None or s.config.shards == ("x.npz",) for s in recipe)
 
 
+def test_small_networks_and_further_options_keep_what_stages_decide() -> None:
+    def options(**changes: Any) -> list[dict[str, Any]]:
+        return [s.config.network_options for s in default_recipe(("x.npz",), **changes) if s.config]
+
+    assert options()[-2:] == [{"n_shared": 4}] * 2
+    assert options(n_layers=3)[-2:] == [{"n_shared": 2}] * 2
+    assert options(n_layers=1)[-2:] == [{"n_shared": 0}] * 2
+    further = options(network_options={"perspective": True})
+    assert further[0] == {"perspective": True}
+    assert further[-1] == {"perspective": True, "n_shared": 4}
+
+
 def test_budgets_are_shared_and_options_hold_for_every_stage() -> None:
     whole = [s.config for s in default_recipe(("x.npz",)) if s.config]
     small = [
