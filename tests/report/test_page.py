@@ -102,6 +102,12 @@ def test_oracle_scores_stand_apart(report: Report, text: str) -> None:
     assert "<section class='oracle' id='table-oracle_scores'>" in text
 
 
+def test_every_kind_of_ece_is_shown_with_three_digits(report: Report) -> None:
+    rows = [row for table in tables(report) for row in table.rows if row[0].startswith("ECE")]
+    assert any("median joint" in row[0] for row in rows)
+    assert all(re.match(r"0\.\d{3}( |$)", cell) for row in rows for cell in row[1:])
+
+
 def test_settings_and_ground_truth_are_on_the_page(text: str) -> None:
     assert "compared with only" in text
     assert "cluster bootstrap" in text

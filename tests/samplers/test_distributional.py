@@ -101,6 +101,19 @@ def test_generators_are_not_sampled_as_denoisers() -> None:
         D3DP(generator_network())
 
 
+def test_without_flicker_pure_noise_does_not_enter_and_steps_tell_what_does() -> None:
+    network, entered, told = generator_network(), [], []
+    network.register_forward_pre_hook(lambda _, given: entered.append(given[0][..., :17, :]))
+    sampler = DistributionalDiffusion(
+        network, n_steps=2, scale=SCALE, clamp=None, flicker=0.0, mirror=False, turning="none"
+    )
+    sampler.sample(clip(9), 3, seeded_noise(0), callback=lambda step: told.append(step.x_t))
+    assert (entered[0] == 0).all()
+    assert entered[1].std() > 0.05  # noise that steps put in between is never scaled
+    for seen, step in zip(entered, told, strict=True):
+        torch.testing.assert_close(SCALE * seen[0], step)
+
+
 def test_without_flicker_hypotheses_differ_but_do_not_tremble() -> None:
     network = generator_network()
     still = replace(clip(), xy=clip().xy[:1].expand(9, 17, 2).contiguous())

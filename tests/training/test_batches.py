@@ -265,7 +265,10 @@ def test_bones_lie_between_the_mean_body_and_the_recorded_ones_or_past_them(
     share = ((drawn - usual) / (own - usual))[:, 0, different]
     assert (share > -0.05).all()
     assert reach - 0.1 < share.max() < reach + 0.05
-    assert share.median(-1).values.mean().item() == pytest.approx(0.75 / 2 * reach, abs=0.03)
+    # A share has a standard deviation of 0.331 reach: three of those of the mean over 2000.
+    assert share.median(-1).values.mean().item() == pytest.approx(
+        0.75 / 2 * reach, abs=3 * 0.331 * reach / 2000**0.5
+    )
     assert (share.median(-1).values.abs() < 0.01).float().mean().item() == pytest.approx(
         0.26, abs=0.05
     )
