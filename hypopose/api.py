@@ -124,7 +124,13 @@ def make_sampler(
     place = _device(device)
     if "denoiser" in known:
         chosen = weights or default_weights(sampler)
-        options = {**recommended_options(chosen), **options}
+        advice = recommended_options(chosen)
+        if set(advice) - known:
+            raise OptionError(
+                f"The weights {chosen} were made for the sampler {default_sampler(chosen)!r}, not "
+                f"{sampler!r}; leave the sampler out, or give other weights."
+            )
+        options = {**advice, **options}
         options["denoiser"] = load_network(chosen).to(place)
         if hasattr(method, "options_beside"):
             options = {**method.options_beside(_folder(chosen)), **options}

@@ -149,12 +149,16 @@ def _spread(path: Path, output: Path, top: Path | None = None) -> list[Path]:
     from hypopose.io.own_npz import is_result
 
     top = top or path
+    there = [child for child in sorted(path.iterdir()) if child.name[0] != "."]
+    results = {child.with_suffix("") for child in there if is_result(child)}
     children = [
         child
-        for child in sorted(path.iterdir())
-        if child.name[0] != "." and child.resolve() != output.resolve() and not is_result(child)
+        for child in there
+        if child.resolve() != output.resolve() and not is_result(child)
     ]
-    found = [path] if _is_one_input(path, children) else _inputs(children)
+    # Frames with a result among them, which --format has written beside it too, stay one motion.
+    frames = [child for child in children if child.with_suffix("") not in results]
+    found = [path] if _is_one_input(path, frames) else _inputs(children)
     if path not in found and sum(child.stem.endswith("_keypoints") for child in found) > 1:
         click.echo(
             f"Note: {path} holds OpenPose's frames beside other inputs, so each frame is an input "

@@ -18,6 +18,7 @@ from jaxtyping import Int
 
 from hypopose.errors import OptionError
 from hypopose.io.base import Format, ReadOptions
+from hypopose.io.camera_files import resized
 from hypopose.io.detections import Detections, check_size, clean
 from hypopose.io.formats import format_of
 from hypopose.io.source import Source
@@ -210,7 +211,8 @@ def assemble(
     """One person's rows as keypoints over all frames.
 
     Raises:
-        OptionError: If the image size is impossible or contradicts the camera.
+        OptionError: If the image size is impossible or contradicts the camera; a camera of another
+            size than the file states, and of the same aspect, is resized to it.
     """
     detections, rows = recording.detections, recording.people[person]
     first, last = frame_range(detections, rows)
@@ -225,10 +227,11 @@ def assemble(
     if detections.covariance is not None:
         covariance = np.full((*shape, 2, 2), np.nan, dtype=np.float32)
         covariance[at] = detections.covariance[rows]
+    stated = detections.image_sizes.get(person, detections.image_size)
+    if camera is not None and image_size is None and stated is not None:
+        camera = resized(camera, stated)
     camera = camera or detections.camera
-    size = _image_size(
-        image_size, camera, detections.image_sizes.get(person, detections.image_size)
-    )
+    size = _image_size(image_size, camera, stated)
     notes = detections.notes if recording.format.exact else _notes(detections, rows, xy, size)
     return Keypoints2D(
         xy=torch.from_numpy(xy),

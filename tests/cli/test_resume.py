@@ -234,6 +234,11 @@ def test_results_in_the_folder_of_the_inputs_are_no_inputs(
     into_frames = ("sample", one_person, "-o", one_person / "in.npz", *FAST)
     assert hypopose(*into_frames).exit_code == 0
     assert "kept" in hypopose(*into_frames).stdout
+    table = (*into_frames, "--format", "csv")
+    assert "kept" in hypopose(*table).stdout
+    assert (one_person / "in.csv").is_file()
+    assert "kept" in hypopose(*table).stdout  # the table is no second input of the folder
+    assert hypopose(*table, "--force").exit_code == 0
     clips = tmp_path / "clips"
     clips.mkdir()
     save_keypoints(clips / "a.npz", load(one_person, image_size=(640, 640)))
