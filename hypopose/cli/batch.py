@@ -152,9 +152,7 @@ def _spread(path: Path, output: Path, top: Path | None = None) -> list[Path]:
     there = [child for child in sorted(path.iterdir()) if child.name[0] != "."]
     results = {child.with_suffix("") for child in there if is_result(child)}
     children = [
-        child
-        for child in there
-        if child.resolve() != output.resolve() and not is_result(child)
+        child for child in there if child.resolve() != output.resolve() and not is_result(child)
     ]
     # Frames with a result among them, which --format has written beside it too, stay one motion.
     frames = [child for child in children if child.with_suffix("") not in results]

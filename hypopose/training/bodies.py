@@ -91,6 +91,10 @@ class BodyMaker:
         recorded_bones: Share of windows whose bones are, on average, not the Human3.6M skeleton's
             but anywhere between that and the recorded bodies'.
         recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them.
+        as_recorded: Share of windows on the bones of one recorded body as they were recorded:
+            nothing of ``bone_sd``, ``direction_sd``, ``spine_sd`` and ``recorded_bones`` is drawn.
+        spine_sd: Spread in metres of how far before or behind the trunk the spine joint lies, a
+            choice of each data set; a third of it along the trunk.
     """
 
     def __init__(
@@ -105,7 +109,10 @@ class BodyMaker:
         direction_sd: float = 0.0,
         recorded_bones: float = 0.0,
         recorded_reach: float = 1.0,
+        as_recorded: float = 0.0,
+        spine_sd: float = 0.0,
     ) -> None:
+        self.as_recorded, self.spine_sd = as_recorded, spine_sd
         self.recombine, self.tumbling = recombine, tumbling
         self.bone_sd, self.direction_sd = bone_sd, direction_sd
         self.recorded_bones, self.recorded_reach = recorded_bones, recorded_reach
@@ -141,11 +148,23 @@ class BodyMaker:
         common = (1 + self.bone_sd[0] * draws.normal(B, 1)).clamp(min=0.5)
         pairs = 1 + self.bone_sd[1] * self.freedom * draws.normal(B, max(BONE_PAIRS) + 1)
         pairs = pairs.clamp(min=0.5)
+        drawn = torch.ones_like(common)
+        if self.as_recorded:
+            drawn = 1 - draws.chance(self.as_recorded, B, 1).float()
         if self.direction_sd:
-            directions = directions + self.direction_sd * draws.normal(B, 1, len(BONES), 3)
+            tilt = self.direction_sd * draws.normal(B, len(BONES), 3)
+            directions = directions + (tilt * drawn[..., None])[:, None]
         lengths = self._mean_bones(clip, draws) * common * pairs[:, self.pairs]
+        if self.as_recorded:
+            own = self.recorded[clip[:, 0]]
+            lengths = torch.lerp(own, lengths, drawn)
+            legs = (own[:, 1] + own[:, 2])[:, None] / LEG
+            common = torch.lerp(legs, common, drawn)
         bones = functional.normalize(directions, dim=-1) * lengths[:, None, :, None]
         body = self.chain @ bones
+        if self.spine_sd:
+            offset = draws.normal(B, 3) * body.new_tensor([0.0, 1 / 3, 1.0]) * self.spine_sd
+            body[:, :, 7] += ((offset * drawn)[:, None, None] @ _trunk_axes(body))[:, :, 0]
         shift = self._shifts(body, draws)
         body, shift, path = _mirror_some(body, shift, path * common[..., None], draws)
         tilt, lying = _tilts(B, self.tumbling, draws)
@@ -213,11 +232,7 @@ class BodyMaker:
         """Offsets of joints that detectors define differently, fixed to the trunk of a window."""
         B = len(body)
         offset = draws.normal(B, 17, 3) * self.meanings * draws.chance(0.5, B, 1, 1)
-        up = functional.normalize(body[:, :, 8], dim=-1)
-        side = functional.normalize(body[:, :, 11] - body[:, :, 14], dim=-1)
-        forward = functional.normalize(torch.linalg.cross(side, up), dim=-1)
-        axes = torch.stack([side, up, forward], -2)
-        return offset[:, None] @ axes
+        return offset[:, None] @ _trunk_axes(body)
 
 
 def frame_rates(B: int, draws: Draws) -> Float[Tensor, " B"]:
@@ -265,6 +280,14 @@ def axis_angle(axis: Float[Tensor, "B 3"], angle: Float[Tensor, " B"]) -> Float[
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
     s, c = angle.sin()[:, None, None], angle.cos()[:, None, None]
     return torch.eye(3, device=axis.device) + s * cross + (1 - c) * (cross @ cross)
+
+
+def _trunk_axes(body: Float[Tensor, "B F J 3"]) -> Float[Tensor, "B F 3 3"]:
+    """Unit vectors towards the left, up along the trunk, and forward."""
+    up = functional.normalize(body[:, :, 8], dim=-1)
+    side = functional.normalize(body[:, :, 11] - body[:, :, 14], dim=-1)
+    forward = functional.normalize(torch.linalg.cross(side, up), dim=-1)
+    return torch.stack([side, up, forward], -2)
 
 
 def _mirror_some(

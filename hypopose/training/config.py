@@ -38,6 +38,8 @@ class TrainConfig:
             the recorded bodies'.
         recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them, so
             that real people stand inside what is drawn and not at its edge.
+        as_recorded: Share of windows on the bones of one recorded body, unchanged.
+        spine_sd: Spread in metres of how far before or behind the trunk the spine joint lies.
         network: A name in :data:`hypopose.training.NETWORKS`.
         network_options: Further options of the network, by name.
         objective: A name in :data:`hypopose.training.OBJECTIVES`.
@@ -94,6 +96,8 @@ class TrainConfig:
     direction_sd: float = 0.0
     recorded_bones: float = 0.0
     recorded_reach: float = 1.0
+    as_recorded: float = 0.0
+    spine_sd: float = 0.0
     network: str = "frame-tokens"
     network_options: dict[str, Any] = field(default_factory=dict)
     objective: str = "x0"
@@ -130,7 +134,7 @@ class TrainConfig:
                 "An energy score needs n_draws of 2 or more, and norms: four weights, none below "
                 "0 and one above."
             )
-        for name in ("flicker", "recorded_reach"):
+        for name in ("flicker", "recorded_reach", "spine_sd"):
             if not 0 <= getattr(self, name) <= 2:
                 raise OptionError(f"{name} lies between 0 and 2, got {getattr(self, name)}.")
         if self.objective == "energy" and not self.flicker and not self.n_latent:
@@ -144,6 +148,7 @@ class TrainConfig:
             "one_step_share",
             "lift_share",
             "recorded_bones",
+            "as_recorded",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")
@@ -155,6 +160,8 @@ class TrainConfig:
             *("recombine", "seated_share", "tumbling", "bone_sd", "free_pairs", "direction_sd"),
             "recorded_bones",
             "recorded_reach",
+            "as_recorded",
+            "spine_sd",
         )
         return {name: getattr(self, name) for name in names}
 

@@ -280,3 +280,42 @@ def test_recorded_bones_of_recombined_bodies_are_as_long_left_as_right(motion: M
     drawn = lengths(maker(300, 1, Draws(seeded())).joints)[:, 0]
     for one, other in ((0, 3), (1, 4), (2, 5), (10, 13), (11, 14), (12, 15)):
         assert torch.allclose(drawn[:, one], drawn[:, other], atol=1e-5)
+
+
+def test_some_windows_stand_on_the_bones_of_one_recorded_body(motion: Motion) -> None:
+    options = {"recombine": 1.0, "bone_sd": (0.1, 0.1), "direction_sd": 0.2, "spine_sd": 0.03}
+    maker = BodyMaker(motion, CPU, as_recorded=1.0, recorded_bones=0.5, **options)
+    tells_apart = torch.linspace(0.0, 0.1, len(maker.recorded))[:, None]
+    maker.recorded[:, [1, 4]] += tells_apart
+    drawn = lengths(maker(300, 2, Draws(seeded())).joints)[:, 0]
+    off = (drawn[:, None] - maker.recorded).abs().amax(-1).amin(-1)
+    assert off.max() < 2e-3
+    some = BodyMaker(motion, CPU, as_recorded=0.4, recorded_bones=0.5, **options)
+    drawn = lengths(some(2000, 1, Draws(seeded())).joints)[:, 0]
+    off = (drawn[:, None] - some.recorded).abs().amax(-1).amin(-1)
+    # Three standard deviations of a share of 2000.
+    assert (off < 2e-3).float().mean().item() == pytest.approx(0.4, abs=0.033)
+
+
+def test_the_spine_joint_lies_before_or_behind_the_trunk_by_what_was_asked(motion: Motion) -> None:
+    options = {"recombine": 0.0, "bone_sd": (0.0, 0.0)}
+
+    def drawn(spine_sd: float) -> Tensor:
+        maker = BodyMaker(motion, CPU, spine_sd=spine_sd, **options)
+        return maker(2000, 2, Draws(seeded())).joints
+
+    body = drawn(0.05)
+    left, up = body[:, :, 11] - body[:, :, 14], body[:, :, 8] - body[:, :, 0]
+    ahead = torch.nn.functional.normalize(torch.linalg.cross(left, up), dim=-1)
+    spine = body[:, :, 7] - body[:, :, 0]
+    still = drawn(0.0)
+    still_left, still_up = still[:, :, 11] - still[:, :, 14], still[:, :, 8] - still[:, :, 0]
+    still_ahead = torch.nn.functional.normalize(torch.linalg.cross(still_left, still_up), dim=-1)
+    before = ((still[:, :, 7] - still[:, :, 0]) * still_ahead).sum(-1)
+    assert ((spine * ahead).sum(-1).var() - before.var()).sqrt().item() == pytest.approx(
+        0.05, rel=0.08
+    )
+    # Constant over a window, and no other bone changes.
+    assert torch.allclose((spine * ahead).sum(-1)[:, 0], (spine * ahead).sum(-1)[:, 1], atol=0.02)
+    others = [bone for bone, pair in enumerate(BONES) if 7 not in pair]
+    assert torch.allclose(lengths(body)[0, 0, others], lengths(still)[0, 0, others], atol=1e-5)

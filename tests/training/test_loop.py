@@ -121,6 +121,8 @@ def test_options_out_of_range_are_refused(tiny: TrainConfig) -> None:
         ({"flicker": float("inf")}, "flicker lies between 0 and 2"),
         ({"objective": "energy", "flicker": 0.0}, "nothing tells draws apart"),
         ({"recorded_bones": 1.4}, "recorded_bones is a share"),
+        ({"as_recorded": -0.2}, "as_recorded is a share"),
+        ({"spine_sd": -0.01}, "spine_sd lies between 0 and 2"),
     ):
         with pytest.raises(OptionError, match=told):
             replace(tiny, **options)  # type: ignore[arg-type]
