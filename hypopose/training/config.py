@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hypopose.errors import FormatError, OptionError
+from hypopose.training.views import CLEAN
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class TrainConfig:
             that real people stand inside what is drawn and not at its edge.
         as_recorded: Share of windows on the bones of one recorded body, unchanged.
         spine_sd: Spread in metres of how far before or behind the trunk the spine joint lies.
+        exact: Share of windows, 0.45 at most, with exact keypoints: no detector, and nobody who
+            means another point by a joint.
         network: A name in :data:`hypopose.training.NETWORKS`.
         network_options: Further options of the network, by name.
         objective: A name in :data:`hypopose.training.OBJECTIVES`.
@@ -98,6 +101,7 @@ class TrainConfig:
     recorded_reach: float = 1.0
     as_recorded: float = 0.0
     spine_sd: float = 0.0
+    exact: float = 0.0
     network: str = "frame-tokens"
     network_options: dict[str, Any] = field(default_factory=dict)
     objective: str = "x0"
@@ -134,9 +138,10 @@ class TrainConfig:
                 "An energy score needs n_draws of 2 or more, and norms: four weights, none below "
                 "0 and one above."
             )
-        for name in ("flicker", "recorded_reach", "spine_sd"):
-            if not 0 <= getattr(self, name) <= 2:
-                raise OptionError(f"{name} lies between 0 and 2, got {getattr(self, name)}.")
+        most = {"flicker": 2, "recorded_reach": 2, "spine_sd": 2, "exact": CLEAN}
+        for name, limit in most.items():
+            if not 0 <= getattr(self, name) <= limit:
+                raise OptionError(f"{name} lies between 0 and {limit}, got {getattr(self, name)}.")
         if self.objective == "energy" and not self.flicker and not self.n_latent:
             raise OptionError(
                 "Without flicker and without n_latent nothing tells draws apart; give one of them."

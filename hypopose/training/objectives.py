@@ -100,7 +100,7 @@ def keypoint_batches(
     with torch.device("meta"):
         info = new_network(c, "math").info
     if info.inputs == "subject":
-        return BatchMaker(motion, device, **c.of_bodies)
+        return BatchMaker(motion, device, exact=c.exact, **c.of_bodies)
     return ScreenBatchMaker(
         motion, device, c.recombine, c.seated_share, c.tumbling, gaps=info.uses_confidence
     )

@@ -16,7 +16,7 @@ from hypopose.networks.inputs import MIN_CONFIDENCE, Encoded
 from hypopose.training.batches import Batch
 from hypopose.training.bodies import BodyMaker
 from hypopose.training.draws import Draws
-from hypopose.training.views import detect, place_cameras
+from hypopose.training.views import detect, place_cameras, project_rays
 
 FOCALS = (1.3, 3.0)
 """Focal lengths in half image widths: fields of view of 75 to 37 degrees across the image."""
@@ -58,16 +58,12 @@ class ScreenBatchMaker:
         rays, confidence = detect(seen, draws)
         detected = rays.isfinite().all(-1)
         if not self.gaps:
-            rays = torch.where(detected[..., None], rays, _projected(seen))
+            rays = torch.where(detected[..., None], rays, project_rays(seen))
             confidence = torch.where(detected, confidence, confidence.new_ones(()))
             detected = torch.ones_like(detected)
         focal = FOCALS[0] * (FOCALS[1] / FOCALS[0]) ** draws.uniform(B)
         xy = rays * focal[:, None, None, None]
         return Batch(_encoded(xy, confidence, detected), cam - cam[:, :, :1])
-
-
-def _projected(seen: Float[Tensor, "B F J 3"]) -> Float[Tensor, "B F J 2"]:
-    return seen[..., :2] / seen[..., 2:].clamp(min=0.2)
 
 
 def _encoded(

@@ -21,6 +21,9 @@ from hypopose.training.draws import Draws
 JOINT_NOISE = (1.0, 1.0, 1.1, 1.4, 1.0, 1.1, 1.4, 1.0, 0.9, 0.8, 0.9, 0.9, 1.2, 1.6, 0.9, 1.2, 1.6)
 """How much more than a hip each joint suffers from noise and drop-outs."""
 
+CLEAN = 0.45
+"""Share of windows with keypoints that are nearly clean."""
+
 LOST_GROUPS: tuple[tuple[float, tuple[int, ...]], ...] = (
     (0.06, (9, 10)), (0.06, (10,)), (0.03, (9,)), (0.1, (7,)),
     (0.03, (12, 13)), (0.03, (15, 16)), (0.03, (2, 3)), (0.03, (5, 6)), (0.03, (3, 6)),
@@ -82,7 +85,11 @@ def _aim_error(B: int, draws: Draws) -> Float[Tensor, "B 3 3"]:
 
 
 def detect(
-    seen: Float[Tensor, "B F J 3"], draws: Draws
+    seen: Float[Tensor, "B F J 3"],
+    draws: Draws,
+    *,
+    joints: Float[Tensor, "B F J 3"] | None = None,
+    exact: float = 0.0,
 ) -> tuple[Float[Tensor, "B F J 2"], Float[Tensor, "B F J"]]:
     """What a detector reports: rays with errors and gaps, confidences that know a little of both.
 
@@ -92,13 +99,16 @@ def detect(
     Args:
         seen: Camera-frame positions, metres.
         draws: Random numbers.
+        joints: Where the joints themselves are, for windows that are exact.
+        exact: Share of all windows, out of the nearly clean ones, that no detector saw: the joints'
+            own projections, complete, with a confidence of 1.
 
     Returns:
         Rays (NaN where lost) and confidences (0 where lost).
     """
     B, F, J = seen.shape[:3]
-    rays = seen[..., :2] / seen[..., 2:].clamp(min=0.2)
-    clean = draws.chance(0.45, B)
+    rays = project_rays(seen)
+    clean = draws.chance(CLEAN, B)
     level = torch.where(clean, draws.uniform(B, high=0.3), draws.uniform(B, low=0.5, high=8.0))
     pixel = 1.7 / seen[:, :, 0, 2].mean(1).clamp(min=0.5) / 400
     noise = _noise(B, F, J, draws)
@@ -106,7 +116,16 @@ def detect(
     rays = _swap_sides(rays, ~clean, draws)
     confidence = _confidence(noise, level, clean, draws)
     lost = _lost(B, F, J, draws)
+    if joints is not None and exact:
+        known = (clean & draws.chance(exact / CLEAN, B))[:, None, None]
+        rays = torch.where(known[..., None], project_rays(joints), rays)
+        confidence, lost = torch.where(known, 1.0, confidence), lost & ~known
     return torch.where(lost[..., None], torch.nan, rays), torch.where(lost, 0.0, confidence)
+
+
+def project_rays(seen: Float[Tensor, "B F J 3"]) -> Float[Tensor, "B F J 2"]:
+    """Where camera-frame positions meet the plane z = 1; nothing is nearer than 0.2 m."""
+    return seen[..., :2] / seen[..., 2:].clamp(min=0.2)
 
 
 def _noise(B: int, F: int, J: int, draws: Draws) -> Float[Tensor, "B F J 2"]:

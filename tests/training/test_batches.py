@@ -13,7 +13,7 @@ from hypopose.training import BatchMaker
 from hypopose.training import batches as batches_module
 from hypopose.training.bodies import BONES, Bodies, BodyMaker, clip_weights, frame_rates, plausible
 from hypopose.training.draws import Draws
-from hypopose.training.views import detect, look_at, place_cameras
+from hypopose.training.views import detect, look_at, place_cameras, project_rays
 
 CPU = torch.device("cpu")
 
@@ -56,7 +56,7 @@ def test_keypoints_are_projections_of_the_target(
 ) -> None:
     """With a perfect detector, target + root projects onto the keypoints in the network's view."""
 
-    def perfect(seen: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+    def perfect(seen: Tensor, draws: Draws, **_: object) -> tuple[Tensor, Tensor]:
         return seen[..., :2] / seen[..., 2:], torch.ones_like(seen[..., 0])
 
     monkeypatch.setattr(batches_module, "detect", perfect)
@@ -224,6 +224,23 @@ def test_detectors_err_as_much_as_they_say(bodies: Bodies) -> None:
     assert wrists > 1.2 * hips
     unsure = confidence < 0.6
     assert error[unsure & ~lost].nanmedian() > error[~unsure & ~lost].nanmedian()
+
+
+def test_some_windows_are_projections_of_the_joints_themselves(bodies: Bodies) -> None:
+    away = torch.tensor([0.0, 0.0, 9.0])
+    joints, seen = bodies.joints + away, bodies.seen + away + 0.05
+    rays, confidence = detect(seen, Draws(seeded()), joints=joints, exact=0.3)
+    truth = project_rays(joints)
+    exact = (rays == truth).all(-1).all(-1).all(-1)
+    B = len(exact)
+    assert exact.float().mean().item() == pytest.approx(0.3, abs=3 * (0.21 / B) ** 0.5)
+    assert (confidence[exact] == 1).all()
+    # The others are what a detector saw, and no noisy window is given for an exact one.
+    before, trust = detect(seen, Draws(seeded()))
+    assert torch.equal(rays[~exact].nan_to_num(9.0), before[~exact].nan_to_num(9.0))
+    assert torch.equal(confidence[~exact], trust[~exact])
+    off = (before - project_rays(seen))[exact].norm(dim=-1) * joints[exact][..., 2] * 400 / 1.7
+    assert off.nanmedian() < 0.5  # pixels of a person 400 tall
 
 
 def test_a_single_frame_is_never_lost_as_a_whole(bodies: Bodies) -> None:

@@ -122,6 +122,7 @@ def test_options_out_of_range_are_refused(tiny: TrainConfig) -> None:
         ({"objective": "energy", "flicker": 0.0}, "nothing tells draws apart"),
         ({"recorded_bones": 1.4}, "recorded_bones is a share"),
         ({"as_recorded": -0.2}, "as_recorded is a share"),
+        ({"exact": 0.5}, "exact lies between 0 and 0.45, got 0.5"),
         ({"spine_sd": -0.01}, "spine_sd lies between 0 and 2"),
     ):
         with pytest.raises(OptionError, match=told):
