@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +39,7 @@ class BatchMaker:
         recombine: Share of windows whose body parts come from different clips.
         seated_share: Share of parts drawn from shards called ``procedural...``.
         tumbling: Share of windows whose bodies lean or fall in any direction.
-        exact: Share of windows whose keypoints are projections of the joints themselves, complete
-            and with a confidence of 1: no detector, and nobody who means another point.
+        detector: Options of :func:`hypopose.training.views.detect`, by name.
         **of_bodies: Further options of :class:`hypopose.training.bodies.BodyMaker`.
     """
 
@@ -50,10 +50,10 @@ class BatchMaker:
         recombine: float = 0.6,
         seated_share: float = 0.3,
         tumbling: float = 0.0,
-        exact: float = 0.0,
+        detector: Mapping[str, Any] | None = None,
         **of_bodies: Any,
     ) -> None:
-        self.exact = exact
+        self.detector = dict(detector or {})
         self.bodies = BodyMaker(motion, device, recombine, seated_share, tumbling, **of_bodies)
 
     def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:
@@ -63,6 +63,6 @@ class BatchMaker:
         rotation, position = place_cameras(bodies.joints, draws)
         cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
         seen = (bodies.seen - position[:, None, None]) @ rotation.mT[:, None]
-        rays, confidence = detect(seen, draws, joints=cam, exact=self.exact)
+        rays, confidence = detect(seen, draws, joints=cam, **self.detector)
         encoded = encode_rays(rays, confidence, bodies.fps)
         return Batch(encoded, (cam - cam[:, :, :1]) @ encoded.rotation.mT[:, None])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hypopose.errors import FormatError, OptionError
-from hypopose.training.views import CLEAN
+from hypopose.training.views import CLEAN, NOISY_PX
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class TrainConfig:
             that real people stand inside what is drawn and not at its edge.
         as_recorded: Share of windows on the bones of one recorded body, unchanged.
         spine_sd: Spread in metres of how far before or behind the trunk the spine joint lies.
-        exact: Share of windows, 0.45 at most, with exact keypoints: no detector, and nobody who
-            means another point by a joint.
+        clean: Share of windows whose keypoints are nearly clean.
+        exact: Share of windows, among the clean ones, with exact keypoints: no detector, and nobody
+            who means another point by a joint.
+        noisy_px: Range of the other windows' noise, in pixels of a subject 400 px tall.
         network: A name in :data:`hypopose.training.NETWORKS`.
         network_options: Further options of the network, by name.
         objective: A name in :data:`hypopose.training.OBJECTIVES`.
@@ -101,7 +103,9 @@ class TrainConfig:
     recorded_reach: float = 1.0
     as_recorded: float = 0.0
     spine_sd: float = 0.0
+    clean: float = CLEAN
     exact: float = 0.0
+    noisy_px: tuple[float, float] = NOISY_PX
     network: str = "frame-tokens"
     network_options: dict[str, Any] = field(default_factory=dict)
     objective: str = "x0"
@@ -138,14 +142,19 @@ class TrainConfig:
                 "An energy score needs n_draws of 2 or more, and norms: four weights, none below "
                 "0 and one above."
             )
-        most = {"flicker": 2, "recorded_reach": 2, "spine_sd": 2, "exact": CLEAN}
-        for name, limit in most.items():
-            if not 0 <= getattr(self, name) <= limit:
-                raise OptionError(f"{name} lies between 0 and {limit}, got {getattr(self, name)}.")
         if self.objective == "energy" and not self.flicker and not self.n_latent:
             raise OptionError(
                 "Without flicker and without n_latent nothing tells draws apart; give one of them."
             )
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
+        if not 0 <= self.noisy_px[0] <= self.noisy_px[-1] < 100 or len(self.noisy_px) != 2:
+            raise OptionError(f"noisy_px is a range of pixels, got {self.noisy_px}.")
+        most = {"flicker": 2, "recorded_reach": 2, "spine_sd": 2, "clean": 1, "exact": self.clean}
+        for name, limit in most.items():
+            if not 0 <= getattr(self, name) <= limit:
+                raise OptionError(f"{name} lies between 0 and {limit}, got {getattr(self, name)}.")
         for name in (
             "recombine",
             "seated_share",
@@ -169,6 +178,11 @@ class TrainConfig:
             "spine_sd",
         )
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def of_detector(self) -> dict[str, Any]:
+        """Options of :func:`hypopose.training.views.detect`, by name."""
+        return {name: getattr(self, name) for name in ("clean", "exact", "noisy_px")}
 
     def to_json(self) -> str:
         """The options as JSON text."""

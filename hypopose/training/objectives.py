@@ -100,16 +100,17 @@ def keypoint_batches(
     with torch.device("meta"):
         info = new_network(c, "math").info
     if info.inputs == "subject":
-        return BatchMaker(motion, device, exact=c.exact, **c.of_bodies)
+        return BatchMaker(motion, device, detector=c.of_detector, **c.of_bodies)
     return ScreenBatchMaker(
-        motion, device, c.recombine, c.seated_share, c.tumbling, gaps=info.uses_confidence
+        motion, device, gaps=info.uses_confidence, detector=c.of_detector, **c.of_bodies
     )
 
 
 def whole_batches(motion: Motion, device: torch.device, config: TrainConfig) -> ScreenBatchMaker:
     """Windows in screen coordinates without gaps, for losses that hide joints themselves."""
-    c = config
-    return ScreenBatchMaker(motion, device, c.recombine, c.seated_share, c.tumbling, gaps=False)
+    return ScreenBatchMaker(
+        motion, device, gaps=False, detector=config.of_detector, **config.of_bodies
+    )
 
 
 def _x0(network: Any, batch: Any, step: Step) -> Tensor:

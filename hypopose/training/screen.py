@@ -7,6 +7,9 @@ image's longer side. Targets are in the camera's frame, which nobody turns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -33,6 +36,8 @@ class ScreenBatchMaker:
         tumbling: Share of windows whose bodies lean or fall in any direction.
         gaps: Whether keypoints are lost, for networks that read confidences. Otherwise a joint
             that the detector would lose is where it is.
+        detector: Options of :func:`hypopose.training.views.detect`, by name.
+        **of_bodies: Further options of :class:`hypopose.training.bodies.BodyMaker`.
     """
 
     def __init__(
@@ -44,9 +49,11 @@ class ScreenBatchMaker:
         tumbling: float = 0.0,
         *,
         gaps: bool = True,
+        detector: Mapping[str, Any] | None = None,
+        **of_bodies: Any,
     ) -> None:
-        self.bodies = BodyMaker(motion, device, recombine, seated_share, tumbling)
-        self.gaps = gaps
+        self.bodies = BodyMaker(motion, device, recombine, seated_share, tumbling, **of_bodies)
+        self.gaps, self.detector = gaps, dict(detector or {})
 
     def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:
         """Draw ``B`` windows of ``F`` frames; the generator lives on the maker's device."""
@@ -55,7 +62,7 @@ class ScreenBatchMaker:
         rotation, position = place_cameras(bodies.joints, draws)
         cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
         seen = (bodies.seen - position[:, None, None]) @ rotation.mT[:, None]
-        rays, confidence = detect(seen, draws)
+        rays, confidence = detect(seen, draws, joints=cam, **self.detector)
         detected = rays.isfinite().all(-1)
         if not self.gaps:
             rays = torch.where(detected[..., None], rays, project_rays(seen))

@@ -132,6 +132,47 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         seed=3,
         n_frames=21_684_878,
     )
+    calm = replace(
+        shared,
+        learning_rate=2.5e-4,
+        final_share=0.01,
+        warmup_steps=20,
+        tumbling=0.08,
+        recombine=0.65,
+        bone_sd=(0.045, 0.035),
+        direction_sd=0.04,
+        recorded_reach=1.15,
+        seed=4,
+        n_frames=10_338_390,
+    )
+    known = replace(
+        calm,
+        learning_rate=7e-4,
+        final_share=0.43,  # as above
+        warmup_steps=40,
+        tumbling=0.1,
+        bone_sd=(0.05, 0.045),
+        direction_sd=0.05,
+        as_recorded=0.4,
+        spine_sd=0.025,
+        length_shares=last.length_shares,
+        seed=5,
+        n_frames=13_395_262,
+    )
+    exact = replace(
+        known,
+        learning_rate=3e-4,
+        final_share=0.54,  # as above
+        warmup_steps=20,
+        tumbling=0.08,
+        bone_sd=(0.045, 0.035),
+        direction_sd=0.04,
+        as_recorded=0.45,
+        spine_sd=0.02,
+        exact=0.3,
+        seed=6,
+        n_frames=6_167_872,
+    )
     stages = (
         Stage("1-denoiser", first),
         Stage("2-generator", replace(energy, n_frames=7_750_000), "1-denoiser"),
@@ -141,7 +182,10 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         Stage("6-recorded", recorded, "5-average"),
         Stage("7-average", average={"6-recorded": 0.9, "1-denoiser": 0.1}),
         Stage("8-shared", shared, "7-average"),
-        Stage("9-calm", last, "8-shared"),
+        Stage("9-calm", calm, "8-shared"),
+        Stage("10-known", known, "9-calm"),
+        Stage("11-exact", exact, "10-known"),
+        Stage("12-detected", last, "11-exact"),
     )
     return with_changes(stages, changes)
 

@@ -22,7 +22,10 @@ JOINT_NOISE = (1.0, 1.0, 1.1, 1.4, 1.0, 1.1, 1.4, 1.0, 0.9, 0.8, 0.9, 0.9, 1.2, 
 """How much more than a hip each joint suffers from noise and drop-outs."""
 
 CLEAN = 0.45
-"""Share of windows with keypoints that are nearly clean."""
+"""Share of windows with keypoints that are nearly clean, unless a run says otherwise."""
+
+NOISY_PX = (0.5, 8.0)
+"""Noise of the other windows, in pixels of a subject 400 px tall, unless a run says otherwise."""
 
 LOST_GROUPS: tuple[tuple[float, tuple[int, ...]], ...] = (
     (0.06, (9, 10)), (0.06, (10,)), (0.03, (9,)), (0.1, (7,)),
@@ -30,6 +33,10 @@ LOST_GROUPS: tuple[tuple[float, tuple[int, ...]], ...] = (
     (0.03, (1, 2, 3, 4, 5, 6)),
 )  # fmt: skip
 """Chance that joints are missing together in all frames: no head, no spine, cropped legs, ..."""
+
+
+LIMB_ENDS = (2, 3, 5, 6, 12, 13, 15, 16)
+"""Knees, ankles, elbows, wrists: detectors also confuse these alone."""
 
 
 def place_cameras(
@@ -90,11 +97,13 @@ def detect(
     *,
     joints: Float[Tensor, "B F J 3"] | None = None,
     exact: float = 0.0,
+    clean: float = CLEAN,
+    noisy_px: tuple[float, float] = NOISY_PX,
 ) -> tuple[Float[Tensor, "B F J 2"], Float[Tensor, "B F J"]]:
     """What a detector reports: rays with errors and gaps, confidences that know a little of both.
 
-    45 % of the windows are nearly clean (below 0.3 px), the others have up to 8 px; half of all
-    windows are complete.
+    Some windows are nearly clean (below 0.3 px), the others have up to 8 px, unless a run says
+    otherwise; half of all windows are complete.
 
     Args:
         seen: Camera-frame positions, metres.
@@ -102,22 +111,25 @@ def detect(
         joints: Where the joints themselves are, for windows that are exact.
         exact: Share of all windows, out of the nearly clean ones, that no detector saw: the joints'
             own projections, complete, with a confidence of 1.
+        clean: Share of windows that are nearly clean, the exact ones among them.
+        noisy_px: Range of the others' noise, in pixels of a subject 400 px tall.
 
     Returns:
         Rays (NaN where lost) and confidences (0 where lost).
     """
     B, F, J = seen.shape[:3]
     rays = project_rays(seen)
-    clean = draws.chance(CLEAN, B)
-    level = torch.where(clean, draws.uniform(B, high=0.3), draws.uniform(B, low=0.5, high=8.0))
+    is_clean = draws.chance(clean, B)
+    low, high = noisy_px
+    level = torch.where(is_clean, draws.uniform(B, high=0.3), draws.uniform(B, low=low, high=high))
     pixel = 1.7 / seen[:, :, 0, 2].mean(1).clamp(min=0.5) / 400
     noise = _noise(B, F, J, draws)
     rays = rays + noise * (level * pixel)[:, None, None, None]
-    rays = _swap_sides(rays, ~clean, draws)
-    confidence = _confidence(noise, level, clean, draws)
+    rays = _swap_sides(rays, ~is_clean, draws)
+    confidence = _confidence(noise, level, is_clean, draws)
     lost = _lost(B, F, J, draws)
     if joints is not None and exact:
-        known = (clean & draws.chance(exact / CLEAN, B))[:, None, None]
+        known = (is_clean & draws.chance(exact / clean, B))[:, None, None]
         rays = torch.where(known[..., None], project_rays(joints), rays)
         confidence, lost = torch.where(known, 1.0, confidence), lost & ~known
     return torch.where(lost[..., None], torch.nan, rays), torch.where(lost, 0.0, confidence)
@@ -150,11 +162,13 @@ def _confidence(noise: Tensor, level: Tensor, clean: Tensor, draws: Draws) -> Te
 
 
 def _swap_sides(rays: Tensor, noisy: Tensor, draws: Draws) -> Tensor:
-    """Left and right legs, or arms, change places in some frames of some noisy windows."""
+    """Left and right legs, or arms, or their lower halves, change places in some noisy frames."""
     B, F = rays.shape[:2]
     frames = draws.chance(0.06, B, 1) & noisy[:, None] & draws.chance(0.25, B, F)
     joint = torch.arange(17, device=rays.device)
     limbs = torch.where(draws.chance(0.5, B, 1), joint < 7, joint > 10)
+    ends = rays.new_tensor([joint in LIMB_ENDS for joint in range(17)]).bool()
+    limbs = limbs & (ends | draws.chance(0.5, B, 1))
     swapped = (frames[:, :, None] & limbs[:, None])[..., None]
     return torch.where(swapped, rays[:, :, list(H36M17.flip_order)], rays)
 

@@ -17,6 +17,7 @@ from hypopose.io import load_hypotheses
 from hypopose.networks import Hourglass, MPMLifter, load_network
 from hypopose.networks.hot import BACKBONES
 from hypopose.training import NETWORKS, TrainConfig, Trainer, train
+from hypopose.training.objectives import keypoint_batches
 from hypopose.training.recipes import RECIPES
 from hypopose.training.screen import FOCALS, ScreenBatchMaker
 
@@ -145,6 +146,17 @@ def test_what_does_not_fit_is_an_error(tiny: TrainConfig) -> None:
         Trainer(config_of("mixste2", "x0", tiny, lengths=(5, 9), length_shares=(0.5, 0.5)))
     with pytest.raises(OptionError, match="by threes"):
         Trainer(config_of("gla-gcn", "lift", tiny, lengths=(8,)))
+
+
+@pytest.mark.parametrize("network", ["frame-tokens", "mixste2"])
+def test_options_of_the_detector_reach_every_kind_of_input(
+    network: str, tiny: TrainConfig, motion: Motion
+) -> None:
+    config = replace(config_of(network, "x0", tiny, lift_share=0.0), clean=1.0, exact=1.0)
+    batch = keypoint_batches(motion, torch.device("cpu"), config)(
+        30, 5, torch.Generator().manual_seed(0)
+    )
+    assert (batch.encoded.confidence == 1).all()
 
 
 @pytest.mark.parametrize("gaps", [True, False])
