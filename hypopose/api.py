@@ -125,10 +125,11 @@ def make_sampler(
     if "denoiser" in known:
         chosen = weights or default_weights(sampler)
         advice = recommended_options(chosen)
-        if set(advice) - known:
+        own = default_sampler(chosen)
+        if own != sampler and (own.startswith("diffpose") or set(advice) - known):
             raise OptionError(
-                f"The weights {chosen} were made for the sampler {default_sampler(chosen)!r}, not "
-                f"{sampler!r}; leave the sampler out, or give other weights."
+                f"The weights {chosen} were made for the sampler {own!r}, not {sampler!r}; leave "
+                "the sampler out, or give other weights."
             )
         options = {**advice, **options}
         options["denoiser"] = load_network(chosen).to(place)

@@ -102,6 +102,10 @@ def test_default_sampler_uses_the_weights_in_the_box(body25: Keypoints2D) -> Non
             {"sampler": "d3dp", "weights": "lifter-frame-small"},
             "weights lifter-frame-small were made for the sampler 'lifter', not 'd3dp'",
         ),
+        (
+            {"sampler": "distributional", "weights": "diffpose-frame-small"},
+            "weights diffpose-frame-small were made for the sampler 'diffpose', not 'distr",
+        ),
         ({"sampler": "boneflips", "magic": 1}, "no option 'magic'"),
         ({"sampler": "boneflips", "n_steps": 5}, "no option 'n_steps'"),
         ({"sampler": "boneflips", "n_hypotheses": 0}, "at least 1"),

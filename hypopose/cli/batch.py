@@ -150,12 +150,13 @@ def _spread(path: Path, output: Path, top: Path | None = None) -> list[Path]:
 
     top = top or path
     there = [child for child in sorted(path.iterdir()) if child.name[0] != "."]
-    results = {child.with_suffix("") for child in there if is_result(child)}
-    children = [
-        child for child in there if child.resolve() != output.resolve() and not is_result(child)
-    ]
-    # Frames with a result among them, which --format has written beside it too, stay one motion.
-    frames = [child for child in children if child.with_suffix("") not in results]
+    results = {child for child in there if is_result(child)}
+    children = [c for c in there if c.resolve() != output.resolve() and c not in results]
+    # The folder's own result may lie in it, with what --format has written beside it.
+    named = output.stem if output.suffix[1:] in FORMATS else output.name
+    own = path.stem if output.is_dir() else named
+    ours = {r.stem for r in results if r.stem == own or r.stem.startswith(f"{own}_person")}
+    frames = [child for child in children if child.stem not in ours]
     found = [path] if _is_one_input(path, frames) else _inputs(children)
     if path not in found and sum(child.stem.endswith("_keypoints") for child in found) > 1:
         click.echo(

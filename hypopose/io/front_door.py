@@ -18,7 +18,6 @@ from jaxtyping import Int
 
 from hypopose.errors import OptionError
 from hypopose.io.base import Format, ReadOptions
-from hypopose.io.camera_files import resized
 from hypopose.io.detections import Detections, check_size, clean
 from hypopose.io.formats import format_of
 from hypopose.io.source import Source
@@ -211,8 +210,7 @@ def assemble(
     """One person's rows as keypoints over all frames.
 
     Raises:
-        OptionError: If the image size is impossible or contradicts the camera; a camera of another
-            size than the file states, and of the same aspect, is resized to it.
+        OptionError: If the image size is impossible or contradicts the camera.
     """
     detections, rows = recording.detections, recording.people[person]
     first, last = frame_range(detections, rows)
@@ -228,11 +226,11 @@ def assemble(
         covariance = np.full((*shape, 2, 2), np.nan, dtype=np.float32)
         covariance[at] = detections.covariance[rows]
     stated = detections.image_sizes.get(person, detections.image_size)
-    if camera is not None and image_size is None and stated is not None:
-        camera = resized(camera, stated)
-    camera = camera or detections.camera
+    given, camera = camera, camera or detections.camera
     size = _image_size(image_size, camera, stated)
     notes = detections.notes if recording.format.exact else _notes(detections, rows, xy, size)
+    if given is not None and stated is not None and size != stated:
+        notes = (*notes, _other_size(given.image_size, stated))
     return Keypoints2D(
         xy=torch.from_numpy(xy),
         skeleton=detections.skeleton,
@@ -264,6 +262,13 @@ def _image_size(
     if camera is not None:
         return camera.image_size
     return stated if given is None else (int(given[0]), int(given[1]))
+
+
+def _other_size(camera: tuple[int, int], stated: tuple[int, int]) -> str:
+    return (
+        f"the file says {stated[0]} x {stated[1]} pixels, the camera {camera[0]} x {camera[1]}: "
+        "the camera was believed; name the size the keypoints were found in with --image-size"
+    )
 
 
 def _notes(

@@ -162,8 +162,8 @@ class D3DP(Windowed):
         self._solver()
         if self.denoiser.info.n_latent and not self.reads_latent:
             raise OptionError(
-                "These weights are a generator that reads latent noise; use the sampler they "
-                "were made for, sampler='distributional' or 'diffpose'."
+                "These weights are a generator that reads latent noise; use "
+                "sampler='distributional'."
             )
         for name, choice, allowed in (
             ("precision", self.precision, ("auto", "float32", "bfloat16")),

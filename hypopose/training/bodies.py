@@ -91,7 +91,7 @@ class BodyMaker:
         recorded_bones: Share of windows whose bones are, on average, not the Human3.6M skeleton's
             but anywhere between that and the recorded bodies'.
         recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them.
-        as_recorded: Share of windows on the bones of one recorded body as they were recorded:
+        as_recorded: Share of windows with the bone lengths of one recorded body (the legs' clip):
             nothing of ``bone_sd``, ``direction_sd``, ``spine_sd`` and ``recorded_bones`` is drawn.
         spine_sd: Spread in metres of how far before or behind the trunk the spine joint lies, a
             choice of each data set; a third of it along the trunk.

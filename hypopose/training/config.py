@@ -39,12 +39,13 @@ class TrainConfig:
             the recorded bodies'.
         recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them, so
             that real people stand inside what is drawn and not at its edge.
-        as_recorded: Share of windows on the bones of one recorded body, unchanged.
+        as_recorded: Share of windows with the bone lengths of one recorded body, unchanged.
         spine_sd: Spread in metres of how far before or behind the trunk the spine joint lies.
         clean: Share of windows whose keypoints are nearly clean.
         exact: Share of windows, among the clean ones, with exact keypoints: no detector, and nobody
             who means another point by a joint.
         noisy_px: Range of the other windows' noise, in pixels of a subject 400 px tall.
+        ends_alone: Share of swapped sides of which forearms, or shins, change places alone.
         network: A name in :data:`hypopose.training.NETWORKS`.
         network_options: Further options of the network, by name.
         objective: A name in :data:`hypopose.training.OBJECTIVES`.
@@ -106,6 +107,7 @@ class TrainConfig:
     clean: float = CLEAN
     exact: float = 0.0
     noisy_px: tuple[float, float] = NOISY_PX
+    ends_alone: float = 0.0
     network: str = "frame-tokens"
     network_options: dict[str, Any] = field(default_factory=dict)
     objective: str = "x0"
@@ -149,7 +151,7 @@ class TrainConfig:
         self._check_ranges()
 
     def _check_ranges(self) -> None:
-        if not 0 <= self.noisy_px[0] <= self.noisy_px[-1] < 100 or len(self.noisy_px) != 2:
+        if len(self.noisy_px) != 2 or not 0 <= self.noisy_px[0] <= self.noisy_px[1] < 100:
             raise OptionError(f"noisy_px is a range of pixels, got {self.noisy_px}.")
         most = {"flicker": 2, "recorded_reach": 2, "spine_sd": 2, "clean": 1, "exact": self.clean}
         for name, limit in most.items():
@@ -163,6 +165,7 @@ class TrainConfig:
             "lift_share",
             "recorded_bones",
             "as_recorded",
+            "ends_alone",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")
@@ -182,7 +185,8 @@ class TrainConfig:
     @property
     def of_detector(self) -> dict[str, Any]:
         """Options of :func:`hypopose.training.views.detect`, by name."""
-        return {name: getattr(self, name) for name in ("clean", "exact", "noisy_px")}
+        names = ("clean", "exact", "noisy_px", "ends_alone")
+        return {name: getattr(self, name) for name in names}
 
     def to_json(self) -> str:
         """The options as JSON text."""

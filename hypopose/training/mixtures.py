@@ -113,9 +113,8 @@ def mixture_batches(motion: Motion, device: torch.device, config: TrainConfig) -
     batches = BatchMaker(
         motion,
         device,
-        recombine=c.recombine,
-        seated_share=c.seated_share,
-        tumbling=c.tumbling,
+        detector=c.of_detector,
+        **c.of_bodies,
     )
     return MixtureBatchMaker(batches, initial_distribution(batches, device))
 

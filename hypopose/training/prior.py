@@ -65,7 +65,7 @@ def motion_batches(
     motion: Motion, device: torch.device, config: TrainConfig
 ) -> Callable[[int, int, torch.Generator], Tensor]:
     """Windows of bodies with any heading, near the origin: slots ``(B, F, 17, 3)`` in metres."""
-    make = BodyMaker(motion, device, config.recombine, config.seated_share, config.tumbling)
+    make = BodyMaker(motion, device, **config.of_bodies)
 
     def batch(B: int, F: int, generator: torch.Generator) -> Tensor:
         draws = Draws(generator)

@@ -99,6 +99,7 @@ def detect(
     exact: float = 0.0,
     clean: float = CLEAN,
     noisy_px: tuple[float, float] = NOISY_PX,
+    ends_alone: float = 0.0,
 ) -> tuple[Float[Tensor, "B F J 2"], Float[Tensor, "B F J"]]:
     """What a detector reports: rays with errors and gaps, confidences that know a little of both.
 
@@ -110,9 +111,10 @@ def detect(
         draws: Random numbers.
         joints: Where the joints themselves are, for windows that are exact.
         exact: Share of all windows, out of the nearly clean ones, that no detector saw: the joints'
-            own projections, complete, with a confidence of 1.
+            own projections, complete, with a confidence of 1; none where ``joints`` is None.
         clean: Share of windows that are nearly clean, the exact ones among them.
         noisy_px: Range of the others' noise, in pixels of a subject 400 px tall.
+        ends_alone: Share of swapped sides of which forearms, or shins, change places alone.
 
     Returns:
         Rays (NaN where lost) and confidences (0 where lost).
@@ -125,7 +127,7 @@ def detect(
     pixel = 1.7 / seen[:, :, 0, 2].mean(1).clamp(min=0.5) / 400
     noise = _noise(B, F, J, draws)
     rays = rays + noise * (level * pixel)[:, None, None, None]
-    rays = _swap_sides(rays, ~is_clean, draws)
+    rays = _swap_sides(rays, ~is_clean, ends_alone, draws)
     confidence = _confidence(noise, level, is_clean, draws)
     lost = _lost(B, F, J, draws)
     if joints is not None and exact:
@@ -161,14 +163,15 @@ def _confidence(noise: Tensor, level: Tensor, clean: Tensor, draws: Draws) -> Te
     return torch.where(plain[:, None, None], 1.0, confidence)
 
 
-def _swap_sides(rays: Tensor, noisy: Tensor, draws: Draws) -> Tensor:
-    """Left and right legs, or arms, or their lower halves, change places in some noisy frames."""
+def _swap_sides(rays: Tensor, noisy: Tensor, ends_alone: float, draws: Draws) -> Tensor:
+    """Left and right legs, or arms, change places in some frames of some noisy windows."""
     B, F = rays.shape[:2]
     frames = draws.chance(0.06, B, 1) & noisy[:, None] & draws.chance(0.25, B, F)
     joint = torch.arange(17, device=rays.device)
     limbs = torch.where(draws.chance(0.5, B, 1), joint < 7, joint > 10)
-    ends = rays.new_tensor([joint in LIMB_ENDS for joint in range(17)]).bool()
-    limbs = limbs & (ends | draws.chance(0.5, B, 1))
+    if ends_alone:
+        ends = rays.new_tensor([joint in LIMB_ENDS for joint in range(17)]).bool()
+        limbs = limbs & (ends | ~draws.chance(ends_alone, B, 1))
     swapped = (frames[:, :, None] & limbs[:, None])[..., None]
     return torch.where(swapped, rays[:, :, list(H36M17.flip_order)], rays)
 

@@ -67,6 +67,24 @@ def test_frames_are_one_input_and_what_lies_beside_them_is_not_lost(
     assert "each frame is an input of its own" in capsys.readouterr().err
 
 
+def test_an_input_beside_its_own_result_stays_an_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = {f"a_{i}_keypoints.json": PEOPLE for i in range(2)}
+    folder = _folder(tmp_path / "in", {**frames, "clip.csv": "", "clip.npz": "", "in.npz": ""})
+    monkeypatch.setattr("hypopose.io.own_npz.is_result", lambda path: path.suffix == ".npz")
+
+    def planned(output: Path) -> list[str]:
+        return [job.source.name for job in plan_jobs((folder,), output)]
+
+    assert planned(folder) == [*frames, "clip.csv"]
+    # What was exported beside the folder's own result is none.
+    (folder / "clip.csv").rename(folder / "in.csv")
+    assert planned(folder) == ["in"]
+    assert planned(folder / "in.npz") == ["in"]
+    assert planned(folder / "in") == ["in"]
+
+
 def test_a_folder_of_single_files_is_not_one_input_for_its_first(tmp_path: Path) -> None:
     coco = json.dumps([{"image_id": 0, "keypoints": [1] * 51}])
     files = {"a.json": PEOPLE, "b.json": coco, "c.json": PEOPLE}

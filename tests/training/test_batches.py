@@ -243,6 +243,31 @@ def test_some_windows_are_projections_of_the_joints_themselves(bodies: Bodies) -
     assert off.nanmedian() < 0.5  # pixels of a person 400 tall
 
 
+def test_noise_is_as_large_and_windows_as_clean_as_asked(bodies: Bodies) -> None:
+    seen = bodies.seen + torch.tensor([0.0, 0.0, 9.0])
+    for clean, noisy_px in ((0.2, (1.0, 1.0)), (0.6, (6.0, 9.0))):
+        rays, _ = detect(seen, Draws(seeded()), clean=clean, noisy_px=noisy_px)
+        pixels = (rays - project_rays(seen)) * seen[:, :, :1, 2:] * 400 / 1.7
+        size = pixels[:, :, :7].abs().flatten(1).nanmedian(-1).values / 0.67
+        noisy = size > 0.5
+        assert (~noisy).float().mean().item() == pytest.approx(clean, abs=0.1)
+        middle = sum(noisy_px) / 2
+        assert size[noisy].median().item() == pytest.approx(middle, rel=0.4)
+
+
+def test_forearms_and_shins_are_swapped_alone_only_when_asked(bodies: Bodies) -> None:
+    seen = bodies.seen + torch.tensor([0.0, 0.0, 9.0])
+    flipped = project_rays(seen)[:, :, list(H36M17.flip_order)]
+
+    def swapped(ends_alone: float) -> Tensor:
+        options = {"clean": 0.0, "noisy_px": (0.0, 0.0), "ends_alone": ends_alone}
+        rays, _ = detect(seen, Draws(seeded()), **options)
+        return torch.stack([(rays == flipped)[:, :, j].all(-1).any() for j in (1, 11, 2, 13)])
+
+    assert swapped(0.0).all()
+    assert swapped(1.0).tolist() == [False, False, True, True]
+
+
 def test_a_single_frame_is_never_lost_as_a_whole(bodies: Bodies) -> None:
     cam = bodies.joints[:, :1] + torch.tensor([0.0, 0.0, 9.0])
     rays, _ = detect(cam, Draws(seeded()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from hypopose.io import load_hypotheses
 from hypopose.networks import Hourglass, MPMLifter, load_network
 from hypopose.networks.hot import BACKBONES
 from hypopose.training import NETWORKS, TrainConfig, Trainer, train
-from hypopose.training.objectives import keypoint_batches
+from hypopose.training.bodies import BodyMaker
+from hypopose.training.objectives import OBJECTIVES, keypoint_batches
 from hypopose.training.recipes import RECIPES
 from hypopose.training.screen import FOCALS, ScreenBatchMaker
 
@@ -157,6 +159,27 @@ def test_options_of_the_detector_reach_every_kind_of_input(
         30, 5, torch.Generator().manual_seed(0)
     )
     assert (batch.encoded.confidence == 1).all()
+
+
+@pytest.mark.parametrize("objective", ["x0", "lift", "mask", "diffpose"])
+def test_options_of_bodies_and_detector_reach_every_objective(
+    objective: str, tiny: TrainConfig, motion: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = {"x0": "mixste2", "lift": "mixste2", "mask": "mpm", "diffpose": "frame-tokens"}
+    config = config_of(network[objective], objective, tiny, lift_share=0.0)
+    asked: list[dict[str, object]] = []
+    original = BodyMaker.__init__
+
+    def noted(self: BodyMaker, *given: Any, **options: Any) -> None:
+        asked.append(options)
+        original(self, *given, **options)
+
+    monkeypatch.setattr(BodyMaker, "__init__", noted)
+    made = replace(config, spine_sd=0.1, noisy_px=(7.0, 7.5))
+    batches = OBJECTIVES[objective].make_batches(motion, torch.device("cpu"), made)
+    assert asked[-1]["spine_sd"] == 0.1
+    maker = getattr(batches, "batches", batches)
+    assert maker.detector["noisy_px"] == (7.0, 7.5)
 
 
 @pytest.mark.parametrize("gaps", [True, False])
