@@ -158,6 +158,13 @@ def _spread(path: Path, output: Path, top: Path | None = None) -> list[Path]:
     ours = {r.stem for r in results if r.stem == own or r.stem.startswith(f"{own}_person")}
     frames = [child for child in children if child.stem not in ours]
     found = [path] if _is_one_input(path, frames) else _inputs(children)
+    for child in _inputs(children) if path in found and len(frames) < len(children) else []:
+        if child not in frames:
+            click.echo(
+                f"Note: {child} is taken for a table of the result beside it; name it on the "
+                "command line to read it.",
+                err=True,
+            )
     if path not in found and sum(child.stem.endswith("_keypoints") for child in found) > 1:
         click.echo(
             f"Note: {path} holds OpenPose's frames beside other inputs, so each frame is an input "

@@ -229,7 +229,7 @@ def assemble(
     given, camera = camera, camera or detections.camera
     size = _image_size(image_size, camera, stated)
     notes = detections.notes if recording.format.exact else _notes(detections, rows, xy, size)
-    if given is not None and stated is not None and size != stated:
+    if image_size is None and given is not None and stated is not None and size != stated:
         notes = (*notes, _other_size(given.image_size, stated))
     return Keypoints2D(
         xy=torch.from_numpy(xy),

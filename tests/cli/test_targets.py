@@ -68,7 +68,7 @@ def test_frames_are_one_input_and_what_lies_beside_them_is_not_lost(
 
 
 def test_an_input_beside_its_own_result_stays_an_input(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frames = {f"a_{i}_keypoints.json": PEOPLE for i in range(2)}
     folder = _folder(tmp_path / "in", {**frames, "clip.csv": "", "clip.npz": "", "in.npz": ""})
@@ -80,7 +80,9 @@ def test_an_input_beside_its_own_result_stays_an_input(
     assert planned(folder) == [*frames, "clip.csv"]
     # What was exported beside the folder's own result is none.
     (folder / "clip.csv").rename(folder / "in.csv")
+    capsys.readouterr()
     assert planned(folder) == ["in"]
+    assert "in.csv is taken for a table of the result beside it" in capsys.readouterr().err
     assert planned(folder / "in.npz") == ["in"]
     assert planned(folder / "in") == ["in"]
 

@@ -193,6 +193,8 @@ def test_image_size_and_camera(write_as, figure):
     assert not any(
         "the file says" in n for n in load(path, camera=Camera.from_fov((640, 480))).notes
     )
+    named = load(path, camera=Camera.from_fov((64, 48)), image_size=(64, 48))
+    assert not any("the file says" in n for n in named.notes)
     with pytest.raises(OptionError, match=r"contradicts"):
         load(path, camera=Camera.from_fov((64, 48)), image_size=(1, 2))
     with pytest.raises(OptionError, match=r"width and height"):
