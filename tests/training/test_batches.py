@@ -250,9 +250,10 @@ def test_noise_is_as_large_and_windows_as_clean_as_asked(bodies: Bodies) -> None
         pixels = (rays - project_rays(seen)) * seen[:, :, :1, 2:] * 400 / 1.7
         size = pixels[:, :, :7].abs().flatten(1).nanmedian(-1).values / 0.67
         noisy = size > 0.5
-        assert (~noisy).float().mean().item() == pytest.approx(clean, abs=0.1)
-        middle = sum(noisy_px) / 2
-        assert size[noisy].median().item() == pytest.approx(middle, rel=0.4)
+        # Three standard deviations of a share of 400; legs suffer a tenth more than hips.
+        assert (~noisy).float().mean().item() == pytest.approx(clean, abs=0.073)
+        middle = 1.1 * sum(noisy_px) / 2
+        assert size[noisy].median().item() == pytest.approx(middle, rel=0.06)
 
 
 def test_forearms_and_shins_are_swapped_alone_only_when_asked(bodies: Bodies) -> None:
@@ -357,7 +358,7 @@ def test_the_spine_joint_lies_before_or_behind_the_trunk_by_what_was_asked(motio
     assert ((spine * ahead).sum(-1).var() - before.var()).sqrt().item() == pytest.approx(
         0.05, rel=0.08
     )
-    # Constant over a window, and no other bone changes.
+    # Constant over a window, up to how the trunk bends in a frame; and no other bone changes.
     assert torch.allclose((spine * ahead).sum(-1)[:, 0], (spine * ahead).sum(-1)[:, 1], atol=0.02)
     others = [bone for bone, pair in enumerate(BONES) if 7 not in pair]
     assert torch.allclose(lengths(body)[0, 0, others], lengths(still)[0, 0, others], atol=1e-5)
