@@ -232,7 +232,7 @@ def test_some_windows_are_projections_of_the_joints_themselves(bodies: Bodies) -
     rays, confidence = detect(seen, Draws(seeded()), joints=joints, exact=0.3)
     truth = project_rays(joints)
     exact = (rays == truth).all(-1).all(-1).all(-1)
-    B = len(exact)
+    B = len(exact)  # a share of B has a standard deviation of the root of 0.3 * 0.7 / B
     assert exact.float().mean().item() == pytest.approx(0.3, abs=3 * (0.21 / B) ** 0.5)
     assert (confidence[exact] == 1).all()
     # The others are what a detector saw, and no noisy window is given for an exact one.
@@ -358,7 +358,8 @@ def test_the_spine_joint_lies_before_or_behind_the_trunk_by_what_was_asked(motio
     assert ((spine * ahead).sum(-1).var() - before.var()).sqrt().item() == pytest.approx(
         0.05, rel=0.08
     )
-    # Constant over a window, up to how the trunk bends in a frame; and no other bone changes.
+    # Constant over a window, up to how the trunk bends in a frame (two draws of 5 cm would differ
+    # by 7 cm); and no other bone changes.
     assert torch.allclose((spine * ahead).sum(-1)[:, 0], (spine * ahead).sum(-1)[:, 1], atol=0.02)
     others = [bone for bone, pair in enumerate(BONES) if 7 not in pair]
     assert torch.allclose(lengths(body)[0, 0, others], lengths(still)[0, 0, others], atol=1e-5)
