@@ -54,12 +54,14 @@ class Step:
         schedule: Noise levels.
         generator: Source of noise, on the batch's device.
         choices: Source of choices that hold for the whole batch, on the CPU.
+        rank: Which of the processes that train together this is.
     """
 
     config: TrainConfig
     schedule: Schedule
     generator: torch.Generator
     choices: torch.Generator
+    rank: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +99,7 @@ def keypoint_batches(
     With gaps, unless the network cannot read them.
     """
     c = config
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]):
         info = new_network(c, "math").info
     if info.inputs == "subject":
         return BatchMaker(motion, device, detector=c.of_detector, **c.of_bodies)
@@ -138,8 +140,9 @@ def _energy(network: Any, batch: Any, step: Step) -> Tensor:
 
 
 def _seed(step: Step) -> int:
-    """A fresh seed for what a batch hides."""
-    return int(torch.randint(2**31, (), generator=step.choices))
+    """A fresh seed for what a batch hides; every process hides other things."""
+    drawn = int(torch.randint(2**31, (), generator=step.choices))
+    return (drawn + 1_000_003 * step.rank) % 2**31
 
 
 def _lifting(of: Callable[[Tensor, Tensor], Tensor], length: bool) -> Objective:

@@ -79,7 +79,7 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         raise OptionError(f"The stages of a recipe decide {', '.join(fixed)}; leave it out.")
     free: dict[str, Any] = {
         **{"shards": tuple(shards), "minutes": None, "start": None},
-        **{"bf16": None, "compile": False, "device": "cpu"},
+        **{"bf16": None, "compile": False, "device": "cpu", "processes": 1},
     }
     first = replace(boxed("d3dp-frame-small"), **{**free, "n_frames": 25_446_570})
     last = replace(boxed("distributional-frame-small"), **free)

@@ -61,6 +61,12 @@ def test_every_network_that_can_be_wrapped_has_a_recipe_in_the_hourglass(
     assert set(NETWORKS) == set(RECIPES)
 
 
+def test_every_network_takes_a_step(tiny: TrainConfig) -> None:
+    for name, objective in CASES:
+        row = Trainer(config_of(name, objective, tiny, batch_frames=18)).step()
+        assert row["grad_norm"] > 0, name
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "objective"), CASES)
 def test_the_loss_falls(name: str, objective: str, tiny: TrainConfig) -> None:
