@@ -17,7 +17,7 @@ from hypopose.errors import OptionError
 if TYPE_CHECKING:
     from hypopose.training import TrainConfig
 
-RESUMABLE = ("minutes", "n_frames", "device", "processes", "compile")
+RESUMABLE = ("minutes", "n_frames", "device", "compile")
 """Options that may change when a run goes on."""
 
 RECIPE_NAMES = ("default",)
@@ -62,7 +62,6 @@ RECIPE_NAMES = ("default",)
 @click.option("--n-frames", type=int, help="Budget in frames, where no minutes are given.")
 @click.option("--seed", type=int, help="Decides weights, batches and noise.")
 @click.option("--device", help="cpu or cuda.")
-@click.option("--processes", type=int, help="Processes that train together on CPUs, one a core.")
 @click.option("--compile/--no-compile", default=None, help="Compile the network: faster, later.")
 @click.option(
     "--set",

@@ -69,8 +69,6 @@ class TrainConfig:
         compile: Compile the blocks: a third faster, needs a C++ compiler on CPU and a minute.
         seed: Decides weights, batches and noise.
         device: ``"cpu"`` or ``"cuda"``.
-        processes: Processes that train together on CPUs, each on its part of every batch: faster
-            than as many threads. Networks that normalize by a batch see their own part of it.
         checkpoint_seconds: Time between checkpoints.
         validate_seconds: Time between validations.
 
@@ -131,7 +129,6 @@ class TrainConfig:
     compile: bool = False
     seed: int = 0
     device: str = "cpu"
-    processes: int = 1
     checkpoint_seconds: float = 120.0
     validate_seconds: float = 600.0
 
@@ -150,13 +147,6 @@ class TrainConfig:
         if self.objective == "energy" and not self.flicker and not self.n_latent:
             raise OptionError(
                 "Without flicker and without n_latent nothing tells draws apart; give one of them."
-            )
-        if not isinstance(self.processes, int) or self.processes < 1:
-            raise OptionError(f"processes is a whole number from 1 on, got {self.processes}.")
-        if self.processes > 1 and self.device.startswith("cuda"):
-            raise OptionError(
-                f"Several processes train on CPUs only; set processes=1 for {self.device!r}, "
-                f"got {self.processes}."
             )
         self._check_ranges()
 

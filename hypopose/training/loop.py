@@ -25,12 +25,10 @@ from hypopose.datasets.motion import load_motion
 from hypopose.errors import OptionError
 from hypopose.training.config import TrainConfig
 from hypopose.training.export import export
-from hypopose.training.team import Team, team
 from hypopose.training.trainer import Trainer
 from hypopose.training.validation import HeldOut, hold_out
 
 LOG_SECONDS = 10.0
-STATE_FILE = "state.pt"
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -59,30 +57,10 @@ def train(
 
     Raises:
         CheckpointError: If the folder's checkpoint belongs to another network.
-        BackendError: If another of ``processes`` fails.
     """
-    folder = Path(folder)
-    run = Run(config, folder, report, stop)
-    with team(config.processes, _follow, config, folder) as own:
-        run.go(own)
-    return export(folder, folder / "weights")
-
-
-def _follow(own: Team, config: TrainConfig, folder: Path) -> None:
-    """What a process that does not lead does: the same steps, on its part of every batch."""
-    trainer = trainer_in(folder, config, own)
-    going, trainer.progress.seconds = own.follow()
-    while going:
-        trainer.step()
-        going, trainer.progress.seconds = own.follow()
-
-
-def trainer_in(folder: Path, config: TrainConfig, own: Team | None = None) -> Trainer:
-    """A trainer that has taken up the folder's checkpoint, if there is one."""
-    trainer = Trainer(config, own)
-    if (folder / STATE_FILE).exists():
-        trainer.resume(folder / STATE_FILE)
-    return trainer
+    run = Run(config, Path(folder), report, stop)
+    run.go()
+    return export(run.folder, run.folder / "weights")
 
 
 class Run:
@@ -104,32 +82,24 @@ class Run:
     ) -> None:
         self.config, self.folder, self.report = config, folder, report
         self.stop = folder / "STOP" if stop is None else stop
-        self.trainer = trainer_in(folder, config)
+        self.trainer = Trainer(config)
         self.held_out = held_out_windows(config)
         folder.mkdir(parents=True, exist_ok=True)
-        self.checkpoint = folder / STATE_FILE
+        self.checkpoint = folder / "state.pt"
+        if self.checkpoint.exists():
+            self.trainer.resume(self.checkpoint)
         (folder / "config.json").write_text(config.to_json(), encoding="utf-8")
         self.before = self.trainer.progress.seconds
         self.began = time.monotonic()
 
-    def go(self, own: Team | None = None) -> None:
-        """Step until the budget is used or ``STOP`` appears; checkpoint at the end.
-
-        Args:
-            own: The processes that train together, of which this one leads; None if it is alone.
-        """
-        self.trainer.team = own = own or Team()
+    def go(self) -> None:
+        """Step until the budget is used or ``STOP`` appears; checkpoint at the end."""
         config, progress = self.config, self.trainer.progress
         save = Every(config.checkpoint_seconds)
         check = Every(config.validate_seconds)
         log = Every(LOG_SECONDS)
         seen, rows = progress.frames, list[dict[str, float]]()
-
-        def goes_on() -> bool:
-            going = progress.share(config) < 1 and not self.stop.exists()
-            return own.lead(going, progress.seconds)
-
-        while goes_on():
+        while progress.share(config) < 1 and not self.stop.exists():
             row = self.trainer.step()
             progress.seconds = self.before + time.monotonic() - self.began
             rows.append(row)

@@ -54,14 +54,12 @@ class Step:
         schedule: Noise levels.
         generator: Source of noise, on the batch's device.
         choices: Source of choices that hold for the whole batch, on the CPU.
-        rank: Which of the processes that train together this is.
     """
 
     config: TrainConfig
     schedule: Schedule
     generator: torch.Generator
     choices: torch.Generator
-    rank: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +138,8 @@ def _energy(network: Any, batch: Any, step: Step) -> Tensor:
 
 
 def _seed(step: Step) -> int:
-    """A fresh seed for what a batch hides; every process hides other things."""
-    drawn = int(torch.randint(2**31, (), generator=step.choices))
-    return (drawn + 1_000_003 * step.rank) % 2**31
+    """A fresh seed for what a batch hides."""
+    return int(torch.randint(2**31, (), generator=step.choices))
 
 
 def _lifting(of: Callable[[Tensor, Tensor], Tensor], length: bool) -> Objective:

@@ -79,7 +79,7 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         raise OptionError(f"The stages of a recipe decide {', '.join(fixed)}; leave it out.")
     free: dict[str, Any] = {
         **{"shards": tuple(shards), "minutes": None, "start": None},
-        **{"bf16": None, "compile": False, "device": "cpu", "processes": 1},
+        **{"bf16": None, "compile": False, "device": "cpu"},
     }
     first = replace(boxed("d3dp-frame-small"), **{**free, "n_frames": 25_446_570})
     last = replace(boxed("distributional-frame-small"), **free)
@@ -173,6 +173,20 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         seed=6,
         n_frames=6_167_872,
     )
+    detected = replace(
+        exact,
+        learning_rate=1.8e-4,
+        final_share=0.01,
+        clean=0.38,
+        noisy_px=(1.5, 9.0),
+        ends_alone=0.5,
+        seed=7,
+        n_frames=8_730_118,
+    )
+    whole = replace(detected, learning_rate=3e-4, recombine=0.35, seed=8, n_frames=2_521_062)
+    longest = replace(
+        whole, learning_rate=7e-4, warmup_steps=40, batch_frames=5832, n_frames=34_000_000
+    )
     stages = (
         Stage("1-denoiser", first),
         Stage("2-generator", replace(energy, n_frames=7_750_000), "1-denoiser"),
@@ -185,7 +199,10 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         Stage("9-calm", calm, "8-shared"),
         Stage("10-known", known, "9-calm"),
         Stage("11-exact", exact, "10-known"),
-        Stage("12-detected", last, "11-exact"),
+        Stage("12-detected", detected, "11-exact"),
+        Stage("13-whole", whole, "12-detected"),
+        Stage("14-longest", longest, "13-whole"),
+        Stage("15-others", last, "14-longest"),
     )
     return with_changes(stages, changes)
 

@@ -20,10 +20,6 @@ from hypopose.training.architectures import new_network, start_from
 from hypopose.training.config import TrainConfig
 from hypopose.training.ema import EMA
 from hypopose.training.objectives import OBJECTIVES, Objective, Step
-from hypopose.training.team import Team
-
-AGREE_STEPS = 50
-"""Steps after which processes that train together are given the same weights again."""
 
 
 @dataclass
@@ -65,11 +61,10 @@ class Trainer:
 
     Args:
         config: The run's options. Same options, same steps: all randomness comes from ``seed``.
-        team: The processes that train together, this one among them; None where it is alone.
     """
 
-    def __init__(self, config: TrainConfig, team: Team | None = None) -> None:
-        self.config, self.team = config, team or Team()
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
         self.objective = objective_of(config)
         self.device = device_of(config)
         self.half = half_bits(config)
@@ -101,20 +96,13 @@ class Trainer:
         config, progress = self.config, self.progress
         shares = torch.tensor(config.length_shares)
         F = config.lengths[int(torch.multinomial(shares, 1, generator=self.choices))]
-        if progress.step % AGREE_STEPS == 0:
-            self.team.agree(self.network)
-        B = max(self.team.size, config.batch_frames // F)
-        own = self.team.part(B)
-        if self.team.rank:  # the leader's numbers are in the checkpoint, the others' made anew
-            seed = (config.seed * 1_000_003 + self.team.rank) * 1_000_003 + progress.step
-            self.generator.manual_seed(seed % 2**63)
-        batch = self.make_batch(own, F, self.generator)
-        means = Step(config, self.schedule, self.generator, self.choices, self.team.rank)
+        B = max(1, config.batch_frames // F)
+        batch = self.make_batch(B, F, self.generator)
+        means = Step(config, self.schedule, self.generator, self.choices)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             loss = self.objective.loss(self.network, batch, means)
         self.network.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        loss = self.team.add_up(self.network, own / B, loss)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
         lr = learning_rate(config, progress.step, progress.share(config))
         for optimizer in self.optimizers:

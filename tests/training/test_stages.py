@@ -32,6 +32,7 @@ from hypopose.training.trainer import half_bits, read_state
 STAGES = [
     *("1-denoiser", "2-generator", "3-average", "4-freer", "5-average", "6-recorded", "7-average"),
     *("8-shared", "9-calm", "10-known", "11-exact", "12-detected"),
+    *("13-whole", "14-longest", "15-others"),
 ]
 
 
@@ -75,9 +76,9 @@ def test_small_networks_and_further_options_keep_what_stages_decide() -> None:
     def options(**changes: Any) -> list[dict[str, Any]]:
         return [s.config.network_options for s in default_recipe(("x.npz",), **changes) if s.config]
 
-    assert options()[-5:] == [{"n_shared": 4}] * 5
-    assert options(n_layers=3)[-5:] == [{"n_shared": 2}] * 5
-    assert options(n_layers=1)[-5:] == [{"n_shared": 0}] * 5
+    assert options()[-8:] == [{"n_shared": 4}] * 8
+    assert options(n_layers=3)[-8:] == [{"n_shared": 2}] * 8
+    assert options(n_layers=1)[-8:] == [{"n_shared": 0}] * 8
     further = options(network_options={"perspective": True})
     assert further[0] == {"perspective": True}
     assert further[-1] == {"perspective": True, "n_shared": 4}
