@@ -24,26 +24,47 @@ _LIMB_PAIRS = (((7, 9), (8, 10)), ((13, 15), (14, 16)))  # forearms, lower legs
 _HEIGHT_PX = 400.0
 
 
-def coco_joints(joints: Float[Tensor, "F 17 3"]) -> Float[Tensor, "F 17 3"]:
+FACE = (0.03, 0.10, 0.035, 0.02, 0.032, 0.05, 0.075)
+"""A head of average size, in metres: how far the nose lies above the neck and before it, the eyes
+above the nose, behind it and to the side, and the ears above the neck and to the side."""
+
+
+def coco_joints(
+    joints: Float[Tensor, "*batch 17 3"],
+    face: Float[Tensor, "*face 7"] | None = None,
+    turn: Float[Tensor, "*batch"] | None = None,
+) -> Float[Tensor, "*batch 17 3"]:
     """COCO-17 points of a Human3.6M-17 pose, the face by rule.
 
     Args:
         joints: Metres, any right-handed frame.
+        face: Measures as in :data:`FACE`, which they are where None; they broadcast over poses.
+        turn: Radians by which heads look to their left of where the shoulders point.
 
     Returns:
         Nose, eyes, ears, then the limbs, in COCO's order.
+
+    Example:
+        >>> coco_joints(torch.randn(2, 5, 17, 3), turn=torch.zeros(2, 5)).shape
+        torch.Size([2, 5, 17, 3])
     """
-    neck, head = joints[:, 9], joints[:, 10]
+    neck, head = joints[..., 9, :], joints[..., 10, :]
     up = torch.nn.functional.normalize(head - neck, dim=-1)
-    across = joints[:, 11] - joints[:, 14]
+    across = joints[..., 11, :] - joints[..., 14, :]
     across = across - (across * up).sum(-1, keepdim=True) * up
     left = torch.nn.functional.normalize(across, dim=-1)
     front = torch.linalg.cross(left, up)
-    nose = neck + 0.03 * up + 0.10 * front
-    eye = nose + 0.035 * up - 0.02 * front
-    ear = neck + 0.05 * up
-    face = [nose, eye + 0.032 * left, eye - 0.032 * left, ear + 0.075 * left, ear - 0.075 * left]
-    return torch.cat((torch.stack(face, 1), joints[:, list(COCO_FROM_H36M)]), 1)
+    if turn is not None:
+        cos, sin = turn.cos()[..., None], turn.sin()[..., None]
+        left, front = cos * left - sin * front, cos * front + sin * left
+    sizes = joints.new_tensor(FACE) if face is None else face
+    nose_up, nose_front, eye_up, eye_back, eye_side, ear_up, ear_side = sizes[..., None].unbind(-2)
+    nose = neck + nose_up * up + nose_front * front
+    eye = nose + eye_up * up - eye_back * front
+    ear = neck + ear_up * up
+    sides = [eye + eye_side * left, eye - eye_side * left]
+    sides += [ear + ear_side * left, ear - ear_side * left]
+    return torch.cat((torch.stack([nose, *sides], -2), joints[..., list(COCO_FROM_H36M), :]), -2)
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ class BodyMaker:
         tumbling: Share of windows whose bodies lean or fall in any direction.
         bone_sd: Relative spread of bone lengths: of the whole body, and of each pair of bones.
         free_pairs: Whether pairs differ in how much they vary, see ``PAIR_FREEDOM``.
+        pair_freedom: How much of that difference is drawn, 0 to 1.
         direction_sd: Spread of a constant tilt of every bone, in radians.
         recorded_bones: Share of windows whose bones are, on average, not the Human3.6M skeleton's
             but anywhere between that and the recorded bodies'.
@@ -106,6 +107,7 @@ class BodyMaker:
         tumbling: float = 0.0,
         bone_sd: tuple[float, float] = (0.05, 0.035),
         free_pairs: bool = False,
+        pair_freedom: float = 1.0,
         direction_sd: float = 0.0,
         recorded_bones: float = 0.0,
         recorded_reach: float = 1.0,
@@ -116,8 +118,9 @@ class BodyMaker:
         self.recombine, self.tumbling = recombine, tumbling
         self.bone_sd, self.direction_sd = bone_sd, direction_sd
         self.recorded_bones, self.recorded_reach = recorded_bones, recorded_reach
-        freedom = PAIR_FREEDOM if free_pairs else (1.0,) * len(PAIR_FREEDOM)
-        self.freedom = torch.tensor(freedom, device=device)
+        more = pair_freedom if free_pairs else 0.0
+        self.freedom = torch.lerp(torch.ones(len(PAIR_FREEDOM)), torch.tensor(PAIR_FREEDOM), more)
+        self.freedom = self.freedom.to(device)
         self.fps = motion.fps
         x = motion.joints.to(device)
         bones = torch.stack([x[:, child] - x[:, parent] for parent, child in BONES], 1)

@@ -34,6 +34,7 @@ class TrainConfig:
         tumbling: Share of windows whose bodies lean or fall in any direction.
         bone_sd: Relative spread of bone lengths: of the whole body, and of each pair of bones.
         free_pairs: Whether hips, shoulders, neck and head vary more than other bones.
+        pair_freedom: How much of that is drawn, 0 (like other bones) to 1.
         direction_sd: Spread of a constant tilt of every bone, in radians.
         recorded_bones: Share of windows whose mean bones lie between the Human3.6M skeleton's and
             the recorded bodies'.
@@ -46,6 +47,9 @@ class TrainConfig:
             who means another point by a joint.
         noisy_px: Range of the other windows' noise, in pixels of a subject 400 px tall.
         ends_alone: Share of swapped sides of which forearms, or shins, change places alone.
+        as_coco: Share of windows whose joints are formed from a COCO-17 detector's keypoints;
+            ``clean`` and ``exact`` are shares of the others, ``noisy_px`` and ``ends_alone`` hold
+            for both.
         network: A name in :data:`hypopose.training.NETWORKS`.
         network_options: Further options of the network, by name.
         objective: A name in :data:`hypopose.training.OBJECTIVES`.
@@ -99,6 +103,7 @@ class TrainConfig:
     tumbling: float = 0.0
     bone_sd: tuple[float, float] = (0.05, 0.035)
     free_pairs: bool = False
+    pair_freedom: float = 1.0
     direction_sd: float = 0.0
     recorded_bones: float = 0.0
     recorded_reach: float = 1.0
@@ -108,6 +113,7 @@ class TrainConfig:
     exact: float = 0.0
     noisy_px: tuple[float, float] = NOISY_PX
     ends_alone: float = 0.0
+    as_coco: float = 0.0
     network: str = "frame-tokens"
     network_options: dict[str, Any] = field(default_factory=dict)
     objective: str = "x0"
@@ -166,6 +172,8 @@ class TrainConfig:
             "recorded_bones",
             "as_recorded",
             "ends_alone",
+            "as_coco",
+            "pair_freedom",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")
@@ -174,18 +182,15 @@ class TrainConfig:
     def of_bodies(self) -> dict[str, Any]:
         """Options of :class:`hypopose.training.bodies.BodyMaker`, by name."""
         names = (
-            *("recombine", "seated_share", "tumbling", "bone_sd", "free_pairs", "direction_sd"),
-            "recorded_bones",
-            "recorded_reach",
-            "as_recorded",
-            "spine_sd",
+            *("recombine", "seated_share", "tumbling", "bone_sd", "free_pairs", "pair_freedom"),
+            *("direction_sd", "recorded_bones", "recorded_reach", "as_recorded", "spine_sd"),
         )
         return {name: getattr(self, name) for name in names}
 
     @property
     def of_detector(self) -> dict[str, Any]:
         """Options of :func:`hypopose.training.views.detect`, by name."""
-        names = ("clean", "exact", "noisy_px", "ends_alone")
+        names = ("clean", "exact", "noisy_px", "ends_alone", "as_coco")
         return {name: getattr(self, name) for name in names}
 
     def to_json(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -38,3 +40,10 @@ class Draws:
     def pick(self, weights: Float[Tensor, " n"], n: int) -> Tensor:
         """Indices, as often as their weights say."""
         return torch.multinomial(weights, n, replacement=True, generator=self.generator)
+
+    def wave(self, B: int, F: int, J: int) -> Float[Tensor, "B F J 2"]:
+        """Slow waves over frames, of unit variance; one size for both coordinates of a joint."""
+        rate = 2 * math.pi * self.uniform(B, 1, J, 2, low=0.01, high=0.12)
+        phase = self.uniform(B, 1, J, 2, high=2 * math.pi)
+        frame = torch.arange(F, device=self.device)[:, None, None]
+        return (frame * rate + phase).sin() * 2**0.5 * self.normal(B, 1, J, 1)

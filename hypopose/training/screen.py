@@ -62,7 +62,7 @@ class ScreenBatchMaker:
         rotation, position = place_cameras(bodies.joints, draws)
         cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
         seen = (bodies.seen - position[:, None, None]) @ rotation.mT[:, None]
-        rays, confidence = detect(seen, draws, joints=cam, **self.detector)
+        rays, confidence = detect(seen, draws, joints=cam, gaps=self.gaps, **self.detector)
         detected = rays.isfinite().all(-1)
         if not self.gaps:
             rays = torch.where(detected[..., None], rays, project_rays(seen))

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from hypopose.skeletons import H36M17
 from hypopose.training.bodies import axis_angle
+from hypopose.training.coco_detector import detect_as_coco
 from hypopose.training.draws import Draws
 
 JOINT_NOISE = (1.0, 1.0, 1.1, 1.4, 1.0, 1.1, 1.4, 1.0, 0.9, 0.8, 0.9, 0.9, 1.2, 1.6, 0.9, 1.2, 1.6)
@@ -100,11 +101,13 @@ def detect(
     clean: float = CLEAN,
     noisy_px: tuple[float, float] = NOISY_PX,
     ends_alone: float = 0.0,
+    as_coco: float = 0.0,
+    gaps: bool = True,
 ) -> tuple[Float[Tensor, "B F J 2"], Float[Tensor, "B F J"]]:
     """What a detector reports: rays with errors and gaps, confidences that know a little of both.
 
     Some windows are nearly clean (below 0.3 px), the others have up to 8 px, unless a run says
-    otherwise; half of all windows are complete.
+    otherwise; half of all windows are complete (fewer of those that a COCO-17 detector saw).
 
     Args:
         seen: Camera-frame positions, metres.
@@ -115,6 +118,11 @@ def detect(
         clean: Share of windows that are nearly clean, the exact ones among them.
         noisy_px: Range of the others' noise, in pixels of a subject 400 px tall.
         ends_alone: Share of swapped sides of which forearms, or shins, change places alone.
+        as_coco: Share of windows whose joints are formed from a COCO-17 detector's, see
+            :mod:`hypopose.training.coco_detector`. ``clean`` and ``exact`` are shares of the
+            others; ``noisy_px`` and ``ends_alone`` hold for both.
+        gaps: Whether a COCO-17 detector loses keypoints. The others lose them in any case: whoever
+            wants none puts the joints themselves there.
 
     Returns:
         Rays (NaN where lost) and confidences (0 where lost).
@@ -134,7 +142,14 @@ def detect(
         known = (is_clean & draws.chance(exact / clean, B))[:, None, None]
         rays = torch.where(known[..., None], project_rays(joints), rays)
         confidence, lost = torch.where(known, 1.0, confidence), lost & ~known
-    return torch.where(lost[..., None], torch.nan, rays), torch.where(lost, 0.0, confidence)
+    rays, confidence = rays.masked_fill(lost[..., None], torch.nan), confidence * ~lost
+    if as_coco:
+        some = draws.chance(as_coco, B)
+        points = (seen if joints is None else joints)[some]
+        rays[some], confidence[some] = detect_as_coco(
+            points, draws, noisy_px=noisy_px, ends_alone=ends_alone, gaps=gaps
+        )
+    return rays, confidence
 
 
 def project_rays(seen: Float[Tensor, "B F J 3"]) -> Float[Tensor, "B F J 2"]:
@@ -144,10 +159,7 @@ def project_rays(seen: Float[Tensor, "B F J 3"]) -> Float[Tensor, "B F J 2"]:
 
 def _noise(B: int, F: int, J: int, draws: Draws) -> Float[Tensor, "B F J 2"]:
     """Errors about 1: a constant, a slow wave and white noise, with heavy tails."""
-    rate = 2 * math.pi * draws.uniform(B, 1, J, 2, low=0.01, high=0.12)
-    phase = draws.uniform(B, 1, J, 2, high=2 * math.pi)
-    frame = torch.arange(F, device=draws.device)[:, None, None]
-    wave = (frame * rate + phase).sin() * 2**0.5 * draws.normal(B, 1, J, 1)
+    wave = draws.wave(B, F, J)
     mixed = 0.55 * draws.normal(B, 1, J, 2) + 0.5 * wave + 0.65 * draws.normal(B, F, J, 2)
     tail = torch.where(draws.chance(0.02, B, F, J, 1), 3.0, 1.0)
     return mixed * tail * mixed.new_tensor(JOINT_NOISE)[:, None]

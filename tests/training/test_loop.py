@@ -122,6 +122,8 @@ def test_options_out_of_range_are_refused(tiny: TrainConfig) -> None:
         ({"objective": "energy", "flicker": 0.0}, "nothing tells draws apart"),
         ({"recorded_bones": 1.4}, "recorded_bones is a share"),
         ({"as_recorded": -0.2}, "as_recorded is a share"),
+        ({"as_coco": 1.01}, "as_coco is a share"),
+        ({"pair_freedom": -0.5}, "pair_freedom is a share"),
         ({"exact": 0.5}, "exact lies between 0 and 0.45, got 0.5"),
         ({"clean": 0.2, "exact": 0.3}, "exact lies between 0 and 0.2, got 0.3"),
         ({"noisy_px": (3.0, 1.0)}, "noisy_px is a range of pixels"),
