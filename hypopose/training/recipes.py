@@ -71,7 +71,8 @@ def check_fit(network: nn.Module, config: TrainConfig) -> None:
     """Raise unless a network can be trained as the options say.
 
     Raises:
-        OptionError: If it lacks the form of the objective, or takes other window lengths.
+        OptionError: If it lacks the form of the objective, takes other window lengths, or needs
+            larger batches.
     """
     info = getattr(network, "info", None)
     if info is None:
@@ -88,6 +89,11 @@ def check_fit(network: nn.Module, config: TrainConfig) -> None:
         raise OptionError(
             f"{type(network).__name__} takes windows of {info.n_frames} frames only; set "
             f"lengths=[{info.n_frames}] and length_shares=[1]."
+        )
+    if isinstance(network, MPMLifter) and config.batch_frames < 2 * max(config.lengths):
+        raise OptionError(
+            "MPMLifter normalizes its last frame over the batch, which takes two windows at least: "
+            f"set batch_frames={2 * max(config.lengths)} or more, got {config.batch_frames}."
         )
 
 

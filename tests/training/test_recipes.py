@@ -67,6 +67,12 @@ def test_every_network_takes_a_step(tiny: TrainConfig) -> None:
         assert row["grad_norm"] > 0, name
 
 
+def test_a_batch_of_one_window_is_refused_where_it_cannot_be_normalized(tiny: TrainConfig) -> None:
+    assert Trainer(config_of("gla-gcn", "lift", tiny, batch_frames=9)).step()["grad_norm"] > 0
+    with pytest.raises(OptionError, match="batch_frames=18 or more, got 17"):
+        Trainer(config_of("mpm-lifter", "lift", tiny, batch_frames=17))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "objective"), CASES)
 def test_the_loss_falls(name: str, objective: str, tiny: TrainConfig) -> None:
