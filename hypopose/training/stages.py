@@ -155,7 +155,7 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         direction_sd=0.05,
         as_recorded=0.4,
         spine_sd=0.025,
-        length_shares=last.length_shares,
+        length_shares=(0.04, 0.06, 0.06, 0.36, 0.1, 0.38),
         seed=5,
         n_frames=13_395_262,
     )
@@ -187,6 +187,30 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
     longest = replace(
         whole, learning_rate=7e-4, warmup_steps=40, batch_frames=5832, n_frames=34_000_000
     )
+    others = replace(
+        longest,
+        learning_rate=2.5e-4,
+        warmup_steps=20,
+        as_recorded=0.25,
+        clean=0.25,
+        exact=0.17,
+        seed=9,
+        n_frames=4_600_000,
+    )
+    coco = replace(
+        others,
+        learning_rate=7e-4,
+        warmup_steps=40,
+        length_shares=(0.04, 0.05, 0.05, 0.24, 0.1, 0.52),
+        recombine=0.3,
+        as_recorded=0.35,
+        pair_freedom=0.4,
+        clean=0.5,
+        exact=0.4,
+        as_coco=0.45,
+        seed=10,
+        n_frames=27_533_480,
+    )
     stages = (
         Stage("1-denoiser", first),
         Stage("2-generator", replace(energy, n_frames=7_750_000), "1-denoiser"),
@@ -202,7 +226,10 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         Stage("12-detected", detected, "11-exact"),
         Stage("13-whole", whole, "12-detected"),
         Stage("14-longest", longest, "13-whole"),
-        Stage("15-others", last, "14-longest"),
+        Stage("15-others", others, "14-longest"),
+        Stage("16-coco", coco, "15-others"),
+        Stage("17-wider", last, "16-coco"),
+        Stage("18-average", average={"17-wider": 0.6, "16-coco": 0.4}),
     )
     return with_changes(stages, changes)
 

@@ -32,7 +32,7 @@ from hypopose.training.trainer import half_bits, read_state
 STAGES = [
     *("1-denoiser", "2-generator", "3-average", "4-freer", "5-average", "6-recorded", "7-average"),
     *("8-shared", "9-calm", "10-known", "11-exact", "12-detected"),
-    *("13-whole", "14-longest", "15-others"),
+    *("13-whole", "14-longest", "15-others", "16-coco", "17-wider", "18-average"),
 ]
 
 
@@ -59,12 +59,14 @@ def test_the_recipe_ends_with_the_options_of_the_weights_in_the_box() -> None:
     recipe = default_recipe(("x.npz",))
     assert [stage.name for stage in recipe] == STAGES
     box = boxed("distributional-frame-small")
-    last = recipe[-1].config
-    assert last is not None
+    last = [stage.config for stage in recipe if stage.config][-1]
     told = {"shards", "minutes", "n_frames", "start", "bf16", "compile", "device"}
     for name, value in json.loads(box.to_json()).items():
         if name not in told:
             assert json.loads(last.to_json())[name] == value, name
+    formed = {s.name: s.config.as_coco for s in recipe if s.config}
+    assert 0 < formed.pop("16-coco") < formed.pop("17-wider")
+    assert not any(formed.values())
     first = recipe[0].config
     assert first is not None
     assert first.objective == "x0"
@@ -76,9 +78,9 @@ def test_small_networks_and_further_options_keep_what_stages_decide() -> None:
     def options(**changes: Any) -> list[dict[str, Any]]:
         return [s.config.network_options for s in default_recipe(("x.npz",), **changes) if s.config]
 
-    assert options()[-8:] == [{"n_shared": 4}] * 8
-    assert options(n_layers=3)[-8:] == [{"n_shared": 2}] * 8
-    assert options(n_layers=1)[-8:] == [{"n_shared": 0}] * 8
+    assert options()[-10:] == [{"n_shared": 4}] * 10
+    assert options(n_layers=3)[-10:] == [{"n_shared": 2}] * 10
+    assert options(n_layers=1)[-10:] == [{"n_shared": 0}] * 10
     further = options(network_options={"perspective": True})
     assert further[0] == {"perspective": True}
     assert further[-1] == {"perspective": True, "n_shared": 4}
