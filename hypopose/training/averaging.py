@@ -1,8 +1,8 @@
 """Weights between weights: averages of networks that came from one another.
 
 Wortsman et al., "Model soups" (ICML 2022): networks fine-tuned from a common start lie in one
-basin, and their average is often better than each. The shipped generator starts from such an
-average of a denoiser and the generator it was turned into.
+basin, and their average is often better than each. The shipped generator started from such an
+average of a denoiser and the generator it was turned into, and ends as one of its last two runs.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from hypopose.errors import CheckpointError, OptionError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.pretrained import WEIGHTS_FILE, read_weights
 
+CARD_FILE = "README.md"
+
 
 def average_weights(shares: Mapping[str | Path, float], target: str | Path) -> Path:
     """Average networks of one kind, and write a folder of weights.
 
     Tensors that one folder has larger than another (more inputs) are averaged where both have
-    numbers; elsewhere the larger one's are kept. Config and sampler options are those of the first
-    folder, which must have every tensor at its largest.
+    numbers; elsewhere the larger one's are kept. Config, options of sampling and of training are
+    those of the first folder, which must have every tensor at its largest; the card names all
+    folders and goes on with the first's. A card that is there already is kept.
 
     Args:
         shares: Folder -> how much it counts; shares are divided by their sum.
@@ -52,10 +55,26 @@ def average_weights(shares: Mapping[str | Path, float], target: str | Path) -> P
     target.mkdir(parents=True, exist_ok=True)
     with write_atomically(target / WEIGHTS_FILE) as partial:
         save_file(averaged, partial, metadata={"format": "pt"})
-    for name in ("config.json", "sampler.json"):
+    for name in ("config.json", "sampler.json", "training.json"):
         if (Path(folders[0]) / name).is_file():
             shutil.copy(Path(folders[0]) / name, target / name)
+    if not (target / CARD_FILE).exists():
+        with write_atomically(target / CARD_FILE) as partial:
+            partial.write_text(_card({Path(f): s / total for f, s in shares.items()}), "utf-8")
     return target
+
+
+def _card(shares: Mapping[Path, float]) -> str:
+    """What was averaged, and the card of the first folder if it has one."""
+    lines = [f"- {share:.3g} of {'/'.join(path.parts[-2:])}" for path, share in shares.items()]
+    told = "Options of sampling and training are the first's"
+    card = next(iter(shares)) / CARD_FILE
+    if not card.is_file():
+        return "\n".join(["# An average of networks", "", *lines, "", f"{told}.", ""])
+    first = "#" + card.read_text(encoding="utf-8").replace("\n#", "\n##")
+    return "\n".join(
+        ["# An average of networks", "", *lines, "", f"{told}, whose card follows.", "", first]
+    )
 
 
 def _averaged(name: str, tensors: list[torch.Tensor | None], shares: list[float]) -> torch.Tensor:

@@ -27,6 +27,25 @@ def test_shares_count_and_larger_tensors_keep_what_others_lack(tmp_path: Path) -
     assert (out / "config.json").read_text() == '{"of": "wide"}'
 
 
+def test_an_average_says_of_what_and_keeps_a_card_that_is_there(tmp_path: Path) -> None:
+    one = folder(tmp_path / "one", a=torch.zeros(1))
+    two = folder(tmp_path / "two", a=torch.ones(1))
+    (one / "README.md").write_text("# one\n\nTrained on walks.\n\n## Data\n\nOurs.\n")
+    (one / "training.json").write_text("{}")
+    out = average_weights({one: 3.0, two: 1.0}, tmp_path / "out")
+    card = (out / "README.md").read_text()
+    assert "- 0.75 of " in card
+    assert card.index("/one\n- 0.25 of ") < card.index("/two\n")
+    assert "\n## one\n" in card
+    assert "\n### Data\n" in card
+    assert (out / "training.json").read_text() == "{}"
+    (out / "README.md").write_text("mine")
+    average_weights({two: 1.0}, out)
+    assert (out / "README.md").read_text() == "mine"
+    plain = average_weights({two: 1.0}, tmp_path / "plain")
+    assert (plain / "README.md").read_text().endswith("training are the first's.\n")
+
+
 def test_networks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     wide = folder(tmp_path / "wide", a=torch.zeros(1, 2))
     slim = folder(tmp_path / "slim", a=torch.zeros(1, 1))
