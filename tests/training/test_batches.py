@@ -286,7 +286,7 @@ def test_freer_bodies_vary_where_data_sets_disagree(motion: Motion) -> None:
     options["pair_freedom"] = 0.4  # of the hips' doubled spread
     less = BodyMaker(motion, CPU, recombine=0.0, **options)(2000, 2, Draws(seeded())).joints
     bone = (less[:, 0, 1] - less[:, 0, 0]).norm(dim=-1)
-    assert (bone.std() / bone.mean()).item() == pytest.approx(0.07, rel=0.1)
+    assert (bone.std() / bone.mean()).item() == pytest.approx(0.07, rel=0.05)  # 3 sd of 2000
     # Left is as long as right, and lengths hold over time.
     assert torch.allclose((body[:, 0, 5] - body[:, 0, 4]).norm(dim=-1), thigh, atol=1e-5)
     assert torch.allclose((body[:, 1, 2] - body[:, 1, 1]).norm(dim=-1), thigh, atol=1e-5)
