@@ -11,6 +11,9 @@ small table per block: Peebles and Xie, "Scalable diffusion models with transfor
 Chen et al., "PixArt-α", ICLR 2024). Positions are rotary and count *time*, not frames (Su et al.,
 "RoFormer", 2021), so that 15 and 60 Hz share what was learned and any length can be read.
 
+With ``on_rays`` the network's pose is moved towards the keypoints' rays as far as it trusts them,
+and it is told how much they tremble (:mod:`hypopose.networks.onto_rays`).
+
 With ``n_shared`` the first blocks see keypoints alone, as the lifter form does: they run once for
 all hypotheses of a clip and know no noise level; noise enters between two blocks.
 
@@ -35,8 +38,10 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.inputs import REFERENCE_SIZE
+from hypopose.networks.inputs import REFERENCE_FPS, REFERENCE_SIZE
+from hypopose.networks.onto_rays import jitter, onto_rays
 from hypopose.networks.staged import StagedNetwork, Tokens, hypotheses_mask, repeated, rows_mask
+from hypopose.skeletons import get_skeleton
 
 Rope = tuple[Tensor, Tensor]
 
@@ -102,10 +107,13 @@ class FrameTokens(StagedNetwork):
             the same, so weights in the box go without.
         n_shared: Blocks at the start that see keypoints alone, once for all hypotheses of a clip;
             noisy poses, latent noise and the noise level enter behind them.
+        on_rays: Poses are moved towards the rays of their keypoints, each joint as far as the
+            network trusts its keypoint, and every keypoint's jitter is read
+            (:mod:`hypopose.networks.onto_rays`).
 
     Raises:
-        ShapeError: If the width does not divide into heads of even width, or no block is left for
-            the noise.
+        ShapeError: If the width does not divide into heads of even width, no block is left for
+            the noise, or joints are to lie on rays of another skeleton's keypoints.
         BackendError: If the attention backend cannot run here.
 
     Example:
@@ -133,6 +141,7 @@ class FrameTokens(StagedNetwork):
         attention: Backend = "sdpa",
         perspective: bool = False,
         n_shared: int = 0,
+        on_rays: bool = False,
     ) -> None:
         super().__init__()
         check_backend(attention)
@@ -144,6 +153,11 @@ class FrameTokens(StagedNetwork):
             raise ShapeError(f"width must be a multiple of 2 n_heads = {2 * n_heads}, got {width}.")
         if n_latent % 12:
             raise ShapeError(f"n_latent must be a multiple of 12, got {n_latent}.")
+        if on_rays and (keypoint_skeleton != skeleton or n_keypoints != n_joints):
+            raise ShapeError(
+                f"on_rays needs a keypoint for every joint: {n_keypoints} of {keypoint_skeleton} "
+                f"are not {n_joints} of {skeleton}."
+            )
         self.scale = scale
         self.n_heads = n_heads
         self.from_keypoints = nn.Linear(4 * n_keypoints + 4, width)
@@ -163,6 +177,10 @@ class FrameTokens(StagedNetwork):
         self.from_rays = nn.Linear(2 * n_keypoints, width, bias=False) if perspective else None
         if self.from_rays is not None:
             nn.init.normal_(self.from_rays.weight, std=0.01)
+        self.from_jitter = nn.Linear(n_keypoints, width, bias=False) if on_rays else None
+        self.to_share = _head(width, n_joints) if on_rays else None
+        if self.from_jitter is not None:
+            nn.init.normal_(self.from_jitter.weight, std=0.01)
 
     def _start_small(self, blocks: list[Block]) -> None:
         """Blocks start near the identity, poses near 0, the noise level without a say."""
@@ -232,17 +250,17 @@ class FrameTokens(StagedNetwork):
         level = self._embed_time(t, keypoints)
         # Everything the hypotheses of a clip share is embedded once.
         condition = (
-            self._condition(keypoints, confidence, context) + self.time_token(level)[:, None]
+            self._condition(keypoints, confidence, context, mask) + self.time_token(level)[:, None]
         )
         noisy = self.lift_token if x_t is None else self._embed_pose(x_t)
         x = condition[:, None] + noisy
         H = x.shape[1]
         shared = self._modulation(level)
-        cos, sin = self._rope(context, F)
+        frames = (*self._rope(context, F), *self._seen(keypoints, confidence, context, mask))
         return Tokens(
             x=x.flatten(0, 1)[:, :, None],
             mask=hypotheses_mask(mask, H),
-            frames=(repeated(cos, H), repeated(sin, H)),
+            frames=tuple(repeated(y, H) for y in frames),
             clips=(repeated(shared, H),),
         )
 
@@ -258,8 +276,9 @@ class FrameTokens(StagedNetwork):
         """The lifter form's tokens, one row a clip; what hypotheses add to them goes along."""
         still = self._embed_time(None, keypoints)
         given = self.time_token(still) + self.lift_token
-        x = self._condition(keypoints, confidence, context) + given[:, None]
+        x = self._condition(keypoints, confidence, context, mask) + given[:, None]
         frames: tuple[Tensor, ...] = self._rope(context, x.shape[1])
+        frames = (*frames, *self._seen(keypoints, confidence, context, mask))
         clips: tuple[Tensor, ...] = (self._modulation(still),)
         if x_t is not None:
             level = self._embed_time(t, keypoints)
@@ -270,18 +289,18 @@ class FrameTokens(StagedNetwork):
 
     def _parted(self, tokens: Tokens) -> Tokens:
         """One row a hypothesis: features of the clip and what each hypothesis adds."""
-        cos, sin, noisy = tokens.frames
+        *frames, noisy = tokens.frames
         H = noisy.shape[2]
         return Tokens(
             x=(tokens.x + noisy).transpose(1, 2).flatten(0, 1)[:, :, None],
             mask=hypotheses_mask(tokens.mask, H),
-            frames=(repeated(cos, H), repeated(sin, H)),
+            frames=tuple(repeated(y, H) for y in frames),
             clips=(repeated(tokens.clips[1], H),),
         )
 
     def stage(self, i: int, tokens: Tokens) -> Tokens:
         """Attend over frames, then transform each frame."""
-        if i == self.config.n_shared and len(tokens.frames) > 2:
+        if i == self.config.n_shared and len(tokens.clips) > 1:
             tokens = self._parted(tokens)
         cos, sin = tokens.frames[:2]
         visible = rows_mask(tokens.mask, 1)
@@ -292,14 +311,41 @@ class FrameTokens(StagedNetwork):
 
     def leave(self, tokens: Tokens) -> Float[Tensor, "N F J 3"]:
         """Clean poses in metres, the root about 0."""
-        pose = self.to_pose(self.norm(tokens.x[:, :, 0])).float() / self.scale
-        return pose.unflatten(-1, (-1, 3))
+        x = self.norm(tokens.x[:, :, 0])
+        pose = (self.to_pose(x).float() / self.scale).unflatten(-1, (-1, 3))
+        if self.to_share is None:
+            return pose
+        # Behind a cut (Hourglass) hypotheses may have parted from the clip they see.
+        seen = repeated(tokens.frames[2], x.shape[0] // tokens.frames[2].shape[0])
+        share = self.to_share(x).float().sigmoid() * seen[..., 2]
+        root = get_skeleton(self.config.skeleton).root
+        return onto_rays(pose, seen[..., :2], seen[..., 0, 3:4], share, root, seen[..., 0, 4])
+
+    def _seen(
+        self,
+        xy: Float[Tensor, "B F K 2"],
+        confidence: Float[Tensor, "B F K"],
+        context: Float[Tensor, "B C"],
+        mask: Bool[Tensor, "B F"] | None,
+    ) -> tuple[Float[Tensor, "B F K 5"], ...]:
+        """Keypoints, whether they were detected, the subject's size and the time, for rays."""
+        if self.to_share is None:
+            return ()
+        detected = (confidence > 0).to(xy.dtype)
+        size = (context[:, :1].exp() * REFERENCE_SIZE)[:, None].expand_as(detected)
+        if mask is not None:
+            detected = detected * mask[..., None]
+        seconds = torch.arange(xy.shape[1], device=xy.device) * (-context[:, 1:2]).exp()
+        seconds = (seconds / REFERENCE_FPS)[..., None].expand_as(detected)
+        xy = xy * detected[..., None]
+        return (torch.cat([xy, torch.stack([detected, size, seconds], -1)], -1),)
 
     def _condition(
         self,
         xy: Float[Tensor, "B F K 2"],
         confidence: Float[Tensor, "B F K"],
         context: Float[Tensor, "B C"],
+        mask: Bool[Tensor, "B F"] | None,
     ) -> Float[Tensor, "B F width"]:
         """Per-frame features: joints about their center, the center, and where it lies in space."""
         detected = (confidence > 0).to(xy.dtype)
@@ -310,6 +356,9 @@ class FrameTokens(StagedNetwork):
         angle = center * (context[:, :1].exp() * (REFERENCE_SIZE * 10))[:, None]
         features = torch.cat([relative.flatten(-2), center, angle, confidence, detected], -1)
         token = self.from_keypoints(features) + self.from_context(context)[:, None]
+        if self.from_jitter is not None:
+            usable = detected if mask is None else detected * mask[..., None]
+            token = token + self.from_jitter(jitter(xy, usable))[:, None]
         if self.from_rays is None:
             return token
         return token + self.from_rays(_rays(xy, context).flatten(-2))
@@ -340,6 +389,14 @@ class FrameTokens(StagedNetwork):
         time = torch.arange(F, device=context.device) * (-context[:, 1:2]).exp()
         angles = time[..., None] / period
         return angles.cos(), angles.sin()
+
+
+def _head(width: int, n_joints: int) -> nn.Sequential:
+    """How far each joint is trusted to lie on its ray, as logits; little at first."""
+    out = nn.Linear(width, n_joints)
+    nn.init.zeros_(out.weight)
+    nn.init.constant_(out.bias, -1.0)
+    return nn.Sequential(nn.Linear(width, width), nn.GELU(), out)
 
 
 def _rays(xy: Float[Tensor, "B F K 2"], context: Float[Tensor, "B C"]) -> Float[Tensor, "B F K 2"]:

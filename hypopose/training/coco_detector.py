@@ -46,6 +46,7 @@ def detect_as_coco(
     *,
     noisy_px: tuple[float, float],
     ends_alone: float,
+    steady: float = 0.0,
     gaps: bool = True,
 ) -> tuple[Float[Tensor, "B F 17 2"], Float[Tensor, "B F 17"]]:
     """Rays and confidences of Human3.6M's joints, formed from a COCO-17 detector's.
@@ -55,6 +56,7 @@ def detect_as_coco(
         draws: Random numbers.
         noisy_px: Range of the noise, in pixels of a subject 400 px tall.
         ends_alone: Share of swapped sides of which forearms, or shins, change places alone.
+        steady: Share of windows whose errors do not tremble, and whose sides are not swapped.
         gaps: Whether keypoints are lost.
 
     Returns:
@@ -66,9 +68,11 @@ def detect_as_coco(
     free = draws.chance(FREE_OF_NOISE, B)
     level = torch.where(free, 0.0, draws.uniform(B, low=noisy_px[0], high=noisy_px[1]))
     pixel = 1.7 / joints[:, :, 0, 2].mean(1).clamp(min=0.5) / 400
-    noise = _noise(B, F, draws)
+    is_steady = draws.chance(steady, B) if steady else torch.zeros_like(free)
+    noise = _noise(B, F, draws, is_steady)
     rays = rays + noise * (level * pixel)[:, None, None, None]
-    rays = _swapped(rays, ends_alone, draws)
+    still = is_steady[:, None, None, None]
+    rays = torch.where(still, rays, _swapped(rays, ends_alone, draws))
     lost = _lost(B, F, draws) & gaps
     trust = torch.where(lost, 0.0, _confidence(noise, level, draws))
     rays = torch.where(lost[..., None], torch.nan, rays)
@@ -86,14 +90,19 @@ def _points(joints: Float[Tensor, "B F 17 3"], draws: Draws) -> Float[Tensor, "B
     return coco_joints(joints, face, 0.35 * draws.normal(B, 1) + 0.2 * wave)
 
 
-def _noise(B: int, F: int, draws: Draws) -> Float[Tensor, "B F 17 2"]:
-    """Errors of about unit variance: a mixture of kinds, its own in every window."""
+def _noise(B: int, F: int, draws: Draws, steady: Bool[Tensor, " B"]) -> Float[Tensor, "B F 17 2"]:
+    """Errors of about unit variance: a mixture of kinds, its own in every window.
+
+    Where they are steady, of two kinds alone.
+    """
     J = len(NOISE)
     shares = -draws.uniform(4, B, 1, 1, 1).clamp(min=1e-6).log()  # a flat Dirichlet's, unscaled
+    shares[2:] *= ~steady[:, None, None, None]
     constant, slow, lingering, fresh = (shares / shares.sum(0)).sqrt()
     mixed = constant * draws.normal(B, 1, J, 2) + slow * draws.wave(B, F, J)
     mixed = mixed + lingering * _walk(B, F, J, draws) + fresh * draws.normal(B, F, J, 2)
-    wild = torch.where(draws.chance(0.02, B, F, J, 1), 3.5, 1.0)
+    some = draws.chance(0.02, B, F, J, 1) & ~steady[:, None, None, None]
+    wild = torch.where(some, 3.5, 1.0)
     return mixed * wild * mixed.new_tensor(NOISE)[:, None]
 
 

@@ -48,8 +48,9 @@ class TrainConfig:
         noisy_px: Range of the other windows' noise, in pixels of a subject 400 px tall.
         ends_alone: Share of swapped sides of which forearms, or shins, change places alone.
         as_coco: Share of windows whose joints are formed from a COCO-17 detector's keypoints;
-            ``clean`` and ``exact`` are shares of the others, ``noisy_px`` and ``ends_alone`` hold
-            for both.
+            ``clean`` and ``exact`` are shares of the others, ``noisy_px``, ``ends_alone`` and
+            ``steady`` hold for both.
+        steady: Share of noisy windows whose errors do not tremble.
         network: A name in :data:`hypopose.training.NETWORKS`.
         network_options: Further options of the network, by name.
         objective: A name in :data:`hypopose.training.OBJECTIVES`.
@@ -114,6 +115,7 @@ class TrainConfig:
     noisy_px: tuple[float, float] = NOISY_PX
     ends_alone: float = 0.0
     as_coco: float = 0.0
+    steady: float = 0.0
     network: str = "frame-tokens"
     network_options: dict[str, Any] = field(default_factory=dict)
     objective: str = "x0"
@@ -173,6 +175,7 @@ class TrainConfig:
             "as_recorded",
             "ends_alone",
             "as_coco",
+            "steady",
             "pair_freedom",
         ):
             if not 0 <= getattr(self, name) <= 1:
@@ -190,7 +193,7 @@ class TrainConfig:
     @property
     def of_detector(self) -> dict[str, Any]:
         """Options of :func:`hypopose.training.views.detect`, by name."""
-        names = ("clean", "exact", "noisy_px", "ends_alone", "as_coco")
+        names = ("clean", "exact", "noisy_px", "ends_alone", "as_coco", "steady")
         return {name: getattr(self, name) for name in names}
 
     def to_json(self) -> str:

@@ -118,7 +118,7 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
     )
     shared = replace(
         recorded,
-        network_options=last.network_options,
+        network_options={"n_shared": 4},
         optimizer="muon",
         batch_frames=3888,
         learning_rate=8e-4,
@@ -211,6 +211,37 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         seed=10,
         n_frames=27_533_480,
     )
+    wider = replace(
+        coco,
+        learning_rate=2.5e-4,
+        warmup_steps=20,
+        as_recorded=0.2,
+        clean=0.45,
+        exact=0.35,
+        as_coco=0.55,
+        seed=11,
+        n_frames=2_594_806,
+    )
+    rays = replace(
+        coco,
+        network_options={"n_shared": 4, "on_rays": True},
+        learning_rate=6e-4,
+        clean=0.55,
+        exact=0.5,
+        seed=12,
+        n_frames=18_052_627,
+    )
+    people = replace(
+        rays,
+        learning_rate=2.5e-4,
+        warmup_steps=20,
+        as_recorded=0.2,
+        clean=0.5,
+        exact=0.43,
+        as_coco=0.5,
+        seed=13,
+        n_frames=2_046_587,
+    )
     stages = (
         Stage("1-denoiser", first),
         Stage("2-generator", replace(energy, n_frames=7_750_000), "1-denoiser"),
@@ -228,8 +259,12 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         Stage("14-longest", longest, "13-whole"),
         Stage("15-others", others, "14-longest"),
         Stage("16-coco", coco, "15-others"),
-        Stage("17-wider", last, "16-coco"),
+        Stage("17-wider", wider, "16-coco"),
         Stage("18-average", average={"17-wider": 0.6, "16-coco": 0.4}),
+        Stage("19-rays", rays, "18-average"),
+        Stage("20-people", people, "19-rays"),
+        Stage("21-steady", last, "20-people"),
+        Stage("22-average", average={"21-steady": 0.6, "20-people": 0.4}),
     )
     return with_changes(stages, changes)
 

@@ -102,6 +102,7 @@ def detect(
     noisy_px: tuple[float, float] = NOISY_PX,
     ends_alone: float = 0.0,
     as_coco: float = 0.0,
+    steady: float = 0.0,
     gaps: bool = True,
 ) -> tuple[Float[Tensor, "B F J 2"], Float[Tensor, "B F J"]]:
     """What a detector reports: rays with errors and gaps, confidences that know a little of both.
@@ -120,7 +121,9 @@ def detect(
         ends_alone: Share of swapped sides of which forearms, or shins, change places alone.
         as_coco: Share of windows whose joints are formed from a COCO-17 detector's, see
             :mod:`hypopose.training.coco_detector`. ``clean`` and ``exact`` are shares of the
-            others; ``noisy_px`` and ``ends_alone`` hold for both.
+            others; ``noisy_px``, ``ends_alone`` and ``steady`` hold for both.
+        steady: Share of noisy windows whose errors do not tremble: constant and slow ones alone, as
+            detectors with a filter behind them have, and no sides swapped.
         gaps: Whether a COCO-17 detector loses keypoints. The others lose them in any case: whoever
             wants none puts the joints themselves there.
 
@@ -133,10 +136,14 @@ def detect(
     low, high = noisy_px
     level = torch.where(is_clean, draws.uniform(B, high=0.3), draws.uniform(B, low=low, high=high))
     pixel = 1.7 / seen[:, :, 0, 2].mean(1).clamp(min=0.5) / 400
-    noise = _noise(B, F, J, draws)
+    is_steady = draws.chance(steady, B) & ~is_clean if steady else torch.zeros_like(is_clean)
+    noise = _noise(B, F, J, draws, is_steady)
     rays = rays + noise * (level * pixel)[:, None, None, None]
-    rays = _swap_sides(rays, ~is_clean, ends_alone, draws)
+    rays = _swap_sides(rays, ~is_clean & ~is_steady, ends_alone, draws)
     confidence = _confidence(noise, level, is_clean, draws)
+    if steady:
+        sure = is_steady & draws.chance(0.4, B)
+        confidence = torch.where(sure[:, None, None], 1.0, confidence)
     lost = _lost(B, F, J, draws)
     if joints is not None and exact:
         known = (is_clean & draws.chance(exact / clean, B))[:, None, None]
@@ -147,7 +154,7 @@ def detect(
         some = draws.chance(as_coco, B)
         points = (seen if joints is None else joints)[some]
         rays[some], confidence[some] = detect_as_coco(
-            points, draws, noisy_px=noisy_px, ends_alone=ends_alone, gaps=gaps
+            points, draws, noisy_px=noisy_px, ends_alone=ends_alone, steady=steady, gaps=gaps
         )
     return rays, confidence
 
@@ -157,11 +164,15 @@ def project_rays(seen: Float[Tensor, "B F J 3"]) -> Float[Tensor, "B F J 2"]:
     return seen[..., :2] / seen[..., 2:].clamp(min=0.2)
 
 
-def _noise(B: int, F: int, J: int, draws: Draws) -> Float[Tensor, "B F J 2"]:
-    """Errors about 1: a constant, a slow wave and white noise, with heavy tails."""
+def _noise(
+    B: int, F: int, J: int, draws: Draws, steady: Bool[Tensor, " B"]
+) -> Float[Tensor, "B F J 2"]:
+    """Errors about 1: a constant, a slow wave and white noise, with heavy tails; or steady ones."""
     wave = draws.wave(B, F, J)
-    mixed = 0.55 * draws.normal(B, 1, J, 2) + 0.5 * wave + 0.65 * draws.normal(B, F, J, 2)
-    tail = torch.where(draws.chance(0.02, B, F, J, 1), 3.0, 1.0)
+    fresh = torch.where(steady, 0.0, 0.65)[:, None, None, None]
+    mixed = 0.55 * draws.normal(B, 1, J, 2) + 0.5 * wave + fresh * draws.normal(B, F, J, 2)
+    wild = draws.chance(0.02, B, F, J, 1) & ~steady[:, None, None, None]
+    tail = torch.where(wild, 3.0, 1.0)
     return mixed * tail * mixed.new_tensor(JOINT_NOISE)[:, None]
 
 

@@ -15,11 +15,16 @@ from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Keypoints2D
 
 
-@pytest.fixture(scope="module", params=[0, 1], ids=["apart", "shared"])
+@pytest.fixture(
+    scope="module",
+    params=[(0, False), (1, False), (0, True), (1, True)],
+    ids=["apart", "shared", "on-rays", "shared-on-rays"],
+)
 def network(request: pytest.FixtureRequest) -> FrameTokens:
     """A small network whose every weight matters."""
     torch.manual_seed(0)
-    net = FrameTokens(width=32, n_layers=2, n_heads=4, n_shared=request.param).eval()
+    n_shared, on_rays = request.param
+    net = FrameTokens(width=32, n_layers=2, n_heads=4, n_shared=n_shared, on_rays=on_rays).eval()
     for p in net.parameters():
         torch.nn.init.normal_(p, std=0.15)
     return net
@@ -113,7 +118,9 @@ def test_shared_blocks_run_once_a_clip_and_leave_the_lifter_form_alone(
     n_shared = network.config.n_shared
     assert rows == [2 if i < n_shared else 6 for i in range(2)]
     # The same weights, parted elsewhere, lift alike and draw otherwise.
-    other = FrameTokens(width=32, n_layers=2, n_heads=4, n_shared=1 - n_shared).eval()
+    on_rays = network.config.on_rays
+    options = {"n_shared": 1 - n_shared, "on_rays": on_rays}
+    other = FrameTokens(width=32, n_layers=2, n_heads=4, **options).eval()
     other.load_state_dict(network.state_dict())
     lifted = {**given, "x_t": None, "t": None}
     torch.testing.assert_close(other(**lifted), network(**lifted))

@@ -108,11 +108,12 @@ def test_poses_between_kept_frames_lie_on_their_line() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("n_shared", [1, 2])
+@pytest.mark.parametrize("on_rays", [False, True])
 @pytest.mark.parametrize("recover", ["attention", "interpolate"])
-def test_hypotheses_may_part_behind_the_cut(n_shared: int, recover: Any) -> None:
+def test_hypotheses_may_part_behind_the_cut(n_shared: int, recover: Any, on_rays: bool) -> None:
     """Drawn together or one by one, dropped before or after the noise enters: the same motions."""
     torch.manual_seed(0)
-    inner = FrameTokens(width=16, n_layers=3, n_heads=2, n_shared=n_shared)
+    inner = FrameTokens(width=16, n_layers=3, n_heads=2, n_shared=n_shared, on_rays=on_rays)
     torch.nn.init.normal_(inner.to_pose.weight)
     options = {"at": 1, "keep": 4, "select": "keypoints", "recover": recover}
     network = Hourglass.wrap(inner, skip=True, **options).eval()

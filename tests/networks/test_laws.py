@@ -48,6 +48,7 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "mixste2": lambda: MixSTE2(**SMALL),
     "mixste2-lifter": lambda: MixSTE2(**SMALL, lifter=True),
     "frame-tokens": lambda: FrameTokens(**FRAMES),
+    "frame-tokens-on-rays": lambda: FrameTokens(**FRAMES, on_rays=True),
     "ktpformer": lambda: KTPFormer(**SMALL),
     "ktpformer-lifter": lambda: KTPFormer(**SMALL, lifter=True),
     "motionagformer": lambda: MotionAGFormer(**LAYER, lifter=False),
@@ -70,6 +71,9 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "hot-mixste2": lambda: Hourglass.wrap(MixSTE2(**SMALL), **CLEAN),
     "hot-mixste2-lifter": lambda: Hourglass.wrap(MixSTE2(**SMALL, lifter=True), **CUT),
     "hot-frame-tokens": lambda: Hourglass.wrap(FrameTokens(**FRAMES), **CLEAN),
+    "hot-frame-tokens-on-rays": lambda: Hourglass.wrap(
+        FrameTokens(**FRAMES, on_rays=True), **CLEAN
+    ),
     "hot-frame-tokens-interpolated": lambda: Hourglass.wrap(
         FrameTokens(**FRAMES), **CUT, select="keypoints", recover="interpolate"
     ),

@@ -79,6 +79,9 @@ OTHERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "frame-tokens-shared": lambda: FrameTokens(
         **{**FRAMES, "n_layers": 2}, n_latent=12, n_shared=1
     ),
+    "frame-tokens-on-rays": lambda: FrameTokens(
+        **{**FRAMES, "n_layers": 2}, n_latent=12, n_shared=1, on_rays=True
+    ),
     "mixste2-lifter": lambda: MixSTE2(**SMALL, lifter=True),
     "ktpformer-lifter": lambda: KTPFormer(**SMALL, lifter=True),
     "motionagformer-lifter": lambda: MotionAGFormer(**AG),

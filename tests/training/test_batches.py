@@ -256,6 +256,31 @@ def test_noise_is_as_large_and_windows_as_clean_as_asked(bodies: Bodies) -> None
         assert size[noisy].median().item() == pytest.approx(middle, rel=0.06)
 
 
+@pytest.mark.parametrize("as_coco", [0.0, 1.0])
+def test_steady_errors_are_large_and_do_not_tremble(bodies: Bodies, as_coco: float) -> None:
+    seen = bodies.seen + torch.tensor([0.0, 0.0, 9.0])
+    options = {"clean": 0.0, "noisy_px": (6.0, 6.0), "as_coco": as_coco}
+
+    def errors(steady: float) -> tuple[Tensor, Tensor]:
+        """Medians of the size and of third differences of every window's legs, in pixels."""
+        rays, _ = detect(seen, Draws(seeded()), steady=steady, **options)
+        pixels = ((rays - project_rays(seen)) * seen[:, :, :1, 2:] * 400 / 1.7)[:, :, 1:7]
+        trembling = pixels.diff(n=3, dim=1).abs().flatten(1).nanmedian(1).values
+        return pixels.abs().flatten(1).nanmedian(1).values, trembling
+
+    size, trembling = errors(1.0)
+    noisy = size > 1e-3  # a share of COCO windows has no noise
+    assert size[noisy].median() > 2
+    assert (trembling[noisy] < 0.35 * size[noisy]).float().mean() > 0.95
+    before, jumps = errors(0.0)
+    noisy = before > 1e-3
+    assert (jumps[noisy] < 0.35 * before[noisy]).float().mean() < 0.2
+    some, little = errors(0.5)
+    noisy = some > 1e-3
+    share = (little[noisy] < 0.35 * some[noisy]).float().mean().item()
+    assert 0.4 < share < 0.7
+
+
 def test_forearms_and_shins_are_swapped_alone_only_when_asked(bodies: Bodies) -> None:
     seen = bodies.seen + torch.tensor([0.0, 0.0, 9.0])
     flipped = project_rays(seen)[:, :, list(H36M17.flip_order)]

@@ -33,6 +33,7 @@ STAGES = [
     *("1-denoiser", "2-generator", "3-average", "4-freer", "5-average", "6-recorded", "7-average"),
     *("8-shared", "9-calm", "10-known", "11-exact", "12-detected"),
     *("13-whole", "14-longest", "15-others", "16-coco", "17-wider", "18-average"),
+    *("19-rays", "20-people", "21-steady", "22-average"),
 ]
 
 
@@ -65,7 +66,8 @@ def test_the_recipe_ends_with_the_options_of_the_weights_in_the_box() -> None:
         if name not in told:
             assert json.loads(last.to_json())[name] == value, name
     formed = {s.name: s.config.as_coco for s in recipe if s.config}
-    assert 0 < formed.pop("16-coco") < formed.pop("17-wider")
+    coco = [formed.pop(STAGES[i]) for i in (15, 18, 19, 20, 16)]
+    assert 0 < coco[0] == coco[1] < coco[2] == coco[3] < coco[4]
     assert not any(formed.values())
     first = recipe[0].config
     assert first is not None
@@ -78,12 +80,13 @@ def test_small_networks_and_further_options_keep_what_stages_decide() -> None:
     def options(**changes: Any) -> list[dict[str, Any]]:
         return [s.config.network_options for s in default_recipe(("x.npz",), **changes) if s.config]
 
-    assert options()[-10:] == [{"n_shared": 4}] * 10
-    assert options(n_layers=3)[-10:] == [{"n_shared": 2}] * 10
-    assert options(n_layers=1)[-10:] == [{"n_shared": 0}] * 10
+    for given, n in (({}, 4), ({"n_layers": 3}, 2), ({"n_layers": 1}, 0)):
+        rest = options(**given)[-13:]
+        assert rest[:10] == [{"n_shared": n}] * 10
+        assert rest[10:] == [{"n_shared": n, "on_rays": True}] * 3
     further = options(network_options={"perspective": True})
     assert further[0] == {"perspective": True}
-    assert further[-1] == {"perspective": True, "n_shared": 4}
+    assert further[-1] == {"perspective": True, "n_shared": 4, "on_rays": True}
 
 
 def test_budgets_are_shared_and_options_hold_for_every_stage() -> None:
