@@ -317,9 +317,15 @@ class FrameTokens(StagedNetwork):
             return pose
         # Behind a cut (Hourglass) hypotheses may have parted from the clip they see.
         seen = repeated(tokens.frames[2], x.shape[0] // tokens.frames[2].shape[0])
-        share = self.to_share(x).float().sigmoid() * seen[..., 2]
+        xy, detected, size, seconds = (
+            seen[..., :2],
+            seen[..., 2],
+            seen[..., 0, 3:4],
+            seen[..., 0, 4],
+        )
+        share = self.to_share(x).float().sigmoid() * detected
         root = get_skeleton(self.config.skeleton).root
-        return onto_rays(pose, seen[..., :2], seen[..., 0, 3:4], share, root, seen[..., 0, 4])
+        return onto_rays(pose, xy, size, share, root, seconds, detected)
 
     def _seen(
         self,

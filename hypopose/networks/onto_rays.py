@@ -58,6 +58,7 @@ def onto_rays(
     share: Float[Tensor, "*any J"],
     root: int = 0,
     seconds: Float[Tensor, "*any"] | None = None,
+    detected: Float[Tensor, "*any J"] | None = None,
 ) -> Float[Tensor, "*any J 3"]:
     """Move joints towards the rays of their keypoints; depths and the root stay.
 
@@ -74,6 +75,8 @@ def onto_rays(
         seconds: When frames are; the axis before the joints is time then, and a joint's way to its
             ray is averaged over neighboring frames, so that detectors that tremble do not make
             people tremble. Frames stand for themselves where None.
+        detected: 1 for joints whose way counts in that, else 0; by default those with a share. A
+            share that is not quite 0 here and 0 in another runtime must not decide it.
 
     Example:
         >>> body = torch.tensor([[0.0, 0.0, 0.0], [0.1, -0.5, 0.2], [-0.1, 0.8, -0.1]])
@@ -93,7 +96,8 @@ def onto_rays(
     distance = _distance(xy, off, weight)
     way = xy * distance - off
     if seconds is not None:
-        way = _calmed(way, (share > 0).to(way.dtype), seconds)
+        counts = (share > 0).to(way.dtype) if detected is None else detected
+        way = _calmed(way, counts, seconds)
     step = share[..., None] * (depth + distance > 0) * way
     step = step - step[..., root : root + 1, :]
     return pose + functional.pad(step, (0, 1))

@@ -38,7 +38,7 @@ def average_weights(shares: Mapping[str | Path, float], target: str | Path) -> P
 
     Raises:
         OptionError: If shares are not positive.
-        CheckpointError: If the networks do not fit together.
+        CheckpointError: If the networks do not fit together, or a later one has further tensors.
     """
     if not shares or min(shares.values()) <= 0:
         raise OptionError("Name at least one folder of weights, every share above 0.")
@@ -51,6 +51,11 @@ def average_weights(shares: Mapping[str | Path, float], target: str | Path) -> P
         )
         for name in states[0]
     }
+    more = sorted(set().union(*states[1:]) - set(states[0]))
+    if more:
+        raise CheckpointError(
+            f"{folders[0]} lacks {more[0]}, which another one of these has; name that one first."
+        )
     target = Path(target)
     target.mkdir(parents=True, exist_ok=True)
     with write_atomically(target / WEIGHTS_FILE) as partial:

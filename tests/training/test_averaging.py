@@ -54,6 +54,9 @@ def test_networks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         average_weights({slim: 1.0, wide: 1.0}, tmp_path / "out")
     with pytest.raises(CheckpointError, match="two kinds"):
         average_weights({wide: 1.0, other: 1.0}, tmp_path / "out")
+    both = folder(tmp_path / "both", a=torch.zeros(1, 2), b=torch.zeros(1))
+    with pytest.raises(CheckpointError, match=r"lacks b, .* name that one first"):
+        average_weights({wide: 1.0, both: 1.0}, tmp_path / "out")
     with pytest.raises(OptionError, match="above 0"):
         average_weights({wide: 0.0}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
