@@ -127,21 +127,19 @@ def test_nobody_stands_nowhere() -> None:
     spread = torch.randn(1, 17, 2, generator=torch.Generator().manual_seed(0))
     for xy, off, expected in (
         (0 * spread, 0 * spread, STANDING),
-        (1e-3 * spread, 1e-4 * spread.flip(1), STANDING),
+        (1e-4 * spread, 1e-5 * spread.flip(1), STANDING),
         (spread, 100 * spread, FARTHEST),
         (spread, -spread, NEAREST),
     ):
-        assert _distance(xy, off, weight).item() == pytest.approx(expected, rel=0.01)
+        assert _distance(xy, off, weight).item() == pytest.approx(expected, rel=1e-3)
 
 
 def test_joints_behind_the_camera_are_left_alone() -> None:
     body, xy, size = scene(4.0, 0.2)
     body[:, 9, 2] = -8.0
     moved = onto_rays(body, xy, size, torch.ones(6, 17))
-    share = torch.ones(6, 17)
-    share[:, 9] = 0
     assert (moved[:, 9] - body[:, 9]).norm(dim=-1).max() < 0.1
-    assert (moved - body)[:, :, :2].norm(dim=-1).max() < 4.0
+    assert (moved - body).norm(dim=-1).max() < 0.2  # others follow a person who is misplaced
 
 
 def test_gradients_are_finite_without_any_keypoint() -> None:
