@@ -1,7 +1,7 @@
 """Unknown focal lengths: how well clips tell them, and what that does to poses and roots.
 
 python benchmarks/focal.py SHARDS [--views N] [--window FRAMES] [--benchmark NAME]
-                           [--focal LOW HIGH]
+                           [--focal LOW HIGH] [--fit]
 
 Test motion seen by phone cameras whose focal length samplers are not told; ``--focal`` draws other
 cameras, from LOW to HIGH times the longer image side. Ways to go on: take the assumed one (the
@@ -9,6 +9,10 @@ longer image side), take the estimate's middle, let every hypothesis have its ow
 bound), without and with the subject's stature. Errors of the focal length are of its natural log.
 ``path_mm`` is the error of the root's path about its own middle, at the same instants. The floor is
 found in what is sampled when told.
+
+``--fit`` finds what a second of a clip is worth (``FREE`` and ``ON_RAYS`` of
+:mod:`hypopose.optimization.focal`): the likeliest numbers for windows of 30, 80, 160 and 240 frames
+of the benchmark, ``--views`` in all (``--benchmark val-clean --focal 0.5 2 --fit``).
 """
 
 from __future__ import annotations
@@ -17,9 +21,11 @@ import argparse
 import json
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from scipy.optimize import minimize
 
 from hypopose.api import make_sampler
 from hypopose.calibration import energy_score
@@ -35,6 +41,7 @@ from hypopose.optimization import (
     scale_to_height,
     stature,
 )
+from hypopose.optimization.focal import MAX_SECONDS, log_misfits, worth_of
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D, Sampler
 
 
@@ -93,6 +100,51 @@ def keypoints_of(item: BenchmarkItem) -> Keypoints2D:
     return item.keypoints.with_camera(Camera.from_fov(item.view.image_size))
 
 
+def fit(options: argparse.Namespace) -> None:
+    """Print the numbers under which the true focal lengths are likeliest, and how good they are."""
+    bench, sampler = load_benchmark(options.benchmark), make_sampler(options.sampler, n_steps=1)
+    cameras = replace(bench.cameras, focal=tuple(options.focal or bench.cameras.focal))
+    prior = belief_of_prior((1000, 1000))
+    fine = (prior.focal / 1000).double().log()
+    rows = []
+    for window in (30, 80, 160, 240):
+        cut = define(replace(bench, window=window, cameras=cameras), options.shards)
+        for item in cut.items(options.shards, limit=options.views // 4):
+            noise = seeded_noise(1, [item.name])
+            log_r, log_c = log_misfits(
+                keypoints_of(item), sampler, lambda s, n=noise: n((1, *s))[0], fine
+            )
+            true = math.log(item.view.focal / max(item.view.image_size))
+            seconds = min(item.keypoints.n_frames / 50, MAX_SECONDS)
+            rows.append((log_r, log_c, math.sqrt(seconds), true))
+    log_r, log_c = (torch.stack([row[i] for row in rows]) for i in (0, 1))
+    count, true = (torch.tensor([row[i] for row in rows]).double() for i in (2, 3))
+    at = torch.searchsorted(fine, true).clamp(max=len(fine) - 1)
+
+    def beliefs(x: Sequence[float]) -> torch.Tensor:
+        log_p = x[2] * fine - x[0] * log_r - x[1] * log_c
+        return (prior.probability.double().log() + count[:, None] * log_p).softmax(1)
+
+    def surprise(x: Sequence[float]) -> float:
+        p = beliefs([math.exp(x[0]), math.exp(x[1]), x[2]])
+        return -float((p.gather(1, at[:, None]) + 1e-12).log().mean())
+
+    starts = ([2.0, 2.0, -1.0], [0.7, -2.0, 0.0])
+    best = min((minimize(surprise, x, method="Nelder-Mead") for x in starts), key=lambda b: b.fun)
+    found = [math.exp(best.x[0]), math.exp(best.x[1]), float(best.x[2])]
+    for name, x in (("shipped", worth_of(sampler)), ("fitted", found)):
+        p = beliefs(x)
+        below = p.cumsum(1) - p / 2
+        low, middle, high = (fine[(below < q).sum(1)] for q in (0.1, 0.5, 0.9))
+        scores = {
+            "error": (middle - true).abs().mean(),
+            "80_holds": ((low < true) & (true < high)).double().mean(),
+            "surprise": -p.gather(1, at[:, None]).log().mean(),
+        }
+        shown = {k: round(float(v), 3) for k, v in scores.items()}
+        print(name, json.dumps({"worth": [round(v, 2) for v in x], "views": len(rows), **shown}))
+
+
 def chosen() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards")
@@ -104,11 +156,14 @@ def chosen() -> argparse.Namespace:
     parser.add_argument("--n-steps", type=int)
     parser.add_argument("--sampler", default="distributional")
     parser.add_argument("--estimate-only", action="store_true")
+    parser.add_argument("--fit", action="store_true")
     return parser.parse_args()
 
 
 def main() -> None:
     options = chosen()
+    if options.fit:
+        return fit(options)
     bench = load_benchmark(options.benchmark)
     if options.window or options.focal:
         low, high = options.focal or bench.cameras.focal
@@ -150,7 +205,7 @@ def main() -> None:
 
         if len(focal["log_std"]) % 10 == 0:
             report(focal, table)
-    report(focal, table)
+    return report(focal, table)
 
 
 def report(focal: dict[str, list[float]], table: dict[str, dict[str, list[float]]]) -> None:

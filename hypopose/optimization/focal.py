@@ -12,15 +12,18 @@ length of a grid the sampler is asked for poses, and two numbers are taken over 
     ======= ======================================================================================
 
 Normal errors of unknown size have the profile likelihood ``-n log r``, where n counts independent
-observations. Frames are nearly copies of each other, so n grows with the clip's length in seconds
-T (at most 10), not with its frames:
+observations. Frames are nearly copies of each other, and what a network finds plausible errs in one
+direction for a whole clip, so n grows with the root of the clip's length in seconds T:
 
-    ``log p(f | keypoints) = log prior(f) + T (rate x f - n_r log r(f) - n_c log c(f))``
+    ``log p(f | keypoints) = log prior(f) + √T (rate x f - n_r log r(f) - n_c log c(f))``
 
-``n_r``, ``n_c`` and ``rate`` (networks meet long lenses' rays a little better) were fitted to 140
-validation clips of 0.6 to 4.9 s with focal lengths from half to twice the longer image side; then
-80 % intervals held 78 %. The prior is log-normal around the longer image side, which two thirds of
-phones, video and sports cameras are within a factor 1.4 of. Clips that say nothing return it.
+``n_r``, ``n_c`` and ``rate`` (networks meet long lenses' rays a little better) were fitted to clips
+of the validation subjects of 0.2 to 4.8 s with focal lengths from half to twice the longer image
+side (``benchmarks/focal.py --fit``): once for networks that write poses freely, and once for those
+that put them on the rays (:mod:`hypopose.networks.onto_rays`), which miss rays by little if the
+focal length is right, and by far more if it is not, since then they no longer trust keypoints. The
+prior is log-normal around the longer image side, which two thirds of phones, video and sports
+cameras are within a factor 1.4 of. Clips that say nothing return it.
 
 Several people seen by one camera add their evidence.
 """
@@ -30,10 +33,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from hypopose.cameras import fit_root, undistort
 from hypopose.errors import MissingCameraError, OptionError
@@ -53,11 +57,26 @@ N_FINE = 178
 N_POSES = 3
 """Hypotheses whose mean stands for what is plausible at a focal length."""
 
-PER_SECOND = (7.5, 14.7)
-"""n_r and n_c: what a second is worth, in independent observations."""
 
-RATE = -1.5
-"""Correction per second and unit of log f."""
+class Worth(NamedTuple):
+    """What the first second of a clip is worth.
+
+    Args:
+        residual: n_r, in independent observations.
+        variation: n_c.
+        rate: Correction per unit of log f.
+    """
+
+    residual: float
+    variation: float
+    rate: float
+
+
+FREE = Worth(17.2, 15.6, -1.4)
+"""Of networks that write three coordinates a joint."""
+
+ON_RAYS = Worth(5.8, 0.0, 0.9)
+"""Of networks whose poses are moved onto the rays of their keypoints."""
 
 MAX_SECONDS = 10.0
 """Longer clips repeat themselves, and the sampler its errors."""
@@ -205,11 +224,11 @@ def estimate_focal(
     prior = prior or belief_of_prior(camera.image_size)
     fine = (prior.focal / max(camera.image_size)).double().log()
     evidence = torch.zeros_like(fine)
-    seconds = sum(_seconds(person) for person in people)
-    for person in people:
-        share = min(1.0, MAX_SECONDS / seconds) if seconds else 0.0
+    counts = [math.sqrt(_seconds(person)) for person in people]
+    share = min(1.0, math.sqrt(MAX_SECONDS) / max(sum(counts), 1e-9))
+    for person, count in zip(people, counts, strict=True):
         curves = [_evidence(part, sampler, noise, fine) for part in _stretches(person)]
-        evidence += share * _seconds(person) * torch.stack(curves).mean(0)
+        evidence += share * count * torch.stack(curves).mean(0)
     log_p = prior.probability.double().clamp(min=1e-300).log() + evidence
     return replace(prior, probability=torch.softmax(log_p, 0).float())
 
@@ -318,23 +337,49 @@ def _frames(keypoints: Keypoints2D, some: slice) -> Keypoints2D:
 def _evidence(
     keypoints: Keypoints2D, sampler: Sampler, noise: NoiseSource, fine: Float[Tensor, " G"]
 ) -> Float[Tensor, " G"]:
-    """Log-likelihood per second over the log ratios ``fine``; zero where nothing can be said."""
+    """Log-likelihood of one second over log ratios ``fine``; zero where nothing can be said."""
+    worth = worth_of(sampler)
+    log_residual, log_variation = log_misfits(keypoints, sampler, noise, fine)
+    total = worth.rate * fine - worth.residual * log_residual - worth.variation * log_variation
+    return total if bool(torch.isfinite(total).all()) else torch.zeros_like(fine)
+
+
+def worth_of(sampler: Sampler) -> Worth:
+    """What a clip tells about its focal length through this sampler."""
+    network = getattr(sampler, "denoiser", None)
+    parts = network.modules() if isinstance(network, nn.Module) else ()
+    return ON_RAYS if any(getattr(p, "to_share", None) is not None for p in parts) else FREE
+
+
+def log_misfits(
+    keypoints: Keypoints2D, sampler: Sampler, noise: NoiseSource, fine: Float[Tensor, " G"]
+) -> tuple[Float[Tensor, " G"], Float[Tensor, " G"]]:
+    """Logs of reprojection and of bones' variation, smooth in the log ratios ``fine``.
+
+    Args:
+        keypoints: One person, with a camera whose center is believed.
+        sampler: Asked for three poses at each of 13 focal lengths.
+        noise: The same for every focal length.
+        fine: Logs of focal lengths over the longer image side.
+
+    Returns:
+        log r and log c; NaN where fewer than two frames can be used.
+    """
     camera = keypoints.camera
     assert camera is not None
     coarse = torch.linspace(math.log(LOWEST), math.log(HIGHEST), N_GRID, dtype=torch.float64)
     focal = (coarse.exp() * max(camera.image_size)).to(keypoints.xy)
     batch = with_focals(keypoints, focal)
     found = sampler.sample(batch, N_POSES, lambda shape: _same_for_all(noise, shape))
-    residual, variation = misfit(found.joints.mean(1), batch, found.skeleton)
-    total = RATE * fine
-    for n, curve, least in (
-        (PER_SECOND[0], residual, MIN_RESIDUAL),
-        (PER_SECOND[1], variation, MIN_VARIATION),
-    ):
-        if not bool(torch.isfinite(curve).all()):
-            return torch.zeros_like(fine)
-        total = total - n * _smooth(coarse, curve.double().clamp(min=least).log(), fine)
-    return total
+    misfits = misfit(found.joints.mean(1), batch, found.skeleton)
+    if not all(bool(torch.isfinite(curve).all()) for curve in misfits):
+        unknown = torch.full_like(fine, torch.nan)
+        return unknown, unknown
+    log_r, log_c = (
+        _smooth(coarse, curve.double().clamp(min=least).log(), fine)
+        for curve, least in zip(misfits, (MIN_RESIDUAL, MIN_VARIATION), strict=True)
+    )
+    return log_r, log_c
 
 
 def _same_for_all(noise: NoiseSource, shape: tuple[int, ...]) -> Tensor:
