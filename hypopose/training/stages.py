@@ -242,6 +242,23 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         seed=13,
         n_frames=2_046_587,
     )
+    steady = replace(
+        people, learning_rate=4e-4, as_recorded=0.25, steady=0.35, seed=14, n_frames=4_000_078
+    )
+    again = replace(
+        steady,
+        learning_rate=6e-4,
+        warmup_steps=40,
+        bone_sd=(0.05, 0.04),
+        direction_sd=0.045,
+        spine_sd=0.025,
+        as_recorded=0.4,
+        exact=0.45,
+        as_coco=0.55,
+        steady=0.3,
+        seed=15,
+        n_frames=22_513_331,
+    )
     stages = (
         Stage("1-denoiser", first),
         Stage("2-generator", replace(energy, n_frames=7_750_000), "1-denoiser"),
@@ -263,8 +280,11 @@ def default_recipe(shards: Sequence[str], **changes: Any) -> tuple[Stage, ...]:
         Stage("18-average", average={"17-wider": 0.6, "16-coco": 0.4}),
         Stage("19-rays", rays, "18-average"),
         Stage("20-people", people, "19-rays"),
-        Stage("21-steady", last, "20-people"),
+        Stage("21-steady", steady, "20-people"),
         Stage("22-average", average={"21-steady": 0.6, "20-people": 0.4}),
+        Stage("23-again", again, "22-average"),
+        Stage("24-own-bones", last, "23-again"),
+        Stage("25-average", average={"24-own-bones": 0.6, "22-average": 0.4}),
     )
     return with_changes(stages, changes)
 

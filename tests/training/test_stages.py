@@ -33,7 +33,8 @@ STAGES = [
     *("1-denoiser", "2-generator", "3-average", "4-freer", "5-average", "6-recorded", "7-average"),
     *("8-shared", "9-calm", "10-known", "11-exact", "12-detected"),
     *("13-whole", "14-longest", "15-others", "16-coco", "17-wider", "18-average"),
-    *("19-rays", "20-people", "21-steady", "22-average"),
+    *("19-rays", "20-people", "21-steady", "22-average", "23-again", "24-own-bones"),
+    "25-average",
 ]
 
 
@@ -66,8 +67,8 @@ def test_the_recipe_ends_with_the_options_of_the_weights_in_the_box() -> None:
         if name not in told:
             assert json.loads(last.to_json())[name] == value, name
     formed = {s.name: s.config.as_coco for s in recipe if s.config}
-    coco = [formed.pop(STAGES[i]) for i in (15, 18, 19, 20, 16)]
-    assert 0 < coco[0] == coco[1] < coco[2] == coco[3] < coco[4]
+    coco = [formed.pop(STAGES[i]) for i in (15, 18, 19, 20, 16, 22, 23)]
+    assert 0 < coco[0] == coco[1] < coco[2] == coco[3] < coco[4] == coco[5] == coco[6]
     assert not any(formed.values())
     first = recipe[0].config
     assert first is not None
@@ -81,9 +82,9 @@ def test_small_networks_and_further_options_keep_what_stages_decide() -> None:
         return [s.config.network_options for s in default_recipe(("x.npz",), **changes) if s.config]
 
     for given, n in (({}, 4), ({"n_layers": 3}, 2), ({"n_layers": 1}, 0)):
-        rest = options(**given)[-13:]
+        rest = options(**given)[-15:]
         assert rest[:10] == [{"n_shared": n}] * 10
-        assert rest[10:] == [{"n_shared": n, "on_rays": True}] * 3
+        assert rest[10:] == [{"n_shared": n, "on_rays": True}] * 5
     further = options(network_options={"perspective": True})
     assert further[0] == {"perspective": True}
     assert further[-1] == {"perspective": True, "n_shared": 4, "on_rays": True}
