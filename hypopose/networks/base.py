@@ -31,6 +31,7 @@ class NetworkInfo:
         units: ``"meters"``, or ``"screen"`` for poses scaled like the keypoints in the image.
         n_latent: Channels of latent noise (:func:`hypopose.diffusion.latent_noise`) that it reads,
             in rows of three behind the joints of ``x_t``; 0 for denoisers that read none.
+        on_rays: Whether its poses are moved onto the rays of their keypoints.
     """
 
     inputs: Literal["screen", "subject", "none"]
@@ -43,6 +44,7 @@ class NetworkInfo:
     sequence_to_one: bool = False
     units: Literal["meters", "screen"] = "meters"
     n_latent: int = 0
+    on_rays: bool = False
 
 
 @runtime_checkable

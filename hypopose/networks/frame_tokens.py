@@ -205,6 +205,7 @@ class FrameTokens(StagedNetwork):
             max_frames=c.max_frames,
             forms=("denoiser", "lifter"),
             n_latent=c.n_latent,
+            on_rays=c.on_rays,
         )
 
     @property

@@ -11,13 +11,23 @@ from torch import Tensor
 
 from hypopose.aggregation import jpma
 from hypopose.aggregation.reprojection import reprojection_distances
+from hypopose.api import make_sampler
 from hypopose.cameras import fit_root, fit_roots, project
 from hypopose.datasets import example_pair
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import MissingCameraError, OptionError
+from hypopose.networks import FrameTokens, Hourglass
 from hypopose.optimization import belief_of_prior, estimate_focal, sample_with_focal
-from hypopose.optimization.focal import FocalBelief, with_focals
-from hypopose.samplers import SAMPLERS
+from hypopose.optimization.focal import (
+    FREE,
+    MAX_SECONDS,
+    ON_RAYS,
+    FocalBelief,
+    log_misfits,
+    with_focals,
+    worth_of,
+)
+from hypopose.samplers import SAMPLERS, DistributionalDiffusion
 from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Hypotheses, Keypoints2D, NoiseSource, Skeleton
 
@@ -98,6 +108,56 @@ def test_two_people_tell_more_than_one() -> None:
     one = estimate_focal([short], sampler, seeded_noise(0))
     two = estimate_focal([short, short], sampler, seeded_noise(0))
     assert two.log_std < one.log_std
+
+
+def test_people_count_as_one_clip_as_long_as_all_of_theirs() -> None:
+    keypoints, joints = walk(1500.0)
+    sampler = Remembers(joints, spread=0.0)
+    short = replace(keypoints, fps=60.0)
+    four = estimate_focal([short] * 4, sampler, seeded_noise(0))
+    slow = estimate_focal([replace(short, fps=15.0)], sampler, seeded_noise(0))
+    torch.testing.assert_close(four.probability, slow.probability, atol=1e-5, rtol=1e-3)
+
+
+def test_evidence_grows_with_the_root_of_time_and_ends() -> None:
+    keypoints, joints = walk(1500.0)
+    sampler = Remembers(joints, spread=0.03)
+
+    def told(seconds: float) -> Tensor:
+        clip = replace(keypoints, fps=keypoints.n_frames / seconds)
+        belief = estimate_focal([clip], sampler, seeded_noise(0))
+        log_p = belief.probability.double().log() - belief.prior.double().log()
+        return (log_p - log_p.mean())[60:120]  # where float32 still resolves it
+
+    torch.testing.assert_close(told(1.0), told(0.25) * 2, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(told(40.0), told(MAX_SECONDS), atol=1e-3, rtol=1e-3)
+
+
+def test_networks_on_rays_are_asked_with_numbers_of_their_own() -> None:
+    kinds = {True: ON_RAYS, False: FREE}
+    for on_rays, worth in kinds.items():
+        network = FrameTokens(width=16, n_layers=2, n_heads=2, n_latent=12, on_rays=on_rays)
+        assert network.info.on_rays is on_rays
+        assert worth_of(DistributionalDiffusion(network.eval())) == worth
+        backbone = {**network.config, "_class_name": "FrameTokens"}
+        short = Hourglass(backbone, at=1, keep=9, recover="interpolate", select="keypoints")
+        assert worth_of(DistributionalDiffusion(short.eval())) == worth
+    assert worth_of(Remembers(torch.zeros(1, 17, 3))) == FREE
+    assert worth_of(make_sampler()) == ON_RAYS
+    keypoints, _ = walk(1500.0)
+    sampler = make_sampler()
+
+    def one(shape: tuple[int, ...]) -> Tensor:
+        return seeded_noise(0)((1, *shape))[0]
+
+    prior = belief_of_prior(SIZE)
+    belief = estimate_focal([keypoints], sampler, one, prior)
+    seconds = math.sqrt(keypoints.n_frames / 10.0)
+    logs = (prior.focal / max(SIZE)).double().log()
+    log_r, _ = log_misfits(keypoints, sampler, one, logs)
+    total = ON_RAYS.rate * logs - ON_RAYS.residual * log_r  # bones have no say
+    expected = (prior.probability.double().log() + seconds * total).softmax(0).float()
+    torch.testing.assert_close(belief.probability, expected, atol=1e-5, rtol=1e-3)
 
 
 def test_quantiles_and_draws_of_a_known_belief() -> None:
