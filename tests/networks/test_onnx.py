@@ -39,6 +39,7 @@ from hypopose.networks import (
     PretrainedNetwork,
     ScaleTokens,
     encode,
+    load_network,
 )
 from hypopose.networks import onnx as module
 from hypopose.networks.onnx import export_onnx, forms
@@ -166,7 +167,10 @@ def test_other_forms_agree_with_torch(name: str, make: Any, form: Any, tmp_path:
 def test_the_box_is_exported(weights: str, form: str, tmp_path: Path) -> None:
     onnx = importlib.import_module("onnx")
     done = export_onnx(weights, tmp_path / "box.onnx")
-    assert (done.form, done.difference < 1e-5) == (form, True)
+    # Of random numbers no keypoint of a frame may be worth trusting; then what is left of their
+    # shares decides, in which runtimes differ.
+    rays = load_network(weights).info.on_rays
+    assert (done.form, done.difference < (1e-4 if rays else 1e-5)) == (form, True)
     facts = {p.key: p.value for p in onnx.load(done.path).metadata_props}
     assert facts["weights"] == weights
     assert "Apache-2.0" in facts["model_card"]
