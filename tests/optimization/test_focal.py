@@ -129,8 +129,8 @@ def test_evidence_grows_with_the_root_of_time_and_ends() -> None:
         log_p = belief.probability.double().log() - belief.prior.double().log()
         return (log_p - log_p.mean())[60:120]  # where float32 still resolves it
 
-    torch.testing.assert_close(told(1.0), told(0.25) * 2, atol=0.02, rtol=0.02)
-    torch.testing.assert_close(told(40.0), told(MAX_SECONDS), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(told(1.0), told(0.25) * 2, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(told(40.0), told(MAX_SECONDS), atol=1e-4, rtol=1e-4)
 
 
 def test_networks_on_rays_are_asked_with_numbers_of_their_own() -> None:
