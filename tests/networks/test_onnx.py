@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from torch import nn
 
 from hypopose.cli import main
+from hypopose.datasets import example_pair
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import BackendError, OptionError
 from hypopose.networks import (
@@ -152,6 +153,26 @@ def test_other_forms_agree_with_torch(name: str, make: Any, form: Any, tmp_path:
     check(make, form, tmp_path)
 
 
+def _difference_of_a_person(network: PretrainedNetwork, path: Path) -> float:
+    """How far the file is from torch on keypoints of somebody who walks."""
+    session = importlib.import_module("onnxruntime").InferenceSession(str(path))
+    keypoints, _ = example_pair()
+    seen = encode(keypoints, network.info.inputs)
+    given = {
+        "x_t": torch.zeros(1, 5, keypoints.n_frames, 17 + network.info.n_latent // 3, 3),
+        "keypoints": seen.xy[None],
+        "t": torch.full((1,), 999.0),
+        "confidence": seen.confidence[None],
+        "mask": torch.ones(1, keypoints.n_frames, dtype=torch.bool),
+        "context": seen.context[None],
+    }
+    given["x_t"][..., 17:, :].normal_(generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = network.eval()(**given)
+    found = session.run(["x0"], {k: v.contiguous().numpy() for k, v in given.items()})[0]
+    return float((torch.from_numpy(found) - wanted).abs().max())
+
+
 @needs_onnx
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -171,6 +192,8 @@ def test_the_box_is_exported(weights: str, form: str, tmp_path: Path) -> None:
     # shares decides, in which runtimes differ.
     rays = load_network(weights).info.on_rays
     assert (done.form, done.difference < (1e-4 if rays else 1e-5)) == (form, True)
+    if rays:
+        assert _difference_of_a_person(load_network(weights), done.path) < 1e-5
     facts = {p.key: p.value for p in onnx.load(done.path).metadata_props}
     assert facts["weights"] == weights
     assert "Apache-2.0" in facts["model_card"]
