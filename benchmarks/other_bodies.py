@@ -1,18 +1,22 @@
 """How weights do on people whose skeletons they were never trained on.
 
     python benchmarks/other_bodies.py MOTION [--weights FOLDER ...] [--detected]
+        [--shards NAME ...] [--pitch DEGREES ...]
 
 The people of the test split stand on skeletons that the train split has too. ``markers_mit`` holds
 five people on skeletons of their own, ``deepmimic_mit`` other motions on a skeleton of the train
 split; no weights in the box saw either. Windows of 81 frames, fixed virtual cameras, 20 hypotheses,
 exact keypoints, or with --detected COCO-17 keypoints as ``test-detector`` spoils them. The neck and
-head of the markers are extrapolated, so both are left out.
+head of the markers are extrapolated, so both are left out. --pitch puts the cameras 3.5 m away
+on the same sides, looking down (or up, below 0) by so many degrees; of --shards cmu_permissive the
+val split is taken. Other shards are judged whole: name none that was trained on.
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +78,23 @@ def main() -> None:
     parser.add_argument("motion", type=Path)
     parser.add_argument("--weights", nargs="+", default=["distributional-frame-small"])
     parser.add_argument("--detected", action="store_true", help="COCO-17 keypoints with errors.")
+    parser.add_argument("--shards", nargs="+", default=SHARDS)
+    parser.add_argument("--pitch", nargs="+", type=float, default=[None])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for shard in SHARDS:
-        held_out = hold_out(load_motion(options.motion / f"{shard}.npz", "train"), 81, 162)
+    for shard, pitch in product(options.shards, options.pitch):
+        split = "val" if shard == "cmu_permissive" else "train"
+        motion = load_motion(options.motion / f"{shard}.npz", split)
+        held_out = hold_out(motion, 81, 162, pitch)
         held_out = detected(held_out) if options.detected else held_out
+        seen = "" if pitch is None else f" from {pitch:g} degrees"
         for weights in options.weights:
             found = scores(make_sampler(weights=weights), held_out)
             told = ", ".join(
                 f"{k} {v:.3f}" if k == "ECE" else f"{k} {v:.1f}" for k, v in found.items()
             )
-            print(f"{shard}, {len(held_out.truth.joints)} windows, {weights}: {told}", flush=True)
+            n = len(held_out.truth.joints)
+            print(f"{shard}{seen}, {n} windows, {weights}: {told}", flush=True)
 
 
 if __name__ == "__main__":

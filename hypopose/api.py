@@ -106,7 +106,8 @@ def make_sampler(
         The method, ready to sample.
 
     Raises:
-        OptionError: If no such sampler exists, or it has no such option.
+        OptionError: If no such sampler exists, it has no such option, or the weights say that they
+            were made for another one.
         CheckpointError: If the weights are not what they should be.
 
     Example:
@@ -125,8 +126,8 @@ def make_sampler(
     if "denoiser" in known:
         chosen = weights or default_weights(sampler)
         advice = recommended_options(chosen)
-        own = default_sampler(chosen)
-        if own != sampler and (own.startswith("diffpose") or set(advice) - known):
+        own = _advice(chosen).get("sampler", sampler)
+        if own != sampler:
             raise OptionError(
                 f"The weights {chosen} were made for the sampler {own!r}, not {sampler!r}; leave "
                 "the sampler out, or give other weights."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import hypopose
 from hypopose import Camera, Hypotheses, Keypoints2D, Skeleton, api
 from hypopose.datasets import example_pair
 from hypopose.errors import BackendError, CheckpointError, OptionError
+from hypopose.networks.load import BOX
 from hypopose.types import NoiseSource
 
 DATA = Path(__file__).parents[1] / "examples" / "data"
@@ -105,6 +107,14 @@ def test_default_sampler_uses_the_weights_in_the_box(body25: Keypoints2D) -> Non
         (
             {"sampler": "distributional", "weights": "diffpose-frame-small"},
             "weights diffpose-frame-small were made for the sampler 'diffpose', not 'distr",
+        ),
+        (
+            {"sampler": "flow", "weights": "d3dp-frame-small"},
+            "were made for the sampler 'd3dp', not 'flow'",
+        ),
+        (
+            {"sampler": "distributional", "weights": "d3dp-frame-small"},
+            "were made for the sampler 'd3dp', not 'distributional'",
         ),
         ({"sampler": "boneflips", "magic": 1}, "no option 'magic'"),
         ({"sampler": "boneflips", "n_steps": 5}, "no option 'n_steps'"),
@@ -221,3 +231,16 @@ def test_people_without_an_image_size_share_one_camera(body25: Keypoints2D) -> N
     assert people["a"].camera.assumed
     alone = api.share_camera({"a": blind, "c": known})
     assert alone["a"] is blind
+
+
+def test_weights_that_do_not_say_for_whom_they_are_serve_any_sampler(tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(BOX / "d3dp-frame-small", folder)
+    advice = json.loads((folder / "sampler.json").read_text())
+    del advice["sampler"]
+    (folder / "sampler.json").write_text(json.dumps(advice))
+    assert type(hypopose.make_sampler("flow", weights=folder)).__name__ == "FlowMatching"
+    with pytest.raises(OptionError, match="'lifter' has no option"):
+        hypopose.make_sampler("lifter", weights=folder)
+    (folder / "sampler.json").unlink()
+    assert type(hypopose.make_sampler("distributional", weights=folder)).__name__.startswith("Dist")

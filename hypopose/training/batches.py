@@ -40,6 +40,7 @@ class BatchMaker:
         seated_share: Share of parts drawn from shards called ``procedural...``.
         tumbling: Share of windows whose bodies lean or fall in any direction.
         detector: Options of :func:`hypopose.training.views.detect`, by name.
+        pitched: Share of windows seen by cameras of any pitch.
         **of_bodies: Further options of :class:`hypopose.training.bodies.BodyMaker`.
     """
 
@@ -51,16 +52,17 @@ class BatchMaker:
         seated_share: float = 0.3,
         tumbling: float = 0.0,
         detector: Mapping[str, Any] | None = None,
+        pitched: float = 0.0,
         **of_bodies: Any,
     ) -> None:
-        self.detector = dict(detector or {})
+        self.detector, self.pitched = dict(detector or {}), pitched
         self.bodies = BodyMaker(motion, device, recombine, seated_share, tumbling, **of_bodies)
 
     def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:
         """Draw ``B`` windows of ``F`` frames; the generator lives on the maker's device."""
         draws = Draws(generator)
         bodies = self.bodies(B, F, draws)
-        rotation, position = place_cameras(bodies.joints, draws)
+        rotation, position = place_cameras(bodies.joints, draws, self.pitched)
         cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
         seen = (bodies.seen - position[:, None, None]) @ rotation.mT[:, None]
         rays, confidence = detect(seen, draws, joints=cam, **self.detector)

@@ -42,6 +42,8 @@ class TrainConfig:
             that real people stand inside what is drawn and not at its edge.
         as_recorded: Share of windows with the bone lengths of one recorded body, unchanged.
         spine_sd: Spread in metres of how far before or behind the trunk the spine joint lies.
+        pitched: Share of windows seen by cameras of any pitch: up to 60 degrees above, and as far
+            below as the floor allows, 25 degrees at most.
         clean: Share of windows whose keypoints are nearly clean.
         exact: Share of windows, among the clean ones, with exact keypoints: no detector, and nobody
             who means another point by a joint.
@@ -110,6 +112,7 @@ class TrainConfig:
     recorded_reach: float = 1.0
     as_recorded: float = 0.0
     spine_sd: float = 0.0
+    pitched: float = 0.0
     clean: float = CLEAN
     exact: float = 0.0
     noisy_px: tuple[float, float] = NOISY_PX
@@ -177,6 +180,7 @@ class TrainConfig:
             "as_coco",
             "steady",
             "pair_freedom",
+            "pitched",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")
@@ -189,6 +193,11 @@ class TrainConfig:
             *("direction_sd", "recorded_bones", "recorded_reach", "as_recorded", "spine_sd"),
         )
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def of_keypoints(self) -> dict[str, Any]:
+        """Options of :class:`hypopose.training.batches.BatchMaker`, by name."""
+        return {"detector": self.of_detector, "pitched": self.pitched, **self.of_bodies}
 
     @property
     def of_detector(self) -> dict[str, Any]:

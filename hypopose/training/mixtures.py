@@ -109,13 +109,7 @@ def window_mixtures(
 
 def mixture_batches(motion: Motion, device: torch.device, config: TrainConfig) -> MixtureBatchMaker:
     """Batches of :class:`BatchMaker` with the mixtures they start from."""
-    c = config
-    batches = BatchMaker(
-        motion,
-        device,
-        detector=c.of_detector,
-        **c.of_bodies,
-    )
+    batches = BatchMaker(motion, device, **config.of_keypoints)
     return MixtureBatchMaker(batches, initial_distribution(batches, device))
 
 

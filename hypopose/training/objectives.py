@@ -100,17 +100,13 @@ def keypoint_batches(
     with torch.random.fork_rng(devices=[]):
         info = new_network(c, "math").info
     if info.inputs == "subject":
-        return BatchMaker(motion, device, detector=c.of_detector, **c.of_bodies)
-    return ScreenBatchMaker(
-        motion, device, gaps=info.uses_confidence, detector=c.of_detector, **c.of_bodies
-    )
+        return BatchMaker(motion, device, **c.of_keypoints)
+    return ScreenBatchMaker(motion, device, gaps=info.uses_confidence, **c.of_keypoints)
 
 
 def whole_batches(motion: Motion, device: torch.device, config: TrainConfig) -> ScreenBatchMaker:
     """Windows in screen coordinates without gaps, for losses that hide joints themselves."""
-    return ScreenBatchMaker(
-        motion, device, gaps=False, detector=config.of_detector, **config.of_bodies
-    )
+    return ScreenBatchMaker(motion, device, gaps=False, **config.of_keypoints)
 
 
 def _x0(network: Any, batch: Any, step: Step) -> Tensor:

@@ -37,6 +37,7 @@ class ScreenBatchMaker:
         gaps: Whether keypoints are lost, for networks that read confidences. Otherwise a joint
             that the detector would lose is where it is.
         detector: Options of :func:`hypopose.training.views.detect`, by name.
+        pitched: Share of windows seen by cameras of any pitch.
         **of_bodies: Further options of :class:`hypopose.training.bodies.BodyMaker`.
     """
 
@@ -50,16 +51,17 @@ class ScreenBatchMaker:
         *,
         gaps: bool = True,
         detector: Mapping[str, Any] | None = None,
+        pitched: float = 0.0,
         **of_bodies: Any,
     ) -> None:
         self.bodies = BodyMaker(motion, device, recombine, seated_share, tumbling, **of_bodies)
-        self.gaps, self.detector = gaps, dict(detector or {})
+        self.gaps, self.detector, self.pitched = gaps, dict(detector or {}), pitched
 
     def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:
         """Draw ``B`` windows of ``F`` frames; the generator lives on the maker's device."""
         draws = Draws(generator)
         bodies = self.bodies(B, F, draws)
-        rotation, position = place_cameras(bodies.joints, draws)
+        rotation, position = place_cameras(bodies.joints, draws, self.pitched)
         cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
         seen = (bodies.seen - position[:, None, None]) @ rotation.mT[:, None]
         rays, confidence = detect(seen, draws, joints=cam, gaps=self.gaps, **self.detector)

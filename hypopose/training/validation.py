@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -13,6 +14,7 @@ from hypopose.calibration import ece, energy_score
 from hypopose.cameras import project
 from hypopose.datasets.motion import Motion
 from hypopose.diffusion import seeded_noise
+from hypopose.errors import OptionError
 from hypopose.metrics import mpjpe
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import encode
@@ -23,6 +25,9 @@ from hypopose.types import Camera, Keypoints2D, Poses3D, Sampler
 
 VIEWS = ((0.3, 4.5, 1.5), (1.9, 3.0, 1.0), (3.5, 5.5, 1.6), (5.1, 2.5, 2.2))
 """Azimuth (rad), distance and height (m) of the cameras, taken in turn."""
+
+PITCHED_FROM = 3.5
+"""Metres to the pelvis from cameras that are given a pitch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,19 +45,30 @@ class HeldOut:
     world: Float[Tensor, "B F J 3"]
 
 
-def hold_out(motion: Motion, F: int = 27, stride: int = 54) -> HeldOut:
+def hold_out(motion: Motion, F: int = 27, stride: int = 54, pitch: float | None = None) -> HeldOut:
     """Cut clips into windows and look at them with the fixed cameras.
 
     Args:
         motion: Clips of the validation split, one at least as long as a window.
         F: Frames of a window.
         stride: Frames from one window to the next.
+        pitch: How far cameras look down at the pelvis (up below 0), in degrees, from the same sides
+            and :data:`PITCHED_FROM` metres away, but never from below 5 cm (nearer, then).
+
+    Raises:
+        OptionError: If cameras would stand right above or below.
     """
+    if pitch is not None and not abs(pitch) < 90:
+        raise OptionError(f"A pitch lies between -90 and 90 degrees, got {pitch}.")
     clips = (motion.clip(i) for i in range(motion.n_clips))
     windows = [c[a : a + F] for c in clips for a in range(0, len(c) - F + 1, stride)]
     world = torch.stack(windows)
     azimuth, distance, height = torch.tensor(VIEWS)[torch.arange(len(world)) % len(VIEWS)].T
     pelvis = world[:, :, 0].mean(1)
+    if pitch is not None:
+        down = math.radians(pitch)
+        distance = torch.full_like(distance, PITCHED_FROM * math.cos(down))
+        height = (pelvis[:, 2] + PITCHED_FROM * math.sin(down)).clamp(min=0.05)
     away = torch.stack([distance * azimuth.cos(), distance * azimuth.sin()], -1)
     position = torch.cat([pelvis[:, :2] + away, height[:, None]], -1)
     cam = (world - position[:, None, None]) @ look_at(pelvis - position)[:, None].mT

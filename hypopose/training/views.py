@@ -40,14 +40,21 @@ LIMB_ENDS = (2, 3, 5, 6, 12, 13, 15, 16)
 """Knees, ankles, elbows, wrists: detectors also confuse these alone."""
 
 
+PITCHES = (-25.0, 60.0)
+"""How far cameras of any pitch look up (below 0) or down at the pelvis, in degrees."""
+
+
 def place_cameras(
-    joints: Float[Tensor, "B F J 3"], draws: Draws
+    joints: Float[Tensor, "B F J 3"], draws: Draws, pitched: float = 0.0
 ) -> tuple[Float[Tensor, "B 3 3"], Float[Tensor, "B 3"]]:
     """One camera a window, aimed at the pelvis with an error.
 
     Args:
         joints: World positions, z up.
         draws: Random numbers.
+        pitched: Share of windows whose cameras look at the pelvis from any of :data:`PITCHES`, at
+            any distance, but never from below 5 cm: how far up a camera looks depends on how high
+            the pelvis is.
 
     Returns:
         Rotation and position: ``x_cam = rotation @ (x_world - position)``.
@@ -62,6 +69,12 @@ def place_cameras(
     reach = (joints - target[:, None, None]).norm(dim=-1).amax((1, 2))
     distance = torch.maximum(distance, reach + 0.5)  # nobody walks through the camera
     azimuth = draws.uniform(B, high=2 * math.pi)
+    if pitched:
+        pitch = draws.uniform(B, low=PITCHES[0], high=PITCHES[1]) * math.pi / 180
+        some = draws.chance(pitched, B)
+        height = torch.where(some, (target[:, 2] + distance * pitch.sin()).clamp(min=0.05), height)
+        level = (distance.square() - (height - target[:, 2]).square()).clamp(min=0).sqrt()
+        distance = torch.where(some, level, distance)
     away = distance[:, None] * torch.stack([azimuth.cos(), azimuth.sin()], -1)
     position = torch.cat([target[:, :2] + away, height[:, None]], -1)
     return _aim_error(B, draws) @ look_at(target - position), position

@@ -13,7 +13,7 @@ from hypopose.training import BatchMaker
 from hypopose.training import batches as batches_module
 from hypopose.training.bodies import BONES, Bodies, BodyMaker, clip_weights, frame_rates, plausible
 from hypopose.training.draws import Draws
-from hypopose.training.views import detect, look_at, place_cameras, project_rays
+from hypopose.training.views import PITCHES, detect, look_at, place_cameras, project_rays
 
 CPU = torch.device("cpu")
 
@@ -204,6 +204,23 @@ def test_cameras_stand_level_and_see_everybody(bodies: Bodies) -> None:
     assert distance.min() >= 1.79
     assert 0.2 < (cam[:, :, 0, :2] / cam[:, :, 0, 2:]).abs().amax() < 1.5
     torch.testing.assert_close(torch.linalg.det(look_at(torch.randn(5, 3))), torch.ones(5))
+
+
+def test_cameras_of_any_pitch_look_from_the_floor_and_from_high_above(bodies: Bodies) -> None:
+    def down(pitched: float) -> Tensor:
+        _, position = place_cameras(bodies.joints, Draws(seeded()), pitched)
+        assert position[:, 2].min() >= 0.05
+        way = position - bodies.joints[:, :, 0].mean(1)
+        assert way.norm(dim=-1).min() >= 1.79  # also where the floor stops a camera
+        return torch.rad2deg(torch.atan2(way[:, 2], way[:, :2].norm(dim=-1)))
+
+    steep, floor = (lambda d: (d > 40).float().mean(), lambda d: (d < -10).float().mean())
+    every, some, none = down(1.0), down(0.5), down(0.0)
+    assert PITCHES[0] - 0.01 <= every.min() < -15
+    assert 55 < every.max() <= PITCHES[1] + 0.01
+    assert steep(none) < 0.05 < steep(some) < steep(every)
+    assert steep(every) == pytest.approx(20 / 85, abs=0.08)
+    assert floor(none) < floor(some) < floor(every)
 
 
 def test_detectors_err_as_much_as_they_say(bodies: Bodies) -> None:

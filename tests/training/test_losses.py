@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from hypopose.datasets.motion import Motion
 from hypopose.diffusion import cosine_schedule
+from hypopose.errors import OptionError
 from hypopose.networks import NetworkInfo
 from hypopose.training import Batch, BatchMaker, TrainConfig, energy_loss, motion_distance, x0_loss
 from hypopose.training.ema import EMA
 from hypopose.training.losses import NORMS, with_latent
 from hypopose.training.trainer import Progress, learning_rate
-from hypopose.training.validation import hold_out, validate_denoiser
+from hypopose.training.validation import PITCHED_FROM, hold_out, validate_denoiser
 
 SCHEDULE = cosine_schedule()
 
@@ -110,6 +111,11 @@ def test_validation_scores_a_perfect_network_zero(motion: Motion) -> None:
     """A network that knows the truth, in its turned frame, has no error and no spread."""
     held_out = hold_out(motion, F=27, stride=13)
     assert held_out.truth.joints.shape[1:] == (27, 17, 3)
+    steep = hold_out(motion, F=27, stride=13, pitch=45.0).truth
+    assert steep.root is not None
+    assert steep.root.norm(dim=-1).mean(1).sub(PITCHED_FROM).abs().max() < 0.6
+    with pytest.raises(OptionError, match="between -90 and 90"):
+        hold_out(motion, F=27, stride=13, pitch=90.0)
     from hypopose.networks.inputs import encode
 
     rotation = encode(held_out.keypoints, "subject").rotation

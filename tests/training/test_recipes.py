@@ -187,11 +187,12 @@ def test_options_of_bodies_and_detector_reach_every_objective(
         original(self, *given, **options)
 
     monkeypatch.setattr(BodyMaker, "__init__", noted)
-    made = replace(config, spine_sd=0.1, noisy_px=(7.0, 7.5))
+    made = replace(config, spine_sd=0.1, noisy_px=(7.0, 7.5), pitched=0.3)
     batches = OBJECTIVES[objective].make_batches(motion, torch.device("cpu"), made)
     assert asked[-1]["spine_sd"] == 0.1
     maker = getattr(batches, "batches", batches)
     assert maker.detector["noisy_px"] == (7.0, 7.5)
+    assert maker.pitched == 0.3
 
 
 @pytest.mark.parametrize("gaps", [True, False])
