@@ -125,8 +125,8 @@ def make_sampler(
     place = _device(device)
     if "denoiser" in known:
         chosen = weights or default_weights(sampler)
-        advice = recommended_options(chosen)
-        own = _advice(chosen).get("sampler", sampler)
+        advice = _advice(chosen)
+        own = advice.pop("sampler", sampler)
         if own != sampler:
             raise OptionError(
                 f"The weights {chosen} were made for the sampler {own!r}, not {sampler!r}; leave "

@@ -255,6 +255,18 @@ def test_an_archive_that_lies_about_its_sizes(tmp_path):
     refusal(tmp_path / "lie.npz", skeleton="coco17")
 
 
+def test_a_compression_nobody_knows_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", xy=GOOD)
+    raw = bytearray((tmp_path / "a.npz").read_bytes())
+    for record, field in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = raw.rindex(record) + field
+        raw[at : at + 2] = struct.pack("<H", 99)
+    (tmp_path / "odd.npz").write_bytes(raw)
+    message = refusal(tmp_path / "odd.npz", skeleton="coco17")
+    assert "compression method is not supported" in message
+    assert "write it again" in message
+
+
 def test_folders(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -88,7 +88,7 @@ def test_nothing_seen_leaves_the_prior() -> None:
     keypoints, joints = walk(1500.0)
     blank = replace(keypoints, xy=torch.full_like(keypoints.xy, torch.nan))
     belief = estimate_focal([blank], Remembers(joints), seeded_noise(0))
-    torch.testing.assert_close(belief.probability, belief.prior, atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(belief.probability, belief.prior, atol=1e-6, rtol=1e-5)
     assert belief.learned == pytest.approx(0.0, abs=1e-3)
 
 
@@ -116,7 +116,8 @@ def test_people_count_as_one_clip_as_long_as_all_of_theirs() -> None:
     short = replace(keypoints, fps=60.0)
     four = estimate_focal([short] * 4, sampler, seeded_noise(0))
     slow = estimate_focal([replace(short, fps=15.0)], sampler, seeded_noise(0))
-    torch.testing.assert_close(four.probability, slow.probability, atol=1e-5, rtol=1e-3)
+    assert four.learned > 0.3
+    torch.testing.assert_close(four.probability, slow.probability, atol=1e-6, rtol=1e-5)
 
 
 def test_evidence_grows_with_the_root_of_time_and_ends() -> None:
@@ -129,8 +130,8 @@ def test_evidence_grows_with_the_root_of_time_and_ends() -> None:
         log_p = belief.probability.double().log() - belief.prior.double().log()
         return (log_p - log_p.mean())[60:120]  # where float32 still resolves it
 
-    torch.testing.assert_close(told(1.0), told(0.25) * 2, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(told(40.0), told(MAX_SECONDS), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(told(1.0), told(0.25) * 2, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(told(40.0), told(MAX_SECONDS), atol=1e-6, rtol=1e-5)
 
 
 def test_networks_on_rays_are_asked_with_numbers_of_their_own() -> None:
@@ -157,7 +158,8 @@ def test_networks_on_rays_are_asked_with_numbers_of_their_own() -> None:
     log_r, _ = log_misfits(keypoints, sampler, one, logs)
     total = ON_RAYS.rate * logs - ON_RAYS.residual * log_r  # bones have no say
     expected = (prior.probability.double().log() + seconds * total).softmax(0).float()
-    torch.testing.assert_close(belief.probability, expected, atol=1e-5, rtol=1e-3)
+    assert belief.learned > 0.01
+    torch.testing.assert_close(belief.probability, expected, atol=1e-6, rtol=1e-5)
 
 
 def test_quantiles_and_draws_of_a_known_belief() -> None:

@@ -219,7 +219,7 @@ def test_cameras_of_any_pitch_look_from_the_floor_and_from_high_above(bodies: Bo
     assert PITCHES[0] - 0.01 <= every.min() < -15
     assert 55 < every.max() <= PITCHES[1] + 0.01
     assert steep(none) < 0.05 < steep(some) < steep(every)
-    assert steep(every) == pytest.approx(20 / 85, abs=0.08)
+    assert steep(every) == pytest.approx(20 / 85, abs=0.05)  # 400 draws: SD 0.02
     assert floor(none) < floor(some) < floor(every)
 
 
