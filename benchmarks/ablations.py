@@ -119,7 +119,7 @@ VARIANTS: dict[str, Variant] = {
     "freer bones": Variant({"bone_sd": (0.06, 0.055), "free_pairs": True, "direction_sd": 0.05}),
     "no tumbling": Variant({"tumbling": 0.0}),
     "no procedural shard": Variant({"seated_share": 0.0}),
-    "targets in metres (scale 1)": Variant({"scale": 1.0}),
+    "targets in meters (scale 1)": Variant({"scale": 1.0}),
     "windows of 27 frames": Variant({"lengths": (27,), "length_shares": (1.0,)}),
     "windows of 81 frames": Variant({"lengths": (81,), "length_shares": (1.0,)}),
     "no flicker": Variant({"flicker": 0.0}),

@@ -39,7 +39,7 @@ LEVELS = (0.5, 0.8, 0.95)
 
 
 def scores(sampler: Any, held_out: HeldOut) -> dict[str, float]:
-    """Millimetres, ECE, and the share of joints in 50, 80 and 95 % regions."""
+    """Millimeters, ECE, and the share of joints in 50, 80 and 95 % regions."""
     x = sampler.sample(held_out.keypoints, 20, seeded_noise(0)).joints[..., JOINTS, :]
     y = held_out.truth.joints[:, :, JOINTS]
     mean, curve = x.mean(1), ece(x, y)

@@ -121,7 +121,7 @@ def turned(x: Tensor) -> Tensor:
 
 
 def features(x: Tensor) -> Tensor:
-    """Joints of three frames in metres, heading removed, and how far they moved between."""
+    """Joints of three frames in meters, heading removed, and how far they moved between."""
     y = turned(x)
     at = y[:, [0, y.shape[1] // 2, -1]]
     return torch.cat([at.flatten(1), at.diff(dim=1).flatten(1)], 1).double()

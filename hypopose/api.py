@@ -221,7 +221,7 @@ def sample(
         **options: Further fields of the method.
 
     Returns:
-        Root-relative metres in the camera frame.
+        Root-relative meters in the camera frame.
 
     Raises:
         OptionError: If an option is unknown or out of range.
@@ -256,7 +256,7 @@ def aggregate(hypotheses: Hypotheses, keypoints: Keypoints2D, method: str = "mea
             lowest error on the benchmarks; the medoid is one of the hypotheses.
 
     Returns:
-        One motion in metres, with the hypotheses' standard deviation per coordinate.
+        One motion in meters, with the hypotheses' standard deviation per coordinate.
 
     Raises:
         OptionError: If no such method exists.
@@ -413,7 +413,7 @@ def adjust(
 
     Args:
         result: As :func:`estimate` made it.
-        height: The subject's stature in metres, without shoes.
+        height: The subject's stature in meters, without shoes.
         smooth: Standard deviation of joints' acceleration in m/s²: 3 suits walking, 10 sport.
         ground: Whether a world frame (z up, floor at 0) is estimated from feet and given to the
             camera; :func:`hypopose.cameras.motion_to_world` then places joints in it.
@@ -492,9 +492,9 @@ def refine(
         poses: A result, the hypotheses of any sampler, or one motion.
         keypoints: What they were drawn for; a result brings its own.
         root: ``"fitted"`` to the keypoints, ``"joint"`` moved with the pose, or ``"given"``.
-        root_positions: For ``root="given"``, camera-frame metres. True positions are ground truth:
+        root_positions: For ``root="given"``, camera-frame meters. True positions are ground truth:
             results note it.
-        scale: Expected error of each joint in metres; None for the hypotheses' own spread.
+        scale: Expected error of each joint in meters; None for the hypotheses' own spread.
         seed: Same seed, same result.
         items: A name per batch item, as for :func:`sample`.
         **options: Further fields of :class:`hypopose.optimization.OffsetRefiner`, for example
@@ -559,7 +559,7 @@ def complete(
     by themselves.
 
     Args:
-        gaps: One person, without batch axes; NaN where missing. 3D in metres, y down.
+        gaps: One person, without batch axes; NaN where missing. 3D in meters, y down.
         sampler: A name, or a method you made yourself; None for the default.
         weights: A name in the box or a folder; None for the sampler's own.
         n_hypotheses: How many motions are drawn, at least 2.

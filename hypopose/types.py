@@ -1,7 +1,7 @@
 """The nouns: skeletons, cameras, keypoints, hypotheses, poses, and three protocols.
 
 Axes everywhere are ``(*batch, H, F, J, 3)``: any batch axes, hypotheses, frames, joints,
-coordinates. Objects hold metres in the camera frame (x right, y down, z forward); images are in
+coordinates. Objects hold meters in the camera frame (x right, y down, z forward); images are in
 pixels, origin at the top-left corner. All nouns are frozen: change them with
 :func:`dataclasses.replace`.
 """
@@ -114,7 +114,7 @@ class Camera:
     ``focal (B, 2)`` belongs to keypoints ``(B, F, J, 2)`` and to hypotheses ``(B, H, F, J, 3)``.
 
     Convention:
-        ``x_cam = R x_world + t`` in metres; x right, y down, z forward. Pixels have their origin at
+        ``x_cam = R x_world + t`` in meters; x right, y down, z forward. Pixels have their origin at
         the top-left corner of the image.
 
     Args:
@@ -126,7 +126,7 @@ class Camera:
             ``vp3d`` (VideoPose3D and D3DP) or ``none``.
         rotation: World to camera, or None for a camera whose world is its own frame. A camera that
             moves has one a frame, ``(F, 3, 3)``, and one focal length.
-        translation: World to camera, in metres, or None; ``(F, 3)`` if the camera moves.
+        translation: World to camera, in meters, or None; ``(F, 3)`` if the camera moves.
         assumed: True if nobody measured this camera; reports say so.
     """
 
@@ -157,7 +157,7 @@ class Camera:
 
     @staticmethod
     def from_fov(image_size: tuple[int, int], fov_deg: float = 53.13) -> Camera:
-        """A centred pinhole camera with a given field of view along the longer side.
+        """A centered pinhole camera with a given field of view along the longer side.
 
         The default, 53.13 degrees, makes the focal length equal to the longer side: the middle of
         what phones (65 to 75 degrees), video cameras and Human3.6M (43 to 47 degrees) have.
@@ -249,7 +249,7 @@ class Hypotheses:
     """H plausible 3D motions for the same keypoints; ``len()`` is H.
 
     Args:
-        joints: Root-relative metres in the camera frame.
+        joints: Root-relative meters in the camera frame.
         skeleton: The joint set.
         root: Camera-frame root positions per hypothesis, or None if unknown.
         focal: Focal length in pixels that each hypothesis believes in, where the camera's is not
@@ -282,10 +282,10 @@ class Poses3D:
     """One 3D motion: an aggregate, or the truth.
 
     Args:
-        joints: Root-relative metres in the camera frame.
+        joints: Root-relative meters in the camera frame.
         skeleton: The joint set.
         root: Camera-frame root positions, or None if unknown.
-        std: Per-coordinate standard deviation in metres, or None.
+        std: Per-coordinate standard deviation in meters, or None.
 
     Raises:
         ShapeError: If axes or joint counts disagree.

@@ -92,7 +92,7 @@ def test_default_sampler_uses_the_weights_in_the_box(body25: Keypoints2D) -> Non
     hypotheses = hypopose.sample(short, n_hypotheses=2, n_steps=2)
     assert hypotheses.joints.shape == (2, 9, 17, 3)
     size = hypotheses.joints.amax((0, 1, 2)) - hypotheses.joints.amin((0, 1, 2))
-    assert 1.0 < float(size[1]) < 2.5  # a grown-up's height in metres, y is vertical
+    assert 1.0 < float(size[1]) < 2.5  # a grown-up's height in meters, y is vertical
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ ORACLES: dict[str, Callable[[Hypotheses, Poses3D], Poses3D]] = {
     "oracle_joint_best": oracle_joint_best,
     "oracle_pose_best": oracle_pose_best,
 }
-"""Name -> ``(hypotheses, truth) -> poses``: bounds, labelled as such wherever they appear."""
+"""Name -> ``(hypotheses, truth) -> poses``: bounds, labeled as such wherever they appear."""
 
 __all__ = [
     "AGGREGATORS",

@@ -18,7 +18,7 @@ from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
 
 def spread(hypotheses: Hypotheses) -> Float[Tensor, "*batch F J 3"]:
-    """Standard deviation of the hypotheses per coordinate, in metres.
+    """Standard deviation of the hypotheses per coordinate, in meters.
 
     Args:
         hypotheses: Any number.

@@ -147,7 +147,7 @@ def jpma(hypotheses: Hypotheses, keypoints: Keypoints2D, *, root: Tensor | None 
     """Joint-wise reprojection-based aggregation.
 
     Args:
-        hypotheses: Root-relative, metres.
+        hypotheses: Root-relative, meters.
         keypoints: With a camera; same skeleton.
         root: ``(*batch, F, 3)`` or ``(*batch, H, F, 3)`` in the camera frame. None fits each
             hypothesis' root to the keypoints. The true root makes this an oracle.
@@ -181,7 +181,7 @@ def ppma(hypotheses: Hypotheses, keypoints: Keypoints2D, *, root: Tensor | None 
     """Pose-wise reprojection-based aggregation: the hypothesis that reprojects best per frame.
 
     Args:
-        hypotheses: Root-relative, metres.
+        hypotheses: Root-relative, meters.
         keypoints: With a camera; same skeleton.
         root: As in :func:`jpma`.
 

@@ -43,9 +43,9 @@ class KeypointInfluence:
         joints: Names of the 3D joints; axis J.
         entropy_change: After minus before, in nats, mean over frames: positive where the keypoint
             gave information (``hide``), negative where it would give some (``reveal``).
-        std_before: Root-mean-square spread in metres, mean over frames.
+        std_before: Root-mean-square spread in meters, mean over frames.
         std_after: The same after the change.
-        shift: Distance in metres by which the mean pose moves, mean over frames.
+        shift: Distance in meters by which the mean pose moves, mean over frames.
     """
 
     action: str

@@ -18,7 +18,7 @@ class JointSpread:
 
     Args:
         covariance: In m², camera frame, unbiased (divided by H - 1).
-        std: Standard deviations along the principal axes in metres, largest first.
+        std: Standard deviations along the principal axes in meters, largest first.
         axes: Unit principal axes; row ``i`` belongs to ``std[i]``. Their sign is arbitrary.
         ray: Unit direction from the camera to the joint; (0, 0, 1) where the root is unknown.
         depth_share: Share of the variance along ``ray``, 0 to 1; NaN where nothing varies.
@@ -109,7 +109,7 @@ def joint_spread(hypotheses: Hypotheses) -> JointSpread:
             without along the camera's optical axis.
 
     Returns:
-        Per frame and joint, in metres; NaN where a hypothesis is NaN.
+        Per frame and joint, in meters; NaN where a hypothesis is NaN.
 
     Raises:
         OptionError: If there is only one hypothesis.

@@ -65,7 +65,7 @@ def effective_std(entropy: Float[Tensor, "*any"], n_dims: int) -> Float[Tensor, 
         n_dims: Dimensions the entropy is over: 3 for a joint.
 
     Returns:
-        In the unit of the samples, metres for joints: an entropy one can picture.
+        In the unit of the samples, meters for joints: an entropy one can picture.
 
     Example:
         >>> round(effective_std(gaussian_entropy(torch.eye(3) * 0.05**2), 3).item(), 4)
@@ -122,10 +122,10 @@ def joint_entropy(
     Args:
         hypotheses: More than ``k``.
         k: Neighbor whose distance is used.
-        resolution: Metres; differences below a millimetre are not resolved.
+        resolution: Meters; differences below a millimeter are not resolved.
 
     Returns:
-        Nats (of metres): compare differences, or read :func:`effective_std`. The root, which never
+        Nats (of meters): compare differences, or read :func:`effective_std`. The root, which never
         moves, has the lowest value the resolution allows.
 
     Raises:
@@ -147,7 +147,7 @@ def pose_entropy(
         hypotheses: More than ``k`` and than ``n_components``.
         n_components: Principal components kept. Compare entropies at equal ``n_components`` only.
         k: Neighbor whose distance is used.
-        resolution: Metres of root-sum-square joint displacement.
+        resolution: Meters of root-sum-square joint displacement.
 
     Returns:
         Nats per frame; NaN where a hypothesis is NaN.

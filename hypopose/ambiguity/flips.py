@@ -44,7 +44,7 @@ class SignedDepths:
     Args:
         names: What each column is, such as ``right forearm`` or ``ankles``.
         sides: The words for negative and positive, such as ``("towards", "away")``.
-        values: Metres along the viewing ray.
+        values: Meters along the viewing ray.
         negative: Share of hypotheses below zero.
         ambiguous: Where both signs are modes (criterion in the module's opening).
     """
@@ -83,7 +83,7 @@ def bone_depths(hypotheses: Hypotheses) -> Float[Tensor, "*batch H F B"]:
     """Depth every bone gains from parent to child.
 
     Convention:
-        Metres along the viewing ray of the parent's mean position (the optical axis if the root is
+        Meters along the viewing ray of the parent's mean position (the optical axis if the root is
         unknown); negative means that the bone points towards the camera.
 
     Args:
@@ -108,7 +108,7 @@ def depth_flips(
     Args:
         hypotheses: Two or more; twenty or more for shares worth reading.
         min_share: Smallest share of the rarer direction that counts.
-        resolution: Metres of depth below which differences are no modes.
+        resolution: Meters of depth below which differences are no modes.
 
     Returns:
         One column per bone; ``negative`` is the share pointing towards the camera.
@@ -127,7 +127,7 @@ def side_order(
     Args:
         hypotheses: Two or more; twenty or more for shares worth reading.
         min_share: Smallest share of the rarer order that counts.
-        resolution: Metres of depth below which differences are no modes.
+        resolution: Meters of depth below which differences are no modes.
 
     Returns:
         One column per pair of ``skeleton.left`` and ``skeleton.right``; ``negative`` is the share

@@ -106,10 +106,10 @@ def joint_modes(hypotheses: Hypotheses, **options: float) -> Modes:
 
     Args:
         hypotheses: Two or more; twenty or more to find several modes.
-        **options: As for :func:`find_modes`; ``resolution`` in metres.
+        **options: As for :func:`find_modes`; ``resolution`` in meters.
 
     Returns:
-        Batch axes ``(*batch, F, J)``, D = 3, metres, root-relative.
+        Batch axes ``(*batch, F, J)``, D = 3, meters, root-relative.
     """
     require_hypotheses(hypotheses, 2, "Finding modes")
     return find_modes(hypotheses.joints.movedim(-4, -2), **options)  # type: ignore[arg-type]
@@ -124,12 +124,12 @@ def pose_modes(hypotheses: Hypotheses, level: str = "clip", **options: float) ->
     Args:
         hypotheses: Five or more.
         level: ``frame`` clusters every frame by itself; ``clip`` clusters motions over all frames.
-        **options: As for :func:`find_modes`; ``resolution`` in metres of root-mean-square joint
+        **options: As for :func:`find_modes`; ``resolution`` in meters of root-mean-square joint
             displacement.
 
     Returns:
         Batch axes ``(*batch, F)`` or ``(*batch,)``; centers are poses or motions, flattened to
-        ``J * 3`` or ``F * J * 3`` coordinates in metres.
+        ``J * 3`` or ``F * J * 3`` coordinates in meters.
 
     Raises:
         OptionError: If there are fewer than five hypotheses or the level is unknown.

@@ -34,7 +34,7 @@ from hypopose.types import Hypotheses
 
 @dataclass(frozen=True, eq=False)
 class SecondCamera:
-    """Uncertainty before and after adding a camera, root-mean-square distance in metres.
+    """Uncertainty before and after adding a camera, root-mean-square distance in meters.
 
     Args:
         angles_deg: Angles of the second camera; axis A of the results.
@@ -58,7 +58,7 @@ def second_camera(
         hypotheses: Three or more.
         angles_deg: Turn around the subject's vertical axis; 0 repeats the first view, 90 looks from
             the side.
-        noise: Standard deviation in metres, at the subject, of what the second camera measures in
+        noise: Standard deviation in meters, at the subject, of what the second camera measures in
             each of its two directions: detector noise in pixels times distance over focal length (5
             px at 3 m with 1000 px is 0.015).
 

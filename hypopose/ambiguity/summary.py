@@ -25,7 +25,7 @@ class Ambiguity:
         skeleton: The joint set.
         n_hypotheses: How many hypotheses were compared.
         spread: Covariance, principal axes and depth share per frame and joint.
-        std: Root-mean-square distance to the mean in metres.
+        std: Root-mean-square distance to the mean in meters.
         entropy: Nats per joint.
         n_modes: Number of modes per joint.
         motions: Modes of the whole motion.

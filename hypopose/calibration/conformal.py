@@ -67,7 +67,7 @@ class ConformalBalls:
 
     Args:
         levels: Nominal levels.
-        radii: Radius per group and level: in metres, or in spreads of the hypotheses if scaled.
+        radii: Radius per group and level: in meters, or in spreads of the hypotheses if scaled.
         group_of: Group of each joint.
         group_names: A name per group.
         scaled: Whether radii are in units of the spread (the root of the trace of the covariance).

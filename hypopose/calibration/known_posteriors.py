@@ -63,11 +63,11 @@ class PlacesPosterior:
     """Joints of which a detector tells x and y, and depth is one of several places.
 
     Convention:
-        Metres in the camera frame. A keypoint in screen coordinates (half the image width is 1) is
-        (x, y) of its joint plus the detector's error: an orthographic camera of one metre.
+        Meters in the camera frame. A keypoint in screen coordinates (half the image width is 1) is
+        (x, y) of its joint plus the detector's error: an orthographic camera of one meter.
 
     Args:
-        depths: Places in depth, metres.
+        depths: Places in depth, meters.
         odds: Of the places; they are normalized.
         depth_std: Deviation about a place.
         spread: Prior deviation of x and y.
@@ -140,7 +140,7 @@ class PlacesPosterior:
         """E[x0 | x_t, keypoints] for x_t = √ᾱ x0 + √(1 - ᾱ) z: the perfect denoiser.
 
         Args:
-            x_t: Noisy poses, metres.
+            x_t: Noisy poses, meters.
             screen: Keypoints in screen coordinates.
             bar: ᾱ of the timestep.
         """
@@ -186,10 +186,10 @@ class ArmPosterior:
 
     Args:
         camera: Who sees the arm.
-        lengths: Median bone lengths, metres.
+        lengths: Median bone lengths, meters.
         length_std: Deviation of their logarithms.
         sigma_px: Of the detector.
-        depth: Median depth of the shoulder in metres and deviation of its logarithm.
+        depth: Median depth of the shoulder in meters and deviation of its logarithm.
         place_std: Deviation of the shoulder's place on the plane z = 1.
         directions: Log density of bone directions; all alike where None.
     """

@@ -48,7 +48,7 @@ def fit_roots(
         smooth: As in :func:`hypopose.cameras.fit_root`.
 
     Returns:
-        Root positions in metres.
+        Root positions in meters.
 
     Raises:
         MissingCameraError: If the keypoints carry no camera.

@@ -15,7 +15,7 @@ def world_to_cam(points: Float[Tensor, "*any 3"], camera: Camera) -> Float[Tenso
     """Bring world points into the camera frame, ``x_cam = R x_world + t``.
 
     Args:
-        points: World frame, metres; the camera's batch axes lead.
+        points: World frame, meters; the camera's batch axes lead.
         camera: With or without extrinsics; a missing part leaves the points as they are.
 
     Returns:
@@ -34,7 +34,7 @@ def cam_to_world(points: Float[Tensor, "*any 3"], camera: Camera) -> Float[Tenso
     """Undo :func:`world_to_cam`: ``x_world = Rᵀ (x_cam - t)``.
 
     Args:
-        points: Camera frame, metres; the camera's batch axes lead.
+        points: Camera frame, meters; the camera's batch axes lead.
         camera: With or without extrinsics.
 
     Returns:
@@ -51,7 +51,7 @@ def motion_to_world(points: Float[Tensor, "*any F J 3"], camera: Camera) -> Tens
     """Bring motions into the world, also those that a moving camera saw.
 
     Args:
-        points: Camera frame, metres, ``joints + root``; any leading axes, such as hypotheses.
+        points: Camera frame, meters, ``joints + root``; any leading axes, such as hypotheses.
         camera: One camera without batch axes; its rotation and translation may have a frame axis.
 
     Returns:

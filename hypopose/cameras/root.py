@@ -57,7 +57,7 @@ def fit_root(
     """Fit the root translation of every frame to the keypoints.
 
     Convention:
-        Camera frame, metres (any unit will do, except with ``smooth``).
+        Camera frame, meters (any unit will do, except with ``smooth``).
 
     Args:
         joints: Root-relative joints ``(*batch, H, F, J, 3)`` or ``(*batch, F, J, 3)``; NaN joints

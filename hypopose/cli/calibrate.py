@@ -50,7 +50,7 @@ def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
     """Judge hypotheses against the truth: how often do their regions hold it?
 
     DATA is a folder of results of hypopose sample, with the truth of each (npy or npz of (F, J, 3)
-    camera-frame metres, same name) in DATA/truth; or, with --benchmark, the folder of its motion.
+    camera-frame meters, same name) in DATA/truth; or, with --benchmark, the folder of its motion.
     The judgement goes to hypopose report; --fit writes a calibrator for
     hypopose sample --calibrator. Fit on one split and judge on another.
 

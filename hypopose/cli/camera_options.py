@@ -66,7 +66,7 @@ class Scene:
         camera: Given, or None.
         estimate_focal: Whether an unknown focal length is inferred.
         motion: File with the camera's poses, or None.
-        height: The subject's stature in metres, or None.
+        height: The subject's stature in meters, or None.
         smooth: Acceleration in m/s², or None.
         ground: Whether a floor is estimated.
     """

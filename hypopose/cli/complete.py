@@ -32,7 +32,7 @@ _KEYPOINT_OPTIONS = ("below", "person", "input_format", "image_size", "camera_fi
     "--3d",
     "in_3d",
     is_flag=True,
-    help="INPUT is a 3D motion: npy, or npz (array 'joints'), of (F, J, 3) camera-frame metres.",
+    help="INPUT is a 3D motion: npy, or npz (array 'joints'), of (F, J, 3) camera-frame meters.",
 )
 @click.option("--weights", help="Weights in the box by name, or a folder: of a sampler, or an MPM.")
 @click.option("--sampler", help="Who draws the motions; default: the weights' own.")
@@ -218,7 +218,7 @@ def _read_motion(path: Path, skeleton: str) -> Poses3D:
     if values.shape[1:] != (known.n_joints, 3) or values.dtype.kind not in "iuf" or not len(values):
         raise source.error(
             f"holds {values.dtype} {values.shape}",
-            f"give frames, {known.n_joints} joints of {known.name}, metres in the camera frame",
+            f"give frames, {known.n_joints} joints of {known.name}, meters in the camera frame",
         )
     joints = torch.from_numpy(values.astype("float32"))
     if bool(torch.isfinite(joints).all()):

@@ -48,7 +48,7 @@ def prepare(places: tuple[Path, ...], output: Path, force: bool, **options: Any)
     """Make a motion shard of capture files: BVH, CMU's ASF/AMC, AMASS, Human3.6M, 3DHP.
 
     PLACES are files or folders, read to the bottom. Clips become Human3.6M's 17 joints at 50 Hz,
-    metres, z up, floor at 0; jumps are cut out. A bad file is reported and the others go on.
+    meters, z up, floor at 0; jumps are cut out. A bad file is reported and the others go on.
 
     Exit code 0: all done. 1: some files failed. 2: nothing was written.
     """

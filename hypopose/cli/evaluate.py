@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--truth",
     type=click.Path(path_type=Path),
-    help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame metres.",
+    help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame meters.",
 )
 @click.option("--sampler", help="A sampler, or mean-pose; default: what the weights were made for.")
 @click.option("--weights", help="Weights in the box by name, or a folder of weights.")

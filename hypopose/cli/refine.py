@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--root-file",
     type=click.Path(path_type=Path),
-    help="For --root given: npy of (F, 3) camera-frame metres.",
+    help="For --root given: npy of (F, 3) camera-frame meters.",
 )
 @click.option(
     "--spread",
@@ -92,7 +92,7 @@ def _positions(path: Path, result: Result) -> Tensor:
     if values.shape != expected or values.dtype.kind not in "iuf":
         raise source.error(
             f"holds {values.dtype} {values.shape}, the result needs root positions {expected}",
-            "give camera-frame metres, one row per frame",
+            "give camera-frame meters, one row per frame",
         )
     return torch.from_numpy(values.astype("float32"))
 

@@ -36,7 +36,7 @@ Given = tuple[Path, "Result", "Poses3D | None"]
     "truths",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="npy or npz (array 'joints') of (F, J, 3) camera-frame metres: once for all result files, "
+    help="npy or npz (array 'joints') of (F, J, 3) camera-frame meters: once for all result files, "
     "or once for each, in their order.",
 )
 @click.option(

@@ -15,7 +15,7 @@ target's camera it becomes training data for it. Nothing is learned.
 
 Departures from the published function: every pair uses its own camera for the depth too (it takes
 the first one's for all); pixels and any lens instead of screen coordinates; joints that are missing
-are left out of the box; pairs without a box, or which end closer than a metre, are dropped instead
+are left out of the box; pairs without a box, or which end closer than a meter, are dropped instead
 of divided by zero. The depth is orthographic: all joints count as if at the root's depth.
 """
 
@@ -33,7 +33,7 @@ from hypopose.errors import ShapeError
 from hypopose.types import Camera, Skeleton
 
 NEAREST = 1.0
-"""Metres: closer pairs are dropped."""
+"""Meters: closer pairs are dropped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Aligned:
     """Source poses in the places of target keypoints.
 
     Args:
-        joints: Camera frame, metres, placed.
+        joints: Camera frame, meters, placed.
         xy: The same, as the target's camera sees them, in pixels.
         kept: Which pairs can be used; the others hold NaN.
     """
@@ -61,12 +61,12 @@ def global_position_alignment(
     """Move poses to where keypoints stand, and look at them there.
 
     Args:
-        joints: Source poses in metres, in axes of a camera; where they stand does not matter.
+        joints: Source poses in meters, in axes of a camera; where they stand does not matter.
         keypoints: Target keypoints in pixels, already paired (see :func:`random_pairs`); NaN where
             undetected. A pair whose root is undetected is dropped.
         camera: The target's; its batch axes lead.
         skeleton: Of both.
-        nearest: Pairs whose root ends up closer than this, in metres, are dropped.
+        nearest: Pairs whose root ends up closer than this, in meters, are dropped.
 
     Returns:
         Placed poses, their projections, and which pairs are usable.

@@ -20,7 +20,7 @@ class MeanPose:
     any width. No keypoint and no truth turns it.
 
     Args:
-        joints: One ``(x, y, z)`` a joint, camera frame, metres.
+        joints: One ``(x, y, z)`` a joint, camera frame, meters.
         skeleton: The joint set.
 
     Example:
@@ -38,7 +38,7 @@ class MeanPose:
     def __post_init__(self) -> None:
         if len(self.joints) != self.skeleton.n_joints or any(len(p) != 3 for p in self.joints):
             raise OptionError(
-                f"MeanPose needs {self.skeleton.n_joints} joints (x, y, z) in metres, got "
+                f"MeanPose needs {self.skeleton.n_joints} joints (x, y, z) in meters, got "
                 f"{len(self.joints)}."
             )
 

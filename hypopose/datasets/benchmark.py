@@ -47,7 +47,7 @@ class View:
         stop: One past the last frame.
         image_size: Pixels.
         focal: Pixels, both axes; the principal point is the middle of the image.
-        place: Camera center in the world, metres.
+        place: Camera center in the world, meters.
         quaternion: World-to-camera rotation, scalar first.
     """
 

@@ -25,7 +25,7 @@ _HEIGHT_PX = 400.0
 
 
 FACE = (0.03, 0.10, 0.035, 0.02, 0.032, 0.05, 0.075)
-"""A head of average size, in metres: how far the nose lies above the neck and before it, the eyes
+"""A head of average size, in meters: how far the nose lies above the neck and before it, the eyes
 above the nose, behind it and to the side, and the ears above the neck and to the side."""
 
 
@@ -37,7 +37,7 @@ def coco_joints(
     """COCO-17 points of a Human3.6M-17 pose, the face by rule.
 
     Args:
-        joints: Metres, any right-handed frame.
+        joints: Meters, any right-handed frame.
         face: Measures as in :data:`FACE`, which they are where None; they broadcast over poses.
         turn: Radians by which heads look to their left of where the shoulders point.
 

@@ -19,7 +19,7 @@ from hypopose.types import Camera, Keypoints2D, Poses3D
 
 FPS = 25.0
 _STRIDE_S = 1.1
-_SPEED = 1.2  # metres a second
+_SPEED = 1.2  # meters a second
 _TRUNK = ((0.02, 0.0, 0.24), (0.04, 0.0, 0.48), (0.08, 0.0, 0.58), (0.09, 0.0, 0.70))
 
 
@@ -35,7 +35,7 @@ def _limb(origin: Tensor, angles: tuple[Tensor, Tensor], lengths: tuple[float, f
 
 
 def example_motion(n_frames: int = 50) -> Float[Tensor, "F 17 3"]:
-    """A synthetic walk along +x in the world (metres, z up, left is +y).
+    """A synthetic walk along +x in the world (meters, z up, left is +y).
 
     Args:
         n_frames: Length at 25 frames per second.

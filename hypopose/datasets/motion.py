@@ -1,7 +1,7 @@
-"""Motion shards: clips of 17 joints in world coordinates (metres, z up) at 50 Hz.
+"""Motion shards: clips of 17 joints in world coordinates (meters, z up) at 50 Hz.
 
 The format is one npz a shard, without pickled objects: ``joints`` int16 (N, 17, 3) with ``scale``
-(metres a step), ``fps``, and one entry per clip in ``start``, ``length``, ``name``, ``subject``,
+(meters a step), ``fps``, and one entry per clip in ``start``, ``length``, ``name``, ``subject``,
 ``action``, ``license`` and ``split``.
 """
 
@@ -26,7 +26,7 @@ class Motion:
     """Clips of one split, end to end.
 
     Args:
-        joints: World positions in metres, z up, all clips concatenated.
+        joints: World positions in meters, z up, all clips concatenated.
         start: First frame of each clip.
         length: Frames of each clip.
         fps: Frames per second.

@@ -14,7 +14,7 @@ from hypopose.errors import OptionError
 from hypopose.types import Camera
 
 _TRIES = 400
-_MIN_DEPTH = 0.5  # metres
+_MIN_DEPTH = 0.5  # meters
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class CameraDistribution:
     Args:
         image_sizes: Images to choose from, width and height in pixels.
         focal: Range of the focal length over the longer image side, log-uniform.
-        distance: Range of the horizontal distance to the middle of the motion, in metres.
-        height: Range of the height above the floor, in metres.
+        distance: Range of the horizontal distance to the middle of the motion, in meters.
+        height: Range of the height above the floor, in meters.
         aim_jitter_deg: Standard deviation of the aim away from the middle of the motion.
         roll_deg: Standard deviation of the roll.
         inside: Share of joints that must lie inside the image.
@@ -51,7 +51,7 @@ class CameraDistribution:
         the one that shows most of them is taken.
 
         Args:
-            joints: World frame, metres, z up.
+            joints: World frame, meters, z up.
             generator: Its state decides everything.
 
         Returns:
@@ -93,10 +93,10 @@ class CameraDistribution:
 
 
 def visible_share(joints: Float[Tensor, "F J 3"], camera: Camera) -> float:
-    """Share of joints inside the image; 0 if one is closer than half a metre.
+    """Share of joints inside the image; 0 if one is closer than half a meter.
 
     Args:
-        joints: World frame, metres.
+        joints: World frame, meters.
         camera: With rotation and translation.
 
     Returns:

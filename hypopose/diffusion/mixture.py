@@ -219,7 +219,7 @@ def fit_mixture(
     """Fit mixtures by expectation-maximization.
 
     Args:
-        points: What to fit, in metres or any unit.
+        points: What to fit, in meters or any unit.
         n_components: M.
         weights: One per point, not negative; equal where None. A heat map is its pixels' places
             as points and its probabilities as weights.

@@ -9,7 +9,7 @@
 | ``cameras.txt`` | COLMAP |
 | a photo | its EXIF focal length |
 
-Our JSON: pixels and metres; ``x_cam = R x_world + t``. ``focal`` is one number or two,
+Our JSON: pixels and meters; ``x_cam = R x_world + t``. ``focal`` is one number or two,
 ``distortion`` is ``[k1, k2, p1, p2, k3]`` and comes with its model (``opencv``, ``h36m`` or
 ``vp3d``). A camera that moves has one rotation and translation a frame.
 """

@@ -6,7 +6,7 @@
 | lens | ``distortions``, ``distortion_coefficients``, ``dist_coeffs``, ``dist``, ``D`` |
 | size | ``size``, ``image_size``, ``resolution``, or ``image_width`` and ``image_height`` |
 | rotation | ``rotation``, ``R``, ``rvec``: 3 x 3, or a rotation vector |
-| translation | ``translation``, ``t``, ``T``, ``tvec``, in metres |
+| translation | ``translation``, ``t``, ``T``, ``tvec``, in meters |
 
 Rotation and translation go from the world to the camera. Lenses are OpenCV's; coefficients beyond
 the fifth, and fisheye lenses, are other models and are refused unless they are zero.

@@ -11,7 +11,7 @@ SUFFIXES = (".jpg", ".jpeg", ".tif", ".tiff", ".png", ".webp", ".heic")
 """Endings of photos."""
 
 FILM_WIDTH = 36.0
-"""Width of 35 mm film in millimetres: what 35 mm equivalents refer to."""
+"""Width of 35 mm film in millimeters: what 35 mm equivalents refer to."""
 
 _EXIF_IFD = 0x8769
 _FOCAL_35MM = 0xA405
@@ -56,7 +56,7 @@ def camera_from_35mm(image_size: tuple[int, int], focal_35mm: float) -> Camera:
 
     Args:
         image_size: Width and height in pixels.
-        focal_35mm: Millimetres on film 36 mm wide.
+        focal_35mm: Millimeters on film 36 mm wide.
 
     Returns:
         The camera.

@@ -21,7 +21,7 @@ _MIN_SIZE = 1e-6  # of the largest coordinate: below it, float32 joints lie in o
 
 
 def _centered(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Centred joints, their centroid, and True where a pose has a finite, positive size."""
+    """Centered joints, their centroid, and True where a pose has a finite, positive size."""
     centroid = x.mean(-2, keepdim=True)
     x0 = x - centroid
     largest = x.abs().amax((-2, -1))

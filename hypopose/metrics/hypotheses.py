@@ -65,7 +65,7 @@ def oracle_joint_best_error(errors: Float[Tensor, "*batch H F J"]) -> Float[Tens
 
 
 def diversity(hypotheses: Hypotheses) -> Float[Tensor, "*batch"]:
-    """Mean distance of hypotheses from their mean, per clip, in metres; not a quality by itself.
+    """Mean distance of hypotheses from their mean, per clip, in meters; not a quality by itself.
 
     Args:
         hypotheses: Any number of hypotheses; one has diversity 0.

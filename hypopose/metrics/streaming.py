@@ -4,7 +4,7 @@ A metric turns data into sums and sums into a value. Sums are float64, so half a
 nothing; merging two halves gives the whole, and so does adding the ``state`` tensors of several
 processes (``torch.distributed.all_reduce``). Frames whose value is NaN (a missing joint, a pose
 that cannot be aligned) are left out of the mean and counted in ``n_invalid``; with nothing valid
-the value is NaN. Joints are metres, values millimetres, as ``unit`` says.
+the value is NaN. Joints are meters, values millimeters, as ``unit`` says.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class MeanOverFrames:
         """Add one batch.
 
         Args:
-            hypotheses: Root-relative, metres.
+            hypotheses: Root-relative, meters.
             target: The truth, with the same batch axes.
 
         Raises:

@@ -2,7 +2,7 @@
 
 Sources: PCK and AUC in 3D, Mehta et al., "Monocular 3D human pose estimation in the wild", 3DV 2017
 (the MPI-INF-3DHP tool: strictly below, 150 mm, thresholds 0, 5, ... 150 mm); CPS, Wandt et al.,
-"CanonPose", CVPR 2021. Thresholds are in the unit of the inputs; the defaults are metres. NaN
+"CanonPose", CVPR 2021. Thresholds are in the unit of the inputs; the defaults are meters. NaN
 joints make a value NaN instead of counting as misses or vanishing.
 """
 
@@ -37,7 +37,7 @@ PCK_GROUPS_3DHP17 = {
 """The MPI-INF-3DHP tool's groups in its 17-joint test order: no pelvis, spine or second head."""
 
 AUC_THRESHOLDS = tuple(0.005 * i for i in range(31))
-"""0, 5, ... 150 mm, in metres."""
+"""0, 5, ... 150 mm, in meters."""
 
 
 def _chosen(errors: Tensor, joints: Sequence[int] | None) -> Tensor:
@@ -88,7 +88,7 @@ def auc(
     Args:
         pred: Predicted joints.
         target: True joints, same unit; leading axes broadcast.
-        thresholds: In the unit of the inputs; 0, 5, ... 150 mm in metres by default. Strictly
+        thresholds: In the unit of the inputs; 0, 5, ... 150 mm in meters by default. Strictly
             below 0 is impossible, so the best value is 30/31.
         joints: The joints that count; all if None.
 
@@ -122,7 +122,7 @@ def cps(
     Args:
         pred: Hypotheses per pose (H may be 1).
         target: True poses, same unit.
-        thresholds: In the unit of the inputs; 1, 2, ... 300 mm in metres by default.
+        thresholds: In the unit of the inputs; 1, 2, ... 300 mm in meters by default.
         joints: The joints that must be right; all but the spine of Human3.6M-17 by default.
         scale: Whether the alignment to the truth may change the size; rigid by default.
 

@@ -72,7 +72,7 @@ class Network(Protocol):
 
         Args:
             x_t: Noisy poses in the network's units; None for a lifter.
-            keypoints: Normalised 2D as ``info.inputs`` says, 0 where undetected.
+            keypoints: Normalized 2D as ``info.inputs`` says, 0 where undetected.
             t: Timestep per clip, 0 .. n_timesteps - 1 (whole numbers).
             confidence: Detector confidence per keypoint, 0 where undetected.
             mask: False for frames that are padding.

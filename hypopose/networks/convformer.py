@@ -207,7 +207,7 @@ class ConvFormer(PretrainedNetwork):
         mask: Bool[Tensor, "B F"] | None = None,
         context: Float[Tensor, "B _C"] | None = None,
     ) -> Float[Tensor, "B 1 _F J 3"]:
-        """Poses in metres; ``confidence``, ``mask`` and ``context`` are not used.
+        """Poses in meters; ``confidence``, ``mask`` and ``context`` are not used.
 
         Args:
             x_t: None; this is a lifter.

@@ -95,7 +95,7 @@ class FrameTokens(StagedNetwork):
         n_keypoints: 2D joints read.
         n_joints: 3D joints written.
         n_context: Per-clip features; the first two are log size and log frame rate.
-        scale: Poses in metres are multiplied by it inside, so that they have unit variance.
+        scale: Poses in meters are multiplied by it inside, so that they have unit variance.
         max_frames: Longest window of the training; longer ones run, untested.
         keypoint_skeleton: Name of the 2D skeleton.
         skeleton: Name of the 3D skeleton.
@@ -230,7 +230,7 @@ class FrameTokens(StagedNetwork):
         """One token per frame; positions and what modulates the blocks go along.
 
         Args:
-            x_t: Noisy poses in metres (divided by the sampler's scale), the latent noise in further
+            x_t: Noisy poses in meters (divided by the sampler's scale), the latent noise in further
                 rows of three behind the joints; None for the lifter form.
             keypoints: ``xy`` of :func:`hypopose.networks.inputs.encode_rays`.
             t: Timestep per clip, 0 .. n_timesteps - 1; the lifter form needs none.
@@ -311,7 +311,7 @@ class FrameTokens(StagedNetwork):
         return tokens.with_x(x[:, :, None])
 
     def leave(self, tokens: Tokens) -> Float[Tensor, "N F J 3"]:
-        """Clean poses in metres, the root about 0."""
+        """Clean poses in meters, the root about 0."""
         x = self.norm(tokens.x[:, :, 0])
         pose = (self.to_pose(x).float() / self.scale).unflatten(-1, (-1, 3))
         if self.to_share is None:

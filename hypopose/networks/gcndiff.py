@@ -1,7 +1,7 @@
 """GCNdiff, the denoiser of DiffPose, and the released pair of lifter and denoiser in one folder.
 
 Gong et al., "DiffPose: Toward More Reliable 3D Pose Estimation", CVPR 2023, as released: the state
-is (u, v, x, y, z) per joint, screen coordinates beside metres, and the network predicts its noise,
+is (u, v, x, y, z) per joint, screen coordinates beside meters, and the network predicts its noise,
 scaled as the process scales it. The context embedding f_ST of the paper is an argument the released
 network ignores; ours has no such argument.
 
@@ -38,7 +38,7 @@ from hypopose.networks.staged import sinusoid
 from hypopose.skeletons import get_skeleton
 
 CHANNELS = ("u", "v", "x", "y", "z")
-"""Of the released state: screen coordinates, and metres relative to the root."""
+"""Of the released state: screen coordinates, and meters relative to the root."""
 
 
 class GCNdiff(PretrainedNetwork):

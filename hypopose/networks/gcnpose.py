@@ -143,7 +143,7 @@ class GCNpose(PretrainedNetwork):
     def lift(
         self, uv: Float[Tensor, "N J 2"], seen: Bool[Tensor, "M J"] | None = None
     ) -> Float[Tensor, "N J 3"]:
-        """Poses in metres, not yet relative to the root.
+        """Poses in meters, not yet relative to the root.
 
         Args:
             uv: Screen coordinates.

@@ -219,7 +219,7 @@ class GLAGCN(PretrainedNetwork):
         mask: Bool[Tensor, "B F"] | None = None,
         context: Float[Tensor, "B _C"] | None = None,
     ) -> Float[Tensor, "B 1 1 J 3"]:
-        """The pose in the middle, metres; ``confidence``, ``mask`` and ``context`` are not used.
+        """The pose in the middle, meters; ``confidence``, ``mask`` and ``context`` are not used.
 
         Args:
             x_t: None; this is a lifter.

@@ -330,7 +330,7 @@ class GUMLP(PretrainedNetwork):
         mask: Bool[Tensor, "B F"] | None = None,
         context: Float[Tensor, "B _C"] | None = None,
     ) -> tuple[Float[Tensor, "B F J 3"], Float[Tensor, "B F J"]]:
-        """Poses in metres and log-scales, as the network gives them.
+        """Poses in meters and log-scales, as the network gives them.
 
         Args:
             keypoints: Screen coordinates.

@@ -270,7 +270,7 @@ class MHFormer(StagedNetwork):
             context: Not used.
 
         Returns:
-            Metres.
+            Meters.
 
         Raises:
             ShapeError: If the clip length differs, or noise is given.

@@ -6,7 +6,7 @@ ICLR 2023. One token per frame, one more for the timestep in front, post-norm en
 the clean motion as output.
 
 A motion is given as slots: slot 0 is the root's place in the world, the others are joints relative
-to the root. Metres, z up.
+to the root. Meters, z up.
 
 | paper, released code | here |
 | --- | --- |
@@ -15,8 +15,8 @@ to the root. Metres, z up.
 | D, feed-forward, layers, heads | ``width``, ``hidden``, ``n_layers``, ``n_heads`` |
 
 Departures: layers start with weights of their own (the released ones start as copies of one); the
-sinusoid table is made when needed and not stored; ``scale`` (1 as released) multiplies metres
-before noise is added, so that joints, which move by a third of a metre, have about unit variance.
+sinusoid table is made when needed and not stored; ``scale`` (1 as released) multiplies meters
+before noise is added, so that joints, which move by a third of a meter, have about unit variance.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class MotionPrior(PretrainedNetwork):
         n_layers: Blocks.
         n_heads: Attention heads.
         dropout: Share of activations dropped in training.
-        scale: Diffusion runs on metres times this number.
+        scale: Diffusion runs on meters times this number.
         n_timesteps: Timesteps of the cosine schedule it was trained on.
         max_frames: Longest window of the training; longer ones run, untested.
         skeleton: Name of the skeleton.
@@ -177,11 +177,11 @@ class MotionPrior(PretrainedNetwork):
         """Predict the clean motion.
 
         Args:
-            x_t: Noisy slots: the root's place, and joints relative to it; metres times ``scale``.
+            x_t: Noisy slots: the root's place, and joints relative to it; meters times ``scale``.
             t: Timestep per motion, 0 .. n_timesteps - 1 of the full schedule.
 
         Returns:
-            Clean slots, metres times ``scale``.
+            Clean slots, meters times ``scale``.
         """
         x = self.tokens(x_t, t)
         read = x.dtype

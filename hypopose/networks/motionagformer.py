@@ -30,7 +30,7 @@ graph at every noise level, for all joints. Other departures: degrees scale rows
 of dense diagonal matrices; with velocities (``n_channels=5``) the last frame repeats the last
 velocity, so that no frame is lost.
 
-The released lifter writes poses scaled like the image (``info.units == "screen"``), not metres.
+The released lifter writes poses scaled like the image (``info.units == "screen"``), not meters.
 """
 
 from __future__ import annotations

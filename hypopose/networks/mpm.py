@@ -1,4 +1,4 @@
-"""MPM: masked pose modelling, one token per frame, for 2D and 3D poses alike.
+"""MPM: masked pose modeling, one token per frame, for 2D and 3D poses alike.
 
 Zhang, Chai, Jiang, Ye, Song, Hwang, Wang, "MPM: A Unified 2D-3D Human Pose Representation via
 Masked Pose Modeling", arXiv 2306.17201.
@@ -300,7 +300,7 @@ class MPM(PretrainedNetwork):
             context: Not used.
 
         Returns:
-            Poses in metres.
+            Poses in meters.
 
         Raises:
             ShapeError: If the clip length differs, or noise is given.
@@ -317,7 +317,7 @@ class MPM(PretrainedNetwork):
         """Features of 2D (D = 2) or 3D poses, without what is hidden.
 
         Args:
-            points: Screen coordinates, or metres.
+            points: Screen coordinates, or meters.
             hidden: Joints replaced by the mask token.
             visible: False for frames replaced by the mask token.
 
@@ -340,7 +340,7 @@ class MPM(PretrainedNetwork):
         return x + self.dec_pos_embedding
 
     def decode(self, tokens: Float[Tensor, "B F C"], n_dims: int) -> Float[Tensor, "B F J D"]:
-        """Poses of the tokens: 2D on the screen, or 3D in metres."""
+        """Poses of the tokens: 2D on the screen, or 3D in meters."""
         x = self.get_submodule(f"decoder{n_dims}d")(tokens)
         return self.get_submodule(f"fcn_dec{n_dims}d")(x.mT).mT.unflatten(-1, (-1, n_dims))
 
@@ -350,7 +350,7 @@ class MPM(PretrainedNetwork):
         """Fill in missing joints of 2D or 3D poses; the others stay as they are.
 
         Args:
-            points: Screen coordinates, or root-relative metres; anything (NaN) where missing.
+            points: Screen coordinates, or root-relative meters; anything (NaN) where missing.
             missing: True where to fill in.
 
         Returns:
@@ -371,7 +371,7 @@ def pretext_losses(
 
     Args:
         network: In training.
-        points: 2D on the screen, or 3D in metres.
+        points: 2D on the screen, or 3D in meters.
         hidden: Joints hidden from it.
         visible: False for frames hidden from it.
         target: 3D of the same clips, for lifting 2D.
@@ -517,7 +517,7 @@ class MPMLifter(PretrainedNetwork):
             context: Not used.
 
         Returns:
-            Poses in metres, the root as predicted.
+            Poses in meters, the root as predicted.
 
         Raises:
             ShapeError: If the clip length differs, or noise is given.
@@ -578,13 +578,13 @@ class MPMRefinement(PretrainedNetwork):
         """Refine x and y.
 
         Args:
-            pose: Metres, root-relative, the root as predicted.
+            pose: Meters, root-relative, the root as predicted.
             keypoints: Screen coordinates.
-            root_depth: Of the root, metres. The published evaluation took the true one.
+            root_depth: Of the root, meters. The published evaluation took the true one.
             intrinsics: Focal lengths and principal point in screen units; no distortion.
 
         Returns:
-            Metres; depths are unchanged.
+            Meters; depths are unchanged.
         """
         placed = self.place(pose, keypoints, root_depth, intrinsics)
         features = torch.cat([pose, placed], -1).flatten(1)

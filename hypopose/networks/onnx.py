@@ -57,7 +57,7 @@ PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 """Of the ``onnx`` extra."""
 
 MEANINGS = {
-    "x_t": "noisy poses: metres times the sampler's scale, plus noise; any latent noise lies in "
+    "x_t": "noisy poses: meters times the sampler's scale, plus noise; any latent noise lies in "
     "further rows of three behind the joints",
     "keypoints": "2D keypoints as 'reads' says, 0 where undetected",
     "t": "timestep per clip, a whole number 0 .. n_timesteps - 1 (the noisiest)",
@@ -66,7 +66,7 @@ MEANINGS = {
     "context": "log(subject size / 0.1), log(frames per second / 50)",
     "seen": "False for joints nobody attends to",
     "x0": "clean poses",
-    "log_scale": "log of the expected distance of a joint from its prediction, in metres",
+    "log_scale": "log of the expected distance of a joint from its prediction, in meters",
     "noise": "the noise in the state",
 }
 READS = {
@@ -74,7 +74,7 @@ READS = {
     "subject": "rays seen by a virtual camera turned towards the subject, divided by the subject's "
     "size (hypopose.networks.encode_rays); poses are in that camera's frame",
     "none": "no keypoints: poses are slots, the root's place in the world and joints about it, "
-    "metres times 'scale', z up",
+    "meters times 'scale', z up",
 }
 
 Axes = tuple[str | int, ...]
@@ -379,12 +379,12 @@ def _facts(
     }
     if isinstance(network, GCNdiff):
         names = [network.config.skeleton]
-        facts |= {"units": "screen coordinates and metres", "state": CHANNELS}
+        facts |= {"units": "screen coordinates and meters", "state": CHANNELS}
     else:
         info = network.info
         names = [info.skeleton, info.keypoint_skeleton]
         facts |= {
-            "units": "metres" if info.units == "meters" else "as the image: screen coordinates",
+            "units": "meters" if info.units == "meters" else "as the image: screen coordinates",
             "reads": READS[info.inputs],
             "skeleton": info.skeleton,
             "keypoint_skeleton": info.keypoint_skeleton,

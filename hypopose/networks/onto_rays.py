@@ -36,7 +36,7 @@ from torch import Tensor
 from torch.nn import functional
 
 STANDING = 0.4
-"""τ of a standing adult: the spread of the joints, in metres."""
+"""τ of a standing adult: the spread of the joints, in meters."""
 
 PRIOR_WEIGHT = 1e-3
 """How much the prior counts, against the spread of the keypoints (about 1)."""
@@ -66,7 +66,7 @@ def onto_rays(
     its place in the camera's frame, and not about the root.
 
     Args:
-        pose: Metres about the root, in the frame of the turned camera.
+        pose: Meters about the root, in the frame of the turned camera.
         xy: Keypoints on its plane z = 1, divided by ``size``; any number where ``share`` is 0.
         size: What they were divided by.
         share: How far each joint is moved, and its weight in where the person stands; 0 where

@@ -2,7 +2,7 @@
 
 Wang et al., "Uncertainty-Aware Testing-Time Optimization for 3D Human Pose Estimation", IEEE TMM
 2025. Trained with :func:`uncertainty_loss`, ``exp(s)`` is the expected distance of a joint from its
-prediction, in metres.
+prediction, in meters.
 
 | paper | here |
 | --- | --- |
@@ -48,7 +48,7 @@ class ScaleNetwork(Protocol):
         mask: Bool[Tensor, "B F"] | None = None,
         context: Float[Tensor, "B C"] | None = None,
     ) -> tuple[Float[Tensor, "B F J 3"], Float[Tensor, "B F J"]]:
-        """Poses in metres and log-scales, see :class:`hypopose.networks.Network` for arguments."""
+        """Poses in meters and log-scales, see :class:`hypopose.networks.Network` for arguments."""
         ...
 
 
@@ -90,7 +90,7 @@ class ScaleTokens(FrameTokens):
         n_keypoints: 2D joints read.
         n_joints: 3D joints written; the first is the root and always 0.
         n_context: Per-clip features.
-        scale: Poses in metres are multiplied by it inside.
+        scale: Poses in meters are multiplied by it inside.
         max_frames: Longest window of the training.
         keypoint_skeleton: Name of the 2D skeleton.
         skeleton: Name of the 3D skeleton.
@@ -210,7 +210,7 @@ class ScaleTokens(FrameTokens):
         return super().enter(None, keypoints, None, confidence, mask, context)
 
     def leave(self, tokens: Tokens) -> Float[Tensor, "N F J 3"]:
-        """Poses in metres, the root at 0."""
+        """Poses in meters, the root at 0."""
         poses: Tensor = super().leave(tokens) * self.get_buffer("moving")
         return poses
 
@@ -221,7 +221,7 @@ class ScaleTokens(FrameTokens):
         mask: Bool[Tensor, "B F"] | None = None,
         context: Float[Tensor, "B C"] | None = None,
     ) -> tuple[Float[Tensor, "B F J 3"], Float[Tensor, "B F J"]]:
-        """Poses in metres and log-scales, at least :data:`MIN_LOG_SCALE`."""
+        """Poses in meters and log-scales, at least :data:`MIN_LOG_SCALE`."""
         tokens = self.enter(None, keypoints, None, confidence, mask, context)
         for i in range(self.n_stages):
             tokens = self.stage(i, tokens)

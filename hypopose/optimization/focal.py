@@ -393,7 +393,7 @@ def misfit(
     """How badly poses meet the rays of a clip, and how much bones on the rays change length.
 
     Args:
-        joints: Root-relative metres.
+        joints: Root-relative meters.
         keypoints: With a camera; the same batch axis.
         skeleton: Of the joints.
 

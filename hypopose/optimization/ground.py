@@ -25,7 +25,7 @@ from hypopose.errors import OptionError
 from hypopose.types import Camera, Hypotheses, Skeleton
 
 FOOT_STD = 0.05
-"""Metres by which resting ankles miss their plane."""
+"""Meters by which resting ankles miss their plane."""
 
 AXIS_STD_DEG = 8.0
 """Degrees by which the mean body axis misses the vertical."""
@@ -37,7 +37,7 @@ N_ROUNDS = 10
 """Rounds of reweighting."""
 
 ANKLE_HEIGHT = 0.08
-"""Metres of the ankle joint above the floor."""
+"""Meters of the ankle joint above the floor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Ground:
 
     Args:
         rotation: World to camera.
-        translation: World to camera, metres.
+        translation: World to camera, meters.
         tilt_std_deg: Standard deviation of the tilt, from the fit and between hypotheses.
         n_resting: Frames whose resting foot decided.
     """

@@ -46,11 +46,11 @@ APPROXIMATE_WEIGHT = 0.25
 """Weight of a keypoint formed from others: it repeats what its sources already said."""
 
 MIN_SCALE = 0.005
-"""Joints are never held closer than half a centimetre: a spread of nothing is a sampler's, not a
+"""Joints are never held closer than half a centimeter: a spread of nothing is a sampler's, not a
 person's."""
 
 ROOT_STEP = 0.05
-"""Unit of the root's latent, metres."""
+"""Unit of the root's latent, meters."""
 
 ASSUMED_FPS = 30.0
 
@@ -86,11 +86,11 @@ class OffsetRefiner:
             covariances those are used.
         outlier: δ: keypoints further off than so many standard deviations pull less.
         prior: Multiplies σ: above 1, hypotheses are held less.
-        default_scale: Expected error in metres where there is one hypothesis only and no scale.
+        default_scale: Expected error in meters where there is one hypothesis only and no scale.
         smooth_s: Seconds: standard deviation of the kernel that offsets go through.
         noise_s: The same for the noise of keypoints: errors of detectors go on, and noise that
             changed from frame to frame would make motions tremble.
-        min_depth: Joints nearer than so many metres, or behind the camera, count as this near.
+        min_depth: Joints nearer than so many meters, or behind the camera, count as this near.
         n_steps: Steps of the descent.
         learning_rate: In units of σ.
         patience: Steps without gain after which a hypothesis stops.
@@ -141,7 +141,7 @@ class OffsetRefiner:
             hypotheses: Of any sampler; NaN joints stay NaN and pull nothing.
             keypoints: In their skeleton, with a camera.
             noise: Errors of the keypoints, for ``spread="posterior"``; asked once.
-            scale: Expected error of each joint in metres; None for the hypotheses' own spread.
+            scale: Expected error of each joint in meters; None for the hypotheses' own spread.
             root: True or measured root positions, for ``root="given"``.
             callback: Called before every step.
 
@@ -190,7 +190,7 @@ def hypothesis_scale(
     """Expected distance of a hypothesis from the mean of all, at least :data:`MIN_SCALE`.
 
     Args:
-        joints: Metres; joints that are NaN in a hypothesis do not count.
+        joints: Meters; joints that are NaN in a hypothesis do not count.
         otherwise: Where there is one hypothesis only.
 
     Example:
@@ -230,7 +230,7 @@ def _checked(
         )
     if root is not None and root.shape != (*keypoints.xy.shape[:-2], 3):
         raise ShapeError(
-            f"The root must be {(*keypoints.xy.shape[:-2], 3)} metres, got {tuple(root.shape)}."
+            f"The root must be {(*keypoints.xy.shape[:-2], 3)} meters, got {tuple(root.shape)}."
         )
     return keypoints.camera
 
@@ -244,7 +244,7 @@ class _Problem:
         joints: As they came, NaN filled with 0.
         known: False where they were NaN.
         placed: False for frames whose root the keypoints do not decide.
-        sigma: Standard deviation per coordinate, metres.
+        sigma: Standard deviation per coordinate, meters.
         target: Keypoints on the normalized plane, noise included.
         weight: Confidences over squared errors of keypoints, per squared unit of that plane.
         seen: The keypoints as they are, for fitting roots.
@@ -439,7 +439,7 @@ def refine_poses(
 
     Args:
         refiner: The method; ``"follow"`` whatever it says, for there is no spread to keep.
-        poses: Metres.
+        poses: Meters.
         keypoints: In their skeleton, with a camera.
         **options: As for :meth:`OffsetRefiner.refine`.
 

@@ -29,7 +29,7 @@ ACCELERATION = 10.0
 """Standard deviation of joints' acceleration in m/s²: sport; 3 suits slow walking."""
 
 MIN_STD = 0.005
-"""Metres; hypotheses that agree better are not believed more than this."""
+"""Meters; hypotheses that agree better are not believed more than this."""
 
 N_PROJECTIONS = 30
 """Sweeps over the bones."""
@@ -81,7 +81,7 @@ def jitter_covariance(joints: Float[Tensor, "*batch H F J 3"]) -> Float[Tensor, 
     6 v; these are averaged over the hypotheses and nine frames.
 
     Args:
-        joints: Hypotheses in metres.
+        joints: Hypotheses in meters.
 
     Returns:
         m²; zero for a single hypothesis or fewer than three frames.
@@ -116,7 +116,7 @@ def smooth_kalman(
     """Most probable motions if velocities are disturbed by white noise.
 
     Args:
-        joints: Metres; NaN joints know nothing and are bridged.
+        joints: Meters; NaN joints know nothing and are bridged.
         covariance: How far each joint of each frame is to be believed, m².
         fps: Frames per second.
         acceleration: Standard deviation in m/s².
@@ -201,7 +201,7 @@ def smooth_one_euro(
     """Low-pass filter every joint with what came before.
 
     Args:
-        joints: Motions in metres; leading axes, such as hypotheses, are filtered each on its own.
+        joints: Motions in meters; leading axes, such as hypotheses, are filtered each on its own.
         fps: Frames per second.
         min_cutoff: Hertz at rest: lower removes more jitter.
         beta: Hertz per m/s: higher lags less in quick motion.

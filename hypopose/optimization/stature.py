@@ -30,18 +30,18 @@ ANKLE_HEIGHT = 0.039
 """Height of the ankle joint over stature."""
 
 SHORTEST, TALLEST = 0.5, 2.6
-"""Statures in metres that are believed."""
+"""Statures in meters that are believed."""
 
 
 def stature(joints: Float[Tensor, "*any F J 3"], skeleton: Skeleton) -> Float[Tensor, "*any"]:
     """How tall the person with these bones stands.
 
     Args:
-        joints: Motions in metres; poses may be anything.
+        joints: Motions in meters; poses may be anything.
         skeleton: With hips, knees, ankles and a chain of bones from the root to a head.
 
     Returns:
-        Metres, one a motion.
+        Meters, one a motion.
 
     Raises:
         SkeletonMismatchError: If the skeleton lacks one of those joints.
@@ -69,8 +69,8 @@ def scale_to_height(hypotheses: Hypotheses, height: float) -> Hypotheses:
     """Make every hypothesis as tall as the subject.
 
     Args:
-        hypotheses: Metres.
-        height: The subject's stature in metres, without shoes.
+        hypotheses: Meters.
+        height: The subject's stature in meters, without shoes.
 
     Returns:
         Joints and roots multiplied by one factor per hypothesis: projections stay as they are.

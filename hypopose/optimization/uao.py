@@ -54,7 +54,7 @@ class Iteration:
         index: 0 .. n_steps - 1.
         latents: The inputs.
         gradients: Of the total energy.
-        pose: Predicted, metres.
+        pose: Predicted, meters.
         log_scale: Predicted.
         projected: Screen coordinates.
         prior: Uncertainty term per item and branch.
@@ -88,7 +88,7 @@ class UAO:
         min_log_scale: Smaller ones count as this one. The root's is trained towards minus infinity,
             and one such joint would hold the whole pose; published: none, here -60, so that nothing
             overflows.
-        min_depth: Points nearer than so many metres, or behind the camera, count as this near.
+        min_depth: Points nearer than so many meters, or behind the camera, count as this near.
         precision: ``"float32"``, or ``"bfloat16"`` for matrix products in half the bits while
             descending; the pose returned is always predicted in float32.
         chunk: Frames that are optimized together, rounded to whole items, at least one; it changes
@@ -148,11 +148,11 @@ class UAO:
             network: Reads screen coordinates; its weights are left alone.
             keypoints: Screen coordinates, all detected.
             camera: Of the items, one or one each.
-            root: Camera-frame root positions, metres. True ones are ground truth used: say so.
+            root: Camera-frame root positions, meters. True ones are ground truth used: say so.
             callback: Called before every step.
 
         Returns:
-            Root-relative metres, the mean of both branches, the root at 0.
+            Root-relative meters, the mean of both branches, the root at 0.
 
         Raises:
             OptionError: If the network reads other inputs.

@@ -88,10 +88,10 @@ def frame_scores(
     truth: Poses3D,
     seams: Sequence[int] = (),
 ) -> dict[str, Float[Tensor, "*batch F"]]:
-    """Every error and score, per frame, in millimetres.
+    """Every error and score, per frame, in millimeters.
 
     Args:
-        hypotheses: Root-relative, metres.
+        hypotheses: Root-relative, meters.
         keypoints: With a camera, in the hypotheses' skeleton; None leaves out JPMA.
         truth: Same batch axes.
         seams: Frames where windows meet, see :func:`hypopose.samplers.windows.window_seams`; the

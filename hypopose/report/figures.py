@@ -4,7 +4,7 @@ Convention:
     Every method keeps its color, marker and line style in all plots, so that the plots are read
     without color as well. Over- and underconfidence are the ends of one scale (orange and purple,
     light in the middle) and are written as minus and plus. Joints are drawn on a person who faces
-    the reader: the person's left is at the right. Lengths are millimetres.
+    the reader: the person's left is at the right. Lengths are millimeters.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ BODY: dict[str, tuple[float, float]] = {
     "right_wrist": (-0.52, -0.06), "left_wrist": (0.52, -0.06),
     "right_hand": (-0.58, -0.16), "left_hand": (0.58, -0.16),
 }  # fmt: skip
-"""Where joints stand in the body drawing: metres, up is positive, the person faces the reader."""
+"""Where joints stand in the body drawing: meters, up is positive, the person faces the reader."""
 
 _PALE = "#E6E6E6"
 

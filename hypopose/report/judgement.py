@@ -105,7 +105,7 @@ class Histograms:
 
 @dataclass(frozen=True, eq=False)
 class Skill:
-    """Does the spread tell the error? Millimetres.
+    """Does the spread tell the error? Millimeters.
 
     Args:
         spread: ``(B,)`` root-mean-square spread in bins of growing spread.
@@ -132,7 +132,7 @@ class OracleCurve:
 
     Args:
         best: What one pick covers: ``clip``, ``frame`` or ``joint``.
-        error: ``(S,)`` millimetres for k = 1 to S.
+        error: ``(S,)`` millimeters for k = 1 to S.
     """
 
     best: str
@@ -259,7 +259,7 @@ class Judge:
         """Add one clip, or a batch of clips.
 
         Args:
-            hypotheses: ``(*batch, H, F, J, 3)`` in metres.
+            hypotheses: ``(*batch, H, F, J, 3)`` in meters.
             truth: The same batch axes.
             sequences: One label per clip: clips of one recording share it, and are resampled
                 together.

@@ -38,7 +38,7 @@ class Draw:
     """Hypotheses beside their truth.
 
     Args:
-        hypotheses: ``(N, H, F, J, 3)``, metres.
+        hypotheses: ``(N, H, F, J, 3)``, meters.
         truth: ``(N, F, J, 3)``.
         sequences: The recording each of the N is cut from.
         keypoints: With a camera, in the same skeleton; None if unknown.
@@ -95,7 +95,7 @@ def folder_draws(folder: str | Path, truth: str | Path | None = None) -> Iterato
     Args:
         folder: Result files of ``hypopose sample``, ``*.npz``.
         truth: Folder of truths with the results' names, npy or npz (array ``joints``) of
-            ``(F, J, 3)`` camera-frame metres; ``folder/truth`` if None.
+            ``(F, J, 3)`` camera-frame meters; ``folder/truth`` if None.
 
     Yields:
         One draw per result, in the order of their names; each is its own sequence.
@@ -121,7 +121,7 @@ def folder_draws(folder: str | Path, truth: str | Path | None = None) -> Iterato
 
 
 def read_truth(path: Path, hypotheses: Hypotheses) -> Poses3D:
-    """Read ``(F, J, 3)`` camera-frame metres, and make them root-relative.
+    """Read ``(F, J, 3)`` camera-frame meters, and make them root-relative.
 
     Raises:
         FormatError: If the file is not that, does not fit the hypotheses, or is in another unit.
@@ -138,7 +138,7 @@ def read_truth(path: Path, hypotheses: Hypotheses) -> Poses3D:
     if values.shape != expected or values.dtype.kind not in "iuf":
         raise source.error(
             f"holds {values.dtype} {values.shape}, the hypotheses need a truth {expected}",
-            "give frames, joints, metres in the camera frame",
+            "give frames, joints, meters in the camera frame",
         )
     joints = torch.from_numpy(values.astype("float32"))
     joints = joints - joints[:, skeleton.root : skeleton.root + 1]
@@ -146,16 +146,16 @@ def read_truth(path: Path, hypotheses: Hypotheses) -> Poses3D:
     unit = next((u for u, low, high in _UNITS if low <= ratio < high), None)
     if unit is not None:
         raise source.error(
-            f"holds bodies {ratio:.2g} times the size of the hypotheses', {unit}", "give metres"
+            f"holds bodies {ratio:.2g} times the size of the hypotheses', {unit}", "give meters"
         )
     return Poses3D(joints, skeleton)
 
 
 _UNITS = (
-    ("as if in kilometres or scaled", 0.0, 0.05),
-    ("in decimetres or feet perhaps", 8.0, 30.0),
-    ("in centimetres or inches, it seems", 30.0, 300.0),
-    ("in millimetres, it seems", 300.0, 3000.0),
+    ("as if in kilometers or scaled", 0.0, 0.05),
+    ("in decimeters or feet perhaps", 8.0, 30.0),
+    ("in centimeters or inches, it seems", 30.0, 300.0),
+    ("in millimeters, it seems", 300.0, 3000.0),
     ("in no unit of lengths that we know", 3000.0, float("inf")),
 )
 """What the truth is in, by its size over that of the hypotheses; real errors stay far below."""

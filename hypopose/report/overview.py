@@ -1,7 +1,7 @@
 """One picture per person: the 2D input, the hypotheses from two sides, the spread over time.
 
 Convention:
-    Hypotheses are root-relative metres in the camera frame (y down), drawn upright. The front view
+    Hypotheses are root-relative meters in the camera frame (y down), drawn upright. The front view
     is what the camera sees (x to the right); the side view is seen from the camera's right-hand
     side (depth grows to the right). Orange is the person's own left, blue the right, gray the
     middle: the pair stays apart for color-blind readers and in print.

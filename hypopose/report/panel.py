@@ -29,7 +29,7 @@ ELLIPSOID_SCALE = 2.1544346
 """Standard deviations whose ellipsoid holds 80 % of a 3D normal: sqrt of chi-square(3) at 0.8."""
 
 _THINNEST = 0.003
-"""Metres added (as a standard deviation) so that flat ellipsoids can be seen."""
+"""Meters added (as a standard deviation) so that flat ellipsoids can be seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def ellipsoid_factors(hypotheses: Hypotheses) -> Tensor:
         hypotheses: Two or more.
 
     Returns:
-        ``(F, J, 6)``: entries 00, 10, 11, 20, 21, 22 in metres, axes of the camera frame.
+        ``(F, J, 6)``: entries 00, 10, 11, 20, 21, 22 in meters, axes of the camera frame.
 
     Example:
         >>> from hypopose.skeletons import H36M17

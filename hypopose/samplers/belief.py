@@ -45,21 +45,21 @@ MOMENT_S = 0.1
 LENGTHS = (
     0.13, 0.44, 0.42, 0.13, 0.44, 0.42, 0.24, 0.24, 0.11, 0.12, 0.16, 0.28, 0.25, 0.16, 0.28, 0.25,
 )  # fmt: skip
-"""Of an adult's bones in metres, in the order of Human3.6M-17."""
+"""Of an adult's bones in meters, in the order of Human3.6M-17."""
 
 ANY_LENGTH = 0.25
-"""Of a bone of another skeleton, metres."""
+"""Of a bone of another skeleton, meters."""
 
 SHARE = 0.46
 """Deviation of a bone's end per coordinate over its length; 0.58 if it pointed anywhere."""
 
 
 def body_covariance(skeleton: Skeleton, path_std: float) -> Float[Tensor, "J J"]:
-    """S: covariance of one coordinate of the joints, square metres.
+    """S: covariance of one coordinate of the joints, square meters.
 
     Args:
         skeleton: Of the motion.
-        path_std: Deviation of the root's path in metres; all joints go with it.
+        path_std: Deviation of the root's path in meters; all joints go with it.
 
     Example:
         >>> body_covariance(H36M17, 0.5).diagonal()[[0, 1, 3]].sqrt()
@@ -151,7 +151,7 @@ class Belief:
         return Belief(basis, own, beside)
 
     def slot_std(self) -> Float[Tensor, " J"]:
-        """Standard deviation of each slot per coordinate in metres, mean over frames.
+        """Standard deviation of each slot per coordinate in meters, mean over frames.
 
         Example:
             >>> basis = moment_basis(4, 20.0)

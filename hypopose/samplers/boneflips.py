@@ -59,9 +59,9 @@ BONE_LENGTHS_M: dict[str, float] = {
     "elbow": 0.279,
     "wrist": 0.252,
 }
-"""Length of the bone that ends in each joint: Human3.6M's published skeleton, metres."""
+"""Length of the bone that ends in each joint: Human3.6M's published skeleton, meters."""
 
-_MIN_DEPTH = 0.05  # metres: nearer solutions count as behind the camera
+_MIN_DEPTH = 0.05  # meters: nearer solutions count as behind the camera
 _MAX_ENUMERATED = 12  # 4096 hypotheses
 _FPS = 30.0  # for keypoints that do not say
 
@@ -73,7 +73,7 @@ def default_bone_lengths(skeleton: Skeleton = H36M17) -> tuple[float, ...]:
         skeleton: A joint set whose joint names end in the names of :data:`BONE_LENGTHS_M`.
 
     Returns:
-        Metres.
+        Meters.
 
     Raises:
         SkeletonMismatchError: If a joint has no length in the table.
@@ -83,7 +83,7 @@ def default_bone_lengths(skeleton: Skeleton = H36M17) -> tuple[float, ...]:
     if unknown:
         raise SkeletonMismatchError(
             f"BoneFlips knows no length for {unknown[0]!r} of skeleton {skeleton.name!r}; pass "
-            "bone_lengths=(...), one per bone in metres."
+            "bone_lengths=(...), one per bone in meters."
         )
     return tuple(BONE_LENGTHS_M[name] for name in names)
 
@@ -94,14 +94,14 @@ class BoneFlips:
 
     Args:
         skeleton: The joint set of keypoints and hypotheses.
-        bone_lengths: Metres per bone in the order of ``skeleton.bones``; an adult's mean if None.
+        bone_lengths: Meters per bone in the order of ``skeleton.bones``; an adult's mean if None.
         scale: Multiplies all lengths (0.94 for a person of 1.65 m).
         opposite: Pairs of joints whose bones take opposite coins; None means hips and shoulders of
             Human3.6M-17, and none for other skeletons.
         plane: Sine of a bone's angle to the image below which a new coin is thrown.
         reach: Quantile of the bones' upper bounds of the root depth.
         window_s: Seconds over which the root depth is smoothed.
-        root_depth: A known root depth in metres, instead of the estimate.
+        root_depth: A known root depth in meters, instead of the estimate.
 
     Raises:
         OptionError: If an option is out of range.
@@ -133,15 +133,15 @@ class BoneFlips:
                 f"{len(lengths)} bone_lengths."
             )
         if min(lengths) <= 0 or self.scale <= 0:
-            raise OptionError("Bone lengths (metres) and scale must be positive.")
+            raise OptionError("Bone lengths (meters) and scale must be positive.")
         if not 0 <= self.plane <= 1 or not 0 <= self.reach <= 1 or self.window_s < 0:
             raise OptionError("BoneFlips needs plane and reach in 0..1, and window_s >= 0.")
         if self.root_depth is not None and self.root_depth <= 0:
-            raise OptionError(f"root_depth is a depth in metres, got {self.root_depth}.")
+            raise OptionError(f"root_depth is a depth in meters, got {self.root_depth}.")
 
     @property
     def lengths(self) -> Float[Tensor, " B"]:
-        """Bone lengths in metres, scaled, float64."""
+        """Bone lengths in meters, scaled, float64."""
         lengths = self.bone_lengths or default_bone_lengths(self.skeleton)
         return self.scale * torch.tensor(lengths, dtype=torch.float64)
 

@@ -238,7 +238,7 @@ def complete_motion(
     """Fill missing joints of a 3D motion.
 
     Args:
-        poses: Metres, y down (camera frame); NaN where missing. With a root, joints are relative
+        poses: Meters, y down (camera frame); NaN where missing. With a root, joints are relative
             to it and both may have gaps.
         sampler: Draws motions in the skeleton of the poses; half of them for each made-up camera.
         n_hypotheses: How many motions are drawn, at least 2; their mean is taken.
@@ -251,7 +251,7 @@ def complete_motion(
 
     Raises:
         SkeletonMismatchError: If the sampler draws another skeleton.
-        OptionError: If nothing is known, or sizes are not those of a person in metres.
+        OptionError: If nothing is known, or sizes are not those of a person in meters.
     """
     _check_skeleton(poses.skeleton, sampler.skeleton.name, "3D motions")
     points = poses.joints if poses.root is None else poses.joints + poses.root[:, None]
@@ -287,7 +287,7 @@ def complete_motion_by_network(
 
     Raises:
         SkeletonMismatchError: If the network knows another skeleton.
-        OptionError: If nothing is known, or sizes are not those of a person in metres.
+        OptionError: If nothing is known, or sizes are not those of a person in meters.
     """
     _check_skeleton(poses.skeleton, network.info.skeleton, "3D motions")
     points = poses.joints if poses.root is None else poses.joints + poses.root[:, None]
@@ -598,7 +598,7 @@ def _known(points: Float[Tensor, "F J 3"]) -> Bool[Tensor, "F J"]:
     size = float(centered.norm(dim=-1)[seen].quantile(0.95))
     if not 0.1 < size < 3.0:
         raise OptionError(
-            f"Joints lie {size:.3g} from the middle of the body: no person in metres. Give metres."
+            f"Joints lie {size:.3g} from the middle of the body: no person in meters. Give meters."
         )
     return seen
 

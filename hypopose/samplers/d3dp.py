@@ -11,11 +11,11 @@ pose, a DDIM step moves part of the way there, and with eta = 1 fresh noise keep
 | H, K | ``n_hypotheses``, ``n_steps`` |
 | y_t, y_0, T | ``x_t``, ``x0``, ``n_timesteps`` |
 | scale | ``scale``: poses times it have about the noise's variance |
-| 1.1 | ``clamp``, in metres |
+| 1.1 | ``clamp``, in meters |
 
 Departures from the published code, all without effect on one clip at scale 1:
 
-* the released code returns scaled poses; these are metres at any scale;
+* the released code returns scaled poses; these are meters at any scale;
 * videos of any length: the noisy pose lives over the whole video, overlapping windows are blended
   at every step, and one step moves all of it (:mod:`hypopose.samplers.windows`). Released clips
   have unrelated hypotheses;
@@ -58,8 +58,8 @@ class Step:
     Args:
         index: 0 .. n_steps - 1.
         t: Timestep.
-        x_t: Noisy poses that entered, in the solver's units (metres times ``scale``).
-        x0: Clean poses the network predicted, clamped and blended, metres.
+        x_t: Noisy poses that entered, in the solver's units (meters times ``scale``).
+        x0: Clean poses the network predicted, clamped and blended, meters.
     """
 
     index: int
@@ -110,7 +110,7 @@ class D3DP(Windowed):
         n_steps: Network evaluations per draw (twice that with ``flip``).
         n_timesteps: Timesteps of the schedule the network was trained on.
         scale: Factor on poses before noise was added in training.
-        clamp: Noisy and clean poses are held within this many metres per coordinate; None for free.
+        clamp: Noisy and clean poses are held within this many meters per coordinate; None for free.
         eta: Share of fresh noise per step: 1 as in the paper, 0 deterministic.
         flip: Average over the mirrored input at every step.
         mirror: Draw every second hypothesis from the mirror image of the keypoints, and mirror it
@@ -125,7 +125,7 @@ class D3DP(Windowed):
         fill_missing: ``"interpolate"`` fills undetected keypoints over time for networks that
             cannot read gaps (and warns how many); ``"error"`` refuses them.
         precision: ``"float32"``, or ``"bfloat16"`` for matrix products in half the bits: quicker on
-            GPUs and on CPUs with AMX, slower on others; poses move by a millimetre or so.
+            GPUs and on CPUs with AMX, slower on others; poses move by a millimeter or so.
             ``"auto"`` takes bfloat16 where it is quicker.
         turning: How networks that look at the subject are turned towards it: ``"clip"`` once a
             window, as those in the box were trained; ``"frame"`` or ``"none"``, see
@@ -199,7 +199,7 @@ class D3DP(Windowed):
             callback: Called after every step.
 
         Returns:
-            Root-relative metres, the root joint at 0. ``root`` is fitted to the keypoints if they
+            Root-relative meters, the root joint at 0. ``root`` is fitted to the keypoints if they
             carry a camera (NaN in frames no root in front of it explains), else None.
 
         Raises:
@@ -395,7 +395,7 @@ def fitted_root(
     """Roots that explain the keypoints; None without a camera.
 
     Args:
-        joints: Root-relative metres in ``skeleton``.
+        joints: Root-relative meters in ``skeleton``.
         keypoints: In any skeleton with a conversion.
         skeleton: Of the joints.
     """

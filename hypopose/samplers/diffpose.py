@@ -1,7 +1,7 @@
 """DiffPose as released: lift, then refine the pose as if it were slightly noisy.
 
 Gong et al., "DiffPose: Toward More Reliable 3D Pose Estimation", CVPR 2023, the frame setting of
-the published code. The state is (u, v, x, y, z) per joint: screen coordinates and metres. It starts
+the published code. The state is (u, v, x, y, z) per joint: screen coordinates and meters. It starts
 at the keypoints and the lifted pose; a network predicts noise and a few DDIM steps remove it. The
 schedule is weak (ᾱ stays above 0.97), so this is a refiner. With eta = 0 and no noise at the start,
 as released, all hypotheses coincide; ``eta`` or ``start="noised"`` keeps them apart. The method the
@@ -13,7 +13,7 @@ paper describes is :class:`hypopose.samplers.MixtureDiffPose`.
 | T, beta_start, beta_end | ``n_timesteps``, ``beta_start``, ``beta_end`` |
 | test_num_diffusion_timesteps N, test_timesteps S | ``n_test_timesteps``, ``n_steps`` |
 | skip_type | ``spacing`` |
-| variance (used as a standard deviation) | ``scale`` of the process: keypoint noise, 1 metre |
+| variance (used as a standard deviation) | ``scale`` of the process: keypoint noise, 1 meter |
 
 Departures from the published code, the first two of which ``quirks`` brings back by name:
 
@@ -174,10 +174,10 @@ class DiffPose:
             n_hypotheses: How many.
             noise: Asked for ``(*batch, H, F, J, 5)`` if the start is noised, and once more per
                 noisy step.
-            callback: Called after every step; it sees the metres of the state.
+            callback: Called after every step; it sees the meters of the state.
 
         Returns:
-            Root-relative metres; ``root`` is fitted if the keypoints carry a camera.
+            Root-relative meters; ``root`` is fitted if the keypoints carry a camera.
 
         Raises:
             OptionError: If some keypoints are undetected, or no hypothesis is asked for.

@@ -8,7 +8,7 @@ regressor from the joints of the motion. Nothing here knows the truth.
 | symbol | here |
 | --- | --- |
 | û; Λ and B, what is left to learn | ``joints``; :class:`~hypopose.samplers.belief.Belief` |
-| placement z ~ N(0, 1), o = m + S z | ``place``, ``mean``, ``std``: metres, pitch in rad |
+| placement z ~ N(0, 1), o = m + S z | ``place``, ``mean``, ``std``: meters, pitch in rad |
 | L'(y - h(u, o)) | ``residual``: whitened, with a third row that holds points in front |
 """
 
@@ -28,15 +28,15 @@ from hypopose.samplers.belief import Belief, BlockChain
 from hypopose.types import Keypoints2D
 
 MIN_DEPTH = 0.2
-"""Points nearer than so many metres are projected as if there, and pulled to the front."""
+"""Points nearer than so many meters are projected as if there, and pulled to the front."""
 
 FRONT_STD = 0.05
-"""How strongly: the standard deviation in metres of not being in front."""
+"""How strongly: the standard deviation in meters of not being in front."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One camera's keypoints on the normalized plane; lengths in metres.
+    """One camera's keypoints on the normalized plane; lengths in meters.
 
     Args:
         uv: Keypoints with the lens undone, 0 where missing.
@@ -137,7 +137,7 @@ class Seen:
         residual: Whitened keypoints less projections, and how far behind the front.
         slope: Of the whitened projection by the world point.
         turn: Of the whitened projection by the camera's pitch.
-        depth: Metres along the optical axis.
+        depth: Meters along the optical axis.
     """
 
     residual: Float[Tensor, "H F K 3"]
@@ -150,7 +150,7 @@ def look(points: Float[Tensor, "H F K 3"], pitch: Float[Tensor, " H"], view: Vie
     """Compare world points with a view.
 
     Args:
-        points: World metres.
+        points: World meters.
         pitch: Further pitch of the camera in rad, per hypothesis.
         view: Keypoints.
     """
@@ -188,7 +188,7 @@ def _pitched(angle: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where the motion's frame lies in the world: offset (x, y, z) in metres and pitch in rad.
+    """Where the motion's frame lies in the world: offset (x, y, z) in meters and pitch in rad.
 
     Args:
         mean: Most likely.
@@ -222,7 +222,7 @@ def conditioned(
     in Λ, and all of them in the placement, which is eliminated.
 
     Args:
-        joints: û, metres.
+        joints: û, meters.
         place: ẑ.
         belief: How far the motion may be from û: B and Λ.
         place_variance: v.
@@ -335,7 +335,7 @@ def descent(
     """Squared whitened residuals of :func:`look`, summed, and half their steepest descent.
 
     Args:
-        points: World metres.
+        points: World meters.
         pitch: Further pitch of the camera in rad, per hypothesis.
         view: Keypoints.
     """

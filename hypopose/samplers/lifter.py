@@ -37,8 +37,8 @@ class Lifter(Windowed):
     """A pose and a scale per joint, and draws from them.
 
     Args:
-        denoiser: A network with a lifter form, in metres.
-        spread: Expected error of a joint in metres, where the network predicts none; None for one
+        denoiser: A network with a lifter form, in meters.
+        spread: Expected error of a joint in meters, where the network predicts none; None for one
             motion only.
         correlation_s: Seconds over which errors go on: standard deviation of the smoothing kernel.
         kinship: Correlation of a joint's error with its parent's, 0 to 1.
@@ -52,7 +52,7 @@ class Lifter(Windowed):
             cannot read gaps (and warns how many); ``"error"`` refuses them.
 
     Raises:
-        OptionError: If the network is no lifter, or its poses are not metres.
+        OptionError: If the network is no lifter, or its poses are not meters.
 
     Example:
         >>> from hypopose.datasets import example_pair
@@ -81,12 +81,12 @@ class Lifter(Windowed):
             raise OptionError("These weights are a denoiser's and cannot lift; use sampler='d3dp'.")
         if info.units != "meters":
             raise OptionError(
-                "This lifter's poses are scaled like the image and not in metres, so that they "
+                "This lifter's poses are scaled like the image and not in meters, so that they "
                 "cannot be a result; call the network itself: load_network(folder)(None, xy)."
             )
         self._check_windows()
         if not (self.spread is None or self.spread > 0) or self.correlation_s < 0:
-            raise OptionError("spread (metres) must be positive and correlation_s at least 0.")
+            raise OptionError("spread (meters) must be positive and correlation_s at least 0.")
         for name in ("kinship", "depth_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} lies between 0 and 1, got {getattr(self, name)}.")
@@ -108,7 +108,7 @@ class Lifter(Windowed):
             callback: Called once, at the end.
 
         Returns:
-            Root-relative metres, the root joint at 0; ``root`` is fitted to the keypoints if they
+            Root-relative meters, the root joint at 0; ``root`` is fitted to the keypoints if they
             carry a camera, else None.
 
         Raises:
@@ -151,7 +151,7 @@ class Lifter(Windowed):
             keypoints: As for :meth:`sample`.
 
         Returns:
-            Root-relative metres, and metres: predicted, or ``spread``, or None.
+            Root-relative meters, and meters: predicted, or ``spread``, or None.
 
         Raises:
             OptionError: As :meth:`sample`, and so on.

@@ -59,13 +59,13 @@ if TYPE_CHECKING:
     from pyro.infer import NUTS
 
 DEPTH_M, DEPTH_STD = 4.0, 0.6
-"""Median of the root's depth in metres, and the standard deviation of its logarithm."""
+"""Median of the root's depth in meters, and the standard deviation of its logarithm."""
 
 PLACE_STD = 0.5
 """Standard deviation of the root's place on the plane z = 1."""
 
 NEAREST = 0.05
-"""No joint is nearer to the camera, metres."""
+"""No joint is nearer to the camera, meters."""
 
 SAME_LENGTH = 0.01
 """Deviation of a log length between frames of a clip: joints are no hinges."""
@@ -560,7 +560,7 @@ def pose_model(
             because their mixture with limits is drawn by rejection.
 
     Returns:
-        Joints in the camera frame, metres.
+        Joints in the camera frame, meters.
     """
     import pyro
     from pyro import distributions as dist

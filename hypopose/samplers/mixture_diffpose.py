@@ -103,7 +103,7 @@ class MixtureDiffPose(D3DP):
     of several components asks ``noise`` for ``(*batch, H, 1, J, 1)`` after the start.
 
     Args:
-        initial: From keypoints to one mixture per frame and joint, root-relative metres in the
+        initial: From keypoints to one mixture per frame and joint, root-relative meters in the
             camera frame; an :class:`~hypopose.samplers.uncertainty.InitialDistribution`.
 
     Raises:

@@ -21,7 +21,7 @@ from hypopose.types import Skeleton
 
 @runtime_checkable
 class MotionTerm(Protocol):
-    """Knowledge about a motion in the world (metres, z up)."""
+    """Knowledge about a motion in the world (meters, z up)."""
 
     @property
     def curvature(self) -> float:
@@ -35,7 +35,7 @@ class MotionTerm(Protocol):
 
 def _check_std(std: float) -> None:
     if not std > 0:
-        raise OptionError(f"A term's std is in metres and positive, got {std}.")
+        raise OptionError(f"A term's std is in meters and positive, got {std}.")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class BoneLengths:
     """Measured bone lengths.
 
     Args:
-        lengths: Metres, in the order of ``skeleton.bones``.
-        std: Of a measurement, metres.
+        lengths: Meters, in the order of ``skeleton.bones``.
+        std: Of a measurement, meters.
         skeleton: Of the motion.
 
     Example:
@@ -85,7 +85,7 @@ class FootContact:
     Args:
         contact: True where a foot stands in this frame and the next.
         joints: The feet, in the order of ``contact``.
-        std: Of the movement from one frame to the next, metres.
+        std: Of the movement from one frame to the next, meters.
     """
 
     contact: Bool[Tensor, "F N"]
@@ -119,8 +119,8 @@ class GroundPlane:
     """Nothing lies below the floor.
 
     Args:
-        height: Of the floor in the world, metres; ankles are about 0.08 m above it.
-        std: Of how far below a joint may be, metres.
+        height: Of the floor in the world, meters; ankles are about 0.08 m above it.
+        std: Of how far below a joint may be, meters.
     """
 
     height: float = 0.0

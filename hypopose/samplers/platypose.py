@@ -67,7 +67,7 @@ from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
 
 MODES = ("posterior", "heuristic", "reference")
 STANDING_M = 0.9
-"""Height of the root of a standing adult, metres."""
+"""Height of the root of a standing adult, meters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Drawn:
     """Motions in the world and what became of them.
 
     Args:
-        joints: World metres, z up.
+        joints: World meters, z up.
         pitch: Further pitch of the first camera in rad.
         n_redrawn: Hypotheses that were not finite and were drawn again, times counted.
     """
@@ -100,13 +100,13 @@ class Platypose:
             for half a percent of the longer image side.
         pitch_deg: How far a camera without rotation looks down; its roll is 0.
         pitch_std_deg: How well that is known.
-        origin: Where the motion's middle frame stands in the world, metres; None for an estimate
+        origin: Where the motion's middle frame stands in the world, meters; None for an estimate
             from the keypoints' extent.
-        origin_std: How well that is known, metres; None for a fifth of the distance.
+        origin_std: How well that is known, meters; None for a fifth of the distance.
         energy_scale: λ; None for a fifth of the stability bound (``reference``: 30).
         n_substeps: K, gradient steps per network evaluation.
         coupled: ``reference``: one step size for all hypotheses, as released.
-        root_world: ``reference``: the *true* root (F, 3) in world metres.
+        root_world: ``reference``: the *true* root (F, 3) in world meters.
         keypoint_skeleton: Of the keypoints.
         regressor: From the prior's joints to those of the keypoints (K, J), for another skeleton;
             rows of zeros are ignored.
@@ -119,9 +119,9 @@ class Platypose:
         precision: ``"float32"``, or ``"bfloat16"`` for the network's blocks in half the bits: twice
             as quick on processors that multiply them.
         max_redraws: How often a hypothesis that is not finite is drawn again.
-        path_std: Standard deviation of the root within a window, metres.
+        path_std: Standard deviation of the root within a window, meters.
         memory_s: Seconds after which a joint's place is remembered to 37 %.
-        floor_std: Noise in metres below which the network reads nothing more; from its errors.
+        floor_std: Noise in meters below which the network reads nothing more; from its errors.
 
     Raises:
         OptionError: If an option is out of range, or belongs to another mode.
@@ -236,7 +236,7 @@ class Platypose:
             callback: Called after every step of every clip; joints are slots in the world.
 
         Returns:
-            Root-relative metres in the (first) camera's frame, with the root. Hypotheses that are
+            Root-relative meters in the (first) camera's frame, with the root. Hypotheses that are
             still not finite after all redraws are NaN.
 
         Raises:
@@ -263,7 +263,7 @@ class Platypose:
 
     @torch.no_grad()
     def unconditional(self, n: int, n_frames: int, noise: NoiseSource) -> Float[Tensor, "n F J 3"]:
-        """Motions of the prior itself, in its frame: metres, z up, the middle near the origin.
+        """Motions of the prior itself, in its frame: meters, z up, the middle near the origin.
 
         Args:
             n: How many.
@@ -485,7 +485,7 @@ class Platypose:
         windows: tuple[list[int], Tensor],
         before: Float[Tensor, "H F _ 3"],
     ) -> Float[Tensor, "H F J 3"]:
-        """Clean slots in metres; every window is read about its own middle."""
+        """Clean slots in meters; every window is read about its own middle."""
         starts, weights = windows
         length, scale = weights.shape[1], self.denoiser.scale
         clean = torch.zeros_like(x)
@@ -585,7 +585,7 @@ def push(
     energy rose.
 
     Args:
-        joints: Clean estimates, metres.
+        joints: Clean estimates, meters.
         placed: Offset and pitch.
         views: Keypoints.
         regressor: From joints to keypoints; None if they are the same.
@@ -629,7 +629,7 @@ def _step_down(
 
 def _check_place(name: str, place: Any) -> None:
     if place is not None and torch.as_tensor(place).shape not in ((), (3,)):
-        raise OptionError(f"{name} is three lengths in metres, x, y and z; got {place}.")
+        raise OptionError(f"{name} is three lengths in meters, x, y and z; got {place}.")
 
 
 def _absolute(slots: Float[Tensor, "H F J 3"]) -> Float[Tensor, "H F J 3"]:

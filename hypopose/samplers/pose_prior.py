@@ -67,7 +67,7 @@ class PosePrior:
         weights: Of the mixture's components.
         means: μ of the Gaussian vectors whose directions the bones have.
         cholesky: Factors of their covariances.
-        lengths: Median bone lengths in metres.
+        lengths: Median bone lengths in meters.
         length_std: Deviations of log lengths: in common, per pair, per bone.
         pairs: Bones with the same number are a pair.
         limits: Lower and upper bounds of the cosines of ``angles``, then of the bends of ``knees``.
@@ -201,7 +201,7 @@ class PosePrior:
     def draw_lengths(
         self, n: int, generator: torch.Generator
     ) -> tuple[Float64[Tensor, " n"], Float64[Tensor, "n B"]]:
-        """Scales of bodies, and bone lengths in metres without them."""
+        """Scales of bodies, and bone lengths in meters without them."""
         z = torch.randn((n, len(self.lengths)), generator=generator).double()
         factor = torch.linalg.cholesky(self.log_length_covariance)
         common = torch.randn(n, generator=generator).double() * self.length_std[0]
@@ -329,8 +329,8 @@ def fit_pose_prior(
     EM with one responsibility per pose and a covariance per bone; the directions are its points.
 
     Args:
-        joints: Metres.
-        lengths: Median bone lengths in metres.
+        joints: Meters.
+        lengths: Median bone lengths in meters.
         n_components: Of the mixture.
         n_iterations: Of EM.
         min_std: Added to every component, radians: nobody recorded all poses.

@@ -44,7 +44,7 @@ class ReleasedCamera:
     Args:
         intrinsics: Transposed: ``[[fx, 0, 0], [skew, fy, 0], [cx, cy, 1]]``.
         rotation: World to camera.
-        place: Camera center in world metres.
+        place: Camera center in world meters.
         radial: k1, k2 and perhaps k3.
         tangential: p1, p2.
     """
@@ -111,7 +111,7 @@ class MultiView:
     Args:
         cameras: Who sees the motion.
         keypoints: Screen units, one per camera.
-        root: The true root of each frame, world metres (consumed: an oracle).
+        root: The true root of each frame, world meters (consumed: an oracle).
         weights: Of squared residuals; 1 if None.
         drop_neck: Leave joint 9 out, as for keypoints of MPII; weights then have 16 joints.
         root_on: ``"all"`` joints get the root, ``"relative"`` ones only (an older variant), or
@@ -162,7 +162,7 @@ def coupled_energy(
     keypoints: Float[Tensor, "K 2"],
     center: Float[Tensor, "3 1"],
 ) -> Float[Tensor, ""]:
-    """The released ``w_monocular``: one frame, root-centred, and one number for all hypotheses."""
+    """The released ``w_monocular``: one frame, root-centered, and one number for all hypotheses."""
     uv = camera.project((x.clamp(-1, 1) + center).movedim(-1, 1))
     uv = uv - uv[..., :1, :]
     kept = [j for j in range(uv.shape[-2]) if j != NECK]

@@ -42,7 +42,7 @@ def scale_draws(
 
     Args:
         noise: Standard normals.
-        scale: Expected distance of each joint, metres.
+        scale: Expected distance of each joint, meters.
         skeleton: Of the joints; the root stays.
         frames: Standard deviation of the smoothing kernel, in frames; 0 for none.
         kinship: Correlation of a joint's error with its parent's, 0 to 1.
@@ -50,7 +50,7 @@ def scale_draws(
         depth_share: Share of the squared error along them; 1/3 is alike in all directions.
 
     Returns:
-        Metres; 0 at the root.
+        Meters; 0 at the root.
 
     Example:
         >>> from hypopose.skeletons import H36M17

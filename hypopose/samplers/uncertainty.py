@@ -14,7 +14,7 @@ ray of their keypoint.
 | symbol | code |
 | --- | --- |
 | p | ``plane``: rays on the plane z = 1 of a camera turned towards the subject |
-| Z | root depth: training size in metres over size on the plane, kernel mean |
+| Z | root depth: training size in meters over size on the plane, kernel mean |
 | M | ``n_components`` |
 
 A keypoint that is missing is taken from the same neighbors, with their spread. Components are
@@ -58,7 +58,7 @@ class Neighbors:
 
     Args:
         weights: Sum to 1 over K.
-        depth: Relative to the root, metres.
+        depth: Relative to the root, meters.
         plane: Where their joints lie if laid over the frame's detected ones.
         root_depth: At which they would look as large as the frame's subject.
     """
@@ -74,7 +74,7 @@ class DepthPrior:
     """Training poses, asked for the depths that go with a 2D shape.
 
     Args:
-        joints: Root-relative metres in camera frames.
+        joints: Root-relative meters in camera frames.
         skeleton: Their joint set.
         n_neighbors: K.
 
@@ -158,9 +158,9 @@ class InitialDistribution:
         n_components: M per joint.
         detector_std: Deviation of a keypoint of confidence 1 as a share of the image width, for
             keypoints without covariance; it grows as 1 / √confidence.
-        min_std: Least deviation of a component in metres; point masses collapse to it.
+        min_std: Least deviation of a component in meters; point masses collapse to it.
         n_iterations: Of EM.
-        root_depth: A known root depth in metres, instead of the neighbors'.
+        root_depth: A known root depth in meters, instead of the neighbors'.
         stride: Depths are looked up in every so many frames, and interpolated between them: one
             mixture that moves smoothly through a clip, for a fraction of the time.
 
@@ -219,7 +219,7 @@ class InitialDistribution:
             ) from error
 
     def __call__(self, keypoints: Keypoints2D) -> GaussianMixture:
-        """One mixture per frame and joint, of root-relative metres in the camera frame.
+        """One mixture per frame and joint, of root-relative meters in the camera frame.
 
         Args:
             keypoints: With a camera, in the skeleton of the training poses.

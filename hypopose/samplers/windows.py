@@ -166,11 +166,11 @@ def seam_jump(joints: Float[Tensor, "*any F J 3"], seams: Sequence[int]) -> tupl
     """How far joints move between frames at seams, and everywhere else.
 
     Args:
-        joints: Motions, metres.
+        joints: Motions, meters.
         seams: Frames f where a window begins, or just ended: the change from f - 1 to f counts.
 
     Returns:
-        Mean frame-to-frame change in metres at the seams, and at all other frames.
+        Mean frame-to-frame change in meters at the seams, and at all other frames.
 
     Raises:
         OptionError: If there is no seam inside the video, or nothing but seams.

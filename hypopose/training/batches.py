@@ -23,7 +23,7 @@ class Batch:
 
     Args:
         encoded: Keypoints as the network reads them.
-        target: Root-relative metres in the network's frame.
+        target: Root-relative meters in the network's frame.
     """
 
     encoded: Encoded

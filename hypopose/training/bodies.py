@@ -39,7 +39,7 @@ BONE_LENGTHS = (
     0.133, 0.443, 0.454, 0.133, 0.443, 0.454, 0.233, 0.257, 0.121, 0.115,
     0.151, 0.279, 0.252, 0.151, 0.279, 0.252,
 )  # fmt: skip
-"""Mean lengths in metres, in the order of ``BONES``: the published Human3.6M skeleton."""
+"""Mean lengths in meters, in the order of ``BONES``: the published Human3.6M skeleton."""
 
 BONE_PAIRS = (0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 7, 8, 9)
 """Bones with the same number have the same length: left as right."""
@@ -51,14 +51,14 @@ MEANINGS = {
     9: (0.01, 0.03, 0.035),
     10: (0.015, 0.04, 0.04),
 }
-"""Standard deviations in metres (sideways, up, forward) of what detectors mean by a joint."""
+"""Standard deviations in meters (sideways, up, forward) of what detectors mean by a joint."""
 
 PAIR_FREEDOM = (2.0, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 1.7, 1.0, 1.0)
 """How much more than a thigh each pair varies, ``BONE_PAIRS``: what a hip, a neck or a shoulder is
 differs between data sets by more than people do."""
 
 LEG = 0.897
-"""Thigh and shin of the mean body in metres."""
+"""Thigh and shin of the mean body in meters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class Bodies:
     """Windows of motion in the world, before a camera looks at them.
 
     Args:
-        joints: Metres, z up.
+        joints: Meters, z up.
         seen: The same, with joints where a detector would put them.
         fps: Frames per second of each window.
     """
@@ -94,7 +94,7 @@ class BodyMaker:
         recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them.
         as_recorded: Share of windows with the bone lengths of one recorded body (the legs' clip):
             nothing of ``bone_sd``, ``direction_sd``, ``spine_sd`` and ``recorded_bones`` is drawn.
-        spine_sd: Spread in metres of how far before or behind the trunk the spine joint lies, a
+        spine_sd: Spread in meters of how far before or behind the trunk the spine joint lies, a
             choice of each data set; a third of it along the trunk.
     """
 

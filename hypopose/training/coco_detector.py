@@ -52,7 +52,7 @@ def detect_as_coco(
     """Rays and confidences of Human3.6M's joints, formed from a COCO-17 detector's.
 
     Args:
-        joints: Camera-frame positions, metres.
+        joints: Camera-frame positions, meters.
         draws: Random numbers.
         noisy_px: Range of the noise, in pixels of a subject 400 px tall.
         ends_alone: Share of swapped sides of which forearms, or shins, change places alone.

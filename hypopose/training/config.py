@@ -41,7 +41,7 @@ class TrainConfig:
         recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them, so
             that real people stand inside what is drawn and not at its edge.
         as_recorded: Share of windows with the bone lengths of one recorded body, unchanged.
-        spine_sd: Spread in metres of how far before or behind the trunk the spine joint lies.
+        spine_sd: Spread in meters of how far before or behind the trunk the spine joint lies.
         pitched: Share of windows seen by cameras of any pitch: up to 60 degrees above, and as far
             below as the floor allows, 25 degrees at most.
         clean: Share of windows whose keypoints are nearly clean.
@@ -65,8 +65,8 @@ class TrainConfig:
             for motions that do not tremble.
         lift_share: Share of batches without a noisy pose, for the lifter form.
         n_timesteps: Timesteps of the cosine schedule.
-        scale: Poses in metres are multiplied by it before noise is added: unit variance.
-        clamp: Noisy poses are held within this many metres per coordinate; no arm is longer.
+        scale: Poses in meters are multiplied by it before noise is added: unit variance.
+        clamp: Noisy poses are held within this many meters per coordinate; no arm is longer.
         width: Width of a token.
         n_layers: Transformer blocks.
         n_heads: Attention heads.

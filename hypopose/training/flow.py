@@ -32,11 +32,11 @@ def flow_loss(
     may predict x0 and its error counts 1 / (1 − τ)² (Lipman et al., ICLR 2023).
 
     Args:
-        network: Denoiser in metres.
+        network: Denoiser in meters.
         batch: Windows.
         generator: Source of times and noise, on the batch's device.
         scale: Targets are multiplied by it before noise is added, and the network's input divided.
-        clamp: Bound of noisy coordinates in metres.
+        clamp: Bound of noisy coordinates in meters.
         n_timesteps: T; the network is told t = (1 − τ) (T − 1).
 
     Returns:

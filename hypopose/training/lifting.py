@@ -49,7 +49,7 @@ def mixste_loss(predicted: Clip, target: Clip) -> Float[Tensor, ""]:
     """Weighted distance, half the squared predicted velocity, twice the error of velocities.
 
     Args:
-        predicted: Metres.
+        predicted: Meters.
         target: The same.
 
     Example:

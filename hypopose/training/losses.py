@@ -46,16 +46,16 @@ def x0_loss(
     Euclidean distance is not squared; unlike there the gradient is the loss's own.
 
     Args:
-        network: Denoiser in metres.
+        network: Denoiser in meters.
         batch: Windows.
         schedule: How much noise each timestep means.
         generator: Source of timesteps and noise, on the batch's device.
         scale: Targets are multiplied by it before noise is added, and the network's input divided.
-        clamp: Bound of noisy coordinates in metres.
+        clamp: Bound of noisy coordinates in meters.
         lift: Show no noisy motion at all (the network's lifter form).
 
     Returns:
-        Mean distance per joint in metres.
+        Mean distance per joint in meters.
     """
     encoded, target = batch.encoded, batch.target
     given = {"confidence": encoded.confidence, "context": encoded.context}
@@ -92,12 +92,12 @@ def energy_loss(
     distances to the truth and between draws are averaged over all draws and all pairs.
 
     Args:
-        network: Generator in metres; reads ``info.n_latent`` channels of latent noise.
+        network: Generator in meters; reads ``info.n_latent`` channels of latent noise.
         batch: Windows.
         schedule: How much noise each timestep means.
         generator: Source of timesteps and noise, on the batch's device.
         scale: Targets are multiplied by it before noise is added, and the network's input divided.
-        clamp: Bound of noisy coordinates in metres.
+        clamp: Bound of noisy coordinates in meters.
         one_step_share: Share of windows drawn from pure noise, a draw each; the others share a
             noisy motion between their draws.
         n_draws: Draws per window, two at least.
@@ -106,7 +106,7 @@ def energy_loss(
             pure noise that windows are drawn from.
 
     Returns:
-        Mean energy score in metres.
+        Mean energy score in meters.
     """
     encoded, y = batch.encoded, batch.target
     B, device, last = len(y), y.device, schedule.n_timesteps - 1
@@ -160,14 +160,14 @@ def with_latent(
 def motion_distance(
     a: Float[Tensor, "B F J 3"], b: Float[Tensor, "B F J 3"], norms: Norms = NORMS
 ) -> Float[Tensor, " B"]:
-    """Distance of motions: joints, poses, the clip and the changes between frames, in metres.
+    """Distance of motions: joints, poses, the clip and the changes between frames, in meters.
 
     Each term is a Euclidean norm, so that each gives a proper energy score and so does their sum:
     joints alone are calibrated one by one, poses and clips teach which joints err together and for
     how long, changes keep motions smooth.
 
     Args:
-        a: Root-relative metres.
+        a: Root-relative meters.
         b: The same.
         norms: Weights of the four terms, in this order.
 
@@ -193,5 +193,5 @@ def motion_distance(
 
 
 def _root(x: Tensor) -> Tensor:
-    """Square root with a bounded slope: equal within 10 micrometres."""
+    """Square root with a bounded slope: equal within 10 micrometers."""
     return (x + 1e-10).sqrt() - 1e-5

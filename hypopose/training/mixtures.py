@@ -40,7 +40,7 @@ N_POSES = 2048
 INITIAL = {"n_components": 2, "n_iterations": 4, "stride": 13}
 N_NEIGHBORS = 16
 SETTLED = 0.15
-"""Metres a joint is uncertain by when its keypoints are all that is known."""
+"""Meters a joint is uncertain by when its keypoints are all that is known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class MixtureBatch:
 
     Args:
         batch: Keypoints and clean motions.
-        location: μ of every joint's component, metres in the network's frame.
+        location: μ of every joint's component, meters in the network's frame.
         factor: L, lower triangular.
     """
 
@@ -143,10 +143,10 @@ def mixture_loss(
         schedule: How much noise each timestep means.
         generator: Source of timesteps and noise.
         scale: Components are told times it, as noisy poses are.
-        clamp: Bound of noisy coordinates in metres.
+        clamp: Bound of noisy coordinates in meters.
 
     Returns:
-        Squared error over the variance left, times 0.1 m: about the error in metres.
+        Squared error over the variance left, times 0.1 m: about the error in meters.
     """
     encoded, target = drawn.batch.encoded, drawn.batch.target
     factor, device = drawn.factor, target.device

@@ -67,7 +67,7 @@ class Objective:
     """One thing to train for.
 
     Args:
-        loss: Of a network on a batch; in metres if ``length``.
+        loss: Of a network on a batch; in meters if ``length``.
         validate: Scores by name on held-out windows.
         sampling: How exported weights want to be sampled (``sampler.json``).
         role: What the network is called in a model card.

@@ -1,7 +1,7 @@
 """Training a motion prior: bodies in a world with z up, and what they were before noise was added.
 
-The frame a prior lives in: metres, z up with the floor near 0, gravity within a few degrees. The
-root stands at the horizontal origin in the middle frame, give or take :data:`OFFSET` metres, so
+The frame a prior lives in: meters, z up with the floor near 0, gravity within a few degrees. The
+root stands at the horizontal origin in the middle frame, give or take :data:`OFFSET` meters, so
 that windows of a long video can be shifted onto one another. Headings are uniform: nobody has to
 know which way a person faces before sampling.
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hypopose.training.validation import HeldOut
 
 OFFSET = 0.25
-"""Standard deviation in metres of the middle frame's root about the horizontal origin."""
+"""Standard deviation in meters of the middle frame's root about the horizontal origin."""
 
 MAX_WEIGHT = 5.0
 """Most that a nearly clean motion counts."""
@@ -64,7 +64,7 @@ def centered(slots: Float[Tensor, "B F J 3"]) -> Float[Tensor, "B F J 3"]:
 def motion_batches(
     motion: Motion, device: torch.device, config: TrainConfig
 ) -> Callable[[int, int, torch.Generator], Tensor]:
-    """Windows of bodies with any heading, near the origin: slots ``(B, F, 17, 3)`` in metres."""
+    """Windows of bodies with any heading, near the origin: slots ``(B, F, 17, 3)`` in meters."""
     make = BodyMaker(motion, device, **config.of_bodies)
 
     def batch(B: int, F: int, generator: torch.Generator) -> Tensor:
@@ -93,7 +93,7 @@ def prior_loss(
 
     Args:
         network: A motion prior.
-        x0: Slots in metres.
+        x0: Slots in meters.
         schedule: Of all timesteps, which are drawn uniformly.
         generator: Source of timesteps and noise.
         scale: Of the network.

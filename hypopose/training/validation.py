@@ -27,7 +27,7 @@ VIEWS = ((0.3, 4.5, 1.5), (1.9, 3.0, 1.0), (3.5, 5.5, 1.6), (5.1, 2.5, 2.2))
 """Azimuth (rad), distance and height (m) of the cameras, taken in turn."""
 
 PITCHED_FROM = 3.5
-"""Metres to the pelvis from cameras that are given a pitch."""
+"""Meters to the pelvis from cameras that are given a pitch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class HeldOut:
     Args:
         keypoints: Clean projections.
         truth: Root-relative poses in the camera frame.
-        world: The same in the world, metres, z up.
+        world: The same in the world, meters, z up.
     """
 
     keypoints: Keypoints2D
@@ -53,7 +53,7 @@ def hold_out(motion: Motion, F: int = 27, stride: int = 54, pitch: float | None 
         F: Frames of a window.
         stride: Frames from one window to the next.
         pitch: How far cameras look down at the pelvis (up below 0), in degrees, from the same sides
-            and :data:`PITCHED_FROM` metres away, but never from below 5 cm (nearer, then).
+            and :data:`PITCHED_FROM` meters away, but never from below 5 cm (nearer, then).
 
     Raises:
         OptionError: If cameras would stand right above or below.

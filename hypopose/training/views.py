@@ -124,7 +124,7 @@ def detect(
     otherwise; half of all windows are complete (fewer of those that a COCO-17 detector saw).
 
     Args:
-        seen: Camera-frame positions, metres.
+        seen: Camera-frame positions, meters.
         draws: Random numbers.
         joints: Where the joints themselves are, for windows that are exact.
         exact: Share of all windows, out of the nearly clean ones, that no detector saw: the joints'

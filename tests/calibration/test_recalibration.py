@@ -87,7 +87,7 @@ def test_an_exchangeable_split_is_covered_within_two_percent(fit):
     """Sequences drawn for both sides at random from one pool; then the easy against the hard.
 
     1000 sequences on each side leave about 0.9 points of chance (one sigma). Radii in spreads carry
-    over to harder sequences whose hypotheses are as much wider; radii in metres do not.
+    over to harder sequences whose hypotheses are as much wider; radii in meters do not.
     """
     x, y, hard = recordings(2000)
     at_random = torch.randperm(2000, generator=torch.Generator().manual_seed(1))
@@ -102,7 +102,7 @@ def test_an_exchangeable_split_is_covered_within_two_percent(fit):
         covered = coverage_on(halves[1], made([halves[0]], **given))
         off[name] = (covered - torch.tensor(LEVELS)).abs().max()
     assert off["random"] < 0.02
-    if fit == "conformal":  # fitted with radii in metres
+    if fit == "conformal":  # fitted with radii in meters
         assert off["easy first"] > 0.05
 
 

@@ -92,7 +92,7 @@ def test_options_of_sampling_need_a_benchmark(results: Path, tmp_path: Path, giv
 
 @pytest.mark.parametrize(
     ("factor", "words"),
-    [(1000, "millimetres"), (100, "centimetres"), (0.001, "kilometres"), (10, "decimetres")],
+    [(1000, "millimeters"), (100, "centimeters"), (0.001, "kilometers"), (10, "decimeters")],
 )
 def test_a_truth_in_another_unit_is_one_line(results: Path, tmp_path: Path, factor, words) -> None:
     truth = results / "truth" / "walk3.npy"

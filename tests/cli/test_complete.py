@@ -177,12 +177,12 @@ def test_the_list_of_what_was_filled_never_replaces_the_input(tmp_path: Path) ->
     assert "walk.filled.csv is the input" in done.output
 
 
-def test_millimetres_and_complete_files_are_refused(
+def test_millimeters_and_complete_files_are_refused(
     motion: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
     _, points = motion
     np.save(tmp_path / "mm.npy", points * 1000)
-    assert "Give metres" in run(tmp_path / "mm.npy", "--3d", "-o", tmp_path / "o.npz").output
+    assert "Give meters" in run(tmp_path / "mm.npy", "--3d", "-o", tmp_path / "o.npz").output
     keypoints, _ = example_pair()
     save_keypoints(tmp_path / "whole.npz", keypoints)
     done = run(tmp_path / "whole.npz", "-o", tmp_path / "o.npz")

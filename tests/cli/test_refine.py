@@ -76,4 +76,4 @@ def test_the_verb_takes_results_hypotheses_and_poses(drawn: Path) -> None:
     with pytest.raises(hypopose.HypoPoseError, match="keypoints"):
         hypopose.refine(result.pose)
     with pytest.raises(hypopose.HypoPoseError, match="option"):
-        hypopose.refine(result, colour="red")
+        hypopose.refine(result, color="red")

@@ -57,7 +57,7 @@ def test_pairs_that_say_nothing_are_dropped() -> None:
     seen[1] = 400.0  # no size
     seen[2, 0] = torch.nan  # no root
     seen[3, 5] = torch.nan  # one joint missing is fine
-    pose[4, :] *= 0.1  # ends at half a metre
+    pose[4, :] *= 0.1  # ends at half a meter
     found = global_position_alignment(pose, seen, CAMERA, H36M17)
     assert found.kept.tolist() == [False, False, False, True, False, True]
     assert bool(torch.isnan(found.joints[~found.kept]).all())

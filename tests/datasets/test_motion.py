@@ -27,7 +27,7 @@ def write(path: Path, **changes: object) -> Path:
     return path
 
 
-def test_clips_of_a_split_come_in_metres(tmp_path: Path) -> None:
+def test_clips_of_a_split_come_in_meters(tmp_path: Path) -> None:
     shard = write(tmp_path / "walks.npz")
     motion = load_motion(shard, "test")
     assert (motion.n_clips, motion.fps, motion.names) == (1, 25.0, ("b",))

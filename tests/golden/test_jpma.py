@@ -130,7 +130,7 @@ def skeleton_3dhp(order: str, root: int) -> Skeleton:
 
 
 @pytest.mark.parametrize("group", ["ts1_4", "ts5_6"])
-def test_3dhp_in_pixels_and_millimetres(golden, group: str) -> None:
+def test_3dhp_in_pixels_and_millimeters(golden, group: str) -> None:
     case = golden("d3dp/jpma_3dhp")
     config = case.meta["config"]
     io = {k.removeprefix(f"{group}."): v for k, v in case.io.items() if k.startswith(group)}

@@ -21,7 +21,7 @@ from hypopose.metrics import (
     velocity_errors,
 )
 
-# metrics/basic and metrics_vp3d are metres: 1e-6 m. pose_metrics is millimetres in float32: 1e-4
+# metrics/basic and metrics_vp3d are meters: 1e-6 m. pose_metrics is millimeters in float32: 1e-4
 # mm, and 3e-4 mm where the recorded float32 Procrustes meets ours in float64 (the sheet's figure).
 M = {"rtol": 0, "atol": 1e-6}
 MM = {"rtol": 0, "atol": 1e-4}

@@ -14,7 +14,7 @@ from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Keypoints2D, Poses3D, Skeleton
 
 
-def test_a_centimetre_at_two_metres_is_five_pixels() -> None:
+def test_a_centimetre_at_two_meters_is_five_pixels() -> None:
     camera = Camera(torch.tensor([1000.0, 1000.0]), torch.tensor([500.0, 500.0]), (1000, 1000))
     pose = Poses3D(torch.zeros(1, 17, 3), H36M17, root=torch.tensor([[0.0, 0.0, 2.0]]))
     keypoints = Keypoints2D(torch.full((1, 17, 2), 500.0), H36M17, camera=camera)

@@ -34,7 +34,7 @@ def turn(yaw: float, pitch: float, roll: float) -> Tensor:
 
 @pytest.fixture
 def scene() -> Tensor:
-    """Camera-frame positions of the built-in walk, in metres."""
+    """Camera-frame positions of the built-in walk, in meters."""
     _, truth = example_pair(9)
     assert truth.root is not None
     return truth.joints + truth.root[:, None]

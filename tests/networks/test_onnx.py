@@ -212,7 +212,7 @@ def test_a_command_writes_a_file_that_explains_itself(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "lifter; keypoints [batch, frames, 17, 2]" in done.output
     facts = {p.key: p.value for p in onnx.load(out).metadata_props}
-    assert facts["units"] == "metres"
+    assert facts["units"] == "meters"
     assert facts["license"] == "ask the authors"
     assert json.loads(facts["training"]) == {"n_timesteps": 50}
     assert len(facts["sha256"]) == 64

@@ -17,7 +17,7 @@ SCHEDULE = cosine_schedule()
 
 @dataclass(frozen=True)
 class NormalPosterior:
-    """Exact E[x0 | x_t, keypoints] of joints that are normal around (x_screen, y_screen, 0) metres.
+    """Exact E[x0 | x_t, keypoints] of joints that are normal around (x_screen, y_screen, 0) meters.
 
     ``std`` is their standard deviation; ``scale`` the factor on poses in training.
     """

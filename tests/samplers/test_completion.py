@@ -36,7 +36,7 @@ def walk() -> tuple[Keypoints2D, Poses3D]:
 
 
 def believed(truth: Poses3D, *offsets: float, first: int = 16) -> Hypotheses:
-    """The truth, a wrist (or an arm) moved aside by so many metres."""
+    """The truth, a wrist (or an arm) moved aside by so many meters."""
     aside = torch.tensor(offsets).reshape(-1, 1, 1, 1) * torch.tensor([1.0, 0.0, 0.0])
     joints = truth.joints.repeat(len(offsets), 1, 1, 1)
     joints[..., first:, :] += aside
@@ -287,10 +287,10 @@ def test_3d_motions_with_a_root_stay_relative_to_it() -> None:
     assert done.joints.isfinite().all()
 
 
-def test_3d_motions_must_be_of_a_person_in_metres() -> None:
+def test_3d_motions_must_be_of_a_person_in_meters() -> None:
     broken, _ = broken_walk(slice(3), slice(4, 7))
     sampler, noise = hypopose.make_sampler("boneflips"), seeded_noise(0)
-    with pytest.raises(OptionError, match="Give metres"):
+    with pytest.raises(OptionError, match="Give meters"):
         complete_motion(replace(broken, joints=1000 * broken.joints), sampler, 2, noise)
     with pytest.raises(OptionError, match="No joint"):
         complete_motion(replace(broken, joints=broken.joints * torch.nan), sampler, 2, noise)

@@ -222,7 +222,7 @@ class TwoPlaces:
 
 @pytest.mark.parametrize(
     ("eta", "n_components", "bias"),
-    # Without fresh noise, not knowing the component costs centimetres: see the module.
+    # Without fresh noise, not knowing the component costs centimeters: see the module.
     [(1.0, 1, 0.0), (1.0, 2, 0.0), (0.0, 1, 0.0), (0.0, 2, 0.04)],
 )
 def test_both_places_of_an_ambiguous_joint_are_visited_as_often_as_they_should(

@@ -98,7 +98,7 @@ def test_what_a_lifter_cannot_do_is_an_error(walk: Keypoints2D) -> None:
         D3DP(lifter)
     with pytest.raises(OptionError, match="sampler='d3dp'"):
         Lifter(MixSTE2(n_frames=9, width=16, depth=1))
-    with pytest.raises(OptionError, match="not in metres"):
+    with pytest.raises(OptionError, match="not in meters"):
         Lifter(MotionAGFormer(9, n_layers=1, width=16))
     with pytest.raises(OptionError, match="9 frames only"):
         Lifter(lifter, window=5)

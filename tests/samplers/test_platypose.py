@@ -208,7 +208,7 @@ def test_the_cheap_descent_is_that_of_the_residuals() -> None:
 FAR = Camera(
     focal=torch.tensor([1e5, 1e5]), center=torch.tensor([500.0, 500.0]), image_size=(1000, 1000)
 )
-"""At 1000 m it is linear: 100 px a metre."""
+"""At 1000 m it is linear: 100 px a meter."""
 
 
 def belief(n_frames: int, fps: float, left: float, memory: float = 3.0) -> Belief:

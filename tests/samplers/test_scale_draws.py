@@ -109,7 +109,7 @@ def test_the_box_lifts_as_its_base_does_and_knows_its_errors() -> None:
     pose, scale = lifter.predict(keypoints)
     base, none = Lifter(load_network("d3dp-frame-small"), flip=False).predict(keypoints)
     assert none is None
-    assert torch.allclose(pose, base, atol=2e-3)  # the base predicts a root, a millimetre off
+    assert torch.allclose(pose, base, atol=2e-3)  # the base predicts a root, a millimeter off
     assert scale is not None
     error = (pose - truth.joints).norm(dim=-1)[..., 1:]
     assert 0.2 < float(error.mean() / scale[..., 1:].mean()) < 2.0

@@ -29,7 +29,7 @@ def test_the_loss_falls(tiny: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize(("objective", "name"), [("x0", "loss_mm"), ("flow", "loss")])
-def test_logs_say_millimetres_where_the_loss_is_a_length(
+def test_logs_say_millimeters_where_the_loss_is_a_length(
     tiny: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -57,13 +57,13 @@ def loss(network: Guess, batch: Batch, **options: Any) -> float:
 
 
 @pytest.mark.parametrize("lift", [False, True])
-def test_the_loss_is_the_mean_distance_in_metres(batch: Batch, lift: bool) -> None:
+def test_the_loss_is_the_mean_distance_in_meters(batch: Batch, lift: bool) -> None:
     assert loss(Guess(batch.target), batch, lift=lift) == 0
     off = batch.target + torch.tensor([0.03, 0.0, 0.04])
     assert loss(Guess(off), batch, lift=lift) == pytest.approx(0.05, abs=1e-6)
 
 
-def test_the_network_sees_metres_with_noise_of_one_over_scale(batch: Batch) -> None:
+def test_the_network_sees_meters_with_noise_of_one_over_scale(batch: Batch) -> None:
     for scale in (1.0, 3.0):
         network = Guess(batch.target)
         loss(network, batch, scale=scale, clamp=100.0)

@@ -54,10 +54,10 @@ def test_a_refiner_that_knows_the_noise_leaves_the_lifter_s_error(
     loss = pair_loss(pair, batch, torch.Generator().manual_seed(0))
     lifted = joint_distance(pair.lifter.lift(uv), target)
     assert loss.item() == pytest.approx(lifted.item(), abs=1e-5)
-    # Metres are noised by up to 17 cm, the screen by a hundredth of that; both are of few draws.
-    metres, screen = seen[0][..., 2:].std().item(), seen[0][..., :2].std().item()
-    assert 0.05 < metres < 0.17
-    assert screen == pytest.approx(0.01 * metres, rel=0.04)
+    # Meters are noised by up to 17 cm, the screen by a hundredth of that; both are of few draws.
+    meters, screen = seen[0][..., 2:].std().item(), seen[0][..., :2].std().item()
+    assert 0.05 < meters < 0.17
+    assert screen == pytest.approx(0.01 * meters, rel=0.04)
     monkeypatch.setattr(pair.refiner, "forward", lambda x_t, t: torch.zeros_like(x_t))
     ignorant = pair_loss(pair, batch, torch.Generator().manual_seed(0)) - lifted
     assert ignorant.item() == pytest.approx(3 / 5, rel=0.02)

@@ -33,7 +33,7 @@ class BodyModel:
     """Where joints are at rest, for any shape.
 
     Args:
-        joints: At the mean shape, metres.
+        joints: At the mean shape, meters.
         shapes: Change per shape coefficient.
         parents: -1 for the root.
     """
@@ -78,7 +78,7 @@ def read_amass(path: str | Path, model: BodyModel) -> Rig:
         model: Of the family the motion was fitted with.
 
     Returns:
-        The 22 body joints in metres, z up as AMASS has it.
+        The 22 body joints in meters, z up as AMASS has it.
 
     Raises:
         FormatError: If it is no such file.

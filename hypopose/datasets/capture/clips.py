@@ -18,7 +18,7 @@ SHORTEST_SECONDS = 0.5
 """Pieces that are shorter are dropped."""
 
 ANKLE_HEIGHT = 0.08
-"""Height of an ankle that stands on the floor, in metres."""
+"""Height of an ankle that stands on the floor, in meters."""
 
 _RIGHT_LEG, _LEFT_LEG, _ANKLES = (1, 2, 3), (4, 5, 6), (3, 6)
 
@@ -45,7 +45,7 @@ class Clip:
     """A motion of the 17 joints in the world.
 
     Args:
-        joints: Human3.6M-17, metres, z up.
+        joints: Human3.6M-17, meters, z up.
         fps: Frames per second.
         name: Unique in a shard.
         subject: Who moves.

@@ -29,7 +29,7 @@ DHP_LICENSE = "MPI-INF-3DHP: non-commercial research only"
 
 
 def read_h36m(path: str | Path) -> list[Clip]:
-    """Read ``data_3d_h36m.npz``: world coordinates in metres, z up, 50 Hz.
+    """Read ``data_3d_h36m.npz``: world coordinates in meters, z up, 50 Hz.
 
     Raises:
         FormatError: If it is no such file.

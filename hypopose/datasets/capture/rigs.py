@@ -1,4 +1,4 @@
-"""From the joints of a rig to Human3.6M's 17, in metres, z up.
+"""From the joints of a rig to Human3.6M's 17, in meters, z up.
 
 Rigs are recognized by the names of their joints. Points that few rigs have are formed alike for
 all, so that shards of different sources mean the same by them:
@@ -25,15 +25,15 @@ from hypopose.errors import FormatError, OptionError
 from hypopose.skeletons import H36M17
 
 LEG = 0.897
-"""Thigh and shin of the mean body in metres."""
+"""Thigh and shin of the mean body in meters."""
 
 HEAD_LENGTH = 0.115
 SPINE_SHARE = 0.476
 THORAX_LENGTH = 0.11
-"""What cgspeed's conversion of CMU leaves out of the trunk, in metres."""
+"""What cgspeed's conversion of CMU leaves out of the trunk, in meters."""
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "cmu": 0.0254 / 0.45}
-"""Unit -> metres. ``cmu``: the inches over 0.45 of CMU's own files."""
+"""Unit -> meters. ``cmu``: the inches over 0.45 of CMU's own files."""
 
 SIDED = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 MIDDLE = ("spine", "neck", "head_base", "head_end")
@@ -89,7 +89,7 @@ def to_h36m17(
         up: ``"y"`` or ``"z"``; ``"auto"`` takes the axis that head and ankles differ in.
 
     Returns:
-        Metres, z up, right-handed.
+        Meters, z up, right-handed.
 
     Raises:
         FormatError: If the rig is not recognized.
@@ -198,7 +198,7 @@ def _unit(at: dict[str, np.ndarray], unit: str) -> float:
     legs = leg_length(_legs(at))
     if not legs > 0:
         raise FormatError("The legs of this rig have no length; is it a motion at all?")
-    return min(UNITS.values(), key=lambda metres: abs(np.log(legs * metres / LEG)))
+    return min(UNITS.values(), key=lambda meters: abs(np.log(legs * meters / LEG)))
 
 
 def _up(at: dict[str, np.ndarray], up: str) -> str:

@@ -13,10 +13,10 @@ from hypopose.errors import OptionError
 from hypopose.io.atomic import write_atomically
 
 SCALE = 0.00025
-"""Metres per step of the stored integers: a quarter of a millimetre."""
+"""Meters per step of the stored integers: a quarter of a millimeter."""
 
 REACH = 8.0
-"""Steps are 16-bit integers, so that a clip reaches this far from its origin, in metres."""
+"""Steps are 16-bit integers, so that a clip reaches this far from its origin, in meters."""
 
 
 def write_shard(

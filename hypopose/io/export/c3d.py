@@ -1,4 +1,4 @@
-"""C3D, the exchange format of motion laboratories: labelled points, their spread as residual.
+"""C3D, the exchange format of motion laboratories: labeled points, their spread as residual.
 
 Convention:
     Points are joints, in millimeters with z up unless told otherwise; ``POINT:X_SCREEN`` and

@@ -60,7 +60,7 @@ Frame Time: 0.02
 0 0 0  90 0 0  0 90 0
 """
 
-# Y up, centimetres: a person in T pose who looks along z; left is +x.
+# Y up, centimeters: a person in T pose who looks along z; left is +x.
 T_POSE: dict[str, tuple[str | None, tuple[float, float, float]]] = {
     "Hips": (None, (0, 95, 0)),
     "LeftUpLeg": ("Hips", (10, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -44, 0)),
@@ -210,7 +210,7 @@ def test_a_motion_of_another_skeleton_is_refused(tmp_path: Path) -> None:
         read_asf(tmp_path / "no.asf")
 
 
-def test_a_rig_becomes_17_joints_upright_in_metres_and_not_mirrored() -> None:
+def test_a_rig_becomes_17_joints_upright_in_meters_and_not_mirrored() -> None:
     x = to_h36m17(t_pose())[0]
     assert x[0] == pytest.approx([0, 0, 0.95])
     assert x[6] == pytest.approx([0.10, 0, 0.08])  # left ankle, +x as in the file
@@ -346,7 +346,7 @@ def test_clips_that_walk_away_are_cut_to_what_integers_hold(tmp_path: Path) -> N
 
 
 def body_model(tmp_path: Path) -> Path:
-    """A model whose vertices are its joints: the T pose, in metres; one shape makes it taller."""
+    """A model whose vertices are its joints: the T pose, in meters; one shape makes it taller."""
     rest = np.zeros((22, 3))
     order = ["Hips", "LeftUpLeg", "RightUpLeg", "Spine", "LeftLeg", "RightLeg", "Spine1",
              "LeftFoot", "RightFoot", "Spine1", "LeftFoot", "RightFoot", "Neck", "LeftArm",
@@ -403,7 +403,7 @@ def test_human36m_archives_are_read_without_unpickling(tmp_path: Path) -> None:
 
 
 def test_3dhp_archives_stand_upright(tmp_path: Path) -> None:
-    # Camera frame, millimetres: y down. Head top 0 at y = -600, pelvis 14 at 0.
+    # Camera frame, millimeters: y down. Head top 0 at y = -600, pelvis 14 at 0.
     pose = np.zeros((30, 17, 3))
     pose[:, 0, 1], pose[:, :, 2] = -600, 3000
     view = {"data_2d": np.zeros((30, 17, 2)), "data_3d": pose}
