@@ -11,7 +11,7 @@ ROOT = Path(hypopose.__file__).parent
 
 RUNGS: tuple[tuple[str, ...], ...] = (
     ("errors", "types"),
-    ("skeletons", "cameras", "distributed"),
+    ("plugins", "skeletons", "cameras", "distributed"),
     ("io", "metrics", "diffusion"),
     ("networks", "aggregation", "ambiguity", "calibration"),
     ("samplers", "optimization", "datasets"),
