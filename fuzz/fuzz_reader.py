@@ -6,7 +6,7 @@
 The first argument is a format of ``hypopose.io.FORMATS``; the others are libFuzzer's. Seeds come
 from ``fuzz_seeds.py``. An input passes if the reader gives a valid object or one of our errors in
 one line, and if it runs nothing and opens nothing outside the given path meanwhile. HDF5, NetCDF-3
-and Parquet are read in this process here, as they are in the isolated one; every other input of
+and Parquet are read in this process here, as they are in the worker one; every other input of
 these skips the library and gives the reader arrays and attributes of the fuzzer's choice.
 """
 
@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 with atheris.instrument_imports(include=["hypopose.io", "hypopose.skeletons"]):
     from hypopose.errors import FormatError, HypoPoseError
-    from hypopose.io import FORMATS, containers, isolated, source
-    from hypopose.io.info import inspect
+    from hypopose.io import FORMATS, source
+    from hypopose.io.inspection import inspect
+    from hypopose.io.untrusted import containers, worker
 
 import fuzz_seeds
 
@@ -37,7 +38,7 @@ FRAMES = {"openpose": ".json", "yolo": ".txt"}
 """Formats whose recordings may be folders of such files."""
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "pickle.find_class",
              "socket.connect", "ctypes.dlopen")  # fmt: skip
-LIBRARIES = (sys.prefix, sys.base_prefix, str(Path(isolated.__file__).parents[1]), "/dev/null")
+LIBRARIES = (sys.prefix, sys.base_prefix, str(Path(worker.__file__).parents[1]), "/dev/null")
 
 _watching: list[bool] = []
 _seen: list[str] = []
@@ -56,9 +57,9 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _in_process(path: Path, kind: str) -> containers.Tree:
-    """What the isolated process does, in this one."""
+    """What the worker process does, in this one."""
     try:
-        arrays, attributes = isolated.READERS[kind](str(path), containers.FREE_BYTES)
+        arrays, attributes = worker.READERS[kind](str(path), containers.FREE_BYTES)
     except Exception as error:  # the process prints it and exits with 3
         raise FormatError(" ".join(str(error).split())[:160]) from None
     kept = {name: array for name, array in arrays.items() if array.dtype.kind in "biufSU"}

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hypopose.io import containers, isolated
+from hypopose.io.untrusted import containers, worker
 from hypopose.skeletons import get_skeleton
 
 XY = np.random.default_rng(0).uniform(50, 400, (3, 17, 2)).round(1)
@@ -185,7 +185,7 @@ def _yolo() -> list[bytes]:
 def _own_json() -> list[bytes]:
     import torch
 
-    from hypopose.io.own_json import to_json
+    from hypopose.io.writers.keypoint_json import to_json
     from hypopose.types import Keypoints2D
 
     xy = torch.from_numpy(XY).float()
@@ -267,6 +267,6 @@ def tree(name: str, kind: str) -> containers.Tree:
         else:
             path.write_bytes(_hdf5(name))
             kind = "hdf5"
-        arrays, attributes = isolated.READERS[kind](str(path), containers.FREE_BYTES)
+        arrays, attributes = worker.READERS[kind](str(path), containers.FREE_BYTES)
     given = {p: {k: containers.with_bytes(v) for k, v in a.items()} for p, a in attributes.items()}
     return containers.Tree(kind, arrays, given)

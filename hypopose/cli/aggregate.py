@@ -27,7 +27,7 @@ def aggregate(result: Path, output: Path, method: str, force: bool) -> None:
     """Aggregate the hypotheses of RESULT again and write a new result file."""
     from hypopose.api import aggregate as combine
     from hypopose.io import load_hypotheses, save_result
-    from hypopose.io.export import check_ending
+    from hypopose.io.writers import check_ending
 
     check_ending(output)
     refuse_existing(output, force=force)

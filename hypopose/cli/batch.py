@@ -146,7 +146,7 @@ def _spread(path: Path, output: Path, top: Path | None = None) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    from hypopose.io.own_npz import is_result
+    from hypopose.io.native import is_result
 
     top = top or path
     there = [child for child in sorted(path.iterdir()) if child.name[0] != "."]
@@ -181,7 +181,7 @@ def _spread(path: Path, output: Path, top: Path | None = None) -> list[Path]:
 
 def _inputs(children: list[Path]) -> list[Path]:
     """The files that are inputs: by their endings, and text if YOLO wrote it."""
-    from hypopose.io.formats import detect_format
+    from hypopose.io.readers import detect_format
 
     found = []
     for child in children:
@@ -196,7 +196,7 @@ def _inputs(children: list[Path]) -> list[Path]:
 
 def _is_one_input(folder: Path, children: list[Path]) -> bool:
     """A folder of frames holds one kind of file; a mixed one holds many inputs."""
-    from hypopose.io.formats import detect_format, is_recording
+    from hypopose.io.readers import detect_format, is_recording
 
     endings = {p.suffix.lower() for p in children if p.is_file()} & DATA_SUFFIXES
     if len(endings) > 1 or not is_recording(folder):

@@ -65,7 +65,7 @@ def complete(source: Path, output: Path, in_3d: bool, force: bool, **options: An
     if in_3d:
         _complete_motion(source, output, options)
         return
-    from hypopose.io.keypoint_files import check_writable
+    from hypopose.io.writers.keypoints import check_writable
 
     check_writable(output)
     done = _completed(source, output, options)
@@ -79,7 +79,7 @@ def _completed(
     source: Path, output: Path, options: dict[str, Any]
 ) -> dict[str, CompletedKeypoints]:
     from hypopose.api import complete as completed
-    from hypopose.io.keypoint_files import check_writable
+    from hypopose.io.writers.keypoints import check_writable
 
     drawn = _from_result(source, options)
     if drawn is not None:
@@ -170,7 +170,7 @@ def _words(one: CompletedKeypoints) -> str:
 
 def _complete_motion(source: Path, output: Path, options: dict[str, Any]) -> None:
     from hypopose.api import complete as completed
-    from hypopose.io.own_npz import save_arrays, skeleton_to_dict
+    from hypopose.io.native import save_arrays, skeleton_to_dict
 
     for name in _KEYPOINT_OPTIONS:
         if options[name] is not None:
@@ -202,8 +202,8 @@ def _complete_motion(source: Path, output: Path, options: dict[str, Any]) -> Non
 def _read_motion(path: Path, skeleton: str) -> Poses3D:
     import torch
 
-    from hypopose.io.safe_arrays import NpzArchive, read_npy
     from hypopose.io.source import Source
+    from hypopose.io.untrusted.arrays import NpzArchive, read_npy
     from hypopose.skeletons import get_skeleton
     from hypopose.types import Poses3D
 

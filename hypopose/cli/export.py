@@ -86,7 +86,7 @@ def _export_result(
     result: Path, outputs: tuple[Path, ...], options: dict[str, Any], force: bool
 ) -> None:
     from hypopose.io import ExportOptions, export_result, load_hypotheses
-    from hypopose.io.export import export_paths
+    from hypopose.io.writers import export_paths
 
     stored = load_hypotheses(result)
     chosen = ExportOptions(which=_motion(options.pop("motion")), **options)

@@ -65,7 +65,7 @@ def refine(
     """
     from hypopose.api import refine as refined
     from hypopose.io import load_hypotheses, save_result
-    from hypopose.io.export import check_ending
+    from hypopose.io.writers import check_ending
 
     check_ending(output)
     refuse_existing(output, force=force)
@@ -83,8 +83,8 @@ def refine(
 def _positions(path: Path, result: Result) -> Tensor:
     import torch
 
-    from hypopose.io.safe_arrays import read_npy
     from hypopose.io.source import Source
+    from hypopose.io.untrusted.arrays import read_npy
 
     source = Source(path)
     values = read_npy(source, source.read_bytes())

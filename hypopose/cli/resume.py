@@ -147,7 +147,7 @@ def digest(path: Path) -> str:
     Returns:
         16 hexadecimal digits of SHA-256.
     """
-    from hypopose.io.own_npz import is_result
+    from hypopose.io.native import is_result
 
     whole = hashlib.sha256()
     inside = [] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())

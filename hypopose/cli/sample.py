@@ -138,7 +138,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     jobs = plan_jobs(inputs, output)
     from hypopose import __version__
     from hypopose.api import check_aggregation, describe_sampler, make_sampler
-    from hypopose.io.export import check_ending
+    from hypopose.io.writers import check_ending
 
     for ending in (jobs[0].output.suffix[1:], *options["file_formats"]):
         check_ending(f"result.{ending}")

@@ -13,7 +13,7 @@ from hypopose.cli.convert_keypoints import refuse_overwriting
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
-    from hypopose.io.front_door import Recording
+    from hypopose.io.recording import Recording
 
 WIDTH = 50
 MOST = 20
@@ -44,7 +44,7 @@ def tracks(file: Path, output: Path | None, **options: Any) -> None:
     identities.
     """
     from hypopose.io import TrackingOptions
-    from hypopose.io.front_door import read_recording
+    from hypopose.io.recording import read_recording
 
     if output is not None:
         refuse_overwriting(file, output, force=options["force"])
@@ -71,7 +71,7 @@ def mended(recording: Recording, options: dict[str, Any]) -> Recording:
     Raises:
         OptionError: If one of them cannot be done.
     """
-    from hypopose.io import identities
+    from hypopose.io.people import identities
 
     for person, frame in options["splits"]:
         recording = identities.split(recording, person, frame)
@@ -86,7 +86,7 @@ def mended(recording: Recording, options: dict[str, Any]) -> Recording:
 
 def describe_people(recording: Recording) -> list[str]:
     """A line per person, and what is suspicious."""
-    from hypopose.io import identities
+    from hypopose.io.people import identities
 
     detections = recording.detections
     n_frames = detections.last_frame - detections.first_frame + 1
@@ -115,7 +115,7 @@ def describe_people(recording: Recording) -> list[str]:
 
 
 def _line(recording: Recording, name: str) -> str:
-    from hypopose.io.front_door import frame_range
+    from hypopose.io.recording import frame_range
 
     rows = recording.people[name]
     first, last = frame_range(recording.detections, rows)
@@ -129,7 +129,7 @@ def _line(recording: Recording, name: str) -> str:
 
 def _write(recording: Recording, output: Path, options: dict[str, Any]) -> None:
     from hypopose.io import save_people
-    from hypopose.io.front_door import assemble
+    from hypopose.io.recording import assemble
 
     people = {
         name: assemble(recording, name, options["image_size"], options["fps"], None)

@@ -1,7 +1,28 @@
-"""Keypoint files in, results out: one file per format, one table."""
+"""Files in, files out: keypoints, cameras, results.
+
+Layout::
+
+    source.py       Source: a file or folder, opened once and passed to whoever reads it
+    format.py       Format (name, sniff, read) and ReadOptions: what a keypoint format is
+    detections.py   Detections: what a reader returns; check_size and clean, once for all formats
+    recording.py    load, load_people, read_recording: detect, read, clean, track, assemble
+    inspection.py   inspect: what ``hypopose info`` shows
+    results.py      Result, load_hypotheses
+    native.py       HypoPose's npz layout, shared by keypoints and results
+    atomic.py       write_atomically
+    readers/        one file per keypoint format; the table FORMATS (a new reader: a file and a line)
+    parsing/        what several readers share: checked JSON values, CSV rows, joint names, skeletons
+    people/         tracking and identities
+    camera_files/   calibration files of all tools, moving cameras
+    writers/        one file per export format; the table EXPORTERS; keypoint files
+    untrusted/      arrays and pickles of strangers, native parsers in a subprocess
+
+A reader turns a :class:`Source` into :class:`~hypopose.io.detections.Detections` and reports only
+what the file says. Readers import from ``source``, ``format``, ``detections``, ``parsing`` and
+``untrusted``; they do not import each other.
+"""
 
 from hypopose.io.atomic import write_atomically
-from hypopose.io.base import Format, ReadOptions
 from hypopose.io.camera_files import (
     load_camera,
     load_cameras,
@@ -9,17 +30,18 @@ from hypopose.io.camera_files import (
     save_camera,
     split_camera_name,
 )
-from hypopose.io.camera_motion import load_camera_motion
-from hypopose.io.evidence import SkeletonGuessWarning
-from hypopose.io.export import EXPORTERS, Exported, ExportOptions, export_result, save_result
-from hypopose.io.formats import FORMATS, detect_format
-from hypopose.io.front_door import OtherPeopleWarning, load, load_people
-from hypopose.io.info import FileInfo, PersonInfo, inspect
-from hypopose.io.keypoint_files import save_people
-from hypopose.io.own_npz import save_keypoints
+from hypopose.io.camera_files.moving_camera import load_camera_motion
+from hypopose.io.format import Format, ReadOptions
+from hypopose.io.inspection import FileInfo, PersonInfo, inspect
+from hypopose.io.native import save_keypoints
+from hypopose.io.parsing.skeleton_detection import SkeletonGuessWarning
+from hypopose.io.people.tracking import TrackingOptions, track
+from hypopose.io.readers import FORMATS, detect_format
+from hypopose.io.recording import OtherPeopleWarning, load, load_people
 from hypopose.io.results import Result, load_hypotheses
 from hypopose.io.source import Source
-from hypopose.io.tracking import TrackingOptions, track
+from hypopose.io.writers import EXPORTERS, Exported, ExportOptions, export_result, save_result
+from hypopose.io.writers.keypoints import save_people
 
 __all__ = [
     "EXPORTERS",

@@ -1,6 +1,6 @@
 """Results on disk: everything a run found, and everything needed to run it again.
 
-npz is the full record and loads back; :mod:`hypopose.io.export` writes what other programs read.
+npz is the full record and loads back; :mod:`hypopose.io.writers` writes what other programs read.
 ``docs/file-formats.md`` writes the layouts down.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 from torch import Tensor
 
 from hypopose.errors import HypoPoseError, OptionError, ShapeError, SkeletonMismatchError
-from hypopose.io import own_npz
-from hypopose.io.own_npz import checked, texts
-from hypopose.io.safe_arrays import NpzArchive
+from hypopose.io import native
+from hypopose.io.native import checked, texts
 from hypopose.io.source import Source
+from hypopose.io.untrusted.arrays import NpzArchive
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
 _HYPOTHESES = ("hypotheses", "hypotheses_root", "hypotheses_focal")
@@ -95,13 +95,13 @@ def write_npz(path: str | Path, result: Result) -> None:
         path: Where to; written whole or not at all.
         result: What to write.
     """
-    keypoints = own_npz.keypoints_arrays(result.keypoints)
+    keypoints = native.keypoints_arrays(result.keypoints)
     arrays = {
         **_pose_arrays(result),
         **{f"keypoints_{name}": value for name, value in keypoints.items()},
     }
-    metadata = {"hypopose": "result", "schema": own_npz.SCHEMA, **result_metadata(result)}
-    own_npz.save_arrays(path, arrays, metadata)
+    metadata = {"hypopose": "result", "schema": native.SCHEMA, **result_metadata(result)}
+    native.save_arrays(path, arrays, metadata)
 
 
 def load_hypotheses(path: str | Path) -> Result:
@@ -117,18 +117,18 @@ def load_hypotheses(path: str | Path) -> Result:
         FormatError: If the file is no result, or is damaged.
     """
     source = Source(path)
-    if not source.is_npz or not own_npz.sniff(source):
+    if not source.is_npz or not native.is_native(source):
         raise source.error("is no result of HypoPose's", "give the .npz of hypopose sample")
     archive = NpzArchive(source)
-    metadata = own_npz.read_metadata(source, archive)
+    metadata = native.read_metadata(source, archive)
     if metadata.get("hypopose") != "result":
         raise source.error("holds keypoints, no hypotheses", "give the .npz of hypopose sample")
     tensors = {
-        name: own_npz.tensor_from(source, archive, name)
+        name: native.tensor_from(source, archive, name)
         for name in (*_HYPOTHESES, "pose", "pose_root", "pose_std")
         if name in archive.names or name in ("hypotheses", "pose")
     }
-    skeleton = own_npz.skeleton_from_dict(source, metadata.get("skeleton"))
+    skeleton = native.skeleton_from_dict(source, metadata.get("skeleton"))
     words = {
         key: checked(source, metadata.get(key), str, key)
         for key in ("weights", "aggregate", "person", "source", "version")
@@ -144,7 +144,7 @@ def load_hypotheses(path: str | Path) -> Result:
             pose=Poses3D(
                 tensors["pose"], skeleton, tensors.get("pose_root"), tensors.get("pose_std")
             ),
-            keypoints=own_npz.keypoints_from(
+            keypoints=native.keypoints_from(
                 source, archive, metadata.get("keypoints"), "keypoints_"
             ),
             seed=checked(source, metadata.get("seed"), int, "seed"),
@@ -189,7 +189,7 @@ def result_metadata(result: Result) -> dict[str, Any]:
         "version": result.version,
         "source": result.source,
         "person": result.person,
-        "skeleton": own_npz.skeleton_to_dict(result.hypotheses.skeleton),
+        "skeleton": native.skeleton_to_dict(result.hypotheses.skeleton),
         "seed": result.seed,
         "sampler": _stored(result.sampler, "Sampler options"),
         "weights": result.weights,
@@ -198,5 +198,5 @@ def result_metadata(result: Result) -> dict[str, Any]:
         "made_with": _stored(result.made_with, "What a run was made with") or None,
         "notes": list(result.notes),
         "units": {"hypotheses": "m, camera frame, root-relative", "keypoints": "px"},
-        "keypoints": own_npz.keypoints_metadata(result.keypoints),
+        "keypoints": native.keypoints_metadata(result.keypoints),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hypopose.errors import FormatError
-from hypopose.io.containers import NAMES, Tree, container_kind, read_tree
+from hypopose.io.untrusted.containers import NAMES, Tree, container_kind, read_tree
 
 MAX_JSON_BYTES = 512 * 2**20
 """A JSON file larger than this is refused: parsed, it would need ten times as much memory."""

@@ -26,8 +26,8 @@ from hypopose.datasets import Benchmark, batches, stack
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import FormatError, OptionError
 from hypopose.io import load_hypotheses
-from hypopose.io.safe_arrays import NpzArchive, read_npy
 from hypopose.io.source import Source
+from hypopose.io.untrusted.arrays import NpzArchive, read_npy
 from hypopose.report.judgement import Judge, Judgement
 from hypopose.skeletons import convert
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler

@@ -72,7 +72,7 @@ def test_an_input_beside_its_own_result_stays_an_input(
 ) -> None:
     frames = {f"a_{i}_keypoints.json": PEOPLE for i in range(2)}
     folder = _folder(tmp_path / "in", {**frames, "clip.csv": "", "clip.npz": "", "in.npz": ""})
-    monkeypatch.setattr("hypopose.io.own_npz.is_result", lambda path: path.suffix == ".npz")
+    monkeypatch.setattr("hypopose.io.native.is_result", lambda path: path.suffix == ".npz")
 
     def planned(output: Path) -> list[str]:
         return [job.source.name for job in plan_jobs((folder,), output)]

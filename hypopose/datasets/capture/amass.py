@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 
 from hypopose.datasets.capture.clips import Rig
 from hypopose.errors import FormatError
-from hypopose.io.safe_arrays import NpzArchive
 from hypopose.io.source import Source
+from hypopose.io.untrusted.arrays import NpzArchive
 
 BODY_JOINTS = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2",

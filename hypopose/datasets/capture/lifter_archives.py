@@ -1,7 +1,7 @@
 """Human3.6M and MPI-INF-3DHP in the archives that 2D-to-3D lifters read.
 
-Both are pickled dictionaries; :mod:`hypopose.io.pickled_arrays` reads them and runs nothing. Their
-motion has licences of its own: weights trained on it may not be shipped freely.
+Both are pickled dictionaries; :mod:`hypopose.io.untrusted.pickles` reads them and runs nothing.
+Their motion has licences of its own: weights trained on it may not be shipped freely.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from hypopose.datasets.capture.clips import Clip
 from hypopose.errors import FormatError
-from hypopose.io.safe_arrays import NpzArchive
 from hypopose.io.source import Source
+from hypopose.io.untrusted.arrays import NpzArchive
 
 H36M_KEPT = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """Human3.6M's 32 joints -> 17."""

@@ -15,8 +15,8 @@ from hypopose.datasets.capture.clips import Clip, Rig
 from hypopose.datasets.capture.lifter_archives import read_3dhp, read_h36m
 from hypopose.datasets.capture.rigs import to_h36m17
 from hypopose.errors import FormatError, OptionError
-from hypopose.io.safe_arrays import NpzArchive
 from hypopose.io.source import Source as File
+from hypopose.io.untrusted.arrays import NpzArchive
 
 
 @dataclass(frozen=True)

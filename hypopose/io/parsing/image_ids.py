@@ -1,0 +1,44 @@
+"""What the COCO family leaves open: whether image ids count frames, and what third numbers mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hypopose.io.detections import Detections
+
+SPARSE = 10
+"""Image ids that span more than this many times their number are not frame numbers."""
+
+
+def third_numbers(detections: Detections) -> Detections:
+    """Scores stay; flags become 0 and 1; zeros everywhere mean that nothing was written."""
+    values = np.nan_to_num(np.asarray(detections.confidence))
+    if not values.any():
+        note = "the third number of every keypoint is 0, so it is taken as unused"
+        return replace(detections, confidence=None).with_notes(note)
+    if values.max() == 2 and np.isin(values, (0, 1, 2)).all():
+        note = "the third numbers are visibility flags (0, 1, 2): 1 and 2 count as seen, surely"
+        return replace(detections, confidence=values.clip(0, 1)).with_notes(note)
+    return detections
+
+
+def as_video_or_images(detections: Detections) -> Detections:
+    """Image ids in a row are frames; scattered ones separate images with a person per detection."""
+    n_images = len(np.unique(detections.frames))
+    span = detections.last_frame - detections.first_frame + 1
+    if span <= max(SPARSE * n_images, 100):
+        return detections
+    counts: dict[int, int] = {}
+    ids = []
+    for frame in detections.frames.tolist():
+        k = counts[frame] = counts.get(frame, -1) + 1
+        ids.append(f"{frame}/{k}")
+    note = (
+        f"{n_images} image ids between {detections.first_frame} and {detections.last_frame} are no "
+        "frame numbers: every detection is a person of its own, one frame long"
+    )
+    frames = np.zeros_like(detections.frames)
+    images = replace(detections, frames=frames, ids=tuple(ids), first_frame=0, last_frame=0)
+    return replace(images, shared_clock=False).with_notes(note)

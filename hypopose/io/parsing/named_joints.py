@@ -1,0 +1,164 @@
+"""Formats that name their joints: whose names they are, and where the file has them.
+
+A file whose names are those of a skeleton HypoPose knows, in any order and spelling, is in that
+skeleton. With ``skeleton=`` its joints are looked for by name, or by the names a TOML file gives
+them; those that are not there stay missing. Otherwise the file's own names make a skeleton that
+nothing converts from: it can be looked at, and given names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
+from hypopose.io.format import ReadOptions
+from hypopose.io.source import Source, printable
+from hypopose.skeletons import SKELETONS
+from hypopose.skeletons.user import skeleton_from_names
+from hypopose.types import Skeleton
+
+MAX_JOINTS = 1000
+MAX_VALUES = 200_000_000
+
+
+def plain(name: str) -> str:
+    """A joint's name without its spelling.
+
+    Example:
+        >>> plain("LeftHip"), plain("Left Hip"), plain("LEFT_HIP")
+        ('left_hip', 'left_hip', 'left_hip')
+    """
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")
+
+
+def find_joints(
+    source: Source, options: ReadOptions, names: Sequence[str]
+) -> tuple[Skeleton, list[int], tuple[str, ...]]:
+    """Which of the file's joints is which of the skeleton's.
+
+    Args:
+        source: The file, for messages.
+        options: Carries the caller's skeleton and names.
+        names: The file's joints, in its order.
+
+    Returns:
+        The skeleton; for each of its joints the place in the file or -1; notes.
+
+    Raises:
+        FormatError: If names repeat, or none of the skeleton's joints is there.
+    """
+    names = [printable(str(name)[:80]) for name in names]
+    good = 0 < len(names) <= MAX_JOINTS and all(name.strip() for name in names)
+    if not good or len(set(names)) != len(names):
+        raise source.error(f"{len(names)} joint names, some empty or twice", "name each joint once")
+    if options.skeleton is not None:
+        order, notes = _looked_up(source, options.skeleton, options.joint_names, names)
+        return options.skeleton, order, notes
+    spelled = [plain(name) for name in names]
+    for skeleton in SKELETONS.values():
+        if sorted(spelled) == sorted(skeleton.joint_names):
+            order = [spelled.index(joint) for joint in skeleton.joint_names]
+            return skeleton, order, (f"the file's joint names are those of {skeleton.name}",)
+    unique = len(set(spelled)) == len(spelled) and all(spelled)
+    own = skeleton_from_names(f"own{len(names)}", spelled if unique else names)
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    note = (
+        f"the file's joints ({shown}) are those of no skeleton HypoPose knows, and are kept under "
+        "their own names; say which are whose with skeleton=FILE.toml"
+    )
+    return own, list(range(len(names))), (note,)
+
+
+def _looked_up(
+    source: Source, skeleton: Skeleton, given: Mapping[str, str], names: Sequence[str]
+) -> tuple[list[int], tuple[str, ...]]:
+    at = {name: i for i, name in enumerate(names)}
+    spelled = {plain(name): i for i, name in reversed(list(enumerate(names)))}
+    for joint, name in given.items():
+        if name not in at:
+            raise source.error(
+                f"no joint {name!r}, which is to be {joint!r}",
+                f"it has {', '.join(names[:40])}",
+            )
+    taken = {at[name] for name in given.values()}
+    order = []
+    for joint in skeleton.joint_names:
+        place = at[given[joint]] if joint in given else spelled.get(plain(joint), -1)
+        order.append(-1 if joint not in given and place in taken else place)
+    if max(order) < 0:
+        raise source.error(
+            f"none of its joints ({', '.join(names[:12])}) is called as in {skeleton.name}",
+            "say which is which with skeleton=FILE.toml, see docs/skeletons.md",
+        )
+    missing = [joint for joint, i in zip(skeleton.joint_names, order, strict=True) if i < 0]
+    note = f"read as {skeleton.name}; the file has no {', '.join(missing)}"
+    return order, (note,) if missing else (f"read as {skeleton.name}, joints found by name",)
+
+
+def pick(values: Float[np.ndarray, "*any K"], order: Sequence[int]) -> Float[np.ndarray, "*any J"]:
+    """The file's joints in the skeleton's order; NaN where it has none."""
+    taken = values[..., list(order)].astype(np.float64)
+    taken[..., [i < 0 for i in order]] = np.nan
+    return taken
+
+
+def dense_detections(
+    source: Source,
+    options: ReadOptions,
+    names: Sequence[str],
+    x: Float[np.ndarray, "F P K"],
+    y: Float[np.ndarray, "F P K"],
+    confidence: Float[np.ndarray, "F P K"] | None,
+    people: Sequence[str] | None,
+    frames: Int[np.ndarray, " F"] | None = None,
+    **more: Any,
+) -> Detections:
+    """Detections from complete arrays of frames, people and named joints.
+
+    Args:
+        source: The file, for messages.
+        options: Carries the caller's skeleton and names.
+        names: The file's joints.
+        x: Pixels to the right.
+        y: Pixels down.
+        confidence: Per keypoint, or None.
+        people: The file's names of people, or None if their order means nothing.
+        frames: Frame numbers; from 0 if None.
+        **more: Further fields of :class:`Detections`; ``notes`` are added to.
+
+    Raises:
+        FormatError: If names or sizes are not what keypoints have.
+    """
+    n_frames, n_people, n_names = x.shape
+    if 0 in x.shape or n_people > MAX_PEOPLE_IN_FRAME or x.size > MAX_VALUES:
+        raise source.error(
+            f"{n_frames} frames of {n_people} people with {n_names} joints",
+            "order the axes as the format says, and split long recordings",
+        )
+    skeleton, order, notes = find_joints(source, options, names)
+    numbers = np.arange(n_frames) if frames is None else frames
+    if len(np.unique(numbers)) != n_frames:
+        raise source.error("a frame number is there twice", "number the frames one by one")
+    xy = np.stack([pick(x, order), pick(y, order)], -1)
+    ids: tuple[str | None, ...] = (None,) * n_people
+    if people is not None or n_people == 1:
+        ids = tuple(printable(str(p)[:80]).strip() or None for p in people or ("0",))
+    return Detections(
+        skeleton=skeleton,
+        frames=np.repeat(numbers, n_people).astype(np.int64),
+        xy=xy.reshape(-1, skeleton.n_joints, 2),
+        confidence=None
+        if confidence is None
+        else pick(confidence, order).reshape(-1, skeleton.n_joints),
+        ids=ids * n_frames,
+        first_frame=int(numbers.min()),
+        last_frame=int(numbers.max()),
+        notes=(*notes, *more.pop("notes", ())),
+        **more,
+    )

@@ -1,0 +1,67 @@
+"""Skeleton, image size and frame rate that a file states as text beside its table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hypopose.io import native
+from hypopose.io.parsing.named_joints import MAX_JOINTS
+from hypopose.io.source import Source
+from hypopose.skeletons import SKELETONS
+from hypopose.types import Skeleton
+
+
+def stated_facts(source: Source, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Skeleton, image size, rate and formed joints from texts beside a table; None if absent.
+
+    Raises:
+        FormatError: If one of them is not what it should be.
+    """
+    return {
+        "skeleton": _stated_skeleton(source, stated.get("skeleton")),
+        "image_size": _stated_size(source, stated.get("image_size")),
+        "fps": _stated_rate(source, stated.get("fps")),
+        "approximate": tuple(str(stated.get("approximate") or "").split()[:MAX_JOINTS]),
+    }
+
+
+def _stated_skeleton(source: Source, value: Any) -> Skeleton | None:
+    if not isinstance(value, str) or not value:
+        return None
+    if value in SKELETONS:
+        return SKELETONS[value]
+    if not value.startswith("{"):
+        raise source.error(f"HypoPose knows no skeleton {value[:40]!r}", "name one with skeleton=")
+    try:
+        table = json.loads(value)
+    except (ValueError, RecursionError):
+        raise source.error("its skeleton is no JSON", "write it again") from None
+    return native.skeleton_from_dict(source, table)
+
+
+def _stated_size(source: Source, value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    try:
+        w, h = (float(word) for word in words)
+    except (ValueError, TypeError):
+        w, h = 0.0, 0.0
+    if not (1 <= w < 100_000 and 1 <= h < 100_000):
+        raise source.error("image_size is no width and height", "give two pixel counts")
+    return int(w), int(h)
+
+
+def _stated_rate(source: Source, value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        rate = float(value)
+    except (ValueError, TypeError):
+        rate = math.nan
+    if not 0 < rate < 100_000:
+        raise source.error("fps is no frame rate", "give frames per second")
+    return rate

@@ -1,0 +1,1 @@
+"""Who is who: people followed from frame to frame, and identities corrected by hand."""

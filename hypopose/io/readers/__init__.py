@@ -1,0 +1,108 @@
+"""Keypoint formats: one file per format, one table, and detection by contents.
+
+A new format is one module here with a :class:`~hypopose.io.format.Format` and one line in
+:data:`FORMATS`. What several readers need is in :mod:`hypopose.io.parsing`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypopose.errors import FormatError, OptionError
+from hypopose.io.format import Format
+from hypopose.io.readers import (
+    alphapose,
+    coco_annotations,
+    coco_results,
+    deeplabcut,
+    hypopose_json,
+    hypopose_npz,
+    mediapipe,
+    mmpose,
+    movement,
+    openpose,
+    plain_arrays,
+    sleap,
+    tidy_table,
+    videopose3d,
+    yolo,
+)
+from hypopose.io.source import Source
+
+FORMATS: dict[str, Format] = {
+    format.name: format
+    for format in (
+        openpose.FORMAT,
+        coco_results.FORMAT,
+        coco_annotations.FORMAT,
+        alphapose.FORMAT,
+        mmpose.FORMAT,
+        mediapipe.FORMAT,
+        yolo.FORMAT,
+        deeplabcut.FORMAT,
+        sleap.FORMAT,
+        movement.FORMAT,
+        tidy_table.FORMAT,
+        videopose3d.FORMAT,
+        hypopose_npz.FORMAT,
+        hypopose_json.FORMAT,
+        plain_arrays.FORMAT,
+    )
+}
+"""Every format HypoPose reads, by name."""
+
+
+def detect_format(path: str | Path) -> str:
+    """The name of the format of a file or folder, judged by its contents.
+
+    Args:
+        path: A keypoint file, or a folder of them.
+
+    Returns:
+        A key of :data:`FORMATS`.
+
+    Raises:
+        FormatError: If no format, or more than one, fits.
+    """
+    return format_of(Source(path), None).name
+
+
+def is_recording(folder: str | Path) -> bool:
+    """Whether a folder is one recording, a file per frame, and not a place of many recordings.
+
+    Args:
+        folder: An existing folder.
+
+    Returns:
+        True if one format fits the folder and all of its files in this format belong together.
+    """
+    source = Source(folder)
+    try:
+        format = format_of(source, None)
+        return format.folders is not None and format.folders(source)
+    except FormatError:
+        return False
+
+
+def format_of(source: Source, name: str | None) -> Format:
+    """The format named, or else the only one that fits.
+
+    Raises:
+        OptionError: If there is no format of that name.
+        FormatError: If no format, or more than one, fits.
+    """
+    if name is not None:
+        if name not in FORMATS:
+            raise OptionError(f"No format {name!r}; HypoPose reads {', '.join(FORMATS)}.")
+        return FORMATS[name]
+    fitting = [format for format in FORMATS.values() if format.sniff(source)]
+    if not fitting:
+        raise source.error(
+            f"is {source.contents}, in no keypoint format HypoPose knows",
+            f"it reads {', '.join(FORMATS)}",
+        )
+    if len(fitting) > 1:
+        raise source.error(
+            f"could be {' or '.join(f.name for f in fitting)}", "name one with format="
+        )
+    return fitting[0]

@@ -1,0 +1,122 @@
+"""MMPose: the Inferencer's list of frames, the demo's object with ``instance_info``, or one image.
+
+``[{"frame_id": 0, "instances": [{"keypoints": [[x, y]], "keypoint_scores": [...]}]}]`` comes from
+the Inferencer and does not name its skeleton; ``{"meta_info", "instance_info"}`` does, by joint
+names. One image gives the bare list of instances. ``track_id`` is respected where it is there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hypopose.errors import FormatError
+from hypopose.io.detections import Detections
+from hypopose.io.format import Format, ReadOptions
+from hypopose.io.parsing import json_values
+from hypopose.io.parsing.skeleton_detection import check_joints, choose_skeleton
+from hypopose.io.source import Source
+from hypopose.skeletons import SKELETONS
+from hypopose.types import Skeleton
+
+LAYOUTS = {17: ("coco17", "h36m17"), 26: ("halpe26",)}
+DATASETS = {"coco": "coco17", "halpe26": "halpe26", "body26": "halpe26", "h36m": "h36m17"}
+"""MMPose's ``dataset_name`` to our skeletons, where the joint names do not settle it."""
+
+
+def sniff(source: Source) -> bool:
+    """An object with ``instance_info``, or a list of frames with instances, or of instances."""
+    if not source.is_json:
+        return False
+    value = source.json
+    if isinstance(value, dict):
+        return "instance_info" in value
+    if not value or not isinstance(value[0], dict):
+        return False
+    return "instances" in value[0] or {"keypoints", "keypoint_scores"} <= value[0].keys()
+
+
+def read(source: Source, options: ReadOptions) -> Detections:
+    """Read all frames."""
+    found = json_values.DetectionList(source)
+    top = source.json
+    meta = top.get("meta_info") if isinstance(top, dict) else None
+    if isinstance(top, dict) and "instance_info" in top:
+        top = top["instance_info"]
+    frames = json_values.entries(source, top, "instance_info" if meta is not None else "top level")
+    if frames and isinstance(frames[0], dict) and "keypoint_scores" in frames[0]:
+        frames = [{"frame_id": 0, "instances": frames}]
+    for i, value in enumerate(frames):
+        _read_frame(source, value, i, found)
+    found.require_people()
+    skeleton, notes = _skeleton(source, options, found.values, meta)
+    return found.build(skeleton, notes)
+
+
+def _read_frame(source: Source, value: Any, i: int, found: json_values.DetectionList) -> None:
+    entry = json_values.record(source, value, f"entry {i}")
+    if not {"frame_id", "instances"} <= entry.keys():
+        raise source.error("no key 'frame_id' or 'instances'", "write both", f"entry {i}")
+    frame = json_values.whole_number(source, entry["frame_id"], f"entry {i}, frame_id")
+    found.saw(frame)
+    instances = json_values.entries(source, entry["instances"], f"frame {frame}, instances")
+    for k, instance in enumerate(instances):
+        place = f"frame {frame}, person {k}"
+        person = json_values.record(source, instance, place)
+        identity = json_values.person_id(person.get("track_id"))
+        score = json_values.scalar(person.get("bbox_score"))
+        found.add(frame, _values(source, person, place), place, identity, score)
+
+
+def _values(source: Source, person: dict[str, Any], place: str) -> np.ndarray:
+    if not {"keypoints", "keypoint_scores"} <= person.keys():
+        raise source.error("no key 'keypoints' or 'keypoint_scores'", "write both", place)
+    xy = json_values.points(source, person["keypoints"], f"{place}, keypoints")
+    scores = json_values.numbers(source, person["keypoint_scores"], f"{place}, keypoint_scores")
+    if len(scores) != len(xy):
+        raise source.error(
+            f"{len(xy)} keypoints but {len(scores)} keypoint_scores", "write one each", place
+        )
+    return np.column_stack([xy, scores])
+
+
+def _skeleton(
+    source: Source, options: ReadOptions, values: list[np.ndarray], meta: Any
+) -> tuple[Skeleton, tuple[str, ...]]:
+    named = _named(source, meta) if isinstance(meta, dict) else None
+    if options.skeleton is not None or named is None:
+        return choose_skeleton(source, options, values, LAYOUTS, "MMPose")
+    check_joints(source, named, len(values[0]))
+    return named, (f"the file's meta_info names the skeleton {named.name}",)
+
+
+def _named(source: Source, meta: dict[str, Any]) -> Skeleton | None:
+    names = meta.get("keypoint_id2name")
+    if isinstance(names, dict) and all(str(i) in names for i in range(len(names))):
+        joints = tuple(str(names[str(i)]) for i in range(len(names)))
+        for skeleton in SKELETONS.values():
+            if skeleton.joint_names == joints:
+                return skeleton
+    dataset = meta.get("dataset_name")
+    if not isinstance(dataset, str):
+        return None
+    name = DATASETS.get(dataset.lower())
+    if name not in SKELETONS:
+        raise _unknown(source, dataset)
+    return SKELETONS[name]
+
+
+def _unknown(source: Source, dataset: str) -> FormatError:
+    return source.error(
+        f"meta_info names the data set {dataset[:40]!r}, whose keypoints HypoPose does not know",
+        "name a skeleton with skeleton=... if one fits",
+    )
+
+
+FORMAT = Format(
+    name="mmpose",
+    description="MMPose JSON: the Inferencer's predictions or the top-down demo's",
+    sniff=sniff,
+    read=read,
+)

@@ -1,0 +1,221 @@
+"""Plain numpy arrays of keypoints, whose skeleton is named beside them or by the caller.
+
+Shapes are ``(F, J, 2 or 3)``, ``(J, 2 or 3)`` for one frame and ``(F, people, J, 2 or 3)``. The
+last axis is x, y and perhaps confidence, in pixels. An .npz may hold the keypoints as ``xy`` or
+``keypoints`` (or be its only array), with ``confidence`` or ``scores`` (the same shape less the
+last axis), and ``skeleton`` (text), ``image_size`` (width, height) and ``fps``. Otherwise the
+skeleton must be named by the caller.
+
+rtmlib and YOLO give keypoints (people, 17, 2) and scores (people, 17) per frame, and a different
+number of people in every frame: a folder with two files, ``keypoints.npy`` and ``scores.npy``
+(names may begin with anything), is one recording, and object arrays of one array per frame are
+read without unpickling, see :mod:`hypopose.io.untrusted.pickles`; all others are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hypopose.errors import HypoPoseError
+from hypopose.io import native
+from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
+from hypopose.io.format import Format, ReadOptions
+from hypopose.io.parsing.skeleton_detection import check_joints, need_skeleton
+from hypopose.io.readers import videopose3d
+from hypopose.io.source import Source
+from hypopose.io.untrusted.arrays import NpzArchive, read_ragged
+from hypopose.skeletons import get_skeleton
+from hypopose.types import Skeleton
+
+_KEYPOINTS = ("xy", "keypoints", "keypoints_2d")
+_CONFIDENCE = ("confidence", "scores", "keypoint_scores")
+
+
+MAX_VALUES = 50_000_000
+
+
+def sniff(source: Source) -> bool:
+    """An .npy file, a pair of them, or an archive that is neither VideoPose3D's nor ours."""
+    if source.is_folder:
+        return _pair(source) is not None
+    if source.is_npy:
+        return True
+    return source.is_npz and not videopose3d.sniff(source) and not native.is_native(source)
+
+
+def read(source: Source, options: ReadOptions) -> Detections:
+    """Read the array."""
+    if source.is_folder:
+        arrays = _read_pair(source)
+        return _detections(source, options, arrays["keypoints"], arrays)
+    if not source.is_npz:
+        values = _filled(source, read_ragged(source, source.read_bytes()))
+        return _detections(source, options, values, {})
+    archive = NpzArchive(source)
+    arrays = {name: _member(source, archive, name) for name in archive.names}
+    named = [name for name in _KEYPOINTS if name in arrays]
+    if not named and len(arrays) == 1:
+        named = list(arrays)
+    if len(named) != 1:
+        raise source.error(
+            f"the archive holds {', '.join(list(arrays)[:8]) or 'nothing'}",
+            f"name the keypoints {_KEYPOINTS[0]!r}",
+        )
+    return _detections(source, options, arrays[named[0]], arrays)
+
+
+def _pair(source: Source) -> dict[str, Path] | None:
+    """The two files of a folder that holds keypoints and scores apart, and nothing else."""
+    try:
+        paths = sorted(p for p in source.path.iterdir() if p.suffix.lower() == ".npy")
+    except OSError:
+        raise source.error("the folder cannot be read", "check its rights") from None
+    found: dict[str, Path] = {}
+    for path in paths[:3]:
+        stem = path.stem.lower()
+        if stem.endswith(_KEYPOINTS):
+            found["keypoints"] = path
+        elif stem.endswith(_CONFIDENCE):
+            found["scores"] = path
+    return found if len(found) == len(paths) == 2 else None
+
+
+def _read_pair(source: Source) -> dict[str, np.ndarray]:
+    paths = _pair(source)
+    if paths is None:
+        raise source.error(
+            "no pair keypoints.npy and scores.npy in the folder", "put these two there alone"
+        )
+    arrays = {}
+    for name, path in paths.items():
+        if path.is_symlink() and path.resolve().parent != source.path.resolve():
+            raise source.error(f"{path.name} is a link out of the folder", "copy the file instead")
+        file = Source(path)
+        arrays[name] = _filled(file, read_ragged(file, file.read_bytes()))
+    return arrays
+
+
+def _member(source: Source, archive: NpzArchive, name: str) -> np.ndarray:
+    """An array of an archive; where one per frame is pickled, filled up with NaN."""
+    if name in (*_KEYPOINTS, *_CONFIDENCE) and archive.is_pickled(name):
+        value = archive.pickled(name)
+        return _filled(source, value if isinstance(value, (list, np.ndarray)) else [value])
+    return archive.array(name)
+
+
+def _filled(source: Source, value: Any) -> np.ndarray:
+    """One array per frame, (people, ...), as one array with NaN for people who are not there."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value
+    parts = [np.asarray(v) if isinstance(v, np.ndarray) else None for v in value]
+    kept = [p for p in parts if p is not None and p.dtype.kind in "iuf" and p.ndim >= 2]
+    shapes = {p.shape[1:] for p in kept if len(p)}
+    if not kept or len(kept) != len(parts) or len(shapes) != 1:
+        raise source.error(
+            "an array of Python objects, not one numeric array (people, joints, 2) per frame",
+            "save it as one float32 array",
+        )
+    most = max(map(len, kept))
+    shape = (len(kept), most, *shapes.pop())
+    if most > MAX_PEOPLE_IN_FRAME or np.prod(shape, dtype=float) > MAX_VALUES:
+        raise source.error(f"{most} people in a frame of {len(kept)}", "remove false detections")
+    full = np.full(shape, np.nan)
+    for i, part in enumerate(kept):
+        if len(part):
+            full[i, : len(part)] = part
+    return full
+
+
+def _detections(
+    source: Source, options: ReadOptions, values: np.ndarray, extra: dict[str, np.ndarray]
+) -> Detections:
+    xy, confidence = _split(source, values, extra)
+    skeleton = _skeleton(source, options, extra, xy.shape[2])
+    n_frames, n_people = xy.shape[:2]
+    return Detections(
+        skeleton=skeleton,
+        frames=np.repeat(np.arange(n_frames), n_people),
+        xy=xy.reshape(-1, *xy.shape[2:]),
+        confidence=None if confidence is None else confidence.reshape(-1, xy.shape[2]),
+        ids=("0" if n_people == 1 else None,) * (n_frames * n_people),
+        first_frame=0,
+        last_frame=n_frames - 1,
+        image_size=_image_size(source, extra),
+        fps=_fps(source, extra),
+    )
+
+
+def _split(
+    source: Source, values: np.ndarray, extra: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Keypoints (F, people, J, 2) and confidence (F, people, J) or None."""
+    ok = values.dtype.kind in "iuf" and values.ndim in (2, 3, 4) and values.shape[-1] in (2, 3)
+    if not ok or 0 in values.shape:
+        raise source.error(
+            f"an array {values.shape} of {values.dtype}",
+            "give (frames, joints, 2 or 3): x, y and perhaps confidence",
+        )
+    scores = next((extra[name] for name in _CONFIDENCE if name in extra), None)
+    if scores is None and values.shape[-1] == 3:
+        scores = values[..., 2]
+    if scores is not None and (scores.shape != values.shape[:-1] or scores.dtype.kind not in "iuf"):
+        raise source.error(
+            f"confidence {scores.shape} beside keypoints {values.shape}", "give one per keypoint"
+        )
+    xy = values[..., :2].astype(np.float64)
+    shape = {2: (1, 1), 3: (len(xy), 1), 4: xy.shape[:2]}[values.ndim]
+    if shape[1] > min(MAX_PEOPLE_IN_FRAME, max(shape[0], 10)):
+        raise source.error(
+            f"{shape[1]} people in {shape[0]} frames", "order the axes (frames, people, joints, 2)"
+        )
+    xy = xy.reshape(*shape, *values.shape[-2:-1], 2)
+    return xy, None if scores is None else scores.astype(np.float64).reshape(xy.shape[:-1])
+
+
+def _skeleton(
+    source: Source, options: ReadOptions, extra: dict[str, np.ndarray], n_points: int
+) -> Skeleton:
+    skeleton = options.skeleton
+    if skeleton is None and "skeleton" in extra and extra["skeleton"].size == 1:
+        name = str(extra["skeleton"].item())[:60]
+        with contextlib.suppress(HypoPoseError, KeyError):
+            skeleton = get_skeleton(name)
+        if skeleton is None:
+            raise source.error(f"HypoPose knows no skeleton {name!r}", "name one with skeleton=")
+    if skeleton is None:
+        raise need_skeleton(source, n_points)
+    check_joints(source, skeleton, n_points)
+    return skeleton
+
+
+def _image_size(source: Source, extra: dict[str, np.ndarray]) -> tuple[int, int] | None:
+    if "image_size" not in extra:
+        return None
+    size: Any = extra["image_size"]
+    ok = size.dtype.kind in "iuf" and size.shape == (2,) and bool((size > 0).all())
+    if not ok or not bool((size < 100_000).all()):
+        raise source.error("image_size is no width and height", "give two pixel counts")
+    return int(size[0]), int(size[1])
+
+
+def _fps(source: Source, extra: dict[str, np.ndarray]) -> float | None:
+    if "fps" not in extra:
+        return None
+    fps = extra["fps"]
+    if fps.size != 1 or fps.dtype.kind not in "iuf" or not 0 < float(fps.reshape(())) < 1e5:
+        raise source.error("fps is no frame rate", "give frames per second")
+    return float(fps.reshape(()))
+
+
+FORMAT = Format(
+    name="arrays",
+    description="numpy .npy or .npz with plain (frames, joints, 2 or 3) arrays, or a folder of "
+    "keypoints.npy and scores.npy; name the skeleton",
+    sniff=sniff,
+    read=read,
+    folders=sniff,
+)

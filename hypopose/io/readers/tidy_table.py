@@ -1,0 +1,274 @@
+"""One row per frame, person and joint: ``frame,person,joint,x,y,confidence``, CSV or Parquet.
+
+``person`` and ``confidence`` may be absent; empty cells are missing. ``joint`` holds names.
+Column names have the aliases of :data:`COLUMNS`. Before a CSV's header may stand
+``# skeleton: coco17``, ``# image_size: 1920 1080`` and ``# fps: 60``, in a Parquet file the same as
+metadata of its schema. MediaPipe's long CSV, with landmark numbers and fractions, is read too.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hypopose.io.detections import Detections
+from hypopose.io.format import Format, ReadOptions
+from hypopose.io.parsing import csv_rows
+from hypopose.io.parsing.image_fractions import to_pixels
+from hypopose.io.parsing.json_values import person_id
+from hypopose.io.parsing.named_joints import MAX_JOINTS, MAX_VALUES, find_joints, pick
+from hypopose.io.parsing.stated_facts import stated_facts
+from hypopose.io.readers.mediapipe import WHOSE
+from hypopose.io.source import Source
+from hypopose.skeletons import MEDIAPIPE33
+from hypopose.types import Skeleton
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "frame": ("frame", "frame_id", "frame_number", "frame_idx", "frame_index"),
+    "person": ("person", "person_id", "individual", "individuals", "track", "track_id", "subject"),
+    "joint": ("joint", "keypoint", "keypoints", "bodypart", "node", "landmark", "landmark_id"),
+    "x": ("x", "x_px"),
+    "y": ("y", "y_px"),
+    "confidence": ("confidence", "score", "likelihood", "visibility", "conf"),
+}
+"""Our columns and what others call them."""
+NEEDED = ("frame", "joint", "x", "y")
+MAX_PEOPLE = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """A tidy table: N rows, names as codes into lists."""
+
+    frame: Float[np.ndarray, " N"]
+    person: Int[np.ndarray, " N"]
+    joint: Int[np.ndarray, " N"]
+    x: Float[np.ndarray, " N"]
+    y: Float[np.ndarray, " N"]
+    confidence: Float[np.ndarray, " N"] | None
+    people: Sequence[str]
+    joints: Sequence[str]
+
+
+def column_places(header: Sequence[str]) -> dict[str, int] | None:
+    """Our columns' places in a header; None if it is no table of keypoints."""
+    names = [name.strip().lower() for name in header]
+    if "hypothesis" in names or len(set(names)) != len(names):
+        return None
+    found = {}
+    for column, aliases in COLUMNS.items():
+        place = next((names.index(a) for a in aliases if a in names), None)
+        if place is not None:
+            found[column] = place
+    return found if all(column in found for column in NEEDED) else None
+
+
+def sniff(source: Source) -> bool:
+    """A header with frame, joint, x and y, in text or in a Parquet file."""
+    if source.container == "parquet":
+        return column_places([name.lstrip("/") for name in source.tree.arrays]) is not None
+    header = next(iter(csv_rows.first_rows(source, 1)), [])
+    return column_places(header) is not None
+
+
+def read(source: Source, options: ReadOptions) -> Detections:
+    """Read the table."""
+    if source.container == "parquet":
+        table, header = _parquet_columns(source)
+        stated = {k: v for k, v in source.tree.attributes.get("", {}).items() if type(v) is str}
+    else:
+        table, header = _csv_columns(source)
+        stated = csv_rows.comments(source)
+    return _detections(source, options, table, stated, header)
+
+
+def _csv_columns(source: Source) -> tuple[Columns, list[str]]:
+    rows = csv_rows.rows(source)
+    header = next(rows, (0, []))[1]
+    places = column_places(header)
+    if places is None:
+        raise source.error(
+            "no columns frame, joint, x, y", "name them in the first row", "first row"
+        )
+    frames, x, y, confidence = array("d"), array("d"), array("d"), array("d")
+    codes: dict[str, tuple[dict[str, int], Any]] = {
+        n: ({}, array("l")) for n in ("person", "joint")
+    }
+    numeric = {"frame": frames, "x": x, "y": y, "confidence": confidence}
+    for line, row in rows:
+        if len(row) != len(header):
+            raise source.error(
+                f"{len(row)} cells, but {len(header)} columns", "the file may be cut off",
+                f"line {line}",
+            )  # fmt: skip
+        for column, values in numeric.items():
+            if column in places:
+                values.append(csv_rows.number(source, row[places[column]], line, column))
+        for column, (known, coded) in codes.items():
+            name = row[places[column]].strip() if column in places else ""
+            coded.append(known.setdefault(name, len(known)))
+        _check_names(source, codes["person"][0], codes["joint"][0])
+    table = Columns(
+        frame=np.array(frames),
+        person=np.array(codes["person"][1], dtype=np.int64),
+        joint=np.array(codes["joint"][1], dtype=np.int64),
+        x=np.array(x),
+        y=np.array(y),
+        confidence=np.array(confidence) if "confidence" in places else None,
+        people=list(codes["person"][0]) if "person" in places else ["0"],
+        joints=list(codes["joint"][0]),
+    )
+    return table, header
+
+
+def _parquet_columns(source: Source) -> tuple[Columns, list[str]]:
+    tree = source.tree
+    header = [name.lstrip("/") for name in tree.arrays]
+    places = column_places(header)
+    if places is None:
+        raise source.error("no columns frame, joint, x, y", "name them so")
+    arrays = {c: list(tree.arrays.values())[i] for c, i in places.items()}
+    for column in ("frame", "x", "y", "confidence"):
+        if column in arrays and arrays[column].dtype.kind not in "iuf":
+            raise source.error(f"column {column!r} holds text", "write numbers")
+    n = arrays["frame"].size
+    if any(array.shape != (n,) for array in arrays.values()):
+        raise source.error("columns of different lengths", "write it again")
+    joints, joint = _coded(arrays["joint"])
+    people, person = _coded(arrays["person"]) if "person" in arrays else (["0"], np.zeros(n, int))
+    _check_names(source, people, joints)
+    table = Columns(
+        frame=arrays["frame"].astype(np.float64),
+        person=person,
+        joint=joint,
+        x=arrays["x"].astype(np.float64),
+        y=arrays["y"].astype(np.float64),
+        confidence=arrays["confidence"].astype(np.float64) if "confidence" in arrays else None,
+        people=people,
+        joints=joints,
+    )
+    return table, header
+
+
+def _coded(values: np.ndarray) -> tuple[list[str], Int[np.ndarray, " N"]]:
+    names, codes = np.unique(values, return_inverse=True)
+    if values.dtype.kind in "iuf":
+        return [f"{v:g}" if abs(v) < 1e6 else str(v) for v in names.tolist()], codes
+    return [str(v).strip() for v in names], codes
+
+
+def _check_names(source: Source, people: Any, joints: Any) -> None:
+    if len(people) > MAX_PEOPLE or len(joints) > MAX_JOINTS:
+        raise source.error(
+            f"more than {MAX_PEOPLE} people or {MAX_JOINTS} joints",
+            "write one row per frame, person and joint",
+        )
+
+
+def _detections(
+    source: Source,
+    options: ReadOptions,
+    table: Columns,
+    stated: Mapping[str, str],
+    header: Sequence[str],
+) -> Detections:
+    if not len(table.frame):
+        raise source.error("a table without rows", "check that the detector saw somebody")
+    frames = _whole_frames(source, table.frame)
+    facts = stated_facts(source, stated)
+    skeleton, size = facts.pop("skeleton"), facts.pop("image_size")
+    if options.skeleton is None and skeleton is not None:
+        options = replace(options, skeleton=skeleton)
+    joints, options, landmarks = _landmark_names(table.joints, header, options)
+    chosen, order, notes = find_joints(source, options, joints)
+    row, who, places = _rows(source, table, frames)
+    x, y, c = (_spread(v, row, table.joint, len(places), len(joints))
+               for v in (table.x, table.y, table.confidence))  # fmt: skip
+    xy = np.stack([pick(x, order), pick(y, order)], -1)
+    if landmarks:
+        known = replace(options, image_size=options.image_size or size)
+        xy, more = to_pixels(source, known, xy, WHOSE)
+        notes = (*notes, *more)
+    return Detections(
+        skeleton=chosen,
+        frames=frames[places],
+        xy=xy,
+        confidence=None if table.confidence is None else pick(c, order),
+        ids=tuple(person_id(table.people[k]) for k in who),
+        first_frame=int(frames.min()),
+        last_frame=int(frames.max()),
+        image_size=size,
+        fps=facts["fps"],
+        approximate=_of(chosen, facts["approximate"]),
+        notes=notes,
+    )
+
+
+def _rows(
+    source: Source, table: Columns, frames: Int[np.ndarray, " N"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For every cell its person-in-a-frame; for each of these the person and an example cell."""
+    _, at = np.unique(frames, return_inverse=True)
+    _, places, row = np.unique(
+        at * len(table.people) + table.person, return_index=True, return_inverse=True
+    )
+    cells = row * len(table.joints) + table.joint
+    numbers, first, counts = np.unique(cells, return_index=True, return_counts=True)
+    if len(numbers) != len(cells):
+        twice = int(first[counts > 1][0])
+        raise source.error(
+            f"{table.joints[table.joint[twice]]!r} is there twice in frame {frames[twice]} for "
+            f"person {table.people[table.person[twice]]!r}",
+            "give every person a name of their own",
+        )
+    if len(places) * len(table.joints) > MAX_VALUES:
+        raise source.error(
+            f"{len(places)} people-in-a-frame with {len(table.joints)} joints", "split the file"
+        )
+    return row, table.person[places], places
+
+
+def _spread(
+    values: np.ndarray | None, row: np.ndarray, joint: np.ndarray, n_rows: int, n_joints: int
+) -> np.ndarray:
+    dense = np.full((n_rows, n_joints), np.nan)
+    if values is not None:
+        dense[row, joint] = values
+    return dense
+
+
+def _whole_frames(source: Source, frame: Float[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
+    bad = ~((frame >= 0) & (frame < 2**53) & (frame == np.floor(frame)))
+    if bad.any():
+        csv_rows.as_frame(source, float(frame[bad][0]), f"row {int(bad.argmax()) + 1}")
+    return frame.astype(np.int64)
+
+
+def _landmark_names(
+    joints: Sequence[str], header: Sequence[str], options: ReadOptions
+) -> tuple[Sequence[str], ReadOptions, bool]:
+    """MediaPipe's landmark numbers as names; and whether this is MediaPipe's long table."""
+    called = any(name.strip().lower().startswith("landmark") for name in header)
+    if not called:
+        return joints, options, False
+    numbers = [str(i) for i in range(33)]
+    if sorted(joints) == sorted(numbers):
+        joints = [MEDIAPIPE33.joint_names[int(j)] for j in joints]
+    return joints, options, True
+
+
+def _of(skeleton: Skeleton, joints: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(joint for joint in joints if joint in skeleton.joint_names)
+
+
+FORMAT = Format(
+    name="tidy",
+    description="CSV or Parquet, one row per frame, person and joint: frame,person,joint,x,y,...",
+    sniff=sniff,
+    read=read,
+)

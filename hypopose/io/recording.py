@@ -1,0 +1,300 @@
+"""From a path to keypoints: detect the format, read, clean, follow people, assemble.
+
+Nothing is interpolated: a joint or frame that was not detected is NaN with confidence 0. Whatever
+was assumed on the way is in the ``notes`` of the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from hypopose.errors import OptionError
+from hypopose.io.detections import Detections, check_size, clean
+from hypopose.io.format import Format, ReadOptions
+from hypopose.io.people.tracking import TrackingOptions, track
+from hypopose.io.readers import format_of
+from hypopose.io.source import Source
+from hypopose.skeletons import get_skeleton, load_skeleton
+from hypopose.types import Camera, Keypoints2D, Skeleton
+
+MAX_VALUES = 50_000_000
+"""Keypoints that all people of a file may have together, missing ones included."""
+
+
+class OtherPeopleWarning(UserWarning):
+    """A file holds several people and only the main one was taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A file read: its format, its detections, and who is who."""
+
+    source: Source
+    format: Format
+    detections: Detections
+    people: Mapping[str, Int[np.ndarray, " n"]]
+
+
+def load(
+    path: str | Path,
+    *,
+    format: str | None = None,
+    skeleton: str | Skeleton | None = None,
+    person: str | int | None = None,
+    image_size: tuple[int, int] | None = None,
+    fps: float | int | None = None,
+    camera: Camera | None = None,
+) -> Keypoints2D:
+    """Read one person's 2D keypoints from a file or folder of any known format.
+
+    Args:
+        path: A keypoint file, or a folder of one file per frame.
+        format: Name of the format; detected from the contents if None.
+        skeleton: The joint set, where the format does not settle it; overrides every guess. A path
+            ending in ``.toml`` is a skeleton of your own, or names for one.
+        person: Whose keypoints, by identity as ``hypopose info`` lists them; if None the one seen
+            in most frames, with a warning if there are others.
+        image_size: Width and height in pixels; overrides what the file says.
+        fps: Frames per second; overrides what the file says.
+        camera: The camera, if known.
+
+    Returns:
+        Pixels per frame and joint, NaN and confidence 0 where undetected. Frame 0 is the first
+        frame the file speaks of; frame numbers the file leaves out are frames without detections.
+
+    Raises:
+        FormatError: If the file is not what its format says; one line with file, place and cure.
+        OptionError: If an option names no format, person or size.
+    """
+    recording = read_recording(path, format, skeleton, fps, _known_size(image_size, camera))
+    people = recording.people
+    chosen = next(iter(people)) if person is None else str(person)
+    if chosen not in people:
+        raise OptionError(
+            f"No person {chosen!r} in {recording.source.path}; it has {_listed(people)}."
+        )
+    if person is None and len(people) > 1:
+        others = {name: rows for name, rows in people.items() if name != chosen}
+        warnings.warn(
+            f"{recording.source.path}: took person {chosen!r} ({len(people[chosen])} frames) of "
+            f"{len(people)}; others: {_listed(others)}. Choose with person= or use load_people.",
+            OtherPeopleWarning,
+            stacklevel=2,
+        )
+    return assemble(recording, chosen, image_size, fps, camera)
+
+
+def load_people(
+    path: str | Path,
+    *,
+    format: str | None = None,
+    skeleton: str | Skeleton | None = None,
+    image_size: tuple[int, int] | None = None,
+    fps: float | int | None = None,
+    camera: Camera | None = None,
+) -> dict[str, Keypoints2D]:
+    """Read everybody's 2D keypoints, each person followed through time.
+
+    Args:
+        path: A keypoint file, or a folder of one file per frame.
+        format: Name of the format; detected from the contents if None.
+        skeleton: The joint set, where the format does not settle it; or a TOML file.
+        image_size: Width and height in pixels; overrides what the file says.
+        fps: Frames per second; overrides what the file says.
+        camera: The camera, if known.
+
+    Returns:
+        Keypoints by identity, the person seen in most frames first. All have the same frames,
+        unless the file holds separate clips or images.
+
+    Raises:
+        FormatError: If the file is not what its format says, or people and frames are too many.
+        OptionError: If an option names no format or size.
+    """
+    recording = read_recording(path, format, skeleton, fps, _known_size(image_size, camera))
+    detections = recording.detections
+    if detections.shared_clock:
+        n_frames = detections.last_frame - detections.first_frame + 1
+        n_values = len(recording.people) * n_frames * detections.skeleton.n_joints
+        if n_values > MAX_VALUES:
+            raise recording.source.error(
+                f"{len(recording.people)} people over {n_frames} frames are too many at once",
+                "load them one by one with person=",
+            )
+    return {name: assemble(recording, name, image_size, fps, camera) for name in recording.people}
+
+
+def read_recording(
+    path: str | Path,
+    format: str | None = None,
+    skeleton: str | Skeleton | None = None,
+    fps: float | int | None = None,
+    image_size: tuple[int, int] | None = None,
+    tracking: TrackingOptions | None = None,
+) -> Recording:
+    """Read a file and find out who is who.
+
+    Args:
+        path: A keypoint file or folder.
+        format: Name of the format; detected if None.
+        skeleton: A name, a skeleton, or a TOML file of one; see :mod:`hypopose.skeletons.user`.
+        fps: Frames per second; a person may be unseen for a second and still be the same.
+        image_size: For formats that write fractions of it.
+        tracking: How far people may move, if not as usual.
+
+    Raises:
+        FormatError: If the file is not what its format says.
+        OptionError: If there is no such format, or frame rate or image size are none.
+    """
+    if fps is not None and not 0 < fps < 100_000:
+        raise OptionError(f"fps is frames per second, got {fps}.")
+    if image_size is not None and (len(image_size) != 2 or min(image_size) <= 0):
+        raise OptionError(f"image_size is width and height in pixels, got {image_size}.")
+    source = Source(path)
+    options = _read_options(skeleton, image_size)
+    with _bounded(source):
+        kind = format_of(source, format)
+        if source.is_folder and kind.folders is None:
+            raise source.error(f"is a folder, but {kind.name} is one file", "name the file")
+        detections = kind.read(source, options)
+        check_size(detections, str(source.path))
+        if not kind.exact:
+            detections = clean(detections, str(source.path))
+        rate = fps or detections.fps
+        gap = TrackingOptions().max_gap if rate is None else max(1, min(round(rate), 1000))
+        people = track(detections, tracking or TrackingOptions(max_gap=gap))
+    return Recording(source, kind, detections, people)
+
+
+def _read_options(
+    skeleton: str | Skeleton | None, image_size: tuple[int, int] | None
+) -> ReadOptions:
+    if isinstance(skeleton, str) and skeleton.lower().endswith(".toml"):
+        file = load_skeleton(skeleton)
+        return ReadOptions(file.skeleton, file.names, image_size)
+    named = get_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
+    return ReadOptions(skeleton=named, image_size=image_size)
+
+
+def _known_size(
+    image_size: tuple[int, int] | None, camera: Camera | None
+) -> tuple[int, int] | None:
+    return camera.image_size if image_size is None and camera is not None else image_size
+
+
+@contextlib.contextmanager
+def _bounded(source: Source) -> Iterator[None]:
+    try:
+        yield
+    except RecursionError:
+        raise source.error("nested too deeply", "this is no keypoint file") from None
+    except MemoryError:
+        raise source.error("too large for this machine's memory", "split the recording") from None
+
+
+def assemble(
+    recording: Recording,
+    person: str,
+    image_size: tuple[int, int] | None,
+    fps: float | int | None,
+    camera: Camera | None,
+) -> Keypoints2D:
+    """One person's rows as keypoints over all frames.
+
+    Raises:
+        OptionError: If the image size is impossible or contradicts the camera.
+    """
+    detections, rows = recording.detections, recording.people[person]
+    first, last = frame_range(detections, rows)
+    at = detections.frames[rows] - first
+    shape = (last - first + 1, detections.skeleton.n_joints)
+    xy = np.full((*shape, 2), np.nan, dtype=np.float32)
+    xy[at] = detections.xy[rows]
+    confidence = covariance = None
+    if detections.confidence is not None:
+        confidence = np.zeros(shape, dtype=np.float32)
+        confidence[at] = detections.confidence[rows]
+    if detections.covariance is not None:
+        covariance = np.full((*shape, 2, 2), np.nan, dtype=np.float32)
+        covariance[at] = detections.covariance[rows]
+    stated = detections.image_sizes.get(person, detections.image_size)
+    given, camera = camera, camera or detections.camera
+    size = _image_size(image_size, camera, stated)
+    notes = detections.notes if recording.format.exact else _notes(detections, rows, xy, size)
+    if image_size is None and given is not None and stated is not None and size != stated:
+        notes = (*notes, _other_size(given.image_size, stated))
+    return Keypoints2D(
+        xy=torch.from_numpy(xy),
+        skeleton=detections.skeleton,
+        confidence=None if confidence is None else torch.from_numpy(confidence),
+        covariance=None if covariance is None else torch.from_numpy(covariance),
+        camera=camera,
+        image_size=size,
+        fps=detections.fps if fps is None else float(fps),
+        approximate=detections.approximate,
+        notes=notes,
+    )
+
+
+def frame_range(detections: Detections, rows: Int[np.ndarray, " n"]) -> tuple[int, int]:
+    """First and last frame number of a person's clip: everybody's, if they share a clock."""
+    if detections.shared_clock:
+        return detections.first_frame, detections.last_frame
+    frames = detections.frames[rows]
+    return int(frames.min()), int(frames.max())
+
+
+def _image_size(
+    given: tuple[int, int] | None, camera: Camera | None, stated: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    if given is not None and camera is not None and tuple(given) != camera.image_size:
+        raise OptionError(
+            f"image_size {given} contradicts the camera's {camera.image_size}; give one of them."
+        )
+    if camera is not None:
+        return camera.image_size
+    return stated if given is None else (int(given[0]), int(given[1]))
+
+
+def _other_size(camera: tuple[int, int], stated: tuple[int, int]) -> str:
+    return (
+        f"the file says {stated[0]} x {stated[1]} pixels, the camera {camera[0]} x {camera[1]}: "
+        "the camera was believed; name the size the keypoints were found in with --image-size"
+    )
+
+
+def _notes(
+    detections: Detections,
+    rows: Int[np.ndarray, " n"],
+    xy: np.ndarray,
+    size: tuple[int, int] | None,
+) -> tuple[str, ...]:
+    notes = list(detections.notes)
+    first, last = frame_range(detections, rows)
+    if first != 0:
+        notes.append(f"frame 0 is number {first} in the file")
+    seen = len(np.unique(detections.frames[rows]))
+    if seen < last - first + 1:
+        notes.append(f"detected in {seen} of {last - first + 1} frames; the others are missing")
+    if size is not None:
+        known = xy[np.isfinite(xy).all(-1)]
+        outside = float(((known < 0) | (known > np.array(size))).any(-1).mean())
+        if outside > 0.01:
+            notes.append(
+                f"{outside:.0%} of the keypoints lie outside the {size[0]} x {size[1]} image"
+            )
+    return tuple(notes)
+
+
+def _listed(people: Mapping[str, Int[np.ndarray, " n"]], most: int = 8) -> str:
+    words = [f"{name!r} ({len(rows)})" for name, rows in list(people.items())[:most]]
+    more = len(people) - len(words)
+    return ", ".join(words) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,216 @@
+"""Results as other programs read them: one file per format, one table.
+
+A result is chosen from, turned and scaled once (:mod:`hypopose.io.writers.scene`); a format only
+writes. ``docs/file-formats.md`` shows the layouts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hypopose.errors import OptionError
+from hypopose.io.results import Result, write_npz
+from hypopose.io.writers import (
+    bvh_animation,
+    c3d,
+    gltf,
+    named_arrays,
+    netcdf,
+    opensim,
+    tidy_results,
+)
+from hypopose.io.writers.optional import require
+from hypopose.io.writers.scene import (
+    Defaults,
+    ExportOptions,
+    ExportScene,
+    build_scene,
+    numbered_path,
+)
+
+__all__ = [
+    "EXPORTERS",
+    "ExportOptions",
+    "Exported",
+    "Exporter",
+    "check_ending",
+    "export_paths",
+    "export_result",
+    "save_result",
+]
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """A format.
+
+    Args:
+        description: For people.
+        write: Writes a scene whole or not at all; returns what a user should know.
+        defaults: What it takes where nobody chooses.
+        one_motion: Whether a file holds one motion, so that all of them become a file each.
+        packages: What must be installed.
+    """
+
+    description: str
+    write: Callable[[Path, ExportScene], tuple[str, ...]]
+    defaults: Defaults
+    one_motion: bool = False
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did.
+
+    Args:
+        paths: The files written.
+        axes: Frame, axes and unit in words.
+        notes: What was assumed, bridged or changed.
+    """
+
+    paths: tuple[Path, ...]
+    axes: str
+    notes: tuple[str, ...]
+
+
+EXPORTERS: dict[str, Exporter] = {
+    "npz": Exporter("named arrays", named_arrays.write_npz, named_arrays.DEFAULTS),
+    "json": Exporter("named arrays as text", named_arrays.write_json, named_arrays.DEFAULTS),
+    "csv": Exporter("tidy table", tidy_results.write_csv, tidy_results.DEFAULTS),
+    "parquet": Exporter(
+        "tidy table",
+        tidy_results.write_parquet,
+        tidy_results.DEFAULTS,
+        packages=("pyarrow.parquet",),
+    ),
+    "nc": Exporter(
+        "NetCDF with movement's dimensions",
+        netcdf.write_netcdf,
+        netcdf.DEFAULTS,
+        packages=("xarray",),
+    ),
+    "c3d": Exporter(
+        "C3D points, 1 sigma as residual", c3d.write_c3d, c3d.DEFAULTS, True, ("ezc3d",)
+    ),
+    "trc": Exporter("OpenSim markers", opensim.write_trc, opensim.TRC_DEFAULTS, True),
+    "mot": Exporter("OpenSim storage table", opensim.write_mot, opensim.MOT_DEFAULTS, True),
+    "bvh": Exporter(
+        "rotations of constant bones", bvh_animation.write_bvh, bvh_animation.DEFAULTS, True
+    ),
+    "glb": Exporter("glTF animation", gltf.write_glb, gltf.DEFAULTS),
+}
+"""Formats by ending."""
+
+
+def export_result(
+    path: str | Path, result: Result, options: ExportOptions | None = None
+) -> Exported:
+    """Write a result for another program, in the format of the ending.
+
+    Args:
+        path: Where to. With all motions in a format that holds one, hypotheses go beside it as
+            ``PATH_h00``, ``PATH_h01``, ...
+        result: What to write.
+        options: Which motions, in which frame, axes and unit; the format's choice by default.
+
+    Returns:
+        The files and what is to be known about them.
+
+    Raises:
+        OptionError: If the ending is unknown, or the format cannot do what was chosen.
+        MissingCameraError: If the world frame is wanted of a camera without extrinsics.
+        BackendError: If a package is not installed.
+
+    Example:
+        >>> import hypopose, tempfile
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     done = export_result(Path(folder) / "walk.trc", result)
+        >>> done.axes
+        'camera frame; x right; y up; z backward; millimeters; joints at their places'
+    """
+    path = Path(path)
+    exporter = EXPORTERS[check_ending(path)]
+    scene = build_scene(result, options or ExportOptions(), exporter.defaults)
+    scenes = [scene]
+    if exporter.one_motion:
+        scenes = [replace(scene, takes=(take,)) for take in scene.takes]
+    paths = _paths(path, scenes)
+    notes = [exporter.write(p, s) for p, s in zip(paths, scenes, strict=True)]
+    added = scene.notes[len(result.notes) :]
+    return Exported(paths, scene.axes, (*added, *(note for lines in notes for note in lines)))
+
+
+def export_paths(
+    path: str | Path, result: Result, options: ExportOptions | None = None
+) -> tuple[Path, ...]:
+    """The files :func:`export_result` would write.
+
+    Raises:
+        OptionError: As there.
+    """
+    path = Path(path)
+    exporter = EXPORTERS[check_ending(path)]
+    options = options or ExportOptions()
+    which = options.which if options.which is not None else exporter.defaults.which
+    if which != "all" or not exporter.one_motion:
+        return (path,)
+    scene = build_scene(result, options, exporter.defaults)
+    return _paths(path, [replace(scene, takes=(take,)) for take in scene.takes])
+
+
+def _paths(path: Path, scenes: list[ExportScene]) -> tuple[Path, ...]:
+    if len(scenes) == 1:
+        return (path,)
+    return tuple(numbered_path(path, scene.takes[0]) for scene in scenes)
+
+
+def check_ending(path: str | Path) -> str:
+    """The format of a file name, before any work is done.
+
+    Args:
+        path: Where to.
+
+    Returns:
+        A key of :data:`EXPORTERS`.
+
+    Raises:
+        OptionError: If no format has that ending.
+        BackendError: If the format needs a package that is not installed.
+
+    Example:
+        >>> check_ending("walk.TRC")
+        'trc'
+    """
+    ending = Path(path).suffix.lower().removeprefix(".")
+    if ending not in EXPORTERS:
+        known = ", ".join(f".{name}" for name in EXPORTERS)
+        raise OptionError(f"Results are written as {known}, not as {str(path)!r}.")
+    for package in EXPORTERS[ending].packages:
+        require(package, ending)
+    return ending
+
+
+def save_result(path: str | Path, result: Result) -> tuple[str, ...]:
+    """Write a result: the full record as .npz, else what another program reads, by its ending.
+
+    Args:
+        path: Where to; written whole or not at all.
+        result: What to write.
+
+    Returns:
+        What was assumed or changed on the way; nothing for the record.
+
+    Raises:
+        OptionError: If the ending is another one, the sampler's options are not plain values, or
+            the folder is absent.
+        BackendError: If a package is not installed.
+    """
+    if check_ending(path) == "npz":
+        write_npz(path, result)
+        return ()
+    return export_result(path, result).notes

@@ -1,0 +1,101 @@
+"""C3D, the exchange format of motion laboratories: labeled points, their spread as residual.
+
+Convention:
+    Points are joints, in millimeters with z up unless told otherwise; ``POINT:X_SCREEN`` and
+    ``Y_SCREEN`` say which axes point right and up in the picture. The residual is the joint's one
+    standard deviation: the root mean square distance of the hypotheses to their mean. C3D keeps it
+    as a whole number of the file's unit up to 255; larger spreads become 255. 0 stands for a spread
+    that is unknown or below half a unit; a joint that is unknown has residual -1, C3D's mark for
+    it. Exact standard deviations, averaged over time, are in ``HYPOPOSE:SIGMA``.
+
+One file a motion; hypotheses have no spread of their own.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypopose.errors import OptionError
+from hypopose.io.atomic import write_atomically
+from hypopose.io.writers.optional import require
+from hypopose.io.writers.scene import Defaults, ExportScene
+
+DEFAULTS = Defaults(which="aggregate", up="z", root="placed", unit="mm", needs_rate=True)
+
+MAX_FRAMES = 65_535
+"""C3D counts frames in 16 bits."""
+
+_SCREEN = {"y": ("+X", "+Y"), "z": ("+X", "+Z"), "native": ("+X", "-Y")}
+
+
+def write_c3d(path: Path, scene: ExportScene) -> tuple[str, ...]:
+    """Write one motion through ezc3d.
+
+    Raises:
+        BackendError: If ezc3d is not installed.
+        OptionError: If the clip is longer than the format can count.
+    """
+    ezc3d = require("ezc3d", "c3d")
+    if scene.n_frames > MAX_FRAMES:
+        raise OptionError(
+            f"A C3D file counts {MAX_FRAMES} frames, this clip has {scene.n_frames}; export .trc, "
+            "or sample shorter clips."
+        )
+    take = scene.takes[0]
+    names = list(scene.skeleton.joint_names)
+    file = ezc3d.c3d()
+    for name, value in {
+        "RATE": [float(scene.rate)],
+        "LABELS": names,
+        "DESCRIPTIONS": [f"joint {name}; residual is 1 sigma" for name in names],
+        "UNITS": [scene.unit],
+    }.items():
+        file["parameters"]["POINT"][name]["value"] = value
+    if scene.up != "native" or scene.frame == "camera":
+        for name, axis in zip(("X_SCREEN", "Y_SCREEN"), _SCREEN[scene.up], strict=True):
+            file.add_parameter("POINT", name, axis)
+    record = scene.record()
+    for name, words in {
+        "AXES": [scene.axes],
+        "MOTION": [take.label],
+        "SOURCE": [f"{record['source']} person {record['person']}"],
+        "SOFTWARE": [record["exported_by"]],
+        "SAMPLER": [f"{record['sampler'].get('name', '')} seed {record['seed']}"],
+        "NOTES": [note[:120] for note in scene.notes] or ["none"],
+    }.items():
+        file.add_parameter("HYPOPOSE", name, words)
+    file.add_parameter("HYPOPOSE", "SIGMA", _mean_sigma(take.sigma, len(names)))
+    points = np.concatenate((take.joints, np.ones((*take.joints.shape[:2], 1))), -1)
+    file["data"]["points"] = points.transpose(2, 1, 0)
+    file["data"]["meta_points"] = {
+        "residuals": _residuals(take.joints, take.sigma)[None],
+        "camera_masks": np.zeros((7, len(names), scene.n_frames), dtype=bool),
+    }
+    with write_atomically(path) as temporary:
+        if os.fsencode(temporary).decode("utf-8", "replace") != str(temporary):
+            raise OptionError(f"{path}: ezc3d needs a folder whose name is UTF-8; name another.")
+        file.write(str(temporary))
+    return ()
+
+
+def _residuals(
+    joints: NDArray[np.float64], sigma: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Whole numbers (J, F); -1 where the joint is unknown."""
+    spread = np.zeros(joints.shape[:2]) if sigma is None else np.nan_to_num(sigma)
+    whole = np.clip(np.round(spread), 0, 255)
+    return np.where(np.isfinite(joints).all(-1), whole, -1.0).T
+
+
+def _mean_sigma(sigma: NDArray[np.float64] | None, n_joints: int) -> list[float]:
+    """Root mean square over time, a number a joint; 0 where unknown."""
+    if sigma is None:
+        return [0.0] * n_joints
+    known = np.isfinite(sigma)
+    total = np.where(known, sigma, 0.0) ** 2
+    mean: list[float] = np.sqrt(total.sum(0) / np.maximum(known.sum(0), 1)).tolist()
+    return mean

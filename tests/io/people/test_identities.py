@@ -1,0 +1,149 @@
+"""Mending who is who: splits, merges, keeps; what is suspicious; and the commands for it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from hypopose.cli import main
+from hypopose.errors import OptionError
+from hypopose.io import load_people
+from hypopose.io.people import identities
+from hypopose.io.recording import read_recording
+
+
+@pytest.fixture
+def swapped(write_as, figure):
+    """Two people whose names are swapped from frame 6 of 12 on, as a tracker does."""
+    frames = [
+        [figure("coco17", (100 + 3 * f, 90)), figure("coco17", (700 - 3 * f, 90))]
+        for f in range(12)
+    ]
+    path = write_as("alphapose", frames)
+    entries = json.loads(path.read_text())
+    for i, entry in enumerate(entries):
+        entry["idx"] = [1, 2][(i % 2) ^ (i // 2 >= 6)]
+    path.write_text(json.dumps(entries))
+    return path
+
+
+def run(*words):
+    return CliRunner().invoke(main, [str(w) for w in words], catch_exceptions=False)
+
+
+def test_a_swap_is_seen_and_mended(swapped, tmp_path):
+    shown = run("tracks", swapped)
+    assert "2 people in 12 frames (2 named by the file, 0 followed)" in shown.output
+    assert "--split 1 6" in shown.output
+    assert "--split 2 6" in shown.output
+    out = tmp_path / "mended.csv"
+    words = ["--split", 1, 6, "--split", 2, 6, "--merge", 1, "2-2", "--merge", 2, "1-2"]
+    done = run("tracks", swapped, *words, "-o", out)
+    assert done.exit_code == 0, done.output
+    assert "jump" not in done.output
+    people = load_people(out)
+    assert sorted(people) == ["1", "2"]
+    for keypoints in people.values():
+        steps = np.diff(keypoints.xy[:, 0, 0].numpy())
+        np.testing.assert_allclose(np.abs(steps), 3, atol=1e-3)
+    assert "exists; add --force" in run("tracks", swapped, "-o", out).output
+    assert run("tracks", swapped, "-o", out, "--force").exit_code == 0
+
+
+def test_a_person_who_comes_back_is_found(write_as, figure, tmp_path):
+    frames = [[] if 5 <= f < 50 else [figure("coco17", (300 + f, 90))] for f in range(60)]
+    path = write_as("mmpose", frames)
+    shown = run("tracks", path)
+    assert "perhaps one: 0 begins 45 frames after 1 ended" in shown.output
+    assert "--merge 1 0" in shown.output
+    run("tracks", path, "--merge", "1", "0", "-o", tmp_path / "one.npz")
+    (keypoints,) = load_people(tmp_path / "one.npz").values()
+    assert int(keypoints.detected.any(-1).sum()) == 15
+    assert len(read_recording(path, None, None).people) == 2
+    assert "1 people" in run("tracks", path, "--max-gap", 50).output
+    assert "1 people" in run("tracks", path, "--keep-main").output
+
+
+def test_split_and_merged_again_the_main_person_stays(write_as, figure):
+    whole, partial = figure("coco17"), figure("coco17", (600, 90))
+    partial[8:] = 0
+    recording = read_recording(write_as("mmpose", [[whole, partial]] * 8), None, None)
+    again = identities.merge(identities.split(recording, "0", 3), "0", "0-2")
+    assert list(again.people) == list(recording.people) == ["0", "1"]
+
+
+def test_merging_keeps_the_better_detection(write_as, figure):
+    whole, partial = figure("coco17"), figure("coco17", (500, 90))
+    partial[8:] = 0
+    recording = read_recording(write_as("mmpose", [[whole, partial]] * 4), None, None)
+    one = identities.merge(recording, "1", "0")
+    (rows,) = one.people.values()
+    assert len(rows) == 4
+    assert np.isfinite(one.detections.xy[rows]).all()
+
+
+def test_what_cannot_be_done(swapped):
+    recording = read_recording(swapped, None, None)
+    for call, message in (
+        (lambda: identities.split(recording, "1", 0), "both sides of frame 0"),
+        (lambda: identities.split(recording, "1", 99), "both sides"),
+        (lambda: identities.merge(recording, "1", "1"), "with itself"),
+        (lambda: identities.merge(recording, "1", "5"), "No person '5'.*'1', '2'"),
+        (lambda: identities.keep(recording, ["x"]), "No person 'x'"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            call()
+    both = run("tracks", swapped, "--keep", "1", "--keep-main")
+    assert (both.exit_code, "not both" in both.output) == (2, True)
+
+
+def test_convert_keypoints(swapped, tmp_path):
+    out = tmp_path / "out.csv"
+    done = run("convert-keypoints", swapped, "-o", out, "--skeleton", "mpii16", "--fps", 30)
+    assert done.exit_code == 0, done.output
+    for words in (
+        "2 people, 12 frames, mpii16",
+        "from coco17: 12 joints copied",
+        "approximate pelvis: 0.5 left_hip + 0.5 right_hip",
+        "approximate head_top:",
+    ):
+        assert words in done.output
+    assert load_people(out)["1"].fps == 30
+    again = run("convert-keypoints", out, "-o", out, "--force")
+    assert (again.exit_code, "is the input" in again.output) == (2, True)
+    nobody = run("convert-keypoints", swapped, "-o", tmp_path / "b.npz", "--person", "7")
+    assert (nobody.exit_code, "No person '7'" in nobody.output) == (2, True)
+    assert (
+        run("convert-keypoints", swapped, "-o", tmp_path / "b.npz", "--person", "2").exit_code == 0
+    )
+
+
+def test_info_of_several_files(swapped, tmp_path):
+    (tmp_path / "bad.json").write_text("{}")
+    some = run("info", swapped, tmp_path / "bad.json")
+    assert some.exit_code == 1
+    assert "format      alphapose" in some.output
+    assert "bad.json" in some.output
+    assert run("info", tmp_path / "bad.json", tmp_path / "bad.json").exit_code == 2
+    assert run("info", tmp_path / "bad.json").exit_code == 2
+
+
+@pytest.mark.shared
+def test_the_two_real_people_in_any_order(shared, tmp_path):
+    """Shuffled within every frame, the two people of the real recording stay themselves."""
+    source = shared / "data/keypoints/openpose/pose2sim_body25b_single"
+    straight = read_recording(source, None, "body25b")
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "shuffled"
+    folder.mkdir()
+    for path in source.iterdir():
+        frame = json.loads(path.read_text())
+        frame["people"] = [frame["people"][i] for i in rng.permutation(len(frame["people"]))]
+        (folder / path.name).write_text(json.dumps(frame))
+    mixed = read_recording(folder, None, "body25b")
+    for rows, others in zip(straight.people.values(), mixed.people.values(), strict=True):
+        np.testing.assert_array_equal(straight.detections.xy[rows], mixed.detections.xy[others])
+    assert not identities.jumps(mixed)
