@@ -10,8 +10,8 @@ Layout::
     results.py      Result, load_hypotheses
     native.py       HypoPose's npz layout, shared by keypoints and results
     atomic.py       write_atomically
-    readers/        one file per keypoint format; the table FORMATS (a new reader: a file and a line)
-    parsing/        what several readers share: checked JSON values, CSV rows, joint names, skeletons
+    readers/        one file per keypoint format; the table FORMATS (a new one: a file and a line)
+    parsing/        what several readers share: checked JSON, CSV rows, joint names, skeletons
     people/         tracking and identities
     camera_files/   calibration files of all tools, moving cameras
     writers/        one file per export format; the table EXPORTERS; keypoint files
