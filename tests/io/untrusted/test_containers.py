@@ -103,7 +103,7 @@ def test_a_library_that_is_not_installed_is_named(tmp_path, monkeypatch):
         f"sys.argv[0] = {str(containers.WORKER)!r}\n"
         f"exec(compile(open(sys.argv[0]).read(), sys.argv[0], 'exec'))\n"
     )
-    monkeypatch.setattr(containers, "ISOLATED", script)
+    monkeypatch.setattr(containers, "WORKER", script)
     with pytest.raises(BackendError, match=r"HDF5 needs h5py.*'hypopose\[formats\]'"):
         inspect(path)
 
@@ -112,7 +112,7 @@ def test_a_library_that_crashes_takes_nobody_with_it(tmp_path, monkeypatch):
     path = sleap(tmp_path / "a.h5", tracks=np.ones((1, 2, 17, 3)) * 50)
     script = tmp_path / "crash.py"
     script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
-    monkeypatch.setattr(containers, "ISOLATED", script)
+    monkeypatch.setattr(containers, "WORKER", script)
     assert "could not get through it" in refusal(path)
 
 
@@ -192,7 +192,7 @@ def test_waiting_ends_too(tmp_path, monkeypatch):
     path = sleap(tmp_path / "a.h5", tracks=np.ones((1, 2, 17, 3)) * 50)
     script = tmp_path / "asleep.py"
     script.write_text("import time\ntime.sleep(100)\n")
-    monkeypatch.setattr(containers, "ISOLATED", script)
+    monkeypatch.setattr(containers, "WORKER", script)
     monkeypatch.setattr(containers, "WALL_FACTOR", 0.05)
     assert "it was not read within 1.0 s" in refusal(path)
 
