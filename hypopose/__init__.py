@@ -1,4 +1,4 @@
-"""HypoPose: 2D keypoints in, many plausible 3D motions out, with uncertainty you can trust.
+"""HypoPose: 2D keypoints in, many plausible 3D motions out, with calibrated uncertainty.
 
 Names load when they are first used, so that ``import hypopose`` is quick and loads no plotting
 library.
@@ -22,16 +22,22 @@ if TYPE_CHECKING:
         aggregate,
         complete,
         estimate,
+        estimate_file,
         estimate_focal,
+        estimate_people,
         evaluate,
         load,
         load_hypotheses,
         load_people,
+        make_pipeline,
         make_sampler,
+        measure,
         prepare,
+        recalibrate,
         refine,
         sample,
         save_result,
+        share_camera,
     )
     from hypopose.errors import HypoPoseError
     from hypopose.io.results import Result
@@ -50,17 +56,23 @@ __all__ = [
     "aggregate",
     "complete",
     "estimate",
+    "estimate_file",
     "estimate_focal",
+    "estimate_people",
     "evaluate",
     "get_skeleton",
     "load",
     "load_hypotheses",
     "load_people",
+    "make_pipeline",
     "make_sampler",
+    "measure",
     "prepare",
+    "recalibrate",
     "refine",
     "sample",
     "save_result",
+    "share_camera",
 ]
 
 _HOMES = {
@@ -72,6 +84,10 @@ _HOMES = {
     "Result": "io.results",
     "Skeleton": "types",
     "get_skeleton": "skeletons",
+    "load": "io",
+    "load_hypotheses": "io",
+    "load_people": "io",
+    "save_result": "io",
 }
 _ROOMS = {
     "aggregation",

@@ -109,7 +109,7 @@ def sampler_of(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, 
                 "mean-pose has no network, so it takes no --weights, --n-steps, --window or --set."
             )
         return benchmark.baseline, {"name": "mean-pose"}
-    from hypopose.api import BOX_WEIGHTS, describe_sampler, make_sampler
+    from hypopose.api import BUNDLED_WEIGHTS, describe_sampler, make_sampler
 
     settings = read_settings(options["settings"])
     if options["window"] is not None:
@@ -123,7 +123,7 @@ def sampler_of(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, 
     )
     record = describe_sampler(sampler)
     if "denoiser" in record:
-        record["weights"] = options["weights"] or BOX_WEIGHTS[record["name"]]
+        record["weights"] = options["weights"] or BUNDLED_WEIGHTS[record["name"]]
     return sampler, record
 
 

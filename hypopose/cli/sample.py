@@ -162,7 +162,11 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     plan = Plan(
         load=_load_options(options, scene.camera),
         person=options["person"],
-        estimate={"sampler": made, **{k: options[k] for k in _ESTIMATE_OPTIONS}},
+        estimate={
+            "sampler": made,
+            "aggregate": options["method"],
+            **{k: options[k] for k in _ESTIMATE_OPTIONS},
+        },
         overview=not options["no_overview"],
         scene=scene,
         refine=options["refine"],
@@ -176,7 +180,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     _finish(_run_all(jobs, plan, batch=batch), batch=batch)
 
 
-_ESTIMATE_OPTIONS = ("weights", "n_hypotheses", "method", "seed")
+_ESTIMATE_OPTIONS = ("weights", "n_hypotheses", "seed")
 
 
 def _calibrator(
@@ -196,26 +200,6 @@ def _calibrator(
             "another with hypopose calibrate --fit --method chain."
         )
     return path.name, calibrator
-
-
-def _mended(result: Result, name: str, calibrator: Calibrator) -> Result:
-    """The result with an honest spread: hypotheses moved, roots and aggregate made anew."""
-    from hypopose.api import aggregate
-    from hypopose.calibration import describe_calibrator
-    from hypopose.cameras import fit_roots
-    from hypopose.skeletons import convert
-
-    moved, keypoints = calibrator.transform(result.hypotheses), result.keypoints
-    if moved.root is not None and keypoints.camera is not None:
-        if keypoints.skeleton.name != moved.skeleton.name:
-            keypoints = convert(keypoints, moved.skeleton)
-        moved = replace(moved, root=fit_roots(moved, keypoints))
-    return replace(
-        result,
-        hypotheses=moved,
-        pose=aggregate(moved, result.keypoints, result.aggregate),
-        calibrator=describe_calibrator(calibrator, name),
-    )
 
 
 def _load_options(options: dict[str, Any], camera: Camera | None) -> dict[str, Any]:
@@ -277,7 +261,7 @@ def _naming(source: Path, error: Exception) -> str:
 
 def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
     """One input: all of its people are computed before the first file is written."""
-    from hypopose.api import estimate, refine, share_camera
+    from hypopose.api import estimate, recalibrate, refine, share_camera
     from hypopose.io import load, load_people
 
     job.check_links()
@@ -312,7 +296,8 @@ def _run_job(job: Job, plan: Plan, report: Callable[..., None]) -> list[Row]:
         if plan.refine:
             result = refine(result, seed=plan.estimate["seed"])
         if plan.calibrator is not None:
-            result = _mended(result, *plan.calibrator)
+            file, calibrator = plan.calibrator
+            result = recalibrate(result, calibrator, name=file)
         result = plan.scene.adjust(result)
         notes = (*result.notes, *plan.views)
         results.append(replace(result, made_with=made, notes=notes))

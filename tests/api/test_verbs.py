@@ -19,7 +19,7 @@ from hypopose.errors import BackendError, CheckpointError, OptionError
 from hypopose.networks.load import BOX
 from hypopose.types import NoiseSource
 
-DATA = Path(__file__).parents[1] / "examples" / "data"
+DATA = Path(__file__).parents[2] / "examples" / "data"
 
 
 @pytest.fixture(scope="module")
@@ -144,13 +144,13 @@ def test_unknown_weights_are_refused() -> None:
         hypopose.make_sampler(weights="nowhere")
 
 
-def test_recommended_options(tmp_path: Path) -> None:
-    assert api.recommended_options(tmp_path) == {}
-    (tmp_path / "sampler.json").write_text(json.dumps({"sampler": "d3dp", "scale": 2.0}))
-    assert api.recommended_options(tmp_path) == {"scale": 2.0}
+def test_weights_name_their_sampler(tmp_path: Path) -> None:
+    assert api.default_sampler(tmp_path) == "d3dp"
+    (tmp_path / "sampler.json").write_text(json.dumps({"sampler": "lifter", "scale": 2.0}))
+    assert api.default_sampler(tmp_path) == "lifter"
     (tmp_path / "sampler.json").write_text("[1")
     with pytest.raises(CheckpointError, match=r"sampler\.json"):
-        api.recommended_options(tmp_path)
+        api.default_sampler(tmp_path)
 
 
 def test_sampler_options_are_plain_values() -> None:
@@ -174,12 +174,18 @@ def test_aggregating_copies_returns_them(method: str) -> None:
 
 def test_unknown_aggregation_is_refused(body25: Keypoints2D) -> None:
     with pytest.raises(OptionError, match="no aggregation 'magic'"):
-        hypopose.estimate(body25, sampler=ECHO, method="magic")
+        hypopose.estimate(body25, sampler=ECHO, aggregate="magic")
 
 
 def test_estimate_keeps_the_record(body25: Keypoints2D) -> None:
     result = hypopose.estimate(
-        body25, sampler="boneflips", n_hypotheses=3, method="mean", seed=9, person="4", source="s"
+        body25,
+        sampler="boneflips",
+        n_hypotheses=3,
+        aggregate="mean",
+        seed=9,
+        person="4",
+        source="s",
     )
     assert (result.seed, result.aggregate, result.person, result.source) == (9, "mean", "4", "s")
     assert result.version == hypopose.__version__

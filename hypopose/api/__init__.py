@@ -1,0 +1,66 @@
+"""The verbs: load, sample, aggregate, evaluate; estimate does all that ``hypopose sample`` does.
+
+Only this front door guesses: keypoints of another skeleton are converted to the one the sampler
+reads, and keypoints without a camera get an assumed one, marked so. The rooms below refuse instead.
+"""
+
+from hypopose.api.completion import complete
+from hypopose.api.making import (
+    BUNDLED_WEIGHTS,
+    DEFAULT_SAMPLER,
+    calibrator_beside,
+    default_sampler,
+    default_weights,
+    describe_sampler,
+    make_sampler,
+)
+from hypopose.api.pipeline import (
+    Pipeline,
+    estimate,
+    estimate_file,
+    estimate_focal,
+    estimate_people,
+    make_pipeline,
+)
+from hypopose.api.postprocessing import adjust, recalibrate, refine
+from hypopose.api.sampling import (
+    aggregate,
+    check_aggregation,
+    evaluate,
+    measure,
+    prepare,
+    sample,
+    share_camera,
+)
+from hypopose.io import load, load_hypotheses, load_people, save_result
+
+__all__ = [
+    "BUNDLED_WEIGHTS",
+    "DEFAULT_SAMPLER",
+    "Pipeline",
+    "adjust",
+    "aggregate",
+    "calibrator_beside",
+    "check_aggregation",
+    "complete",
+    "default_sampler",
+    "default_weights",
+    "describe_sampler",
+    "estimate",
+    "estimate_file",
+    "estimate_focal",
+    "estimate_people",
+    "evaluate",
+    "load",
+    "load_hypotheses",
+    "load_people",
+    "make_pipeline",
+    "make_sampler",
+    "measure",
+    "prepare",
+    "recalibrate",
+    "refine",
+    "sample",
+    "save_result",
+    "share_camera",
+]

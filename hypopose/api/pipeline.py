@@ -1,0 +1,472 @@
+"""The whole way from keypoints to a result, as ``hypopose sample`` goes it.
+
+A :class:`Pipeline` is made once, with its networks and its calibrator loaded, and estimates any
+number of people, scenes or files. :func:`estimate`, :func:`estimate_people` and
+:func:`estimate_file` make one and use it for one call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from hypopose import __version__
+from hypopose.aggregation import AGGREGATORS
+from hypopose.api import sampling
+from hypopose.api.making import (
+    describe_sampler,
+    resolve_sampler,
+    skeleton_read_by,
+    weights_label,
+)
+from hypopose.api.postprocessing import adjust, read_calibrator, recalibrate, refine
+from hypopose.calibration import Calibrator
+from hypopose.diffusion import seeded_noise
+from hypopose.errors import OptionError
+from hypopose.io import load, load_camera_motion, load_people
+from hypopose.io.results import Result
+from hypopose.optimization import FocalBelief, sample_with_focal
+from hypopose.optimization import estimate_focal as infer_focal
+from hypopose.plugins import look_up, plugin_of
+from hypopose.types import Hypotheses, Keypoints2D, Sampler
+
+Callback = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What is done with keypoints, in the order of the fields. Make it with :func:`make_pipeline`.
+
+    Args:
+        sampler: The method.
+        weights: How results name its weights; None for the bundled ones.
+        n_hypotheses: How many motions.
+        aggregate: How to reduce them to one.
+        seed: Same seed, same hypotheses.
+        focal: A posterior over an unknown focal length, or ``"estimate"`` to infer it from the
+            people of a scene: every hypothesis gets its own, the record's camera the median.
+        refine: Whether hypotheses are moved until they reproject.
+        calibrator: Recalibrates the spread; not with ``refine``.
+        calibrator_name: How results name it.
+        camera_motion: File with the poses of a moving camera.
+        smooth: Standard deviation of joints' acceleration in m/s².
+        height: The subject's stature in meters.
+        ground: Whether gravity and floor are estimated; not with ``camera_motion``.
+        notes: Added to every result.
+    """
+
+    sampler: Sampler
+    weights: str | Path | None = None
+    n_hypotheses: int = 20
+    aggregate: str = "mean"
+    seed: int = 0
+    focal: FocalBelief | Literal["estimate"] | None = None
+    refine: bool = False
+    calibrator: Calibrator | None = None
+    calibrator_name: str = ""
+    camera_motion: str | Path | None = None
+    smooth: float | None = None
+    height: float | None = None
+    ground: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        sampling.check_aggregation(self.aggregate)
+        if self.refine and self.calibrator is not None:
+            raise OptionError(
+                "Calibrators are fitted to hypotheses that were not refined; give refine or a "
+                "calibrator, not both."
+            )
+        if self.camera_motion is not None and self.ground:
+            raise OptionError("A camera motion brings its own world; leave out ground.")
+
+    def estimate(
+        self,
+        keypoints: Keypoints2D,
+        *,
+        person: str = "",
+        source: str = "",
+        callback: Callback | None = None,
+    ) -> Result:
+        """Estimate one person; see :func:`estimate`."""
+        people = self.estimate_people({person: keypoints}, source=source, callback=callback)
+        return people[person]
+
+    def estimate_people(
+        self,
+        people: Mapping[str, Keypoints2D],
+        *,
+        only: Collection[str] | None = None,
+        source: str = "",
+        callback: Callback | None = None,
+    ) -> dict[str, Result]:
+        """Estimate the people of one scene; see :func:`estimate_people`."""
+        if getattr(self.sampler, "views", ()) and len(people) > 1:
+            raise OptionError(
+                f"{source or 'The scene'} shows {len(people)} people: {', '.join(people)}. Name "
+                "the person whom the other cameras saw."
+            )
+        people = sampling.share_camera(people)
+        focal = self._focal_of(list(people.values()))
+        return {
+            name: replace(self._finish(self._draw(people[name], focal, callback)),
+                          person=name, source=source)
+            for name in people
+            if only is None or name in only
+        }  # fmt: skip
+
+    def estimate_file(
+        self,
+        path: str | Path,
+        *,
+        person: str | None = None,
+        callback: Callback | None = None,
+        **reading: Any,
+    ) -> dict[str, Result]:
+        """Estimate the people of a file; see :func:`estimate_file`."""
+        people = read_people(path, person, **reading)
+        return self.estimate_people(people, source=source_name(path), callback=callback)
+
+    def _focal_of(self, people: Sequence[Keypoints2D]) -> FocalBelief | None:
+        if self.focal == "estimate":
+            return estimate_focal(people, self.sampler, seed=self.seed)
+        assert not isinstance(self.focal, str)
+        return self.focal
+
+    def _draw(
+        self, keypoints: Keypoints2D, focal: FocalBelief | None, callback: Callback | None
+    ) -> Result:
+        """Hypotheses and their aggregate, with the record of how they came about."""
+        prepared = sampling.prepare(keypoints, skeleton_read_by(self.sampler))
+        said: list[str] = []  # what the method has to say about its run
+
+        def listen(state: Any) -> None:
+            said.extend([state.note] if hasattr(state, "note") else [])
+            if callback is not None:
+                callback(state)
+
+        if focal is not None:
+            prepared = _with_focal(prepared, focal)
+        hypotheses = self._sample(prepared, focal, listen)
+        assumed = getattr(self.sampler, "assumptions", lambda _: ())(prepared)
+        name, origin = _describe_aggregation(self.aggregate)
+        return Result(
+            hypotheses=hypotheses,
+            pose=sampling.aggregate(hypotheses, prepared, self.aggregate),
+            keypoints=prepared,
+            seed=self.seed,
+            sampler=describe_sampler(self.sampler),
+            weights=weights_label(self.sampler, self.weights),
+            aggregate=name,
+            version=__version__,
+            notes=(*prepared.notes, *assumed, *said, *origin),
+        )
+
+    def _sample(
+        self, keypoints: Keypoints2D, focal: FocalBelief | None, callback: Callback
+    ) -> Hypotheses:
+        if focal is None:
+            return sampling.sample(
+                keypoints,
+                n_hypotheses=self.n_hypotheses,
+                sampler=self.sampler,
+                seed=self.seed,
+                callback=callback,
+            )
+        noise = seeded_noise(self.seed)
+        with torch.no_grad():
+            return sample_with_focal(keypoints, focal, self.sampler, self.n_hypotheses, noise)
+
+    def _finish(self, result: Result) -> Result:
+        """Refined or recalibrated, then smoothed, scaled and placed."""
+        if self.refine:
+            result = refine(result, seed=self.seed, aggregate=self.aggregate)
+        if self.calibrator is not None:
+            name = self.calibrator_name
+            result = recalibrate(result, self.calibrator, name=name, aggregate=self.aggregate)
+        if self.camera_motion is not None:
+            result = _with_motion(result, Path(self.camera_motion))
+        result = adjust(
+            result,
+            height=self.height,
+            smooth=self.smooth,
+            ground=self.ground,
+            aggregate=self.aggregate,
+        )
+        return replace(result, notes=(*result.notes, *self.notes))
+
+
+def make_pipeline(
+    *,
+    sampler: str | Sampler | None = None,
+    weights: str | Path | None = None,
+    n_hypotheses: int = 20,
+    n_steps: int | None = None,
+    aggregate: str = "mean",
+    seed: int = 0,
+    device: str = "cpu",
+    focal: FocalBelief | Literal["estimate"] | None = None,
+    refine: bool = False,
+    calibrator: Calibrator | str | Path | None = None,
+    camera_motion: str | Path | None = None,
+    smooth: float | None = None,
+    height: float | None = None,
+    ground: bool = False,
+    notes: Sequence[str] = (),
+    **options: Any,
+) -> Pipeline:
+    """Load networks and calibrator once, for many files.
+
+    Args:
+        sampler: A name, see :func:`make_sampler`, or a method you made yourself.
+        weights: Bundled weights by name, or a folder of weights; None for the default. With a
+            method you made yourself it is only recorded.
+        n_hypotheses: How many motions.
+        n_steps: Network evaluations per draw; None for what the weights recommend.
+        aggregate: How to reduce them to one, see :func:`aggregate`.
+        seed: Same seed, same hypotheses.
+        device: Where the network runs.
+        focal: A posterior over an unknown focal length, see :func:`estimate_focal`, or
+            ``"estimate"`` to infer it from everybody in the scene.
+        refine: Move hypotheses until they reproject, see :func:`refine`.
+        calibrator: A calibrator, its file, or ``"bundled"``, see :func:`recalibrate`.
+        camera_motion: File with the poses of a moving camera.
+        smooth: Standard deviation of joints' acceleration in m/s², see :func:`adjust`.
+        height: The subject's stature in meters.
+        ground: Estimate gravity and floor from feet: a world with z up.
+        notes: Added to every result.
+        **options: Further fields of the method.
+
+    Returns:
+        A pipeline with the methods ``estimate``, ``estimate_people`` and ``estimate_file``.
+
+    Raises:
+        OptionError: If an option is unknown or out of range, or two contradict each other.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> pipeline = make_pipeline(sampler="boneflips", n_hypotheses=3)
+        >>> len(pipeline.estimate(keypoints).hypotheses)
+        3
+    """
+    by_name = sampler is None or isinstance(sampler, str)
+    made = resolve_sampler(sampler, weights if by_name else None, n_steps, device, options)
+    name, mover = "", None
+    if isinstance(calibrator, Calibrator):
+        name, mover = type(calibrator).__name__, calibrator
+    elif calibrator is not None:
+        name, mover = read_calibrator(calibrator, weights, _name_or_none(sampler))
+    return Pipeline(
+        sampler=made,
+        weights=weights,
+        n_hypotheses=n_hypotheses,
+        aggregate=aggregate,
+        seed=seed,
+        focal=focal,
+        refine=refine,
+        calibrator=mover,
+        calibrator_name=name,
+        camera_motion=camera_motion,
+        smooth=smooth,
+        height=height,
+        ground=ground,
+        notes=tuple(notes),
+    )
+
+
+def estimate(
+    keypoints: Keypoints2D,
+    *,
+    person: str = "",
+    source: str = "",
+    callback: Callback | None = None,
+    **options: Any,
+) -> Result:
+    """Sample and aggregate one person, and keep the record that a result file stores.
+
+    Args:
+        keypoints: One person, no batch axes.
+        person: The person's label, for the record.
+        source: The file, for the record.
+        callback: Called after every step, see :func:`sample`; not with ``focal``.
+        **options: Of :func:`make_pipeline`: ``sampler``, ``weights``, ``n_hypotheses``,
+            ``aggregate``, ``seed``, ``calibrator``, ``refine``, ``height`` and others; further
+            fields of the method.
+
+    Returns:
+        Hypotheses, the aggregate, the prepared keypoints with their camera, and how they came
+        about; write it with :func:`save_result`.
+
+    Raises:
+        OptionError: If an option is unknown or out of range, or two contradict each other.
+        SkeletonMismatchError: If the keypoints' skeleton has no conversion.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=3)
+        >>> result.aggregate, result.seed
+        ('mean', 0)
+    """
+    pipeline = make_pipeline(**options)
+    return pipeline.estimate(keypoints, person=person, source=source, callback=callback)
+
+
+def estimate_people(
+    people: Mapping[str, Keypoints2D],
+    *,
+    only: Collection[str] | None = None,
+    source: str = "",
+    callback: Callback | None = None,
+    **options: Any,
+) -> dict[str, Result]:
+    """Estimate people whom one camera saw: they share its estimate where it is unknown.
+
+    Args:
+        people: As :func:`load_people` returns them.
+        only: Sample these; the others only help to find the camera. None for everybody.
+        source: The file, for the record.
+        callback: Called after every step, see :func:`sample`.
+        **options: As for :func:`estimate`.
+
+    Returns:
+        A result by identity, in the order of ``people``.
+
+    Raises:
+        OptionError: As for :func:`estimate`, or if further cameras saw one person of several.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> results = estimate_people({"0": keypoints}, sampler="boneflips", n_hypotheses=3)
+        >>> results["0"].person
+        '0'
+    """
+    pipeline = make_pipeline(**options)
+    return pipeline.estimate_people(people, only=only, source=source, callback=callback)
+
+
+def estimate_file(
+    path: str | Path,
+    *,
+    person: str | None = None,
+    reading: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    **options: Any,
+) -> dict[str, Result]:
+    """Estimate the people of a keypoint file, as ``hypopose sample`` does.
+
+    Args:
+        path: A keypoint file, or a folder of one file per frame.
+        person: Only this person, by identity; None for everybody.
+        reading: Options of :func:`load_people`, for example ``{"image_size": (1920, 1080)}``.
+        callback: Called after every step, see :func:`sample`.
+        **options: As for :func:`estimate`.
+
+    Returns:
+        A result by identity; write each with :func:`save_result`.
+
+    Raises:
+        FormatError: If the file is not what its format says.
+        OptionError: As for :func:`estimate`.
+
+    Example:
+        >>> import tempfile, hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> path = Path(tempfile.mkdtemp()) / "walk.npz"
+        >>> hypopose.io.save_keypoints(path, keypoints)
+        >>> results = hypopose.estimate_file(path, sampler="boneflips", n_hypotheses=3)
+        >>> [len(result.hypotheses) for result in results.values()]
+        [3]
+    """
+    pipeline = make_pipeline(**options)
+    return pipeline.estimate_file(path, person=person, callback=callback, **(reading or {}))
+
+
+def estimate_focal(
+    people: Sequence[Keypoints2D], sampler: Sampler, *, seed: int = 0
+) -> FocalBelief:
+    """Infer an unknown focal length from people seen by one camera.
+
+    Args:
+        people: As loaded, without batch axes.
+        sampler: A method; if it takes steps, one is enough here.
+        seed: Same seed, same posterior.
+
+    Returns:
+        The posterior over the focal length; pass it to :func:`estimate` as ``focal``.
+
+    Raises:
+        OptionError: If there are no people, or a camera was given: then there is nothing to
+            estimate.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> unknown = replace(keypoints, camera=None, image_size=(1000, 1000))
+        >>> focal = estimate_focal([unknown], hypopose.make_sampler("boneflips"))
+        >>> 400 < focal.median < 2600
+        True
+    """
+    if any(person.camera is not None and not person.camera.assumed for person in people):
+        raise OptionError("These keypoints carry a camera; drop it, or do not estimate its focal.")
+    quick: Any = sampler
+    if is_dataclass(sampler) and "n_steps" in {field.name for field in fields(quick)}:
+        quick = replace(quick, n_steps=1)
+    seen = [sampling.prepare(person, skeleton_read_by(sampler)) for person in people]
+    with torch.no_grad():
+        return infer_focal(seen, quick, seeded_noise(seed))
+
+
+def read_people(
+    path: str | Path, person: str | None = None, **reading: Any
+) -> dict[str, Keypoints2D]:
+    """Everybody in a file, or one person, by identity."""
+    if person is None:
+        return load_people(path, **reading)
+    return {person: load(path, person=person, **reading)}
+
+
+def source_name(path: str | Path) -> str:
+    """How a result names its input: without folders, bytes that are not UTF-8 escaped."""
+    return os.fsencode(Path(path).name).decode("utf-8", "backslashreplace")
+
+
+def _name_or_none(sampler: str | Sampler | None) -> str | None:
+    return sampler if isinstance(sampler, str) else None
+
+
+def _with_focal(keypoints: Keypoints2D, focal: FocalBelief) -> Keypoints2D:
+    """Keypoints whose assumed focal length is the posterior's median, with a note of it."""
+    assert keypoints.camera is not None  # prepare has seen to it
+    median = keypoints.camera.focal.new_full((2,), focal.median)
+    notes = (n for n in keypoints.notes if not n.startswith("camera assumed"))
+    return replace(
+        keypoints,
+        camera=replace(keypoints.camera, focal=median, assumed=True),
+        notes=(*notes, focal.describe()),
+    )
+
+
+def _with_motion(result: Result, path: Path) -> Result:
+    """The result with a moving camera."""
+    keypoints = result.keypoints
+    if keypoints.camera is None:
+        return result
+    moving = load_camera_motion(path, keypoints.camera, keypoints.n_frames)
+    notes = (*result.notes, f"camera motion from {path.name}")
+    return replace(result, keypoints=replace(keypoints, camera=moving), notes=notes)
+
+
+def _describe_aggregation(method: str) -> tuple[str, tuple[str, ...]]:
+    """How a result names its aggregation, and a note where the code is not ours."""
+    plugin = plugin_of(look_up("aggregators", method, AGGREGATORS))
+    if plugin is None:
+        return method, ()
+    return plugin.name, (f"aggregated by {plugin.name} ({plugin.origin})",)

@@ -1,0 +1,265 @@
+"""Change a result: refine, recalibrate, smooth, scale, place on a floor. Each gives a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.api.making import calibrator_beside
+from hypopose.api.sampling import aggregate as combine
+from hypopose.api.sampling import prepare
+from hypopose.calibration import Calibrator, describe_calibrator, load_calibrator
+from hypopose.cameras import fit_root, fit_roots
+from hypopose.diffusion import seeded_noise
+from hypopose.errors import OptionError
+from hypopose.io.results import Result
+from hypopose.optimization import (
+    OffsetRefiner,
+    estimate_ground,
+    keep_bone_lengths,
+    refine_poses,
+    scale_to_height,
+    smooth_hypotheses,
+    smooth_kalman,
+)
+from hypopose.optimization.smoothing import jitter_covariance
+from hypopose.skeletons import convert
+from hypopose.types import Hypotheses, Keypoints2D, Poses3D
+
+Root = Literal["fitted", "joint", "given"]
+
+
+@overload
+def refine(poses: Result, keypoints: Keypoints2D | None = None, **options: Any) -> Result: ...
+@overload
+def refine(
+    poses: Hypotheses, keypoints: Keypoints2D | None = None, **options: Any
+) -> Hypotheses: ...
+@overload
+def refine(poses: Poses3D, keypoints: Keypoints2D | None = None, **options: Any) -> Poses3D: ...
+def refine(
+    poses: Result | Hypotheses | Poses3D,
+    keypoints: Keypoints2D | None = None,
+    *,
+    root: Root = "fitted",
+    root_positions: Float[Tensor, "*batch F 3"] | None = None,
+    scale: Float[Tensor, "*batch F J"] | None = None,
+    seed: int = 0,
+    items: Sequence[int | str] | None = None,
+    aggregate: str | None = None,
+    **options: Any,
+) -> Result | Hypotheses | Poses3D:
+    """Move 3D motions until they reproject onto their keypoints, where they are uncertain.
+
+    Hypotheses are held by their own spread and stay as far apart as the keypoints leave open, see
+    :mod:`hypopose.optimization.offsets`.
+
+    Args:
+        poses: A result, the hypotheses of any sampler, or one motion.
+        keypoints: What they were drawn for; a result brings its own.
+        root: ``"fitted"`` to the keypoints, ``"joint"`` moved with the pose, or ``"given"``.
+        root_positions: For ``root="given"``, camera-frame meters. True positions are ground truth:
+            results note it.
+        scale: Expected error of each joint in meters; None for the hypotheses' own spread.
+        seed: Same seed, same result.
+        items: A name per batch item, as for :func:`sample`.
+        aggregate: How to aggregate a result again; None for the way it was.
+        **options: Further fields of :class:`hypopose.optimization.OffsetRefiner`, for example
+            ``spread="follow"``.
+
+    Returns:
+        What came in, refined, with roots; a result with its aggregate made anew and a note.
+
+    Raises:
+        OptionError: If an option is unknown or out of range, or keypoints are missing.
+        MissingCameraError: If the keypoints of a batch carry no camera.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=3)
+        >>> refine(result).notes[-1]
+        'refined against the keypoints, root fitted, spread posterior'
+    """
+    try:
+        refiner = OffsetRefiner(root=root, **options)
+    except TypeError as error:
+        raise OptionError(f"An option of refine is wrong: {error}.") from error
+    keypoints = poses.keypoints if isinstance(poses, Result) and keypoints is None else keypoints
+    if keypoints is None:
+        raise OptionError("Name the keypoints these motions were drawn for: refine(x, keypoints).")
+    given: dict[str, Any] = {"noise": seeded_noise(seed, items), "scale": scale}
+    given["root"] = root_positions
+    if isinstance(poses, Result):
+        return _refined_result(refiner, poses, keypoints, aggregate, given)
+    seen = prepare(keypoints, poses.skeleton.name)
+    if isinstance(poses, Poses3D):
+        return refine_poses(refiner, poses, seen, **given)
+    return refiner.refine(poses, seen, **given).hypotheses
+
+
+def _refined_result(
+    refiner: OffsetRefiner,
+    result: Result,
+    keypoints: Keypoints2D,
+    aggregate: str | None,
+    given: dict[str, Any],
+) -> Result:
+    seen = prepare(keypoints, result.hypotheses.skeleton.name)
+    refined = refiner.refine(result.hypotheses, seen, **given)
+    pose = combine(refined.hypotheses, seen, aggregate or result.aggregate)
+    notes = (*result.notes, *refined.notes)
+    return replace(result, hypotheses=refined.hypotheses, pose=pose, notes=notes)
+
+
+def recalibrate(
+    result: Result,
+    calibrator: Calibrator | str | Path = "bundled",
+    *,
+    name: str | None = None,
+    aggregate: str | None = None,
+) -> Result:
+    """Scale the spread of a result's hypotheses so that its intervals cover what they state.
+
+    Args:
+        result: As :func:`estimate` made it, not refined: calibrators are fitted to such hypotheses.
+        calibrator: A calibrator, a file that ``hypopose calibrate --fit`` wrote, or ``"bundled"``
+            for the one that came with the result's weights.
+        name: How the record names a calibrator that is not a file.
+        aggregate: How to aggregate again; None for the way the result was.
+
+    Returns:
+        Hypotheses moved apart or together, with roots fitted and aggregate made anew, and the
+        calibrator in the record.
+
+    Raises:
+        OptionError: If the weights come without a calibrator, it moves no hypothesis, or the result
+            was refined or recalibrated before.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, n_hypotheses=3)
+        >>> hypopose.recalibrate(result).calibrator["file"]
+        'calibrator.json'
+    """
+    if result.calibrator or any(note.startswith("refined against") for note in result.notes):
+        raise OptionError(
+            "Calibrators are fitted to hypotheses as they were sampled; these have been "
+            f"{'recalibrated' if result.calibrator else 'refined'} before. Estimate them again."
+        )
+    if not isinstance(calibrator, Calibrator):
+        own = str(result.sampler.get("name", "")) or None
+        name, calibrator = read_calibrator(calibrator, result.weights or None, own)
+    moved, keypoints = calibrator.transform(result.hypotheses), result.keypoints
+    if moved.root is not None and keypoints.camera is not None:
+        if keypoints.skeleton.name != moved.skeleton.name:
+            keypoints = convert(keypoints, moved.skeleton)
+        moved = replace(moved, root=fit_roots(moved, keypoints))
+    return replace(
+        result,
+        hypotheses=moved,
+        pose=combine(moved, result.keypoints, aggregate or result.aggregate),
+        calibrator=describe_calibrator(calibrator, name or ""),
+    )
+
+
+def read_calibrator(
+    choice: str | Path, weights: str | Path | None, sampler: str | None
+) -> tuple[str, Calibrator]:
+    """A calibrator's file name and the calibrator.
+
+    Args:
+        choice: A file, or ``"bundled"`` for the one that came with the weights.
+        weights: Which weights; None for the sampler's own.
+        sampler: The sampler it is wanted for, by name.
+
+    Raises:
+        OptionError: If there is none, or it moves no hypothesis.
+        FormatError: If the file is not a calibrator.
+    """
+    path = calibrator_beside(weights, sampler) if str(choice) == "bundled" else Path(choice)
+    calibrator = load_calibrator(path)
+    if not isinstance(calibrator, Calibrator):
+        raise OptionError(
+            f"{path} holds {calibrator.kind}, which gives regions and moves no hypothesis; fit "
+            "another with hypopose calibrate --fit --method chain."
+        )
+    return path.name, calibrator
+
+
+def adjust(
+    result: Result,
+    *,
+    height: float | None = None,
+    smooth: float | None = None,
+    ground: bool = False,
+    aggregate: str | None = None,
+) -> Result:
+    """Smooth a result, scale it to the subject's stature, place it on a floor; in this order.
+
+    Args:
+        result: As :func:`estimate` made it.
+        height: The subject's stature in meters, without shoes.
+        smooth: Standard deviation of joints' acceleration in m/s²: 3 suits walking, 10 sport.
+        ground: Whether a world frame (z up, floor at 0) is estimated from feet and given to the
+            camera; :func:`hypopose.cameras.motion_to_world` then places joints in it.
+        aggregate: How to aggregate again; None for the way the result was.
+
+    Returns:
+        Hypotheses and aggregate changed alike, and notes of what was done.
+
+    Raises:
+        OptionError: If a number is out of range, or there are no roots to find a floor with.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=3)
+        >>> adjust(result, height=1.78).notes[-1]
+        'scaled to a stature of 1.78 m'
+    """
+    moved, keypoints, notes = result.hypotheses, result.keypoints, list(result.notes)
+    if smooth is not None:
+        moved = smooth_hypotheses(moved, keypoints, smooth)
+        notes.append(f"smoothed over time, acceleration {smooth:g} m/s²; bones kept rigid")
+    if height is not None:
+        moved = scale_to_height(moved, height)
+        notes.append(f"scaled to a stature of {height:g} m")
+    if moved is not result.hypotheses:
+        pose = combine(moved, keypoints, aggregate or result.aggregate)
+        if smooth is not None:
+            pose = _smooth_pose(pose, moved, keypoints, smooth)
+        result = replace(result, hypotheses=moved, pose=pose)
+    if ground:
+        world = estimate_ground(moved)
+        notes.append(world.describe())
+        assert keypoints.camera is not None  # estimate_ground needs roots, and roots a camera
+        keypoints = replace(keypoints, camera=world.place(keypoints.camera))
+    return replace(result, keypoints=keypoints, notes=tuple(notes))
+
+
+def _smooth_pose(
+    pose: Poses3D, hypotheses: Hypotheses, keypoints: Keypoints2D, acceleration: float
+) -> Poses3D:
+    """The aggregate, which may have been put together frame by frame, smoothed as its parts were.
+
+    Its scale stays that of its own bones.
+    """
+    one = Hypotheses(pose.joints[None], pose.skeleton, None)
+    joints = smooth_kalman(
+        one.joints,
+        jitter_covariance(hypotheses.joints),
+        keypoints.fps or 30.0,
+        acceleration,
+    )
+    joints = keep_bone_lengths(joints, pose.skeleton)[0]
+    joints = joints - joints[:, [pose.skeleton.root]]
+    if pose.root is None or keypoints.camera is None:
+        return replace(pose, joints=joints)
+    return replace(pose, joints=joints, root=fit_root(joints, keypoints, smooth=acceleration))
