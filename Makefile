@@ -1,5 +1,5 @@
 # What CI runs, one step at a time; `.ci/run` does all of it in a fresh environment.
-.PHONY: check lint types test coverage slow benchmark
+.PHONY: check lint types test onnx slow coverage docs release benchmark figures
 
 check: lint types test
 
@@ -11,13 +11,34 @@ types:
 	mypy
 
 test:
-	pytest -m "not slow and not benchmark"
+	pytest -m "not slow and not onnx and not benchmark"
+
+onnx:
+	pytest -m "onnx and not slow"
+
+slow:
+	pytest -m "slow and not benchmark"
 
 coverage:
 	pytest -m "not slow and not benchmark" --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
 
-slow:
-	pytest -m slow
+# Needs the extra [docs]. Warnings are errors; the site is in docs/_build/html.
+docs:
+	sphinx-build -W --keep-going --quiet -b html docs docs/_build/html
+
+# Needs the extra [release]. Builds, checks the metadata and the contents, and runs the README's
+# example with the wheel in a fresh environment. Nothing is uploaded.
+release:
+	rm -rf dist
+	python -m build
+	twine check --strict dist/*
+	python .ci/check_distribution.py dist
+	.ci/try_wheel dist
+
+# The figures of docs/development/code-figures.md, and the drawing of docs/architecture.md.
+figures:
+	python benchmarks/code_figures.py hypopose
+	python benchmarks/draw_rooms.py hypopose docs/images/rooms.svg
 
 benchmark:
 	python benchmarks/sample.py

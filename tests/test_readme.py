@@ -18,10 +18,14 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-WITH_CODE = [page for page in PAGES if blocks(page, "python")]
+WITH_CODE = [
+    pytest.param(page, id=page.name, marks=[pytest.mark.onnx] if page.name == "onnx.md" else [])
+    for page in PAGES
+    if blocks(page, "python")
+]
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_CODE)
 def test_python_blocks_run(
     page: Path,
     tmp_path: Path,

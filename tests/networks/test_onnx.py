@@ -48,7 +48,10 @@ from hypopose.samplers import D3DP
 from hypopose.skeletons import H36M17
 from hypopose.types import Keypoints2D
 
-needs_onnx = pytest.mark.usefixtures("onnx_extra")
+
+def needs_onnx(test: Callable[..., None]) -> Callable[..., None]:
+    return pytest.mark.onnx(pytest.mark.usefixtures("onnx_extra")(test))
+
 
 SMALL = {"n_frames": 9, "width": 16, "depth": 1}
 FRAMES = {"width": 16, "n_layers": 1, "n_heads": 2}
