@@ -15,7 +15,7 @@ RUNGS: tuple[tuple[str, ...], ...] = (
     ("io", "metrics", "diffusion"),
     ("networks", "aggregation", "ambiguity", "calibration"),
     ("samplers", "optimization", "datasets"),
-    ("training", "report"),
+    ("training", "report", "video"),
     ("api",),
     ("cli",),
 )

@@ -21,6 +21,7 @@ from hypopose.errors import HypoPoseError
 
 COMMANDS = {
     "sample": "Draw 3D hypotheses for 2D keypoint files.",
+    "detect": "Find 2D keypoints in a video, pictures or a camera's stream.",
     "refine": "Move the hypotheses of a result file until they reproject.",
     "complete": "Fill in missing 2D keypoints, or joints of a 3D motion.",
     "aggregate": "Make one motion of the hypotheses in a result file.",

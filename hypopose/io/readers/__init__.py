@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hypopose.errors import FormatError, OptionError
+from hypopose.io.footage import describe_footage, footage_kind
 from hypopose.io.format import Format
 from hypopose.io.readers import (
     alphapose,
@@ -91,9 +92,13 @@ def format_of(source: Source, name: str | None) -> Format:
         OptionError: If there is no format of that name.
         FormatError: If no format, or more than one, fits.
     """
+    if name is not None and name not in FORMATS:
+        raise OptionError(f"No format {name!r}; HypoPose reads {', '.join(FORMATS)}.")
+    footage = footage_kind(source.path)
+    if footage is not None:
+        problem, _, cure = describe_footage(footage).partition(": ")
+        raise source.error(problem, cure)
     if name is not None:
-        if name not in FORMATS:
-            raise OptionError(f"No format {name!r}; HypoPose reads {', '.join(FORMATS)}.")
         return FORMATS[name]
     fitting = [format for format in FORMATS.values() if format.sniff(source)]
     if not fitting:

@@ -1,0 +1,55 @@
+"""``hypopose detect``: 2D keypoints of everybody in a video, pictures or a camera's stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hypopose.cli.footage_options import footage_options, read_footage
+from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.errors import OptionError
+
+
+@click.command()
+@click.argument("source", metavar="VIDEO")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Keypoint file: .json, .csv, .parquet or .nc for everybody, .npz for one person.",
+)
+@footage_options
+@click.option("--fps", type=float, help="Frames per second; overrides the timestamps.")
+@click.option("--person", help="Only this person; default: everybody.")
+@force_option
+def detect(source: str, output: Path, **options: Any) -> None:
+    """Find 2D keypoints in a video, a picture, a folder of pictures or camera:0.
+
+    Needs the extra hypopose[video]. The same command again goes on where a stopped run ended.
+    """
+    from dataclasses import replace
+
+    from hypopose.io import save_people
+    from hypopose.io.writers.keypoints import check_writable
+
+    check_writable(output)
+    refuse_existing(output, force=options["force"])
+    people = read_footage(source, options, journal=output.with_name(f"{output.name}.part"))
+    if options["person"] is not None:
+        if options["person"] not in people:
+            raise OptionError(f"No person {options['person']!r}; there are {', '.join(people)}.")
+        people = {options["person"]: people[options["person"]]}
+    check_writable(output, people)
+    if output.suffix.lower() != ".npz":
+        people = {name: replace(k, covariance=None) for name, k in people.items()}
+    save_people(output, people)
+    output.with_name(f"{output.name}.part").unlink(missing_ok=True)
+    first = next(iter(people.values()))
+    who = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
+    rate = "" if first.fps is None else f" at {first.fps:g} frames/s"
+    click.echo(f"Wrote {output}: {who}, {first.n_frames} frames{rate}, {first.skeleton.name}.")
+    for note in first.notes:
+        click.echo(f"Note: {note}", err=True)
