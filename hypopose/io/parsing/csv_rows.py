@@ -7,7 +7,7 @@ whichever the first row has most of.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -79,6 +79,23 @@ def number(source: Source, text: str, line: int, column: str) -> float:
         raise source.error(
             f"expected a number, got {text[:40]!r}", "write it again", f"line {line}, {column}"
         ) from None
+
+
+def find_column(names: Sequence[str], aliases: Sequence[str]) -> int | None:
+    """The column that is called by the first of these names that is there."""
+    return next((names.index(alias) for alias in aliases if alias in names), None)
+
+
+def check_width(source: Source, row: list[str], width: int, line: int) -> None:
+    """Refuse a row with another number of cells than the header.
+
+    Raises:
+        FormatError: If the numbers differ.
+    """
+    if len(row) != width:
+        raise source.error(
+            f"{len(row)} cells, but {width} columns", "the file may be cut off", f"line {line}"
+        )
 
 
 def as_frame(source: Source, value: float, place: str) -> int:

@@ -53,10 +53,7 @@ def find_joints(
     Raises:
         FormatError: If names repeat, or none of the skeleton's joints is there.
     """
-    names = [printable(str(name)[:80]) for name in names]
-    good = 0 < len(names) <= MAX_JOINTS and all(name.strip() for name in names)
-    if not good or len(set(names)) != len(names):
-        raise source.error(f"{len(names)} joint names, some empty or twice", "name each joint once")
+    names = _checked_names(source, names)
     if options.skeleton is not None:
         order, notes = _looked_up(source, options.skeleton, options.joint_names, names)
         return options.skeleton, order, notes
@@ -75,22 +72,19 @@ def find_joints(
     return own, list(range(len(names))), (note,)
 
 
+def _checked_names(source: Source, names: Sequence[str]) -> list[str]:
+    names = [printable(str(name)[:80]) for name in names]
+    good = 0 < len(names) <= MAX_JOINTS and all(name.strip() for name in names)
+    if not good or len(set(names)) != len(names):
+        raise source.error(f"{len(names)} joint names, some empty or twice", "name each joint once")
+    return names
+
+
 def _looked_up(
     source: Source, skeleton: Skeleton, given: Mapping[str, str], names: Sequence[str]
 ) -> tuple[list[int], tuple[str, ...]]:
-    at = {name: i for i, name in enumerate(names)}
-    spelled = {plain(name): i for i, name in reversed(list(enumerate(names)))}
-    for joint, name in given.items():
-        if name not in at:
-            raise source.error(
-                f"no joint {name!r}, which is to be {joint!r}",
-                f"it has {', '.join(names[:40])}",
-            )
-    taken = {at[name] for name in given.values()}
-    order = []
-    for joint in skeleton.joint_names:
-        place = at[given[joint]] if joint in given else spelled.get(plain(joint), -1)
-        order.append(-1 if joint not in given and place in taken else place)
+    places = {**_by_spelling(skeleton, given, names), **_by_given_name(source, given, names)}
+    order = [places.get(joint, -1) for joint in skeleton.joint_names]
     if max(order) < 0:
         raise source.error(
             f"none of its joints ({', '.join(names[:12])}) is called as in {skeleton.name}",
@@ -99,6 +93,30 @@ def _looked_up(
     missing = [joint for joint, i in zip(skeleton.joint_names, order, strict=True) if i < 0]
     note = f"read as {skeleton.name}; the file has no {', '.join(missing)}"
     return order, (note,) if missing else (f"read as {skeleton.name}, joints found by name",)
+
+
+def _by_given_name(
+    source: Source, given: Mapping[str, str], names: Sequence[str]
+) -> dict[str, int]:
+    """Places of the joints that the caller names."""
+    at = {name: i for i, name in enumerate(names)}
+    absent = next(((joint, name) for joint, name in given.items() if name not in at), None)
+    if absent is not None:
+        raise source.error(
+            f"no joint {absent[1]!r}, which is to be {absent[0]!r}",
+            f"it has {', '.join(names[:40])}",
+        )
+    return {joint: at[name] for joint, name in given.items()}
+
+
+def _by_spelling(
+    skeleton: Skeleton, given: Mapping[str, str], names: Sequence[str]
+) -> dict[str, int]:
+    """Places of the joints that are called as in the skeleton; the first of several."""
+    taken = set(given.values())
+    free = [(plain(name), i) for i, name in enumerate(names) if name not in taken]
+    spelled = dict(reversed(free))
+    return {joint: spelled.get(plain(joint), -1) for joint in skeleton.joint_names}
 
 
 def pick(values: Float[np.ndarray, "*any K"], order: Sequence[int]) -> Float[np.ndarray, "*any J"]:
@@ -146,19 +164,23 @@ def dense_detections(
     if len(np.unique(numbers)) != n_frames:
         raise source.error("a frame number is there twice", "number the frames one by one")
     xy = np.stack([pick(x, order), pick(y, order)], -1)
-    ids: tuple[str | None, ...] = (None,) * n_people
-    if people is not None or n_people == 1:
-        ids = tuple(printable(str(p)[:80]).strip() or None for p in people or ("0",))
+    if confidence is not None:
+        confidence = pick(confidence, order).reshape(-1, skeleton.n_joints)
     return Detections(
         skeleton=skeleton,
         frames=np.repeat(numbers, n_people).astype(np.int64),
         xy=xy.reshape(-1, skeleton.n_joints, 2),
-        confidence=None
-        if confidence is None
-        else pick(confidence, order).reshape(-1, skeleton.n_joints),
-        ids=ids * n_frames,
+        confidence=confidence,
+        ids=_identities(people, n_people) * n_frames,
         first_frame=int(numbers.min()),
         last_frame=int(numbers.max()),
         notes=(*notes, *more.pop("notes", ())),
         **more,
     )
+
+
+def _identities(people: Sequence[str] | None, n_people: int) -> tuple[str | None, ...]:
+    """The file's names; a single person without a name is person 0."""
+    if people is None:
+        return ("0",) if n_people == 1 else (None,) * n_people
+    return tuple(printable(str(p)[:80]).strip() or None for p in people)

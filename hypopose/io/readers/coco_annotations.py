@@ -78,8 +78,8 @@ def _size(image: dict[str, Any]) -> tuple[int, int] | None:
 
 def _category(source: Source, value: Any) -> tuple[int, list[str] | None]:
     """The category of people and its joint names."""
-    listed = [c for c in value if isinstance(c, dict)] if isinstance(value, list) else []
-    named = [c for c in listed if isinstance(c.get("keypoints"), list)]
+    listed = value if isinstance(value, list) else []
+    named = [c for c in listed if isinstance(c, dict) and isinstance(c.get("keypoints"), list)]
     people = [c for c in named if c.get("name") == "person"] or named
     if not people:
         return 1, None

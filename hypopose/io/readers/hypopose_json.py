@@ -9,6 +9,7 @@ shape with a number for a joint. Covariances and the camera stay in the npz.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,18 +54,19 @@ def read(source: Source, options: ReadOptions) -> Detections:
         check_joints(source, options.skeleton, skeleton.n_joints)
     facts = stated_facts(source, {k: top.get(k) for k in ("image_size", "fps")})
     detections = found.build(options.skeleton or skeleton, ())
-    formed = top.get("approximate")
-    known = detections.skeleton.joint_names
-    return Detections(
-        **{
-            **vars(detections),
-            "confidence": detections.confidence if confident else None,
-            "first_frame": 0,
-            "image_size": facts["image_size"],
-            "fps": facts["fps"],
-            "approximate": tuple(j for j in known if isinstance(formed, list) and j in formed),
-        }
+    return replace(
+        detections,
+        confidence=detections.confidence if confident else None,
+        first_frame=0,
+        image_size=facts["image_size"],
+        fps=facts["fps"],
+        approximate=_formed(top.get("approximate"), detections.skeleton.joint_names),
     )
+
+
+def _formed(value: Any, joints: tuple[str, ...]) -> tuple[str, ...]:
+    listed = value if isinstance(value, list) else []
+    return tuple(joint for joint in joints if joint in listed)
 
 
 def _add(

@@ -12,7 +12,7 @@ pixels. z is left alone: it is no measured depth. Visibility becomes the confide
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,18 +22,18 @@ from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import csv_rows
 from hypopose.io.parsing.image_fractions import to_pixels
+from hypopose.io.parsing.landmark_proto import (
+    N_LANDMARKS,
+    is_landmark_proto,
+    read_landmark_proto,
+)
 from hypopose.io.parsing.named_joints import plain
 from hypopose.io.parsing.skeleton_detection import check_joints
 from hypopose.io.source import Source
 from hypopose.skeletons import MEDIAPIPE33
 from hypopose.types import Skeleton
 
-N_LANDMARKS = 33
 WHOSE = "MediaPipe's landmarks"
-MAX_TEXT_BYTES = 64 * 2**20
-MAX_NESTING = 20
-
-_TOKEN = re.compile(r"\s*(?:#[^\n]*\s*)*([A-Za-z_]\w*|\{|\}|:|[^\s{}:#]+)")
 _FIELDS = {"x": "x", "y": "y", "z": "z", "v": "v", "vis": "v", "visibility": "v", "c": "v",
            "conf": "v", "confidence": "v", "p": "p", "pres": "p", "presence": "p"}  # fmt: skip
 _FIELD = "|".join(sorted(_FIELDS, key=len, reverse=True))
@@ -43,6 +43,8 @@ _PATTERNS = (
     re.compile(rf"(?P<joint>[a-z][a-z _()\-.]*?)[_\-. ](?P<field>{_FIELD})"),
 )
 _FRAME = ("frame", "frame_id", "frame_number", "frame_idx", "frame_index")
+_BARE = {per * N_LANDMARKS + extra: (per, extra) for per in (4, 3, 2) for extra in (0, 1)}
+"""Width of a row without a header: numbers per landmark, and whether a frame number is first."""
 _NAMES = {name: i for i, name in enumerate(MEDIAPIPE33.joint_names)}
 
 
@@ -68,7 +70,7 @@ class Header:
 def sniff(source: Source) -> bool:
     """A text proto with landmarks, or rows with 33 of them."""
     lines = source.opening
-    if any(re.match(r"\s*landmarks?\s*:?\s*\{", line) for line in lines):
+    if is_landmark_proto(lines):
         return True
     return _header(csv_rows.first_rows(source, 2)) is not None
 
@@ -77,7 +79,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
     """Read all frames."""
     header = _header(csv_rows.first_rows(source, 2))
     if header is None:
-        groups = _proto_people(source)
+        groups = read_landmark_proto(source)
         frames = np.zeros(len(groups), dtype=np.int64)
         values = np.array(groups)
         ids: tuple[str | None, ...] = tuple(str(i) for i in range(len(groups)))
@@ -103,63 +105,6 @@ def read(source: Source, options: ReadOptions) -> Detections:
     )
 
 
-def _proto_people(source: Source) -> list[Float[np.ndarray, "33 3"]]:
-    size = source.path.stat().st_size
-    if size > MAX_TEXT_BYTES:
-        raise source.error(f"{size} bytes for one frame", "this is no frame of landmarks")
-    try:
-        text = source.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise source.error("text is not UTF-8", "save it as UTF-8") from None
-    points = list(_landmarks(source, text))
-    if not points or len(points) % N_LANDMARKS:
-        raise source.error(
-            f"{len(points)} landmarks, not {N_LANDMARKS} per person",
-            "write pose landmarks, all of them",
-        )
-    people = np.array(points).reshape(-1, N_LANDMARKS, 3)
-    return list(people)
-
-
-def _landmarks(source: Source, text: str) -> Iterator[tuple[float, float, float]]:
-    """x, y and visibility of every ``landmark { ... }``."""
-    at, depth, field = 0, 0, ""
-    current: dict[str, float] | None = None
-    while (match := _TOKEN.match(text, at)) is not None:
-        at, token = match.end(), match.group(1)
-        if token == "{":
-            depth += 1
-            if depth > MAX_NESTING:
-                raise source.error("nested too deeply", "this is no frame of landmarks")
-            current = {} if field == "landmark" else None
-        elif token == "}":
-            depth -= 1
-            if current is not None:
-                yield _point(source, current)
-            current = None
-        elif token == ":":
-            continue
-        elif re.match(r"[A-Za-z_]", token) and token.lower() not in ("nan", "inf", "infinity"):
-            field = token
-        elif current is not None and field in ("x", "y", "visibility"):
-            current[field] = _value(source, token)
-    if depth != 0 or text[at:].strip():
-        raise source.error("its braces do not match", "the file may be cut off, write it again")
-
-
-def _value(source: Source, token: str) -> float:
-    try:
-        return float(token.rstrip(",;fF"))
-    except ValueError:
-        raise source.error(f"expected a number, got {token[:40]!r}", "write it again") from None
-
-
-def _point(source: Source, fields: dict[str, float]) -> tuple[float, float, float]:
-    # A text proto leaves out fields that are zero.
-    del source
-    return fields.get("x", 0.0), fields.get("y", 0.0), fields.get("visibility", float("nan"))
-
-
 def _header(rows: list[list[str]]) -> Header | None:
     if not rows:
         return None
@@ -171,21 +116,21 @@ def _named_header(names: list[str]) -> Header | None:
     found: dict[tuple[str, int], int] = {}
     for column, name in enumerate(names):
         key = _cell(name)
-        if key is not None and key not in found:
-            found[key] = column
+        if key is not None:
+            found.setdefault(key, column)
     numbers = {joint for field, joint in found if field == "x"}
     first = 1 if numbers == set(range(1, N_LANDMARKS + 1)) else 0
-    joints = range(first, first + N_LANDMARKS)
-    if not all((field, j) in found for field in "xy" for j in joints):
+    x, y, v = (_places(found, field, first) for field in "xyv")
+    if x is None or y is None:
         return None
-    has_v = all(("v", j) in found for j in joints)
-    return Header(
-        x=[found["x", j] for j in joints],
-        y=[found["y", j] for j in joints],
-        v=[found["v", j] for j in joints] if has_v else None,
-        frame=next((names.index(f) for f in _FRAME if f in names), None),
-        rows=1,
-    )
+    frame = csv_rows.find_column(names, _FRAME)
+    return Header(x=x, y=y, v=v, frame=frame, rows=1)
+
+
+def _places(found: dict[tuple[str, int], int], field: str, first: int) -> list[int] | None:
+    """Columns of a field of all landmarks; None if one is absent."""
+    places = [found.get((field, joint), -1) for joint in range(first, first + N_LANDMARKS)]
+    return None if min(places) < 0 else places
 
 
 def _cell(name: str) -> tuple[str, int] | None:
@@ -203,18 +148,22 @@ def _cell(name: str) -> tuple[str, int] | None:
 
 def _bare_header(rows: list[list[str]]) -> Header | None:
     """Rows of nothing but numbers, as many as 33 landmarks have."""
-    try:
-        [float(cell) for row in rows for cell in row if cell.strip()]
-    except ValueError:
+    widths = {len(row) for row in rows}
+    layout = _BARE.get(widths.pop()) if len(widths) == 1 else None
+    if layout is None or not all(map(_are_numbers, rows)):
         return None
-    n = len(rows[0])
-    for per in (4, 3, 2):
-        for extra in (0, 1):
-            if n == per * N_LANDMARKS + extra and all(len(row) == n for row in rows):
-                at = np.arange(N_LANDMARKS) * per + extra
-                v = (at + 3).tolist() if per == 4 else None
-                return Header(at.tolist(), (at + 1).tolist(), v, 0 if extra else None, 0)
-    return None
+    per, extra = layout
+    at = np.arange(N_LANDMARKS) * per + extra
+    v = (at + 3).tolist() if per == 4 else None
+    return Header(at.tolist(), (at + 1).tolist(), v, 0 if extra else None, 0)
+
+
+def _are_numbers(cells: list[str]) -> bool:
+    try:
+        [float(cell) for cell in cells if cell.strip()]
+    except ValueError:
+        return False
+    return True
 
 
 def _wide(source: Source, header: Header) -> tuple[np.ndarray, Float[np.ndarray, "F 33 3"]]:
@@ -224,11 +173,7 @@ def _wide(source: Source, header: Header) -> tuple[np.ndarray, Float[np.ndarray,
     values: list[Float[np.ndarray, "33 3"]] = []
     for line, row in rows:
         columns = columns or len(row)
-        if len(row) != columns:
-            raise source.error(
-                f"{len(row)} cells, but {columns} columns", "the file may be cut off",
-                f"line {line}",
-            )  # fmt: skip
+        csv_rows.check_width(source, row, columns, line)
         frames.append(_frame(source, header, row, line, len(frames)))
         values.append(_row_values(source, header, row, line))
     if not values:

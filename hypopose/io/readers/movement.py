@@ -43,13 +43,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
             f"position {position.shape} beside {len(names)} keypoints", "write it again"
         )
     x, y = (position[:, i].swapaxes(1, 2) for i in _space(source, position.shape[1]))
-    confidence = None
-    if "/confidence" in source.tree.arrays:
-        confidence = _ordered(source, "/confidence")[:, 0].swapaxes(1, 2)
-        if confidence.shape != x.shape:
-            raise source.error(f"confidence {confidence.shape} beside {x.shape}", "write it again")
-        if not np.isfinite(confidence).any():
-            confidence = None
+    confidence = _confidence(source, x.shape)
     facts = stated_facts(source, _stated(source))
     skeleton = facts.pop("skeleton")
     if options.skeleton is None and skeleton is not None:
@@ -58,6 +52,15 @@ def read(source: Source, options: ReadOptions) -> Detections:
     return dense_detections(
         source, options, names, x, y, confidence, people or None, frames, **facts
     )
+
+
+def _confidence(source: Source, shape: tuple[int, ...]) -> np.ndarray | None:
+    if "/confidence" not in source.tree.arrays:
+        return None
+    confidence = _ordered(source, "/confidence")[:, 0].swapaxes(1, 2)
+    if confidence.shape != shape:
+        raise source.error(f"confidence {confidence.shape} beside {shape}", "write it again")
+    return confidence if np.isfinite(confidence).any() else None
 
 
 def _stated(source: Source) -> dict[str, Any]:
@@ -102,8 +105,8 @@ def _by_length(source: Source, shape: tuple[int, ...], usual: list[str]) -> list
 def _ordered(source: Source, path: str) -> np.ndarray:
     """A variable with the axes time, space, keypoints, individuals, each at least 1 long."""
     array, axes = source.tree.arrays[path], _dimensions(source, path)
-    known = array.dtype.kind in "iuf" and array.ndim == len(axes) and set(axes) <= set(_AXES)
-    if not known or len(set(axes)) != len(axes) or not {"time", "keypoints"} <= set(axes):
+    known = {"time", "keypoints"} <= set(axes) <= set(_AXES) and len(set(axes)) == len(axes)
+    if array.dtype.kind not in "iuf" or array.ndim != len(axes) or not known:
         raise source.error(
             f"{path[1:]} has the axes {', '.join(axes)} and the shape {array.shape}",
             "give (time, space, keypoints, individuals)",
@@ -146,8 +149,8 @@ def _frames(source: Source, n: int, fps: float | None) -> Int[np.ndarray, " F"]:
     seconds = fps is not None and unit not in ("frames", b"frames")
     count = time.astype(np.float64) * (fps if seconds and fps else 1.0)
     frames = np.round(count)
-    ok = np.isfinite(count).all() and (np.abs(count - frames) < 0.1).all() and (frames >= 0).all()
-    if not ok or len(np.unique(frames)) != n or frames.max() > 2**53:
+    whole = (np.abs(count - frames) < 0.1) & (frames >= 0) & (frames <= 2**53)
+    if not whole.all() or len(np.unique(frames)) != n:
         raise source.error(
             "its times are no multiples of 1 / fps", "give times in seconds with fps, or in frames"
         )

@@ -111,29 +111,44 @@ def _filled(source: Source, value: Any) -> np.ndarray:
     """One array per frame, (people, ...), as one array with NaN for people who are not there."""
     if isinstance(value, np.ndarray) and value.dtype != object:
         return value
-    parts = [np.asarray(v) if isinstance(v, np.ndarray) else None for v in value]
-    kept = [p for p in parts if p is not None and p.dtype.kind in "iuf" and p.ndim >= 2]
-    shapes = {p.shape[1:] for p in kept if len(p)}
-    if not kept or len(kept) != len(parts) or len(shapes) != 1:
+    parts = list(value)
+    shapes = {p.shape[1:] if _is_frame(p) else None for p in parts if not _is_empty_frame(p)}
+    if len(shapes) != 1 or None in shapes:
         raise source.error(
             "an array of Python objects, not one numeric array (people, joints, 2) per frame",
             "save it as one float32 array",
         )
-    most = max(map(len, kept))
-    shape = (len(kept), most, *shapes.pop())
+    return _stacked(source, parts, shapes.pop() or ())
+
+
+def _stacked(source: Source, parts: list[np.ndarray], of_person: tuple[int, ...]) -> np.ndarray:
+    most = max(map(len, parts))
+    shape = (len(parts), most, *of_person)
     if most > MAX_PEOPLE_IN_FRAME or np.prod(shape, dtype=float) > MAX_VALUES:
-        raise source.error(f"{most} people in a frame of {len(kept)}", "remove false detections")
+        raise source.error(f"{most} people in a frame of {len(parts)}", "remove false detections")
     full = np.full(shape, np.nan)
-    for i, part in enumerate(kept):
+    for i, part in enumerate(parts):
         if len(part):
             full[i, : len(part)] = part
     return full
 
 
+def _is_frame(part: Any) -> bool:
+    """Whether this is a numeric array (people, ...)."""
+    return isinstance(part, np.ndarray) and part.dtype.kind in "iuf" and part.ndim > 1
+
+
+def _is_empty_frame(part: Any) -> bool:
+    return _is_frame(part) and len(part) == 0
+
+
 def _detections(
     source: Source, options: ReadOptions, values: np.ndarray, extra: dict[str, np.ndarray]
 ) -> Detections:
-    xy, confidence = _split(source, values, extra)
+    _check_values(source, values)
+    scores = _scores(source, values, extra)
+    xy = _with_people(source, values[..., :2].astype(np.float64))
+    confidence = None if scores is None else scores.astype(np.float64).reshape(xy.shape[:-1])
     skeleton = _skeleton(source, options, extra, xy.shape[2])
     n_frames, n_people = xy.shape[:2]
     return Detections(
@@ -149,31 +164,36 @@ def _detections(
     )
 
 
-def _split(
-    source: Source, values: np.ndarray, extra: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Keypoints (F, people, J, 2) and confidence (F, people, J) or None."""
+def _check_values(source: Source, values: np.ndarray) -> None:
     ok = values.dtype.kind in "iuf" and values.ndim in (2, 3, 4) and values.shape[-1] in (2, 3)
     if not ok or 0 in values.shape:
         raise source.error(
             f"an array {values.shape} of {values.dtype}",
             "give (frames, joints, 2 or 3): x, y and perhaps confidence",
         )
+
+
+def _scores(source: Source, values: np.ndarray, extra: dict[str, np.ndarray]) -> np.ndarray | None:
+    """The confidences beside the keypoints, or in their third column."""
     scores = next((extra[name] for name in _CONFIDENCE if name in extra), None)
-    if scores is None and values.shape[-1] == 3:
-        scores = values[..., 2]
-    if scores is not None and (scores.shape != values.shape[:-1] or scores.dtype.kind not in "iuf"):
+    if scores is None:
+        return values[..., 2] if values.shape[-1] == 3 else None
+    if scores.shape != values.shape[:-1] or scores.dtype.kind not in "iuf":
         raise source.error(
             f"confidence {scores.shape} beside keypoints {values.shape}", "give one per keypoint"
         )
-    xy = values[..., :2].astype(np.float64)
-    shape = {2: (1, 1), 3: (len(xy), 1), 4: xy.shape[:2]}[values.ndim]
-    if shape[1] > min(MAX_PEOPLE_IN_FRAME, max(shape[0], 10)):
+    return scores
+
+
+def _with_people(source: Source, xy: np.ndarray) -> np.ndarray:
+    """Keypoints (F, people, J, 2), whichever of these axes the file leaves out."""
+    n_frames, n_people = {2: (1, 1), 3: (len(xy), 1), 4: xy.shape[:2]}[xy.ndim]
+    if n_people > min(MAX_PEOPLE_IN_FRAME, max(n_frames, 10)):
         raise source.error(
-            f"{shape[1]} people in {shape[0]} frames", "order the axes (frames, people, joints, 2)"
+            f"{n_people} people in {n_frames} frames",
+            "order the axes (frames, people, joints, 2)",
         )
-    xy = xy.reshape(*shape, *values.shape[-2:-1], 2)
-    return xy, None if scores is None else scores.astype(np.float64).reshape(xy.shape[:-1])
+    return xy.reshape(n_frames, n_people, xy.shape[-2], 2)
 
 
 def _skeleton(

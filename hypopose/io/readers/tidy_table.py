@@ -101,11 +101,7 @@ def _csv_columns(source: Source) -> tuple[Columns, list[str]]:
     }
     numeric = {"frame": frames, "x": x, "y": y, "confidence": confidence}
     for line, row in rows:
-        if len(row) != len(header):
-            raise source.error(
-                f"{len(row)} cells, but {len(header)} columns", "the file may be cut off",
-                f"line {line}",
-            )  # fmt: skip
+        csv_rows.check_width(source, row, len(header), line)
         for column, values in numeric.items():
             if column in places:
                 values.append(csv_rows.number(source, row[places[column]], line, column))

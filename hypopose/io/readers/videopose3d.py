@@ -40,10 +40,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
     metadata = metadata if isinstance(metadata, dict) else {}
     clips = _clips(source, archive.pickled("positions_2d"))
     skeleton = _skeleton(source, options, metadata, next(iter(clips.values())).shape[1])
-    for place, clip in clips.items():
-        check_joints(source, skeleton, clip.shape[1])
-        if clip.shape[2] != next(iter(clips.values())).shape[2]:
-            raise source.error("some clips have confidences and some not", "save alike", place)
+    _check_clips(source, skeleton, clips)
     values = np.concatenate(list(clips.values())).astype(np.float64)
     lengths = [len(clip) for clip in clips.values()]
     return Detections(
@@ -62,17 +59,23 @@ def read(source: Source, options: ReadOptions) -> Detections:
     )
 
 
+def _check_clips(source: Source, skeleton: Skeleton, clips: dict[str, np.ndarray]) -> None:
+    width = next(iter(clips.values())).shape[2]
+    for place, clip in clips.items():
+        check_joints(source, skeleton, clip.shape[1])
+        if clip.shape[2] != width:
+            raise source.error("some clips have confidences and some not", "save alike", place)
+
+
 def _clips(source: Source, positions: Any) -> dict[str, np.ndarray]:
     clips: dict[str, np.ndarray] = {}
     n_frames = 0
     for subject, actions in _items(source, positions, "positions_2d"):
         for action, cameras in _items(source, actions, subject):
             place = f"{subject}/{action}"
-            listed = cameras if isinstance(cameras, (list, tuple, np.ndarray)) else None
-            if listed is None or len(listed) == 0:
-                raise source.error("expected a list of arrays", "one per camera", place)
-            for k, array in enumerate(_as_list(listed)):
-                name = f"{place}/{k}" if action != CUSTOM or len(listed) > 1 else subject
+            arrays = _as_list(source, cameras, place)
+            for k, array in enumerate(arrays):
+                name = f"{place}/{k}" if action != CUSTOM or len(arrays) > 1 else subject
                 if name in clips:
                     raise source.error(f"two clips are called {name!r}", "rename one")
                 clips[name] = _clip(source, array, name)
@@ -84,7 +87,9 @@ def _clips(source: Source, positions: Any) -> dict[str, np.ndarray]:
     return clips
 
 
-def _as_list(cameras: Any) -> list[Any]:
+def _as_list(source: Source, cameras: Any, place: str) -> list[Any]:
+    if not isinstance(cameras, (list, tuple, np.ndarray)) or len(cameras) == 0:
+        raise source.error("expected a list of arrays", "one per camera", place)
     if isinstance(cameras, np.ndarray) and cameras.dtype != object and cameras.ndim == 3:
         return [cameras]
     return list(cameras)

@@ -63,12 +63,17 @@ def sniff(source: Source) -> bool:
         first = next((file for file in files if file.head.strip()), None)
         return first is not None and sniff(first)
     line = next((line for line in source.opening if line.strip()), "")
+    return "\t" not in line and _is_row(line.split()[:MAX_NUMBERS])
+
+
+def _is_row(words: list[str]) -> bool:
+    """Whether these are a class and a box in fractions, and more."""
     try:
-        numbers = [float(word) for word in line.split()[:MAX_NUMBERS]]
+        numbers = [float(word) for word in words]
     except ValueError:
         return False
     boxed = len(numbers) >= N_BOX and all(0 <= v <= 1 for v in numbers[1:N_BOX])
-    return boxed and numbers[0] in range(1000) and "\t" not in line
+    return boxed and numbers[0] in range(1000)
 
 
 def is_recording(source: Source) -> bool:
@@ -192,20 +197,26 @@ def _extras(source: Source, rows: list[Row]) -> Iterator[tuple[float, str | None
 
     A lone number is a confidence if others have both, or if it is no whole number; else an id.
     """
-    lone = np.array([row.extra[0] for row in rows if len(row.extra) == 1])
-    both = any(len(row.extra) == N_EXTRA for row in rows)
-    whole = bool(len(lone)) and bool(((lone >= 1) & (lone == np.floor(lone))).all())
-    are_ids = whole and not both
+    are_ids = _are_ids(rows)
     for row in rows:
-        score = row.extra[0] if row.extra and not are_ids else float("nan")
+        *scores, last = (float("nan"), *row.extra)
+        pair = len(row.extra) == N_EXTRA
+        score = scores[-1] if pair or are_ids else last
         if not (np.isnan(score) or 0 <= score <= 1):
             raise source.error(
                 f"{score:g} behind the keypoints is neither a confidence nor a track id",
                 "write it again",
                 row.place,
             )
-        has_id = len(row.extra) == N_EXTRA or (are_ids and row.extra)
-        yield score, json_values.person_id(row.extra[-1]) if has_id else None
+        yield score, json_values.person_id(last) if pair or (are_ids and row.extra) else None
+
+
+def _are_ids(rows: list[Row]) -> bool:
+    """Whether lone numbers behind the keypoints are identities."""
+    if any(len(row.extra) == N_EXTRA for row in rows):
+        return False
+    lone = np.array([row.extra[0] for row in rows if row.extra])
+    return bool(len(lone)) and bool(((lone >= 1) & (lone == np.floor(lone))).all())
 
 
 FORMAT = Format(

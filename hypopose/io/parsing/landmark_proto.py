@@ -1,0 +1,90 @@
+"""MediaPipe's text protos: ``landmarks { landmark { x: y: z: visibility: presence: } }``.
+
+A field that is zero is left out of a text proto. The text is read in one pass, token by token.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from hypopose.io.source import Source
+
+N_LANDMARKS = 33
+MAX_TEXT_BYTES = 64 * 2**20
+MAX_NESTING = 20
+
+_OPENING = re.compile(r"\s*landmarks?\s*:?\s*\{")
+_COMMENT = re.compile(r"#[^\n]*")
+_TOKEN = re.compile(r"[A-Za-z_]\w*|[{}:]|[^\s{}:]+")
+_WORD = re.compile(r"[A-Za-z_]")
+_NOT_FIELDS = ("nan", "inf", "infinity")
+_READ = ("x", "y", "visibility")
+
+
+def is_landmark_proto(lines: Sequence[str]) -> bool:
+    """Whether one of the lines opens a list of landmarks."""
+    return any(_OPENING.match(line[:200]) for line in lines)
+
+
+def read_landmark_proto(source: Source) -> list[Float[np.ndarray, "33 3"]]:
+    """x, y and visibility of the landmarks of every person.
+
+    Raises:
+        FormatError: If it is not a text proto of 33 landmarks per person.
+    """
+    size = source.path.stat().st_size
+    if size > MAX_TEXT_BYTES:
+        raise source.error(f"{size} bytes for one frame", "this is not a frame of landmarks")
+    try:
+        text = source.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise source.error("text is not UTF-8", "save it as UTF-8") from None
+    points = list(_landmarks(source, text))
+    if not points or len(points) % N_LANDMARKS:
+        raise source.error(
+            f"{len(points)} landmarks, not {N_LANDMARKS} per person",
+            "write pose landmarks, all of them",
+        )
+    return list(np.array(points).reshape(-1, N_LANDMARKS, 3))
+
+
+def _landmarks(source: Source, text: str) -> Iterator[tuple[float, float, float]]:
+    """x, y and visibility of every ``landmark { ... }``."""
+    depth, field = 0, ""
+    current: dict[str, float] | None = None
+    for token in _TOKEN.findall(_COMMENT.sub(" ", text)):
+        if token == "{":
+            depth += 1
+            current = {} if field == "landmark" else None
+        elif token == "}":
+            depth -= 1
+            if current is not None:
+                yield _point(current)
+            current = None
+        elif _is_field(token):
+            field = token
+        elif current is not None and token != ":" and field in _READ:
+            current[field] = _value(source, token)
+        if not 0 <= depth <= MAX_NESTING:
+            raise source.error("its braces do not match", "write it again")
+    if depth != 0:
+        raise source.error("its braces do not match", "the file may be cut off, write it again")
+
+
+def _is_field(token: str) -> bool:
+    return _WORD.match(token) is not None and token.lower() not in _NOT_FIELDS
+
+
+def _value(source: Source, token: str) -> float:
+    try:
+        return float(token.rstrip(",;fF"))
+    except ValueError:
+        raise source.error(f"expected a number, got {token[:40]!r}", "write it again") from None
+
+
+def _point(fields: dict[str, float]) -> tuple[float, float, float]:
+    return fields.get("x", 0.0), fields.get("y", 0.0), fields.get("visibility", float("nan"))
