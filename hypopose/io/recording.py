@@ -154,10 +154,7 @@ def read_recording(
         FormatError: If the file is not what its format says.
         OptionError: If there is no such format, or frame rate or image size are none.
     """
-    if fps is not None and not 0 < fps < 100_000:
-        raise OptionError(f"fps is frames per second, got {fps}.")
-    if image_size is not None and (len(image_size) != 2 or min(image_size) <= 0):
-        raise OptionError(f"image_size is width and height in pixels, got {image_size}.")
+    _check_options(fps, image_size)
     source = Source(path)
     options = _read_options(skeleton, image_size)
     with _bounded(source):
@@ -172,6 +169,13 @@ def read_recording(
         gap = TrackingOptions().max_gap if rate is None else max(1, min(round(rate), 1000))
         people = track(detections, tracking or TrackingOptions(max_gap=gap))
     return Recording(source, kind, detections, people)
+
+
+def _check_options(fps: float | int | None, image_size: tuple[int, int] | None) -> None:
+    if fps is not None and not 0 < fps < 100_000:
+        raise OptionError(f"fps is frames per second, got {fps}.")
+    if image_size is not None and (len(image_size) != 2 or min(image_size) <= 0):
+        raise OptionError(f"image_size is width and height in pixels, got {image_size}.")
 
 
 def _read_options(
@@ -218,13 +222,8 @@ def assemble(
     shape = (last - first + 1, detections.skeleton.n_joints)
     xy = np.full((*shape, 2), np.nan, dtype=np.float32)
     xy[at] = detections.xy[rows]
-    confidence = covariance = None
-    if detections.confidence is not None:
-        confidence = np.zeros(shape, dtype=np.float32)
-        confidence[at] = detections.confidence[rows]
-    if detections.covariance is not None:
-        covariance = np.full((*shape, 2, 2), np.nan, dtype=np.float32)
-        covariance[at] = detections.covariance[rows]
+    confidence = _in_time(detections.confidence, rows, at, np.zeros(shape))
+    covariance = _in_time(detections.covariance, rows, at, np.full((*shape, 2, 2), np.nan))
     stated = detections.image_sizes.get(person, detections.image_size)
     given, camera = camera, camera or detections.camera
     size = _image_size(image_size, camera, stated)
@@ -234,14 +233,25 @@ def assemble(
     return Keypoints2D(
         xy=torch.from_numpy(xy),
         skeleton=detections.skeleton,
-        confidence=None if confidence is None else torch.from_numpy(confidence),
-        covariance=None if covariance is None else torch.from_numpy(covariance),
+        confidence=confidence,
+        covariance=covariance,
         camera=camera,
         image_size=size,
         fps=detections.fps if fps is None else float(fps),
         approximate=detections.approximate,
         notes=notes,
     )
+
+
+def _in_time(
+    values: np.ndarray | None, rows: np.ndarray, at: np.ndarray, empty: np.ndarray
+) -> torch.Tensor | None:
+    """A person's values at their frames, ``empty`` elsewhere; None if there are no values."""
+    if values is None:
+        return None
+    full = empty.astype(np.float32)
+    full[at] = values[rows]
+    return torch.from_numpy(full)
 
 
 def frame_range(detections: Detections, rows: Int[np.ndarray, " n"]) -> tuple[int, int]:

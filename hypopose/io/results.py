@@ -20,7 +20,7 @@ from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
-_HYPOTHESES = ("hypotheses", "hypotheses_root", "hypotheses_focal")
+_ARRAYS = ("hypotheses_root", "hypotheses_focal", "pose_root", "pose_std")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +123,8 @@ def load_hypotheses(path: str | Path) -> Result:
     metadata = native.read_metadata(source, archive)
     if metadata.get("hypopose") != "result":
         raise source.error("holds keypoints, no hypotheses", "give the .npz of hypopose sample")
-    tensors = {
-        name: native.tensor_from(source, archive, name)
-        for name in (*_HYPOTHESES, "pose", "pose_root", "pose_std")
-        if name in archive.names or name in ("hypotheses", "pose")
-    }
+    wanted = {"hypotheses", "pose"} | (set(_ARRAYS) & set(archive.names))
+    tensors = {name: native.tensor_from(source, archive, name) for name in sorted(wanted)}
     skeleton = native.skeleton_from_dict(source, metadata.get("skeleton"))
     words = {
         key: checked(source, metadata.get(key), str, key)

@@ -111,8 +111,8 @@ def skeleton_from_names(
     tree = [-1 if i == 0 else 0 for i in range(len(joints))]
     for joint, parent in parents.items():
         tree[at[joint]] = at[parent]
-    pairs = [(at[j], at[m]) for j in joints if (m := _mirror(j)) in at and m != j]
-    left = [(a, b) for a, b in pairs if re.search(r"(?i)left", joints[a])]
+    left = [(a, at[m]) for joint, a in at.items()
+            if re.search("[Ll]eft", joint) and (m := _mirror(joint)) in at]  # fmt: skip
     return Skeleton(
         name=name,
         joint_names=tuple(joints),
@@ -153,18 +153,23 @@ def _defined(path: Path, table: dict[str, Any]) -> Skeleton:
     name, joints = table.get("name"), table.get("joints")
     if not isinstance(name, str) or not name or name in SKELETONS:
         raise _error(path, "needs a name that no skeleton has yet: name = ...")
-    ok = isinstance(joints, list) and 0 < len(joints) <= MAX_JOINTS
-    if not ok or not all(isinstance(j, str) and j for j in joints or []):
-        raise _error(path, "needs joints, a list of names")
+    joints = _joints(path, joints)
     parents = _texts(path, table.get("parents", {}), "parents")
-    missing = sorted({*parents, *parents.values()} - set(joints or []))
+    missing = sorted({*parents, *parents.values()} - set(joints))
     if missing:
         raise _error(path, f"[parents] has {missing[0]!r}, which is not among the joints")
     _check_loops(path, parents)
     try:
-        return skeleton_from_names(name, joints or [], parents)
+        return skeleton_from_names(name, joints, parents)
     except HypoPoseError as error:
         raise _error(path, str(error).rstrip(".")) from None
+
+
+def _joints(path: Path, value: Any) -> list[str]:
+    ok = isinstance(value, list) and 0 < len(value) <= MAX_JOINTS
+    if not ok or not all(isinstance(joint, str) and joint for joint in value):
+        raise _error(path, "needs joints, a list of names")
+    return list(value)
 
 
 def _check_loops(path: Path, parents: Mapping[str, str]) -> None:

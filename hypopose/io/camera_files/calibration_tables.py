@@ -15,7 +15,7 @@ the fifth, and fisheye lenses, are other models and are refused unless they are 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -154,9 +154,18 @@ def _size(
         if fallback is None:
             raise camera_error(place, "image size", "not in the file", "give it: --image-size W H")
         return fallback
-    w, h = _numbers(raw, place, name, (2,)).tolist()
-    if w != int(w) or h != int(h) or not (0 < w < 100_000 and 0 < h < 100_000):
-        raise camera_error(place, name, "expected width and height in pixels", "give both")
+    return checked_size(_numbers(raw, place, name, (2,)).tolist(), place, name)
+
+
+def checked_size(size: Sequence[float], place: str, key: str) -> tuple[int, int]:
+    """Width and height in pixels.
+
+    Raises:
+        FormatError: If they are not whole numbers from 1 to 99,999.
+    """
+    if any(n != int(n) or not 0 < n < 100_000 for n in size):
+        raise camera_error(place, key, "expected width and height in pixels", "give both")
+    w, h = size
     return int(w), int(h)
 
 

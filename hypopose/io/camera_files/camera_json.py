@@ -15,7 +15,11 @@ import torch
 
 from hypopose.errors import FormatError, HypoPoseError, ShapeError
 from hypopose.io.atomic import write_atomically
-from hypopose.io.camera_files.calibration_tables import camera_error, check_rotation
+from hypopose.io.camera_files.calibration_tables import (
+    camera_error,
+    check_rotation,
+    checked_size,
+)
 from hypopose.types import Camera
 
 KEYS = (
@@ -98,8 +102,7 @@ def camera_from_dict(values: Any, file: str) -> Camera:
     focal = values.get("focal")
     focal = [focal, focal] if isinstance(focal, (int, float)) else focal
     size = _numbers(file, "image_size", values.get("image_size"), (2,))
-    if any(n != int(n) or not 0 < n < 100_000 for n in size):
-        raise camera_error(file, "image_size", "expected width and height in pixels", "give both")
+    width, height = checked_size(size, file, "image_size")
     model = values.get("distortion_model", "none")
     if model not in _MODELS:
         raise camera_error(file, "distortion_model", "unknown", f"use {', '.join(_MODELS)}")
@@ -113,7 +116,7 @@ def camera_from_dict(values: Any, file: str) -> Camera:
         return Camera(
             focal=_tensor(file, "focal", focal, (2,)),
             center=_tensor(file, "center", values.get("center"), (2,)),
-            image_size=(int(size[0]), int(size[1])),
+            image_size=(width, height),
             distortion_model=model,
             assumed=values.get("assumed") is True,
             **optional,
@@ -166,16 +169,19 @@ def _tensor(file: str, key: str, value: Any, shape: tuple[int, ...]) -> torch.Te
     return torch.tensor(_numbers(file, key, value, shape), dtype=torch.float32).reshape(shape)
 
 
+def _flat(value: Any, shape: tuple[int, ...]) -> list[Any] | None:
+    """What nested lists of this shape hold; None if they have another shape."""
+    if not shape:
+        return [value]
+    if not isinstance(value, list) or len(value) != shape[0]:
+        return None
+    parts = [_flat(part, shape[1:]) for part in value]
+    return None if None in parts else [x for part in parts for x in part or ()]
+
+
 def _numbers(file: str, key: str, value: Any, shape: tuple[int, ...]) -> list[float]:
-    rows = value if len(shape) == 2 else [value]
-    wanted = (shape[0] if len(shape) == 2 else 1, shape[-1])
-    ok = (
-        isinstance(rows, list)
-        and len(rows) == wanted[0]
-        and all(isinstance(row, list) and len(row) == wanted[1] for row in rows)
-    )
-    flat = [x for row in rows for x in row] if ok else []
-    if not ok or not all(type(x) in (int, float) and abs(x) < 1e9 for x in flat):
+    flat = _flat(value, shape)
+    if flat is None or not all(type(x) in (int, float) and abs(x) < 1e9 for x in flat):
         wording = " x ".join(map(str, shape))
         raise camera_error(file, key, f"expected {wording} numbers", "write them as JSON lists")
     return [float(x) for x in flat]

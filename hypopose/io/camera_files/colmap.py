@@ -88,21 +88,25 @@ def poses_from_images_txt(
     rows = []
     for number, line in enumerate(lines[::2]):
         words = line.split()
-        if not words:
-            continue
-        place = f"{file}: image {number + 1}"
-        digits = re.findall(r"\d+", PurePath(words[-1]).stem)
-        if len(words) < 10 or not digits or len(digits[-1]) > 12:
-            raise camera_error(
-                place,
-                "line",
-                "expected ID QW QX QY QZ TX TY TZ CAMERA NAME with a frame number in the name",
-                "export the model again",
-            )
-        rows.append((int(digits[-1]), _floats(words[1:8], place)))
+        if words:
+            place = f"{file}: image {number + 1}"
+            rows.append((_frame_number(words, place), _floats(words[1:8], place)))
     rows.sort(key=lambda row: row[0])
     table = np.array([row[1] for row in rows]).reshape(-1, 7)
     return table[:, :4], table[:, 4:], [row[0] for row in rows]
+
+
+def _frame_number(words: list[str], place: str) -> int:
+    """The last number in an image's name."""
+    digits = re.findall(r"\d+", PurePath(words[-1]).stem)
+    if len(words) < 10 or not digits or len(digits[-1]) > 12:
+        raise camera_error(
+            place,
+            "line",
+            "expected ID QW QX QY QZ TX TY TZ CAMERA NAME with a frame number in the name",
+            "export the model again",
+        )
+    return int(digits[-1])
 
 
 def _camera(size: list[float], values: dict[str, float], place: str) -> Camera:

@@ -14,7 +14,7 @@ from hypopose.errors import OptionError
 from hypopose.io.camera_files import colmap, photo
 from hypopose.io.camera_files.calibration_tables import camera_from_table, is_camera_table
 from hypopose.io.camera_files.camera_json import KEYS, camera_from_dict
-from hypopose.io.camera_files.yaml_text import MAX_BYTES, parse_small_yaml
+from hypopose.io.camera_files.yaml_text import MAX_BYTES, parse_yaml
 from hypopose.io.source import Source
 from hypopose.types import Camera
 
@@ -145,7 +145,7 @@ def _parsed(source: Source) -> Any:
     if colmap.is_cameras_txt(text):
         return colmap.cameras_from_txt(text, file)
     if suffix in (".yaml", ".yml") or text.startswith("%YAML"):
-        return parse_small_yaml(text, file)
+        return parse_yaml(text, file)
     return None
 
 

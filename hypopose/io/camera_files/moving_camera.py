@@ -51,10 +51,7 @@ def load_camera_motion(path: str | Path, camera: Camera, n_frames: int) -> Camer
         raise source.error("not a file of camera poses", "name a csv, images.txt or a trajectory")
     text = source.read_bytes().decode("utf-8", "replace")
     quaternions, places, frames = _poses(source, text)
-    if len(frames) == 0 or not np.isfinite(quaternions).all() or not np.isfinite(places).all():
-        raise source.error("holds no finite poses", f"write a csv with {','.join(COLUMNS)}")
-    if (np.linalg.norm(quaternions, axis=1) < 1e-6).any() or len(set(frames)) < len(frames):
-        raise source.error("a quaternion of length zero, or a frame twice", "write it again")
+    _check_poses(source, quaternions, places, frames)
     if frames[0] > 0 or frames[-1] < n_frames - 1:
         raise OptionError(
             f"{path} has poses for frames {frames[0]} to {frames[-1]}, the keypoints have 0 to "
@@ -69,6 +66,18 @@ def load_camera_motion(path: str | Path, camera: Camera, n_frames: int) -> Camer
         rotation=torch.from_numpy(at.as_matrix()).float(),
         translation=torch.from_numpy(between).float(),
     )
+
+
+def _check_poses(
+    source: Source,
+    quaternions: NDArray[np.float64],
+    places: NDArray[np.float64],
+    frames: NDArray[np.int64],
+) -> None:
+    if len(frames) == 0 or not np.isfinite(quaternions).all() or not np.isfinite(places).all():
+        raise source.error("holds no finite poses", f"write a csv with {','.join(COLUMNS)}")
+    if (np.linalg.norm(quaternions, axis=1) < 1e-6).any() or len(set(frames)) < len(frames):
+        raise source.error("a quaternion of length zero, or a frame twice", "write it again")
 
 
 def _poses(

@@ -93,6 +93,18 @@ def entries(source: Source, value: Any, place: str) -> list[Any]:
     return value
 
 
+def names(source: Source, value: Any, place: str) -> list[str]:
+    """A list of joint names.
+
+    Raises:
+        FormatError: If it is anything else.
+    """
+    listed = entries(source, value, place)
+    if not all(isinstance(name, str) for name in listed):
+        raise source.error("keypoints of a category are not names", "name them", place)
+    return listed
+
+
 def whole_number(source: Source, value: Any, place: str) -> int:
     """A frame number: an integer, or a float without a fraction, not negative.
 

@@ -22,6 +22,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 _TOKEN = re.compile(r"[A-Za-z_]\w*|[{}:]|[^\s{}:]+")
 _WORD = re.compile(r"[A-Za-z_]")
 _NOT_FIELDS = ("nan", "inf", "infinity")
+_STEPS = {"{": 1, "}": -1}
 _READ = ("x", "y", "visibility")
 
 
@@ -54,23 +55,31 @@ def read_landmark_proto(source: Source) -> list[Float[np.ndarray, "33 3"]]:
 
 def _landmarks(source: Source, text: str) -> Iterator[tuple[float, float, float]]:
     """x, y and visibility of every ``landmark { ... }``."""
-    depth, field = 0, ""
+    tokens = _TOKEN.findall(_COMMENT.sub(" ", text))
+    _check_braces(source, tokens)
+    field = ""
     current: dict[str, float] | None = None
-    for token in _TOKEN.findall(_COMMENT.sub(" ", text)):
+    for token in tokens:
         if token == "{":
-            depth += 1
             current = {} if field == "landmark" else None
         elif token == "}":
-            depth -= 1
             if current is not None:
                 yield _point(current)
             current = None
         elif _is_field(token):
             field = token
-        elif current is not None and token != ":" and field in _READ:
+        elif current is not None and field in _READ and token != ":":
             current[field] = _value(source, token)
-        if not 0 <= depth <= MAX_NESTING:
-            raise source.error("its braces do not match", "write it again")
+
+
+def _check_braces(source: Source, tokens: Sequence[str]) -> None:
+    depth = 0
+    for token in tokens:
+        depth += _STEPS.get(token, 0)
+        if depth > MAX_NESTING:
+            raise source.error("nested too deeply", "this is not a frame of landmarks")
+        if depth < 0:
+            break
     if depth != 0:
         raise source.error("its braces do not match", "the file may be cut off, write it again")
 

@@ -83,9 +83,7 @@ def _category(source: Source, value: Any) -> tuple[int, list[str] | None]:
     people = [c for c in named if c.get("name") == "person"] or named
     if not people:
         return 1, None
-    names = people[0]["keypoints"]
-    if not all(isinstance(name, str) for name in names):
-        raise source.error("keypoints of a category are no names", "name them", "categories")
+    names = json_values.names(source, people[0]["keypoints"], "categories")
     return json_values.whole_number(source, people[0].get("id", 1), "categories, id"), names
 
 

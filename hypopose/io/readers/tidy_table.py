@@ -133,7 +133,7 @@ def _parquet_columns(source: Source) -> tuple[Columns, list[str]]:
         if column in arrays and arrays[column].dtype.kind not in "iuf":
             raise source.error(f"column {column!r} holds text", "write numbers")
     n = arrays["frame"].size
-    if any(array.shape != (n,) for array in arrays.values()):
+    if {array.shape for array in arrays.values()} != {(n,)}:
         raise source.error("columns of different lengths", "write it again")
     joints, joint = _coded(arrays["joint"])
     people, person = _coded(arrays["person"]) if "person" in arrays else (["0"], np.zeros(n, int))

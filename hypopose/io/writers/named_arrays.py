@@ -35,24 +35,28 @@ DEFAULTS = Defaults()
 
 def named_arrays(scene: ExportScene) -> dict[str, NDArray[Any]]:
     """The arrays of the module's table."""
-    single = [take for take in scene.takes if take.hypothesis is None]
-    numbered = [take for take in scene.takes if take.hypothesis is not None]
-    arrays: dict[str, NDArray[Any] | None] = {}
-    for take in single:
-        arrays |= {"pose": take.joints, "pose_root": take.root, "pose_std": take.std}
-    if numbered:
-        arrays |= {
-            "hypotheses": np.stack([take.joints for take in numbered]),
-            "hypotheses_root": _roots(numbered),
-            "hypothesis": np.array([take.hypothesis for take in numbered]),
-        }
-        focal = scene.result.hypotheses.focal
-        if focal is not None:
-            arrays["hypotheses_focal"] = focal.cpu().numpy()[arrays["hypothesis"]]
+    arrays = _hypotheses(scene)
+    for take in scene.takes:
+        if take.hypothesis is None:
+            arrays |= {"pose": take.joints, "pose_root": take.root, "pose_std": take.std}
     arrays["time"] = scene.times
     keypoints = native.keypoints_arrays(scene.result.keypoints)
     arrays |= {f"keypoints_{name}": value.cpu().numpy() for name, value in keypoints.items()}
     return {name: value for name, value in arrays.items() if value is not None}
+
+
+def _hypotheses(scene: ExportScene) -> dict[str, NDArray[Any] | None]:
+    numbered = [take for take in scene.takes if take.hypothesis is not None]
+    if not numbered:
+        return {}
+    numbers = np.array([take.hypothesis for take in numbered])
+    focal = scene.result.hypotheses.focal
+    return {
+        "hypotheses": np.stack([take.joints for take in numbered]),
+        "hypotheses_root": _roots(numbered),
+        "hypothesis": numbers,
+        "hypotheses_focal": None if focal is None else focal.cpu().numpy()[numbers],
+    }
 
 
 def _roots(takes: list[Take]) -> NDArray[np.float64] | None:

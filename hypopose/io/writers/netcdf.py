@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from hypopose.io.atomic import write_atomically
 from hypopose.io.writers.optional import require
-from hypopose.io.writers.scene import Defaults, ExportScene
+from hypopose.io.writers.scene import Defaults, ExportScene, Take
 
 DEFAULTS = Defaults()
 
@@ -61,14 +61,7 @@ def to_dataset(scene: ExportScene) -> Any:
         variables["std"] = (_DIMENSIONS, _person(main.std))
     if main.root is not None:
         variables["root"] = (_ROOT, _person(main.root))
-    if numbered:
-        variables["hypotheses"] = (
-            ("hypothesis", *_DIMENSIONS),
-            np.stack([_person(take.joints) for take in numbered]),
-        )
-        roots = [_person(take.root) for take in numbered if take.root is not None]
-        if roots:
-            variables["hypotheses_root"] = (("hypothesis", *_ROOT), np.stack(roots))
+    variables |= _hypotheses(numbered)
     frames = np.arange(scene.n_frames, dtype="int32")
     coordinates: dict[str, Any] = {
         "time": frames if scene.times is None else scene.times,
@@ -82,6 +75,15 @@ def to_dataset(scene: ExportScene) -> Any:
     for name in set(variables) - {"confidence"}:
         dataset[name].attrs["units"] = scene.unit
     return dataset
+
+
+def _hypotheses(numbered: list[Take]) -> dict[str, Any]:
+    if not numbered:
+        return {}
+    joints = np.stack([_person(take.joints) for take in numbered])
+    roots = [_person(take.root) for take in numbered if take.root is not None]
+    found = {"hypotheses": (("hypothesis", *_DIMENSIONS), joints)}
+    return found | ({"hypotheses_root": (("hypothesis", *_ROOT), np.stack(roots))} if roots else {})
 
 
 _DIMENSIONS = ("time", "space", "keypoints", "individuals")

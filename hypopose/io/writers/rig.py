@@ -210,17 +210,15 @@ def rest_direction(skeleton: Skeleton, joint: int, *, z_up: bool = False) -> Flo
     """
     name, parent = skeleton.joint_names[joint], skeleton.joint_names[skeleton.parents[joint]]
     side = float(joint in skeleton.left) - float(joint in skeleton.right)
-    if any(word in name for word in _DOWN) or ("hip" in name and "shoulder" in parent):
-        direction = [0.0, -1.0, 0.0]
-    elif any(word in name for word in _FORWARD):
-        direction = [0.0, 0.0, 1.0]
-    elif "heel" in name:
-        direction = [0.0, 0.0, -1.0]
-    elif side and any(word in name for word in _SIDEWAYS):
-        direction = [side, 0.0, 0.0]
-    else:
-        direction = [0.0, 1.0, 0.0]
-    x, y, z = direction
+    down = _DOWN if "shoulder" not in parent else (*_DOWN, "hip")
+    known = (
+        (down, (0.0, -1.0, 0.0)),
+        (_FORWARD, (0.0, 0.0, 1.0)),
+        (("heel",), (0.0, 0.0, -1.0)),
+        (_SIDEWAYS if side else (), (side, 0.0, 0.0)),
+    )
+    directions = (d for words, d in known if any(word in name for word in words))
+    x, y, z = next(directions, (0.0, 1.0, 0.0))
     return np.array([x, -z, y] if z_up else [x, y, z])
 
 

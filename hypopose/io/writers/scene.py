@@ -211,13 +211,7 @@ def build_scene(result: Result, options: ExportOptions, defaults: Defaults) -> E
     if fps is None and defaults.needs_rate:
         fps = ASSUMED_FPS
         notes.append(f"frame rate unknown: {ASSUMED_FPS:g} Hz assumed")
-    if chosen.root == "placed":
-        takes = [replace(take, joints=take.joints + _root_of(take)) for take in takes]
-    if chosen.root == "none":
-        takes = [replace(take, root=None) for take in takes]
-    assert chosen.up is not None
-    assert chosen.unit is not None
-    assert chosen.root is not None
+    takes = [_with_root(take, chosen.root) for take in takes]
     return ExportScene(
         takes=tuple(takes),
         skeleton=result.hypotheses.skeleton,
@@ -256,7 +250,18 @@ def bridged(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     return flat.reshape(values.shape), -(-filled // values.shape[-1])
 
 
-def _settled(options: ExportOptions, defaults: Defaults) -> ExportOptions:
+@dataclass(frozen=True)
+class _Settled:
+    """Options with the format's choices filled in."""
+
+    which: str | int
+    frame: str
+    up: str
+    root: str
+    unit: str
+
+
+def _settled(options: ExportOptions, defaults: Defaults) -> _Settled:
     """The options with the format's choices filled in."""
     for name in defaults.fixed:
         if getattr(options, name) not in (None, getattr(defaults, name)):
@@ -267,16 +272,16 @@ def _settled(options: ExportOptions, defaults: Defaults) -> ExportOptions:
         raise OptionError(
             "This format has no place for a root apart from the joints; use root placed or none."
         )
-    return replace(
-        options,
+    return _Settled(
         which=defaults.which if options.which is None else options.which,
+        frame=options.frame,
         up=options.up or defaults.up,
         root=options.root or defaults.root,
         unit=options.unit or defaults.unit,
     )
 
 
-def _takes(result: Result, which: str | int | None) -> list[Take]:
+def _takes(result: Result, which: str | int) -> list[Take]:
     """Motions in camera-frame meters."""
     pose, hypotheses = result.pose, result.hypotheses
     n = len(hypotheses)
@@ -318,9 +323,9 @@ class _Turn:
         return np.asarray(x @ self.matrix.T)
 
 
-def _turn(result: Result, options: ExportOptions) -> _Turn:
+def _turn(result: Result, options: _Settled) -> _Turn:
     if options.frame == "camera":
-        return _Turn(None, turn_up((1, -1), options.up or "native"), (1, -1))
+        return _Turn(None, turn_up((1, -1), options.up), (1, -1))
     camera = result.keypoints.camera
     if camera is None or camera.rotation is None:
         raise MissingCameraError(
@@ -330,7 +335,7 @@ def _turn(result: Result, options: ExportOptions) -> _Turn:
     up = -camera.rotation.reshape(-1, 3, 3)[:, 1].double().mean(0).cpu().numpy()
     axis = int(np.abs(up).argmax())
     signed = (axis, int(np.sign(up[axis])))
-    return _Turn(camera, turn_up(signed, options.up or "native"), signed)
+    return _Turn(camera, turn_up(signed, options.up), signed)
 
 
 def turn_up(up_axis: tuple[int, int], up: str) -> Float[np.ndarray, "3 3"]:
@@ -360,8 +365,8 @@ def turn_up(up_axis: tuple[int, int], up: str) -> Float[np.ndarray, "3 3"]:
     return after @ np.array(to_y, dtype=np.float64)
 
 
-def _turned(take: Take, turn: _Turn, options: ExportOptions, result: Result) -> Take:
-    scale = PER_METER[options.unit or "m"]
+def _turned(take: Take, turn: _Turn, options: _Settled, result: Result) -> Take:
+    scale = PER_METER[options.unit]
     std = take.std
     if std is not None:
         std = scale * _turned_std(std, turn, result)
@@ -383,14 +388,14 @@ def _turned_std(std: NDArray[np.float64], turn: _Turn, result: Result) -> NDArra
     return np.asarray(turned.std(0, ddof=1))
 
 
-def _words(options: ExportOptions, turn: _Turn) -> str:
+def _words(options: _Settled, turn: _Turn) -> str:
     """Frame, axes and unit in one line without commas, for headers and tables."""
-    unit = {"m": "meters", "cm": "centimeters", "mm": "millimeters"}[options.unit or "m"]
+    unit = {"m": "meters", "cm": "centimeters", "mm": "millimeters"}[options.unit]
     root = {
         "placed": "joints at their places",
         "apart": "joints relative to the root; root apart",
         "none": "joints relative to the root",
-    }[options.root or "none"]
+    }[options.root]
     axis, sign = turn.up_axis
     if turn.camera is not None:
         world = f"{'-' if sign < 0 else ''}{'xyz'[axis]} up"
@@ -402,13 +407,15 @@ def _words(options: ExportOptions, turn: _Turn) -> str:
         "native": "x right; y down; z forward",
         "y": "x right; y up; z backward",
         "z": "x right; y forward; z up",
-    }[options.up or "native"]
+    }[options.up]
     return f"camera frame; {axes}; {unit}; {root}"
 
 
-def _root_of(take: Take) -> NDArray[np.float64]:
-    assert take.root is not None
-    return take.root[:, None, :]
+def _with_root(take: Take, root: str) -> Take:
+    """The root added to the joints, kept beside them, or left out."""
+    if root == "none" or take.root is None:
+        return replace(take, root=None)
+    return take if root == "apart" else replace(take, joints=take.joints + take.root[:, None, :])
 
 
 def _to_world(x: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
