@@ -32,7 +32,7 @@ _DIRECTIVE = re.compile(r"\A\s*%YAML:1\.\d[^\n]*")
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Base):  # type: ignore[misc]  # of C where PyYAML was built with it
+class _Loader(_Base):  # of C where PyYAML was built with it
     """PyYAML's safe loader; tags it does not know are ignored, and dates stay text."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:

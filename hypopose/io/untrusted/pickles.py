@@ -81,6 +81,7 @@ class _Constructor:
     """What a name of the allow-list stands for: it can be called, and nothing else."""
 
     __slots__ = ("_build",)
+    _build: Callable[..., Any]
 
     def __init__(self, build: Callable[..., Any]) -> None:
         object.__setattr__(self, "_build", build)
@@ -131,9 +132,9 @@ class _Array:
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
-        self._set(data, dtype, shape, "F" if fortran else "C")
+        self.fill(data, dtype, shape, "F" if fortran else "C")
 
-    def _set(self, data: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> None:
+    def fill(self, data: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> None:
         if not isinstance(dtype, _Dtype) or not _is_shape(shape):
             raise PickleRefusedError("an array without a shape or dtype")
         if not dtype.value.hasobject:
@@ -148,7 +149,7 @@ class _Array:
 def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
     """How protocol 5 spells an array."""
     array = _Array()
-    array._set(bytes(data) if isinstance(data, bytearray) else data, dtype, shape,
+    array.fill(bytes(data) if isinstance(data, bytearray) else data, dtype, shape,
                "F" if order == "F" else "C")  # fmt: skip
     return array
 
