@@ -22,7 +22,7 @@ from hypopose.api.pipeline import (
     estimate_people,
     make_pipeline,
 )
-from hypopose.api.postprocessing import adjust, recalibrate, refine
+from hypopose.api.postprocessing import adjust, aggregate_result, recalibrate, refine
 from hypopose.api.sampling import (
     aggregate,
     check_aggregation,
@@ -40,6 +40,7 @@ __all__ = [
     "Pipeline",
     "adjust",
     "aggregate",
+    "aggregate_result",
     "calibrator_beside",
     "check_aggregation",
     "complete",

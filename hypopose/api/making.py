@@ -70,7 +70,7 @@ def make_sampler(
     method: Any = look_up("samplers", name, SAMPLERS, code=sampler is not None)
     options |= {} if n_steps is None else {"n_steps": n_steps}
     place = _device(device)
-    if NETWORK in _options_of(method):
+    if NETWORK in options_of(method):
         options = _with_network(name, method, weights, place, options)
     elif weights is not None:
         raise OptionError(f"The sampler {name!r} has no network, so it takes no weights.")
@@ -135,7 +135,7 @@ def calibrator_beside(weights: str | Path | None = None, sampler: str | None = N
     """
     sampler = sampler or default_sampler(weights)
     fit_one = "fit one with hypopose calibrate --fit and pass its file."
-    if sampler in SAMPLERS and NETWORK not in _options_of(SAMPLERS[sampler]):
+    if sampler in SAMPLERS and NETWORK not in options_of(SAMPLERS[sampler]):
         raise OptionError(
             f"The sampler {sampler!r} has no weights, so no calibrator comes with them; {fit_one}"
         )
@@ -211,7 +211,7 @@ def _name_of(sampler: Sampler) -> str:
     return next(names, type(sampler).__name__)
 
 
-def _options_of(method: Any) -> set[str]:
+def options_of(method: Any) -> set[str]:
     """What a method can be made with; nothing if it is made already."""
     if not callable(method) or (hasattr(method, "sample") and not isinstance(method, type)):
         return set()
@@ -254,7 +254,7 @@ def _nearest(method: type) -> str | None:
 
 def _made(name: str, method: Any, options: dict[str, Any]) -> Sampler:
     """The method with these options, if it takes them."""
-    known = _options_of(method)
+    known = options_of(method)
     unknown = sorted(set(options) - known)
     if unknown:
         others = sorted(known - {NETWORK, "skeleton"})

@@ -16,7 +16,6 @@ from typing import Any, Literal
 import torch
 
 from hypopose import __version__
-from hypopose.aggregation import AGGREGATORS
 from hypopose.api import sampling
 from hypopose.api.making import (
     describe_sampler,
@@ -32,7 +31,6 @@ from hypopose.io import load, load_camera_motion, load_people
 from hypopose.io.results import Result
 from hypopose.optimization import FocalBelief, sample_with_focal
 from hypopose.optimization import estimate_focal as infer_focal
-from hypopose.plugins import look_up, plugin_of
 from hypopose.types import Hypotheses, Keypoints2D, Sampler
 
 Callback = Callable[[Any], None]
@@ -109,15 +107,17 @@ class Pipeline:
         if getattr(self.sampler, "views", ()) and len(people) > 1:
             raise OptionError(
                 f"{source or 'The scene'} shows {len(people)} people: {', '.join(people)}. Name "
-                "the person whom the other cameras saw."
+                "the person whom the other cameras saw: person=, or --person."
             )
+        names = [name for name in people if only is None or name in only]
+        if not names:
+            return {}
         people = sampling.share_camera(people)
         focal = self._focal_of(list(people.values()))
         return {
             name: replace(self._finish(self._draw(people[name], focal, callback)),
                           person=name, source=source)
-            for name in people
-            if only is None or name in only
+            for name in names
         }  # fmt: skip
 
     def estimate_file(
@@ -154,7 +154,7 @@ class Pipeline:
             prepared = _with_focal(prepared, focal)
         hypotheses = self._sample(prepared, focal, listen)
         assumed = getattr(self.sampler, "assumptions", lambda _: ())(prepared)
-        name, origin = _describe_aggregation(self.aggregate)
+        name, origin = sampling.describe_aggregation(self.aggregate)
         return Result(
             hypotheses=hypotheses,
             pose=sampling.aggregate(hypotheses, prepared, self.aggregate),
@@ -462,11 +462,3 @@ def _with_motion(result: Result, path: Path) -> Result:
     moving = load_camera_motion(path, keypoints.camera, keypoints.n_frames)
     notes = (*result.notes, f"camera motion from {path.name}")
     return replace(result, keypoints=replace(keypoints, camera=moving), notes=notes)
-
-
-def _describe_aggregation(method: str) -> tuple[str, tuple[str, ...]]:
-    """How a result names its aggregation, and a note where the code is not ours."""
-    plugin = plugin_of(look_up("aggregators", method, AGGREGATORS))
-    if plugin is None:
-        return method, ()
-    return plugin.name, (f"aggregated by {plugin.name} ({plugin.origin})",)

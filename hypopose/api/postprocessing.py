@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hypopose.api.making import calibrator_beside
 from hypopose.api.sampling import aggregate as combine
-from hypopose.api.sampling import prepare
+from hypopose.api.sampling import describe_aggregation, prepare
 from hypopose.calibration import Calibrator, describe_calibrator, load_calibrator
 from hypopose.cameras import fit_root, fit_roots
 from hypopose.diffusion import seeded_noise
@@ -167,6 +167,29 @@ def recalibrate(
         pose=combine(moved, result.keypoints, aggregate or result.aggregate),
         calibrator=describe_calibrator(calibrator, name or ""),
     )
+
+
+def aggregate_result(result: Result, method: str) -> Result:
+    """A result with another aggregate of the same hypotheses.
+
+    Args:
+        result: As :func:`estimate` made it.
+        method: See :func:`aggregate`.
+
+    Returns:
+        The result with the new aggregate in its record.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=3)
+        >>> aggregate_result(result, "median").aggregate
+        'median'
+    """
+    name, origin = describe_aggregation(method)
+    pose = combine(result.hypotheses, result.keypoints, method)
+    notes = (*(n for n in result.notes if not n.startswith("aggregated by ")), *origin)
+    return replace(result, pose=pose, aggregate=name, notes=notes)
 
 
 def read_calibrator(

@@ -16,7 +16,7 @@ from hypopose.cameras import resolve_camera
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
 from hypopose.io.results import Result
-from hypopose.plugins import look_up
+from hypopose.plugins import look_up, plugin_of
 from hypopose.report.evaluation import evaluate_pair
 from hypopose.skeletons import convert, get_skeleton
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
@@ -151,6 +151,19 @@ def check_aggregation(method: str) -> None:
     """
     if not callable(look_up("aggregators", method, AGGREGATORS)):
         raise OptionError(f"{method!r} is not a function of hypotheses and keypoints.")
+
+
+def describe_aggregation(method: str) -> tuple[str, tuple[str, ...]]:
+    """How a result names an aggregation, and a note where the code is from outside the package.
+
+    Example:
+        >>> describe_aggregation("mean")
+        ('mean', ())
+    """
+    plugin = plugin_of(look_up("aggregators", method, AGGREGATORS))
+    if plugin is None:
+        return method, ()
+    return plugin.name, (f"aggregated by {plugin.name} ({plugin.origin})",)
 
 
 def evaluate(

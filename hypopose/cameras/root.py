@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from hypopose.cameras.projection import undistort
@@ -252,6 +251,8 @@ def _smooth_path(
 
     Frames whose pull is NaN know nothing and are bridged.
     """
+    from scipy.linalg import solveh_banded
+
     known = np.asarray(np.isfinite(pull).all(axis=-1))
     fitted = np.flatnonzero(known)
     path = np.full_like(pull, np.nan)

@@ -12,30 +12,90 @@ from __future__ import annotations
 import importlib
 import io
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from hypopose import __version__
 from hypopose.errors import HypoPoseError
 
-COMMANDS = {
-    "sample": "Draw 3D hypotheses for 2D keypoint files.",
-    "detect": "Find 2D keypoints in a video, pictures or a camera's stream.",
-    "refine": "Move the hypotheses of a result file until they reproject.",
-    "complete": "Fill in missing 2D keypoints, or joints of a 3D motion.",
-    "aggregate": "Make one motion of the hypotheses in a result file.",
-    "export": "Write a result as C3D, TRC, BVH, glTF, tables or NetCDF, or a network as ONNX.",
-    "evaluate": "Measure a sampler or a result against known 3D motion.",
-    "calibrate": "Judge hypotheses against the truth, and fit what mends their spread.",
-    "report": "Show methods side by side: calibration, ambiguity, a 3D panel.",
-    "info": "Say what is in a keypoint or result file.",
-    "convert-keypoints": "Convert keypoints to another format and skeleton.",
-    "tracks": "Show who is who in a keypoint file, and mend it.",
-    "convert": "Turn an official checkpoint into a folder of weights.",
-    "train": "Train a network on motion data.",
-    "data": "Make motion capture of your own ready to train on.",
+
+class Entry(NamedTuple):
+    """A command in the list: what it does, and how it is called."""
+
+    help: str
+    example: str
+
+
+GROUPS: dict[str, dict[str, Entry]] = {
+    "Estimate 3D motion": {
+        "sample": Entry(
+            "Draw 3D hypotheses for 2D keypoint files.", "hypopose sample walk.json -o walk.npz"
+        ),
+        "refine": Entry(
+            "Move the hypotheses of a result until they reproject.",
+            "hypopose refine walk.npz -o refined.npz",
+        ),
+        "aggregate": Entry(
+            "Reduce the hypotheses of a result to one motion in another way.",
+            "hypopose aggregate walk.npz -o median.npz --aggregate median",
+        ),
+    },
+    "Use results elsewhere": {
+        "export": Entry(
+            "Write a result as C3D, TRC, BVH, glTF, tables or NetCDF, or a network as ONNX.",
+            "hypopose export walk.npz -o walk.bvh",
+        ),
+    },
+    "Measure accuracy and calibration": {
+        "evaluate": Entry(
+            "Score a sampler or a result against ground truth.",
+            "hypopose evaluate walk.npz --truth truth.npz",
+        ),
+        "calibrate": Entry(
+            "Measure calibration against ground truth; optionally fit a recalibrator.",
+            "hypopose calibrate results -o calibration.json",
+        ),
+        "report": Entry(
+            "Build a calibration and ambiguity report.", "hypopose report walk.npz -o report.html"
+        ),
+    },
+    "Find, show and correct keypoints": {
+        "detect": Entry(
+            "Find 2D keypoints in a video, pictures or a camera's stream.",
+            "hypopose detect walk.mp4 -o walk.json",
+        ),
+        "info": Entry("Show what is in a keypoint or result file.", "hypopose info walk.json"),
+        "tracks": Entry(
+            "Show and correct the identities of people.",
+            "hypopose tracks walk.json --keep-main -o main.csv",
+        ),
+        "complete": Entry(
+            "Fill in missing 2D keypoints, or joints of a 3D motion.",
+            "hypopose complete walk.json -o complete.csv",
+        ),
+        "convert-keypoints": Entry(
+            "Convert keypoints to another format and skeleton.",
+            "hypopose convert-keypoints walk.json -o walk.csv --to h36m17",
+        ),
+    },
+    "Train networks": {
+        "data": Entry(
+            "Prepare motion capture for training.", "hypopose data prepare mocap -o motion.npz"
+        ),
+        "train": Entry(
+            "Train a network on motion data.",
+            "hypopose train runs/mine --config default --motion motion",
+        ),
+        "convert": Entry(
+            "Convert an official checkpoint to a folder of weights.",
+            "hypopose convert d3dp.bin -o weights",
+        ),
+    },
 }
+"""Heading -> command -> what ``hypopose --help`` shows."""
+
+COMMANDS = {name: entry for commands in GROUPS.values() for name, entry in commands.items()}
 
 
 class CommandError(click.ClickException):
@@ -61,14 +121,18 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """List the commands by what they are for, each with an example, without importing them."""
+        wide = max(map(len, COMMANDS))
+        for heading, commands in GROUPS.items():
+            with formatter.section(heading):
+                for name, entry in commands.items():
+                    formatter.write_dl([(name.ljust(wide), entry.help)])
+                    formatter.write(f"{'':{wide + 4}}{entry.example}\n")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; our errors and the system's become one line and exit code 2.
 
-        What a terminal cannot show, such as names of files that are no UTF-8, is escaped.
+        What a terminal cannot show, such as names of files that are not UTF-8, is escaped.
         """
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -81,7 +145,7 @@ class LazyGroup(click.Group):
 
 
 def one_line(error: BaseException) -> str:
-    r"""An error as one line: the system's name its file, ours are sentences already.
+    r"""An error as one line: the system's names its file, ours are sentences already.
 
     Example:
         >>> one_line(ValueError("two\nlines"))
@@ -95,4 +159,7 @@ def one_line(error: BaseException) -> str:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hypopose")
 def main() -> None:
-    """2D keypoints in, many plausible 3D motions out, with their uncertainty."""
+    """2D keypoints in, many plausible 3D motions out, with calibrated uncertainty.
+
+    `hypopose COMMAND --help` lists the options of a command, with examples.
+    """

@@ -7,33 +7,31 @@ from pathlib import Path
 
 import click
 
-from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.cli.options import renamed, shared
+from hypopose.cli.overwrite import force_option, refuse_existing
+
+EXAMPLES = """\b
+Examples:
+  hypopose aggregate walk.npz -o walk-median.npz --aggregate median
+  hypopose aggregate walk.npz -o walk-jpma.bvh --aggregate jpma"""
+
+RESULT_HELP = "Result file to write: npz, or any ending that hypopose export writes."
 
 
-@click.command()
+@click.command(cls=renamed({"--method": "--aggregate"}), epilog=EXAMPLES)
 @click.argument("result", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Result file to write: npz, or any ending that hypopose export writes.",
-)
-@click.option(
-    "--method", default="mean", show_default=True, help="mean, median, medoid, jpma or ppma."
-)
+@shared("aggregate", output={"help": RESULT_HELP})
 @force_option
-def aggregate(result: Path, output: Path, method: str, force: bool) -> None:
+def aggregate(result: Path, output: Path, aggregate: str, force: bool) -> None:
     """Aggregate the hypotheses of RESULT again and write a new result file."""
-    from hypopose.api import aggregate as combine
+    from hypopose.api import aggregate_result
     from hypopose.io import load_hypotheses, save_result
     from hypopose.io.writers import check_ending
 
     check_ending(output)
     refuse_existing(output, force=force)
     stored = load_hypotheses(result)
-    pose = combine(stored.hypotheses, stored.keypoints, method)
-    changed = replace(stored, pose=pose, aggregate=method, made_with={})
+    changed = replace(aggregate_result(stored, aggregate), made_with={})
     for note in save_result(output, changed):
         click.echo(f"Note: {note}", err=True)
-    click.echo(f"{method} of {len(stored.hypotheses)} hypotheses -> {output}")
+    click.echo(f"{aggregate} of {len(stored.hypotheses)} hypotheses -> {output}")

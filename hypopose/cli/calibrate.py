@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.settings import refuse_sampling_options, settings_option
-from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.cli.options import shared
+from hypopose.cli.overwrite import force_option, refuse_existing
+from hypopose.cli.set_option import refuse_sampling_options
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--limit", type=int, help="Only this many views, spread evenly; default: all.")
 @click.option("--batch-size", default=16, show_default=True, help="Views sampled together.")
-@settings_option
+@shared("settings")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
 @force_option
 def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:

@@ -1,9 +1,9 @@
-"""Options of ``hypopose sample`` about the camera, scale and time, and what they do to results."""
+"""Options of ``hypopose sample`` about the camera, scale and time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,9 +12,7 @@ import click
 from hypopose.errors import FormatError, OptionError
 
 if TYPE_CHECKING:
-    from hypopose.io.results import Result
-    from hypopose.optimization import FocalBelief
-    from hypopose.types import Camera, Keypoints2D, Sampler
+    from hypopose.types import Camera
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,59 +56,15 @@ def camera_options(command: Command) -> Command:
     return command
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What is known about camera and subject, beyond the keypoints.
+def refuse_contradictions(options: Mapping[str, Any]) -> None:
+    """Stop before anything is loaded if options about the camera do not go together.
 
     Args:
-        camera: Given, or None.
-        estimate_focal: Whether an unknown focal length is inferred.
-        motion: File with the camera's poses, or None.
-        height: The subject's stature in meters, or None.
-        smooth: Acceleration in m/s², or None.
-        ground: Whether a floor is estimated.
-    """
-
-    camera: Camera | None = None
-    estimate_focal: bool = False
-    motion: Path | None = None
-    height: float | None = None
-    smooth: float | None = None
-    ground: bool = False
-
-    def belief(
-        self, people: Mapping[str, Keypoints2D], sampler: Sampler, seed: int
-    ) -> FocalBelief | None:
-        """What the people of one file say about the focal length, if that is asked for."""
-        if not self.estimate_focal:
-            return None
-        from hypopose.api import estimate_focal
-
-        return estimate_focal(list(people.values()), sampler, seed=seed)
-
-    def adjust(self, result: Result) -> Result:
-        """The result smoothed, scaled, and standing in a world."""
-        from hypopose.api import adjust
-        from hypopose.io import load_camera_motion
-
-        keypoints = result.keypoints
-        if self.motion is not None and keypoints.camera is not None:
-            moving = load_camera_motion(self.motion, keypoints.camera, keypoints.n_frames)
-            note = f"camera motion from {self.motion.name}"
-            result = replace(
-                result,
-                keypoints=replace(keypoints, camera=moving),
-                notes=(*result.notes, note),
-            )
-        return adjust(result, height=self.height, smooth=self.smooth, ground=self.ground)
-
-
-def scene_of(options: Mapping[str, Any]) -> Scene:
-    """The scene that command line options describe; files are read here, once.
+        options: Of the command.
 
     Raises:
         OptionError: If options contradict each other or are out of range.
-        FormatError: If the camera file is none.
+        FormatError: If there is no such file.
     """
     given = [name for name in ("camera_file", "focal", "fov") if options[name] is not None]
     given += ["estimate_focal"] if options["estimate_focal"] else []
@@ -119,26 +73,28 @@ def scene_of(options: Mapping[str, Any]) -> Scene:
         raise OptionError(f"{words} contradict each other; give one of them.")
     if options["focal"] is not None and not 0 < options["focal"] < float("inf"):
         raise OptionError(f"--focal is a length in pixels, got {options['focal']}.")
-    motion = options["camera_motion"]
-    if motion is not None and options["ground"]:
-        raise OptionError("--camera-motion brings its own world; leave out --ground.")
-    if motion is not None and not Path(motion).is_file():
-        raise FormatError(f"{motion}: there is no such file; check the path of --camera-motion.")
     for name in ("height", "smooth"):
         if options[name] is not None and not options[name] > 0:
             raise OptionError(f"--{name} must be positive, got {options[name]}.")
-    return Scene(
-        camera=_camera(options),
-        estimate_focal=options["estimate_focal"],
-        motion=None if options["camera_motion"] is None else Path(options["camera_motion"]),
-        height=options["height"],
-        smooth=options["smooth"],
-        ground=options["ground"],
-    )
+    motion = options["camera_motion"]
+    if motion is None:
+        return
+    if options["ground"]:
+        raise OptionError("--camera-motion brings its own world; leave out --ground.")
+    if not Path(motion).is_file():
+        raise FormatError(f"{motion}: there is no such file; check the path of --camera-motion.")
 
 
-def _camera(options: Mapping[str, Any]) -> Camera | None:
-    """The camera from a file, a focal length or an angle; None leaves it to the front door."""
+def camera_of(options: Mapping[str, Any]) -> Camera | None:
+    """The camera from a file, a focal length or an angle; None leaves it to be assumed.
+
+    Args:
+        options: Of the command.
+
+    Raises:
+        OptionError: If the image size is needed and missing.
+        FormatError: If the file is not a camera's.
+    """
     size = options["image_size"]
     if options["camera_file"] is not None:
         from hypopose.io import load_camera, split_camera_name

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.cli.options import shared
+from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -19,49 +20,45 @@ if TYPE_CHECKING:
 _KEYPOINT_OPTIONS = ("below", "person", "input_format", "image_size", "camera_file")
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  hypopose complete walk.json -o walk-complete.csv
+  hypopose complete walk.json -o walk-complete.csv --below 0.3"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="New file: .csv, .parquet, .nc or, for one person, .npz; with --3d .npz.",
-)
+@shared(
+    "person", "input_format", "image_size", "fps",
+    skeleton={"help": "Skeleton of INPUT, where it does not say; with --3d h36m17."},
+    output={"help": "New file: .csv, .parquet, .nc or, for one person, .npz; with --3d .npz."},
+)  # fmt: skip
 @click.option(
     "--3d",
     "in_3d",
     is_flag=True,
     help="INPUT is a 3D motion: npy, or npz (array 'joints'), of (F, J, 3) camera-frame meters.",
 )
-@click.option("--weights", help="Weights in the box by name, or a folder: of a sampler, or an MPM.")
-@click.option("--sampler", help="Who draws the motions; default: the weights' own.")
-@click.option("--n-hypotheses", default=20, show_default=True, help="3D motions to draw.")
-@click.option("--below", type=float, help="Replace keypoints of less confidence too.")
-@click.option("--person", help="Only this person; default: everybody.")
-@click.option("--skeleton", help="Skeleton of INPUT, where it does not say; with --3d h36m17.")
-@click.option("--input-format", help="Force the keypoint format instead of detecting it.")
-@click.option("--image-size", type=(int, int), metavar="W H", help="Image size in pixels.")
 @click.option("--camera", "camera_file", metavar="FILE[:NAME]", help="See docs/cameras.md.")
-@click.option("--fps", type=float, help="Frames per second, where the file does not say.")
-@click.option("--seed", default=0, show_default=True, help="Same seed, same result.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@click.option("--below", type=float, help="Also replace keypoints of less confidence than this.")
+@shared(
+    "sampler", "n_hypotheses", "device",
+    weights={"help": "Bundled weights by name, or a folder of weights: of a sampler or an MPM."},
+    seed={"help": "Same seed, same result."},
+)  # fmt: skip
 @force_option
 def complete(source: Path, output: Path, in_3d: bool, force: bool, **options: Any) -> None:
     """Fill in what is missing in INPUT and write a new file; what was seen is not changed.
 
     INPUT is a keypoint file, or a result of hypopose sample, whose hypotheses are then taken. Every
     filled keypoint is listed in OUT.filled.csv with its standard deviation in pixels.
-
-    Example: hypopose complete walk.json -o walk-complete.csv
     """
     if options["fps"] is not None and not options["fps"] > 0:
         raise OptionError(f"--fps must be positive, got {options['fps']:g}.")
     flags = output.with_suffix(".filled.csv")
-    refuse_existing(output, None if in_3d else flags, force=force)
-    for written in (output,) if in_3d else (output, flags):
-        if written.exists() and written.resolve() == source.resolve():
-            raise OptionError(f"{written} is the input; give another -o.")
+    written = (output,) if in_3d else (output, flags)
+    refuse_overwriting(source, *written)
+    refuse_existing(*written, force=force)
     if in_3d:
         _complete_motion(source, output, options)
         return
@@ -101,7 +98,7 @@ def _has_gaps(keypoints: Keypoints2D, below: float | None) -> bool:
 
 
 def _from_result(source: Path, options: dict[str, Any]) -> dict[str, CompletedKeypoints] | None:
-    """Keypoints of a result file by its own hypotheses; None if it is no result."""
+    """Keypoints of a result file by its own hypotheses; None if it is not a result."""
     from hypopose.errors import FormatError
     from hypopose.io import load_hypotheses
     from hypopose.samplers.completion import complete_keypoints

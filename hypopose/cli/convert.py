@@ -8,18 +8,23 @@ from typing import Any
 
 import click
 
-from hypopose.cli.targets import force_option
+from hypopose.cli.overwrite import force_option
+
+EXAMPLES = """\b
+Examples:
+  hypopose convert h36m_best_epoch.bin -o weights/d3dp --from d3dp
+  hypopose convert gcn.pth -o weights/diffpose --lifter gcn_xyz.pth"""
 
 
-@click.command()
+@click.command(epilog=EXAMPLES)
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="New folder.")
 @click.option(
     "--from",
     "--layout",
     "layout",
-    help="Whose checkpoint it is: d3dp, diffpose, gla-gcn, hot, ktpformer, motionagformer, mpm, "
-    "platypose or uao; default: told by the names of its tensors.",
+    help="Method that the checkpoint belongs to: d3dp, diffpose, gla-gcn, hot, ktpformer, "
+    "motionagformer, mpm, platypose or uao; default: detected by the names of its tensors.",
 )
 @click.option("--n-heads", type=int, help="Attention heads, if not the released number.")
 @click.option(
@@ -38,7 +43,7 @@ def convert(
     skeleton: str | None,
     force: bool,
 ) -> None:
-    """Turn the official checkpoint SOURCE into a folder of weights.
+    """Convert the official checkpoint SOURCE to a folder of weights.
 
     Missing and unexpected tensors, and tensors of other shapes, are listed as an error.
     The file is read in a separate process that refuses to run any code in it. Use the folder with

@@ -2,63 +2,65 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hypopose.cli.options import renamed, shared, warn_of_former
+from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
     from hypopose.types import Skeleton
 
 
-def refuse_overwriting(source: Path, output: Path, *, force: bool) -> None:
-    """Refuse to replace a file unless told to, and the input in any case.
-
-    Raises:
-        OptionError: If ``output`` is there.
-    """
-    if output.exists() and output.resolve() == source.resolve():
-        raise OptionError(f"{output} is the input; give another -o.")
-    if output.exists() and not force:
-        raise OptionError(f"{output} exists; add --force to replace it.")
+EXAMPLES = """\b
+Examples:
+  hypopose convert-keypoints walk.json -o walk.csv
+  hypopose convert-keypoints walk.json -o walk-h36m17.csv --to h36m17"""
 
 
-@click.command("convert-keypoints")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+class _Command(renamed({"--from-skeleton": "--skeleton"})):  # type: ignore[misc]
+    """``--skeleton`` alone named the skeleton to write until 0.1."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        names = {word.partition("=")[0] for word in args}
+        former = "--from-skeleton" in names or "--to" not in names
+        if former and "--skeleton" in names:
+            warn_of_former("--skeleton for the skeleton to write", "--to")
+            args = [re.sub("^--skeleton(?==|$)", "--to", word) for word in args]
+        return super().parse_args(ctx, args)
+
+
+@click.command("convert-keypoints", cls=_Command, epilog=EXAMPLES)
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@shared(
+    "person", "skeleton", "input_format", "image_size", "fps",
+    output={"help": "New file; .csv, .parquet, .nc or .json for everybody, .npz for one person."},
+)  # fmt: skip
+@click.option("--to", "target", help="Skeleton to write, a name or a TOML file; default: as it is.")
 @click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="New file; .csv, .parquet, .nc or .json for everybody, .npz for one person.",
+    "--conversion", default="default", show_default=True, help="A published conversion by name."
 )
-@click.option("--skeleton", help="Skeleton to write, a name or a TOML file; default: as it is.")
-@click.option(
-    "--from-skeleton", help="Skeleton of IN where it does not say: a name, or a TOML file of names."
-)
-@click.option("--conversion", default="default", help="A published conversion by name.")
-@click.option("--person", help="Only this person; default: everybody.")
-@click.option("--input-format", help="Force the keypoint format instead of detecting it.")
-@click.option("--image-size", type=(int, int), metavar="W H", help="Image size in pixels.")
-@click.option("--fps", type=float, help="Frames per second, where the file does not say.")
-@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
-def convert_keypoints(source: Path, output: Path, **options: Any) -> None:
+@force_option
+def convert_keypoints(source: Path, output: Path, force: bool, **options: Any) -> None:
     """Convert 2D keypoints to another format and skeleton, and list what is approximate."""
     from dataclasses import replace
 
     from hypopose.io import load_people, save_people
     from hypopose.skeletons import convert
 
-    refuse_overwriting(source, output, force=options["force"])
+    refuse_overwriting(source, output)
+    refuse_existing(output, force=force)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is in the notes, which are printed
         people = load_people(
             source,
             format=options["input_format"],
-            skeleton=options["from_skeleton"],
+            skeleton=options["skeleton"],
             image_size=options["image_size"],
             fps=options["fps"],
         )
@@ -68,7 +70,7 @@ def convert_keypoints(source: Path, output: Path, **options: Any) -> None:
             raise OptionError(f"No person {options['person']!r}; there are {', '.join(people)}.")
         people = {options["person"]: people[options["person"]]}
     before = next(iter(people.values())).skeleton
-    after = before if options["skeleton"] is None else _target(options["skeleton"])
+    after = before if options["target"] is None else _target(options["target"])
     converted = {
         name: convert(k, after, conversion=options["conversion"]) for name, k in people.items()
     }

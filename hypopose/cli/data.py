@@ -1,4 +1,4 @@
-"""``hypopose data``: motion capture you own, made ready to train on."""
+"""``hypopose data``: your own motion capture, prepared for training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import FormatError, HypoPoseError, OptionError
 
 if TYPE_CHECKING:
@@ -21,7 +21,13 @@ def data() -> None:
     """Prepare motion for training."""
 
 
-@data.command()
+EXAMPLES = """\b
+Examples:
+  hypopose data prepare mocap/ -o motion.npz --license CC-BY-4.0
+  hypopose data prepare cmu/ -o cmu.npz --val 07 --test 08"""
+
+
+@data.command(epilog=EXAMPLES)
 @click.argument("places", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Shard (npz).")
 @click.option("--val", multiple=True, metavar="SUBJECT", help="Into the validation split.")
@@ -45,7 +51,7 @@ def data() -> None:
 )
 @force_option
 def prepare(places: tuple[Path, ...], output: Path, force: bool, **options: Any) -> None:
-    """Make a motion shard of capture files: BVH, CMU's ASF/AMC, AMASS, Human3.6M, 3DHP.
+    """Convert capture files to a motion shard: BVH, CMU's ASF/AMC, AMASS, Human3.6M, 3DHP.
 
     PLACES are files or folders, read to the bottom. Clips become Human3.6M's 17 joints at 50 Hz,
     meters, z up, floor at 0; jumps are cut out. A bad file is reported and the others go on.

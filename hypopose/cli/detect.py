@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hypopose.cli.footage_options import footage_options, read_footage
-from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import OptionError
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.settings import read_settings, refuse_sampling_options, settings_option
-from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.cli.options import shared
+from hypopose.cli.overwrite import force_option, refuse_existing
+from hypopose.cli.set_option import read_settings, refuse_sampling_options
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--limit", type=int, help="Only this many views, spread evenly; default: all.")
 @click.option("--batch-size", default=16, show_default=True, help="Views sampled together.")
-@settings_option
+@shared("settings")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file to write.")
 @force_option
@@ -109,7 +110,8 @@ def sampler_of(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, 
                 "mean-pose has no network, so it takes no --weights, --n-steps, --window or --set."
             )
         return benchmark.baseline, {"name": "mean-pose"}
-    from hypopose.api import BUNDLED_WEIGHTS, describe_sampler, make_sampler
+    from hypopose.api import describe_sampler, make_sampler
+    from hypopose.api.making import weights_label
 
     settings = read_settings(options["settings"])
     if options["window"] is not None:
@@ -122,9 +124,8 @@ def sampler_of(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, 
         **settings,
     )
     record = describe_sampler(sampler)
-    if "denoiser" in record:
-        record["weights"] = options["weights"] or BUNDLED_WEIGHTS[record["name"]]
-    return sampler, record
+    label = weights_label(sampler, options["weights"])
+    return sampler, {**record, "weights": label} if label else record
 
 
 def _evaluate_result(path: Path, truth: Path | None) -> dict[str, Any]:

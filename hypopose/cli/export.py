@@ -8,11 +8,17 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
 from hypopose.errors import OptionError
 
+EXAMPLES = """\b
+Examples:
+  hypopose export walk.npz -o walk.trc -o walk.bvh
+  hypopose export walk.npz -o walk.csv --motion all
+  hypopose export d3dp-frame-small -o network.onnx"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -63,12 +69,8 @@ def export(
     C3D's residual is each joint's standard deviation. With --motion all, C3D, TRC, MOT and BVH
     become a file per motion: OUT, OUT_h00, OUT_h01, ...
 
-    With -o FILE.onnx, SOURCE is a folder of weights or the name of weights in the box, and one
+    With -o FILE.onnx, SOURCE is a folder of weights or the name of bundled weights, and one
     evaluation of the network is written, if onnxruntime agrees with torch on it.
-
-    Example: hypopose export walk.npz -o walk.c3d -o walk.bvh
-
-    Example: hypopose export d3dp-frame-small -o network.onnx
     """
     form = options.pop("form")
     networks = [path for path in outputs if path.suffix.lower() == ".onnx"]
@@ -91,9 +93,7 @@ def _export_result(
     stored = load_hypotheses(result)
     chosen = ExportOptions(which=_motion(options.pop("motion")), **options)
     planned = [path for output in outputs for path in export_paths(output, stored, chosen)]
-    for path in planned:
-        if path.resolve() == result.resolve():
-            raise OptionError(f"{path} would be replaced by its own export; give another -o.")
+    refuse_overwriting(result, *planned)
     if len({path.resolve() for path in planned}) < len(planned):
         raise OptionError("Two of the exports would be one file; give each -o a name of its own.")
     refuse_existing(*planned, force=force)

@@ -8,26 +8,29 @@ from typing import TYPE_CHECKING
 import click
 
 from hypopose.cli import CommandError, one_line
+from hypopose.cli.options import shared
 from hypopose.errors import FormatError, HypoPoseError
 
 if TYPE_CHECKING:
     from hypopose.io.results import Result
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  hypopose info walk.json
+  hypopose info walk.npz"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--skeleton", help="Skeleton of the keypoints where the file does not say; or TOML.")
-@click.option("--input-format", help="Force the keypoint format instead of detecting it.")
-@click.option(
-    "--image-size", type=(int, int), metavar="W H", help="For files in fractions of the image."
-)
+@shared("skeleton", "input_format", "image_size")
 def info(
     files: tuple[Path, ...],
     skeleton: str | None,
     input_format: str | None,
     image_size: tuple[int, int] | None,
 ) -> None:
-    """Say what FILES hold: format, skeleton, people, frames, gaps, camera; or a result's record.
+    """Show what is in FILES: format, skeleton, people, frames, gaps, camera; or a result's record.
 
     Exit code 0: all were read. 1: some of several were refused. 2: none was read.
     """

@@ -1,14 +1,15 @@
-"""``hypopose refine``: hypotheses of a result file moved until they reproject."""
+"""``hypopose refine``: move the hypotheses of a result file until they reproject."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.cli.options import shared
+from hypopose.cli.overwrite import force_option, refuse_existing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,14 +17,18 @@ if TYPE_CHECKING:
     from hypopose.io.results import Result
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  hypopose refine walk.npz -o walk-refined.npz
+  hypopose refine walk.npz -o walk-refined.npz --spread follow"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("result", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Result file to write: npz, or any ending that hypopose export writes.",
+@shared(
+    n_steps={"default": 30, "show_default": True, "help": "Steps of the descent at most."},
+    seed={"help": "Same seed, same result."},
+    output={"help": "Result file to write: npz, or any ending that hypopose export writes."},
 )
 @click.option(
     "--root",
@@ -44,13 +49,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Keep hypotheses apart as far as the keypoints leave open, or let all follow them.",
 )
-@click.option("--n-steps", default=30, show_default=True, help="Steps of the descent at most.")
-@click.option("--seed", default=0, show_default=True, help="Same seed, same result.")
 @force_option
 def refine(
     result: Path,
     output: Path,
-    root: str,
+    root: Literal["fitted", "joint", "given"],
     root_file: Path | None,
     spread: str,
     n_steps: int,
@@ -60,8 +63,6 @@ def refine(
     """Refine the hypotheses of RESULT against its keypoints and write a new result file.
 
     Joints whose hypotheses disagree move most. No hypothesis ends with a larger energy than it had.
-
-    Example: hypopose refine walk.npz -o walk-refined.npz
     """
     from hypopose.api import refine as refined
     from hypopose.io import load_hypotheses, save_result

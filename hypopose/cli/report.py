@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hypopose.cli.targets import force_option, refuse_existing
+from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ else, and the user is told what differs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypopose.cli.targets import refuse_existing
+from hypopose.cli.overwrite import refuse_existing
 from hypopose.errors import FormatError, OptionError
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Outputs:
             stored = load_hypotheses(self.result)
         except FormatError:
             raise OptionError(
-                f"{self.result} exists and is no result; give another -o, or --force to replace it."
+                f"{self.result} exists and is not a result; give another -o, or --force to replace "
+                "it."
             ) from None
         told = differences(stored.made_with, made_with)
         if told:
@@ -72,13 +73,19 @@ class Outputs:
         return stored
 
 
-def made_with(options: dict[str, Any], sampler: dict[str, Any], version: str) -> dict[str, Any]:
+def made_with(
+    options: Mapping[str, Any],
+    sampler: dict[str, Any],
+    version: str,
+    plugins: Sequence[str] = (),
+) -> dict[str, Any]:
     """What a run's results depend on, as plain values; add the input's digest for each.
 
     Args:
         options: Of the command.
         sampler: The sampler as described, defaults included.
         version: HypoPose's.
+        plugins: Code from outside the package besides the sampler's.
 
     Returns:
         Options by name, files as digests of what they hold.
@@ -88,7 +95,8 @@ def made_with(options: dict[str, Any], sampler: dict[str, Any], version: str) ->
     del plain["sampler"]  # the description says more
     if not plain.get("view_files"):
         plain.pop("view_files", None)  # results from before there was --view stay valid
-    return {"version": version, "sampler": sampler, **plain}
+    others = {"plugins": list(plugins)} if plugins else {}
+    return {"version": version, "sampler": sampler, **plain, **others}
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -113,10 +121,10 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
         >>> differences({"seed": 0, "input": "a"}, {"seed": 1, "input": "a"})
         'seed 0, now 1'
         >>> differences({}, {"seed": 1})
-        'nobody recorded how'
+        'unknown options, none recorded'
     """
     if not before:
-        return "nobody recorded how"
+        return "unknown options, none recorded"
     a, b = dict(_flat(before)), dict(_flat(now))
     changed = [k for k in {**a, **b} if a.get(k) != b.get(k)]
     words = [

@@ -1,4 +1,4 @@
-"""``hypopose tracks``: who was taken for whom in a keypoint file, and mending it."""
+"""``hypopose tracks``: identities in a keypoint file, shown and corrected."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from hypopose.cli.convert_keypoints import refuse_overwriting
+from hypopose.cli.options import shared
+from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -19,53 +19,74 @@ WIDTH = 50
 MOST = 20
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the mended people.")
-@click.option("--split", "splits", type=(str, int), multiple=True, metavar="PERSON FRAME",
-              help="Two people of one, from FRAME on.")  # fmt: skip
-@click.option("--merge", "merges", type=(str, str), multiple=True, metavar="PERSON OTHER",
-              help="One person of two.")  # fmt: skip
+EXAMPLES = """\b
+Examples:
+  hypopose tracks clip.json
+  hypopose tracks clip.json -o clip-fixed.csv --max-gap 10 --keep-main"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@shared(
+    "skeleton", "input_format", "image_size", "fps",
+    output={"required": False, "help": "Write the corrected people to this file."},
+)  # fmt: skip
+@click.option(
+    "--max-gap",
+    type=click.IntRange(0, 100_000),
+    help="Frames a person may be unseen and still be the same; default: a second, or 30.",
+)
+@click.option(
+    "--split",
+    "splits",
+    type=(str, int),
+    multiple=True,
+    metavar="PERSON FRAME",
+    help="Make two people of one, from FRAME on.",
+)
+@click.option(
+    "--merge",
+    "merges",
+    type=(str, str),
+    multiple=True,
+    metavar="PERSON OTHER",
+    help="Make one person of two.",
+)
 @click.option("--keep", "kept", multiple=True, metavar="PERSON", help="Leave out everybody else.")
 @click.option("--keep-main", is_flag=True, help="Keep the person seen in most frames.")
-@click.option("--max-gap", type=click.IntRange(0, 100_000), help="Frames a person may be unseen "
-              "and still be the same; default: a second, or 30.")  # fmt: skip
-@click.option("--skeleton", help="Skeleton of the keypoints, or a TOML file.")
-@click.option("--input-format", help="Force the keypoint format instead of detecting it.")
-@click.option("--image-size", type=(int, int), metavar="W H", help="Image size in pixels.")
-@click.option("--fps", type=float, help="Frames per second, where the file does not say.")
-@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
-def tracks(file: Path, output: Path | None, **options: Any) -> None:
-    """Show who was seen when in FILE, and mend identities: split, then merge, then keep.
+@force_option
+def tracks(source: Path, output: Path | None, force: bool, **options: Any) -> None:
+    """Show who was seen when in INPUT, and correct identities: split, then merge, then keep.
 
     Frames are counted from the clip's first. Every line is a person: when they were seen (#), for
     how long. Suspicious places follow: jumps within a person, people who begin where another ended.
-    Write what is mended with -o; .csv, .parquet, .nc and .json hold everybody, with their
+    Write the corrected people with -o; .csv, .parquet, .nc and .json hold everybody, with their
     identities.
     """
     from hypopose.io import TrackingOptions
     from hypopose.io.recording import read_recording
 
     if output is not None:
-        refuse_overwriting(file, output, force=options["force"])
+        refuse_overwriting(source, output)
+        refuse_existing(output, force=force)
     tracking = None if options["max_gap"] is None else TrackingOptions(max_gap=options["max_gap"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is in the notes
         recording = read_recording(
-            file,
+            source,
             options["input_format"],
             options["skeleton"],
             options["fps"],
             options["image_size"],
             tracking,
         )
-    recording = mended(recording, options)
+    recording = corrected(recording, options)
     click.echo("\n".join(describe_people(recording)))
     if output is not None:
         _write(recording, output, options)
 
 
-def mended(recording: Recording, options: dict[str, Any]) -> Recording:
+def corrected(recording: Recording, options: dict[str, Any]) -> Recording:
     """The recording after all splits, merges and keeps, in this order.
 
     Raises:
@@ -115,6 +136,8 @@ def describe_people(recording: Recording) -> list[str]:
 
 
 def _line(recording: Recording, name: str) -> str:
+    import numpy as np
+
     from hypopose.io.recording import frame_range
 
     rows = recording.people[name]

@@ -134,7 +134,7 @@ def test_masked_networks_complete_too(
 REFUSED: dict[str, tuple[list[str], str]] = {
     "an unknown ending": (["GAPS", "-o", "out.txt"], "keypoints are written as"),
     "a file that is there": (["GAPS", "-o", "GAPS"], "exists already"),
-    "the input, even with force": (["GAPS", "-o", "GAPS", "--force"], "is the input"),
+    "the input, even with force": (["GAPS", "-o", "GAPS", "--force"], "replaced by its own result"),
     "keypoint options in 3D": (["MOTION", "--3d", "-o", "o.npz", "--below", "0.3"], "--below is"),
     "another ending in 3D": (["MOTION", "--3d", "-o", "o.csv"], "written as .npz"),
     "keypoints as 3D": (["GAPS", "--3d", "-o", "o.npz"], "no array 'joints'"),
@@ -174,7 +174,7 @@ def test_the_list_of_what_was_filled_never_replaces_the_input(tmp_path: Path) ->
     source.write_text("seen")
     done = run(source, "-o", tmp_path / "walk.csv", "--force")
     assert (done.exit_code, source.read_text()) == (2, "seen")
-    assert "walk.filled.csv is the input" in done.output
+    assert "walk.filled.csv would be replaced by its own result" in done.output
 
 
 def test_millimeters_and_complete_files_are_refused(

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from handed_body import make_result
 
-from hypopose.cli.batch import FORMATS
+from hypopose.cli.jobs import FORMATS
 from hypopose.io import EXPORTERS, save_result
 
 Run = Callable[..., Result]

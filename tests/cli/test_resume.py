@@ -49,18 +49,18 @@ def stamps(out: Path) -> dict[str, int]:
 KILLED_LATE = """
 import os, signal, sys
 from hypopose.cli import main
-from hypopose.cli import sample
+from hypopose.cli import worker
 
-write, done = sample._write, []
+write, done = worker._write, []
 
-def counting(*arguments):
+def counting(*arguments, **options):
     if len(done) == 3:
         from pathlib import Path
         Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     done.append(0)
-    return write(*arguments)
+    return write(*arguments, **options)
 
-sample._write = counting
+worker._write = counting
 main(sys.argv[1:])
 """
 
@@ -141,16 +141,16 @@ def test_other_options_are_refused_and_named(
 def test_a_surprise_in_one_file_does_not_lose_the_others(
     hypopose: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hypopose import api
+    from hypopose.api import Pipeline
 
-    estimate = api.estimate
+    estimate = Pipeline.estimate_people
 
-    def sometimes(keypoints, **options):
+    def sometimes(pipeline, people, **options):
         if options["source"] == "clip3.npz":
             raise RuntimeError("out of\nluck")
-        return estimate(keypoints, **options)
+        return estimate(pipeline, people, **options)
 
-    monkeypatch.setattr(api, "estimate", sometimes)
+    monkeypatch.setattr(Pipeline, "estimate_people", sometimes)
     done = hypopose("sample", folder, "-o", tmp_path / "out", *FAST, "--no-overview")
     assert done.exit_code == 1
     assert len(list((tmp_path / "out").glob("*.npz"))) == 8
@@ -159,8 +159,8 @@ def test_a_surprise_in_one_file_does_not_lose_the_others(
     assert "8 results written, 5 inputs failed." in done.stdout
 
 
-def test_results_nobody_recorded_are_not_taken_for_ours() -> None:
-    assert differences({}, {"seed": 1}) == "nobody recorded how"
+def test_results_without_a_record_are_not_taken_for_ours() -> None:
+    assert differences({}, {"seed": 1}) == "unknown options, none recorded"
     same = {"seed": 0, "image_size": [640, 480], "sampler": {"a": {"b": 1}}}
     assert differences(same, {**same, "image_size": (640, 480)}) == ""
     assert differences(same, {**same, "sampler": {"a": {"b": 2}}}) == "sampler.a.b 1, now 2"

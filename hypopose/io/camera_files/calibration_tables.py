@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from hypopose.errors import FormatError
 from hypopose.types import Camera
@@ -128,6 +127,8 @@ def _pose(
 
 
 def _turned(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.spatial.transform import Rotation
+
     return np.asarray(Rotation.from_rotvec(vector).as_matrix(), dtype=np.float64)
 
 

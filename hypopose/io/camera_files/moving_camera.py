@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation, Slerp
 
 from hypopose.errors import OptionError
 from hypopose.io.camera_files import colmap
@@ -46,6 +45,8 @@ def load_camera_motion(path: str | Path, camera: Camera, n_frames: int) -> Camer
         FormatError: If the file is none of these.
         OptionError: If it does not cover the frames.
     """
+    from scipy.spatial.transform import Rotation, Slerp
+
     source = Source(path)
     if source.is_folder or source.path.stat().st_size > MAX_BYTES:
         raise source.error("not a file of camera poses", "name a csv, images.txt or a trajectory")
@@ -84,6 +85,8 @@ def _poses(
     source: Source, text: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """World-to-camera quaternions (scalar first), translations and frame numbers, in order."""
+    from scipy.spatial.transform import Rotation
+
     lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
     if not lines:
         raise source.error("is empty", "write it again")

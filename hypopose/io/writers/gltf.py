@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from hypopose.io.atomic import write_atomically
 from hypopose.io.writers.rig import BoneRig, Performance, perform
@@ -162,6 +161,8 @@ def _animate(
 
 def _quaternions(turns: NDArray[np.float64]) -> NDArray[np.float64]:
     """(x, y, z, w) of one hemisphere from frame to frame."""
+    from scipy.spatial.transform import Rotation
+
     quaternions = Rotation.from_matrix(turns).as_quat()
     flips = np.sign((quaternions[1:] * quaternions[:-1]).sum(-1))
     flips[flips == 0] = 1

@@ -33,7 +33,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.stats import trim_mean
 
 from hypopose.errors import OptionError
 from hypopose.io.writers.scene import PER_METER, ExportScene, Take, bridged
@@ -153,6 +152,8 @@ def bone_lengths(places: Float[np.ndarray, "F J 3"], skeleton: Skeleton) -> Floa
     Returns:
         Trimmed means over the clip.
     """
+    from scipy.stats import trim_mean
+
     lengths = np.zeros(skeleton.n_joints)
     for parent, child in skeleton.bones:
         lengths[child] = trim_mean(

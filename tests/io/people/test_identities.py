@@ -49,7 +49,9 @@ def test_a_swap_is_seen_and_mended(swapped, tmp_path):
     for keypoints in people.values():
         steps = np.diff(keypoints.xy[:, 0, 0].numpy())
         np.testing.assert_allclose(np.abs(steps), 3, atol=1e-3)
-    assert "exists; add --force" in run("tracks", swapped, "-o", out).output
+    assert (
+        "exists already; give another name, or --force" in run("tracks", swapped, "-o", out).output
+    )
     assert run("tracks", swapped, "-o", out, "--force").exit_code == 0
 
 
@@ -113,7 +115,7 @@ def test_convert_keypoints(swapped, tmp_path):
         assert words in done.output
     assert load_people(out)["1"].fps == 30
     again = run("convert-keypoints", out, "-o", out, "--force")
-    assert (again.exit_code, "is the input" in again.output) == (2, True)
+    assert (again.exit_code, "replaced by its own result" in again.output) == (2, True)
     nobody = run("convert-keypoints", swapped, "-o", tmp_path / "b.npz", "--person", "7")
     assert (nobody.exit_code, "No person '7'" in nobody.output) == (2, True)
     assert (

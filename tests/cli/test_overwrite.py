@@ -33,7 +33,7 @@ def commands(stored: Path, one_person: Path) -> dict[str, tuple[tuple[object, ..
         "sample": (("sample", one_person, *FAST, "--no-overview"), "out.npz"),
         "sample csv": (("sample", one_person, *FAST, "--no-overview"), "out.csv"),
         "export": (("export", stored), "out.trc"),
-        "aggregate": (("aggregate", stored, "--method", "mean"), "out.npz"),
+        "aggregate": (("aggregate", stored, "--aggregate", "mean"), "out.npz"),
         "evaluate": (("evaluate", stored, "--truth", truth), "out.json"),
         "report": (("report", stored), "out.html"),
     }
@@ -93,7 +93,7 @@ def test_an_input_is_no_output_even_with_force(hypopose: Run, stored: Path) -> N
     before = stored.read_bytes()
     done = hypopose("export", stored, "-o", stored, "--force")
     assert done.exit_code == 2
-    assert "replaced by its own export" in done.stderr
+    assert "replaced by its own result" in done.stderr
     walk = stored.with_name("walk.json")
     walk.write_text("{}")
     done = hypopose("sample", walk, "-o", stored.with_name("walk.npz"), *FAST, "--format", "json",

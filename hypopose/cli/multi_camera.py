@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,12 +47,14 @@ def load_views(options: Mapping[str, Any], inputs: Sequence[Path]) -> tuple[Keyp
     if not options["view_files"]:
         return ()
     from hypopose.api import default_sampler, prepare
+    from hypopose.api.making import options_of
     from hypopose.io import load, load_camera, load_people, split_camera_name
+    from hypopose.plugins import look_up
     from hypopose.samplers import SAMPLERS
 
     sampler = options["sampler"] or default_sampler(options["weights"])
-    method = SAMPLERS.get(sampler)
-    if method is None or "views" not in {field.name for field in fields(method)}:
+    method = look_up("samplers", sampler, SAMPLERS)
+    if "views" not in options_of(method):
         raise OptionError(
             f"The sampler {sampler!r} reads one camera; --view needs --sampler platypose."
         )
@@ -120,7 +121,7 @@ def _refuse_repeats(options: Mapping[str, Any], first: Path) -> None:
 
 
 def _warn_of_offsets(options: Mapping[str, Any], first: Path) -> None:
-    """Frames are paired in order, so files that number them otherwise may be out of step."""
+    """Frames are paired in order, so files that number them differently may be out of step."""
     from hypopose.io import inspect
 
     names = {"format": "input_format", "skeleton": "skeleton", "image_size": "image_size"}

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from hypopose.errors import OptionError
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def settings_option(command: Command) -> Command:
-    """Give a command the option of this file."""
-    return click.option(
-        "--set",
-        "settings",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="Any option of the sampler: --set flip=false --set precision=bfloat16.",
-    )(command)
 
 
 def read_settings(words: tuple[str, ...]) -> dict[str, Any]:
@@ -49,7 +35,7 @@ def read_settings(words: tuple[str, ...]) -> dict[str, Any]:
 
 
 def refuse_sampling_options(others: tuple[str, ...]) -> None:
-    """Stop where results are judged that exist: options of sampling would be ignored.
+    """Stop where existing results are evaluated: options of sampling would be ignored.
 
     Args:
         others: Options of this command that are not about sampling.

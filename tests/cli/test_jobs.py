@@ -1,4 +1,4 @@
-"""Where results go: nobody's file, and nobody's input, is replaced by another's."""
+"""Where results go: no input and no other result is replaced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hypopose.cli.batch import Job, plan_jobs
+from hypopose.cli.jobs import Job, plan_jobs
 from hypopose.errors import FormatError, OptionError
 
 
@@ -31,7 +31,7 @@ def test_an_input_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_there_takes_the_result(tmp_path: Path) -> None:
-    (job,) = plan_jobs((_touched(tmp_path / "walk.json"),), _made(tmp_path / "results"))
+    (job,) = plan_jobs((_touched(tmp_path / "walk.json"),), _made(tmp_path / "results")).jobs
     assert job.output == tmp_path / "results" / "walk.npz"
 
 
@@ -40,7 +40,7 @@ ROW = "0 0.5 0.5 0.2 0.2 " + "0.5 " * 51
 
 
 def _named(*inputs: Path) -> list[str]:
-    return [job.source.name for job in plan_jobs(inputs, inputs[0].parent / "results")]
+    return [job.source.name for job in plan_jobs(inputs, inputs[0].parent / "results").jobs]
 
 
 def _folder(path: Path, files: dict[str, str]) -> Path:
@@ -75,7 +75,7 @@ def test_an_input_beside_its_own_result_stays_an_input(
     monkeypatch.setattr("hypopose.io.native.is_result", lambda path: path.suffix == ".npz")
 
     def planned(output: Path) -> list[str]:
-        return [job.source.name for job in plan_jobs((folder,), output)]
+        return [job.source.name for job in plan_jobs((folder,), output).jobs]
 
     assert planned(folder) == [*frames, "clip.csv"]
     # What was exported beside the folder's own result is none.
@@ -112,14 +112,14 @@ def test_links_are_not_followed_out_of_a_folder(tmp_path: Path) -> None:
     _folder(tmp_path / "secret", {"c.csv": ""})
     (folder / "link.csv").symlink_to(tmp_path / "secret" / "c.csv")
     (folder / "out").symlink_to(tmp_path / "secret")
-    jobs = plan_jobs((folder,), tmp_path / "results")
+    jobs = plan_jobs((folder,), tmp_path / "results").jobs
     assert [job.source.name for job in jobs] == ["a.csv", "b.json", "link.csv", "out"]
     for job in jobs[:2]:
         job.check_links()
     for job in jobs[2:]:
         with pytest.raises(FormatError, match=r"is a link out of .*in; copy the file"):
             job.check_links()
-    (job,) = plan_jobs((folder / "link.csv",), tmp_path / "results")
+    (job,) = plan_jobs((folder / "link.csv",), tmp_path / "results").jobs
     job.check_links()  # the user named it
 
 

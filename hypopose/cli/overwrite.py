@@ -1,4 +1,4 @@
-"""Files that are there already: kept, unless the user says ``--force``."""
+"""Files that exist are kept, unless the user says ``--force``; inputs are kept always."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from hypopose.errors import OptionError
 
 force_option = click.option(
-    "--force", is_flag=True, help="Replace what exists; without it, nothing that exists is touched."
+    "--force", is_flag=True, help="Replace existing files; without it they are left untouched."
 )
 
 
@@ -21,7 +21,7 @@ def refuse_existing(*paths: Path | None, force: bool) -> None:
         force: True to let them be replaced.
 
     Raises:
-        OptionError: If one of them is there.
+        OptionError: If one of them exists.
 
     Example:
         >>> refuse_existing(Path("no/such/file.npz"), None, force=False)
@@ -31,6 +31,24 @@ def refuse_existing(*paths: Path | None, force: bool) -> None:
             continue
         what = "is a folder with files in it" if path.is_dir() else "exists already"
         raise OptionError(f"{path} {what}; give another name, or --force to replace it.")
+
+
+def refuse_overwriting(source: Path, *outputs: Path) -> None:
+    """Stop if an input would be replaced by what is made of it, ``--force`` or not.
+
+    Args:
+        source: The input.
+        *outputs: Files that will be written.
+
+    Raises:
+        OptionError: If the input is one of them.
+
+    Example:
+        >>> refuse_overwriting(Path("walk.json"), Path("walk.npz"))
+    """
+    for output in outputs:
+        if source.resolve() == output.resolve():
+            raise OptionError(f"{source} would be replaced by its own result; give another -o.")
 
 
 def _taken(path: Path) -> bool:

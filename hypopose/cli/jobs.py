@@ -1,0 +1,248 @@
+"""Which files ``hypopose sample`` means, and where their results go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from hypopose.cli.overwrite import refuse_overwriting
+from hypopose.errors import FormatError, OptionError
+
+FORMATS = ("npz", "json", "csv", "parquet", "nc", "c3d", "trc", "mot", "bvh", "glb")
+"""Formats a result can be written in; named here too so that ``--help`` stays quick."""
+
+DATA_SUFFIXES = {
+    ".json", ".npz", ".npy", ".csv", ".h5", ".hdf5", ".nc", ".parquet", ".pbtxt", ".slp",
+}  # fmt: skip
+"""Endings that make a file in a folder an input; readmes and pictures are passed over."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and the result path of a lone person.
+
+    Args:
+        source: File or folder.
+        output: Where the result goes.
+        within: The folder that was named on the command line, if the input was found in one.
+    """
+
+    source: Path
+    output: Path
+    within: Path | None = None
+
+    def check_links(self) -> None:
+        """Refuse an input that is a link out of the folder it was found in.
+
+        Raises:
+            FormatError: If it is.
+        """
+        if self.within is None or not self.source.is_symlink():
+            return
+        if not self.source.resolve().is_relative_to(self.within.resolve()):
+            raise FormatError(
+                f"{self.source} is a link out of {self.within}; copy the file, or name it on the "
+                "command line."
+            )
+
+    def outputs_of(self, people: list[str]) -> list[Path]:
+        """One result path a person: OUT itself for one, else OUT with each person's identity.
+
+        Example:
+            >>> [path.name for path in Job(Path("a.json"), Path("out.npz")).outputs_of(["2", "3"])]
+            ['out_person2.npz', 'out_person3.npz']
+        """
+        if len(people) == 1:
+            return [self.output]
+        labels = ["".join(c if c.isalnum() or c in "-_." else "_" for c in p) for p in people]
+        stem, suffix = self.output.stem, self.output.suffix
+        names = _unique([f"{stem}_person{label}" for label in labels])
+        outputs = [self.output.with_name(f"{name}{suffix}") for name in names]
+        refuse_overwriting(self.source, *outputs)
+        return outputs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a run.
+
+    Args:
+        jobs: One per input.
+        is_batch: Whether a bad input must not stop the others: there are several inputs, or a
+            folder that is not itself one input.
+    """
+
+    jobs: tuple[Job, ...]
+    is_batch: bool
+
+
+def plan_jobs(inputs: tuple[Path, ...], output: Path) -> Plan:
+    """Find the inputs in folders and give every input a result path.
+
+    Args:
+        inputs: Files and folders as given.
+        output: A file for one input, a folder for several.
+
+    Returns:
+        One job per input, in the order given; folders in alphabetical order.
+
+    Raises:
+        FormatError: If the only input does not exist.
+        OptionError: If a folder holds nothing to read, one file is to take several results, or a
+            result would replace an input.
+    """
+    found = [(path, source) for path in inputs for source in _inputs_below(path, output)]
+    if not found:
+        raise OptionError(
+            f"{', '.join(map(str, inputs))}: no keypoint files in the folder; expected files "
+            f"ending in {', '.join(sorted(DATA_SUFFIXES))}."
+        )
+    is_batch = len(inputs) > 1 or [source for _, source in found] != list(inputs)
+    if not is_batch and not inputs[0].exists():
+        raise FormatError(f"{inputs[0]}: there is no such file or folder; check the path.")
+    jobs = _into_folder(found, output) if is_batch else [Job(inputs[0], _named(inputs[0], output))]
+    sources = {source.resolve(): source for _, source in found}
+    for job in jobs:
+        if job.output.resolve() in sources:
+            refuse_overwriting(sources[job.output.resolve()], job.output)
+    return Plan(tuple(jobs), is_batch)
+
+
+def _into_folder(found: list[tuple[Path, Path]], output: Path) -> list[Job]:
+    """A job for each input that was found in what was named."""
+    if output.suffix[1:] in FORMATS or output.is_file():
+        raise OptionError(
+            f"Several inputs need a folder to write to, but -o is the file {output}; give a folder."
+        )
+    names = _unique([source.stem for _, source in found])
+    return [
+        Job(source, output / f"{name}.npz", None if source == named else named)
+        for (named, source), name in zip(found, names, strict=True)
+    ]
+
+
+def _named(source: Path, output: Path) -> Path:
+    """The result file of a lone input: in the folder that is there, or with an ending added."""
+    if output.is_dir():
+        return output / f"{source.stem}.npz"
+    return output if output.suffix[1:] in FORMATS else output.with_name(f"{output.name}.npz")
+
+
+def _inputs_below(path: Path, output: Path, top: Path | None = None) -> list[Path]:
+    """A file or a folder of frames is one input; any other folder is what it holds.
+
+    What is in folders within it is added, except results of ours. Links are listed, but not
+    followed out of the folder that was named; those to folders within it are left out, since these
+    are visited anyway.
+    """
+    if not path.is_dir():
+        return [path]
+    top = top or path
+    folder = _Folder.read(path, output)
+    found = folder.inputs()
+    for child in filter(Path.is_dir, folder.children):
+        if not child.is_symlink():
+            found += _inputs_below(child, output, top)
+        elif not child.resolve().is_relative_to(top.resolve()):
+            found.append(child)
+    return found
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder that may hold inputs.
+
+    Args:
+        path: Which.
+        children: What is in it, without results, their folder and hidden files.
+        frames: Those that were not written beside the folder's own result.
+    """
+
+    path: Path
+    children: tuple[Path, ...]
+    frames: tuple[Path, ...]
+
+    @staticmethod
+    def read(path: Path, output: Path) -> _Folder:
+        from hypopose.io.native import is_result
+
+        listed = [child for child in sorted(path.iterdir()) if child.name[0] != "."]
+        results = {child for child in listed if is_result(child)}
+        away = output.resolve()
+        children = [c for c in listed if c not in results and c.resolve() != away]
+        # The folder's own result may be in it, with what --format has written beside it.
+        named = output.stem if output.suffix[1:] in FORMATS else output.name
+        own = path.stem if output.is_dir() else named
+        ours = {r.stem for r in results if r.stem == own or r.stem.startswith(f"{own}_person")}
+        frames = [child for child in children if child.stem not in ours]
+        return _Folder(path, tuple(children), tuple(frames))
+
+    def inputs(self) -> list[Path]:
+        """The folder itself if it is one recording, else the files in it; oddities are noted."""
+        if self._is_recording():
+            tables = [child for child in self.children if child not in self.frames]
+            for child in _data_files(tables):
+                _note(
+                    f"{child} is taken for a table of the result beside it; name it on the command "
+                    "line to read it."
+                )
+            return [self.path]
+        files = _data_files(self.children)
+        if sum(file.stem.endswith("_keypoints") for file in files) > 1:
+            _note(
+                f"{self.path} holds OpenPose's frames beside other inputs, so each frame is an "
+                "input of its own; frames alone in a folder are one motion."
+            )
+        return files
+
+    def _is_recording(self) -> bool:
+        """A folder of frames holds one kind of file; a mixed one holds many inputs."""
+        from hypopose.io.readers import detect_format, is_recording
+
+        endings = {p.suffix.lower() for p in self.frames if p.is_file()} & DATA_SUFFIXES
+        if len(endings) > 1 or not is_recording(self.path):
+            return False
+        return not (endings and detect_format(self.path) == "yolo")
+
+
+def _note(words: str) -> None:
+    click.echo(f"Note: {words}", err=True)
+
+
+def _data_files(children: Iterable[Path]) -> list[Path]:
+    """The files that are inputs: by their endings, and text if YOLO wrote it."""
+    from hypopose.io.readers import detect_format
+
+    found = []
+    for child in children:
+        if child.suffix.lower() in DATA_SUFFIXES and not child.is_dir():
+            found.append(child)
+        elif child.suffix.lower() == ".txt" and child.is_file():
+            with suppress(FormatError):
+                detect_format(child)
+                found.append(child)
+    return found
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Names with a number appended from the second of the same on.
+
+    Example:
+        >>> _unique(["walk", "run", "walk"])
+        ['walk', 'run', 'walk_2']
+    """
+    unique: list[str] = []
+    numbers: dict[str, int] = {}
+    taken: set[str] = set()
+    for name in names:
+        candidate = name
+        while candidate.casefold() in taken:  # some file systems ignore case
+            numbers[name] = numbers.get(name, 1) + 1
+            candidate = f"{name}_{numbers[name]}"
+        unique.append(candidate)
+        taken.add(candidate.casefold())
+    return unique

@@ -1,0 +1,156 @@
+"""Options that several commands share: one spelling, one help text, one order.
+
+``@shared("sampler", "weights", "seed")`` gives a command these options in the order of the table
+here, whatever order they are named in. Options that were renamed keep working for one release:
+``@click.command(cls=renamed({"--method": "--aggregate"}))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+Declared = tuple[tuple[str, ...], dict[str, Any]]
+
+
+def warn_of_former(former: str, now: str) -> None:
+    """One line on standard error: the former name works for one release more."""
+    click.echo(f"Warning: {former} is now {now}; the former name goes with 0.2.", err=True)
+
+
+def _calibrator(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value != "box":
+        return value
+    warn_of_former("--calibrator box", "--calibrator bundled")
+    return "bundled"
+
+
+OPTIONS: dict[str, Declared] = {
+    # what is written
+    "output": (
+        ("-o", "--output"),
+        {"required": True, "type": click.Path(path_type=Path), "help": "File to write."},
+    ),
+    # what is read
+    "person": (("--person",), {"help": "Only this person; default: everybody."}),
+    "skeleton": (
+        ("--skeleton",),
+        {"help": "Skeleton of the keypoints, where the file does not say: a name or a TOML file."},
+    ),
+    "input_format": (
+        ("--input-format",),
+        {"help": "Read the keypoints as this format instead of detecting it."},
+    ),
+    "image_size": (
+        ("--image-size",),
+        {"type": (int, int), "metavar": "W H", "help": "Image size in pixels."},
+    ),
+    "fps": (
+        ("--fps",),
+        {"type": float, "help": "Frames per second, where the file does not say."},
+    ),
+    # how hypotheses are drawn
+    "sampler": (
+        ("--sampler",),
+        {
+            "help": "distributional, d3dp, boneflips, diffpose, platypose, ..., or your own: "
+            "package.module:Class or ./file.py:Class. Default: the one the weights were trained "
+            "for.",
+        },
+    ),
+    "weights": (("--weights",), {"help": "Bundled weights by name, or a folder of weights."}),
+    "n_hypotheses": (
+        ("--n-hypotheses",),
+        {"default": 20, "show_default": True, "help": "3D motions to draw."},
+    ),
+    "n_steps": (
+        ("--n-steps",),
+        {"type": int, "help": "Network evaluations per draw; default: what the weights recommend."},
+    ),
+    "settings": (
+        ("--set", "settings"),
+        {
+            "multiple": True,
+            "metavar": "NAME=VALUE",
+            "help": "Any other option of the sampler: --set flip=false --set precision=bfloat16.",
+        },
+    ),
+    "seed": (
+        ("--seed",),
+        {"default": 0, "show_default": True, "help": "Same seed, same hypotheses."},
+    ),
+    "device": (
+        ("--device",),
+        {"default": "cpu", "show_default": True, "help": "cpu, cuda or cuda:1."},
+    ),
+    # what is made of them
+    "aggregate": (
+        ("--aggregate",),
+        {
+            "default": "mean",
+            "show_default": True,
+            "help": "How hypotheses become one motion: mean, median, medoid, jpma, ppma, or your "
+            "own: package.module:function or ./file.py:function.",
+        },
+    ),
+    "calibrator": (
+        ("--calibrator",),
+        {
+            "callback": _calibrator,
+            "help": "Recalibrate the hypotheses with this calibrator file, or 'bundled' for the "
+            "one shipped with the weights.",
+        },
+    ),
+}
+"""Name of the parameter -> how it is declared; the order is that of every command's help."""
+
+
+def shared(*names: str, **changes: Mapping[str, Any]) -> Callable[[Decorated], Decorated]:
+    """Give a command options of the table.
+
+    Args:
+        *names: Which.
+        **changes: What differs for this command by name, for example ``output={"help": "..."}``.
+
+    Returns:
+        A decorator.
+    """
+
+    def decorate(command: Decorated) -> Decorated:
+        for name in reversed(OPTIONS):
+            if name in names or name in changes:
+                words, declared = OPTIONS[name]
+                command = click.option(*words, **{**declared, **changes.get(name, {})})(command)
+        return command
+
+    return decorate
+
+
+def renamed(words: Mapping[str, str]) -> type[click.Command]:
+    """A class of commands that still take options by their former names, with a warning.
+
+    Args:
+        words: Former name -> name, each with its dashes.
+
+    Returns:
+        The class, for ``@click.command(cls=...)``.
+    """
+
+    class Command(click.Command):
+        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, [_now(word, words) for word in args])
+
+    return Command
+
+
+def _now(word: str, words: Mapping[str, str]) -> str:
+    name, equals, value = word.partition("=")
+    if name not in words:
+        return word
+    warn_of_former(name, words[name])
+    return f"{words[name]}{equals}{value}"

@@ -1,0 +1,172 @@
+"""What ``hypopose sample`` does with one input: read, estimate what is not there yet, write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hypopose.cli.camera_options import camera_of, refuse_contradictions
+from hypopose.cli.jobs import Job
+from hypopose.cli.multi_camera import describe_views, load_views
+from hypopose.cli.overwrite import refuse_overwriting
+from hypopose.cli.resume import Outputs, digest, made_with
+from hypopose.cli.set_option import read_settings
+from hypopose.cli.summary import Row
+
+if TYPE_CHECKING:
+    from hypopose.api import Pipeline
+    from hypopose.io.results import Result
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What is done with every input.
+
+    Args:
+        pipeline: From keypoints to results.
+        reading: Options of ``hypopose.load_people``.
+        made_with: What results depend on, except the input.
+        person: One person by identity, or None for everybody.
+        formats: Further formats to write every result in.
+        overview: Whether a PNG is drawn too.
+        force: Whether files are replaced.
+    """
+
+    pipeline: Pipeline
+    reading: dict[str, Any]
+    made_with: dict[str, Any]
+    person: str | None = None
+    formats: tuple[str, ...] = ()
+    overview: bool = True
+    force: bool = False
+
+    def run(self, job: Job, report: Callable[..., None]) -> list[Row]:
+        """Work on one input: all of its people are computed before the first file is written.
+
+        Args:
+            job: The input and where its results go.
+            report: Called with ``total=`` steps and ``advance=1`` after each.
+
+        Returns:
+            A row per person.
+
+        Raises:
+            HypoPoseError: If the input cannot be read or sampled, or a file is in the way.
+        """
+        from hypopose.api.pipeline import read_people, source_name
+
+        job.check_links()
+        people = read_people(job.source, self.person, **self.reading)
+        made = {"input": digest(job.source), **self.made_with}
+        paths = job.outputs_of(list(people))
+        files = dict(zip(people, (self._outputs(job.source, path) for path in paths), strict=True))
+        kept = {name: out.kept(made, force=self.force) for name, out in files.items()}
+        missing = [name for name, result in kept.items() if result is None]
+        report(total=len(missing) * getattr(self.pipeline.sampler, "n_steps", 1))
+        estimated = self.pipeline.estimate_people(
+            people,
+            only=missing,
+            source=source_name(job.source),
+            callback=lambda step: report(advance=1),
+        )
+        results = {name: replace(r, made_with=made) for name, r in estimated.items()}
+        return [
+            _write(job.source, out, results.get(name) or kept[name], kept=name not in results)
+            for name, out in files.items()
+        ]
+
+    def _outputs(self, source: Path, path: Path) -> Outputs:
+        """All files of one person, none of them the input."""
+        exports = [path.with_suffix(f".{f}") for f in self.formats if path.suffix != f".{f}"]
+        refuse_overwriting(source, *exports)
+        picture = path.with_suffix(".png") if self.overview else None
+        return Outputs(path, tuple(dict.fromkeys(exports)), picture)
+
+
+def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
+    """Load networks, calibrator, camera and further views, once.
+
+    Args:
+        options: Of ``hypopose sample``.
+        jobs: All of them; further views go with one input only.
+
+    Raises:
+        OptionError: If an option is unknown or out of range, or two contradict each other.
+        FormatError: If the camera's file is not one.
+    """
+    from hypopose import __version__
+    from hypopose.api import describe_sampler, make_pipeline
+    from hypopose.api.sampling import describe_aggregation
+    from hypopose.io.writers import check_ending
+
+    for ending in (jobs[0].output.suffix[1:], *options["file_formats"]):
+        check_ending(f"result.{ending}")
+    refuse_contradictions(options)
+    views = load_views(options, [job.source for job in jobs])
+    settings: dict[str, Any] = read_settings(options["settings"])
+    settings |= {"views": views} if views else {}
+    pipeline = make_pipeline(
+        **{name: options[name] for name in _PIPELINE},
+        focal="estimate" if options["estimate_focal"] else None,
+        notes=describe_views(options),
+        **settings,
+    )
+    return Worker(
+        pipeline=pipeline,
+        reading=reading_options(options),
+        made_with=made_with(
+            options,
+            describe_sampler(pipeline.sampler),
+            __version__,
+            describe_aggregation(options["aggregate"])[1],
+        ),
+        person=options["person"],
+        formats=options["file_formats"],
+        overview=not options["no_overview"],
+        force=options["force"],
+    )
+
+
+_PIPELINE = (
+    "sampler", "weights", "n_hypotheses", "n_steps", "aggregate", "seed", "device", "refine",
+    "calibrator", "camera_motion", "smooth", "height", "ground",
+)  # fmt: skip
+"""Options of the command that the pipeline takes as they are."""
+
+
+def reading_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of ``load_people``; what was not given is left out."""
+    given = {name: options[name] for name in ("skeleton", "image_size", "fps")}
+    given |= {"format": options["input_format"], "camera": camera_of(options)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -> Row:
+    """Write what does not exist yet: the record first, so that a stopped run knows it is done."""
+    from hypopose.io import export_result, save_result
+
+    assert result is not None  # estimated, or kept
+    files.result.parent.mkdir(parents=True, exist_ok=True)
+    notes = list(() if kept else save_result(files.result, result))
+    if not bool(result.hypotheses.joints.isfinite().any()):
+        notes.append("no joint could be placed in any frame; too few keypoints were detected")
+    for path in files.exports:
+        if not (kept and path.exists()):
+            notes += export_result(path, result).notes
+    if files.picture is not None and not (kept and files.picture.exists()):
+        from hypopose.report.overview import draw_overview
+
+        draw_overview(files.picture, result)
+    camera = result.keypoints.camera
+    return Row(
+        source=str(source),
+        person=result.person,
+        written=os.fspath(files.result),
+        frames=str(result.keypoints.n_frames),
+        camera="assumed" if camera is None or camera.assumed else "given",
+        kept=kept,
+        notes=tuple(f"{files.result.stem}: {note}" for note in notes),
+    )

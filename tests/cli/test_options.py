@@ -1,0 +1,148 @@
+"""Commands agree: shared options look alike everywhere, former names work, examples run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import hypopose as hp
+from hypopose.cli import COMMANDS, main
+from hypopose.cli.options import OPTIONS
+from hypopose.datasets import example_pair
+from hypopose.io import save_people
+
+Run = Callable[..., Result]
+NOT_YET = {"detect", "evaluate", "calibrate", "report", "train", "data", "convert"}
+"""Commands whose own options are declared apart from the table."""
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    for name in COMMANDS:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        yield name, command
+
+
+@pytest.mark.parametrize(("name", "command"), [(n, c) for n, c in commands() if n not in NOT_YET])
+def test_shared_options_come_in_the_tables_order(name: str, command: click.Command) -> None:
+    mine = [p.name for p in command.params if isinstance(p, click.Option) and p.name in OPTIONS]
+    assert mine == [option for option in OPTIONS if option in mine]
+
+
+def test_one_word_for_one_thing() -> None:
+    """An option of a name has one spelling and one type in every command."""
+    seen: dict[str, tuple[object, ...]] = {}
+    for name, command in commands():
+        if name in NOT_YET:
+            continue
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name in OPTIONS:
+                form = (option.opts, option.type.name, option.metavar)
+                assert seen.setdefault(option.name, form) == form, name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_line_and_an_example(hypopose: Run, name: str) -> None:
+    help_text = " ".join(hypopose("--help").output.split())
+    assert COMMANDS[name].help in help_text
+    assert COMMANDS[name].example in help_text
+    assert COMMANDS[name].example.startswith(f"hypopose {name} ")
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the examples speak of."""
+    folder = tmp_path_factory.mktemp("workshop")
+    keypoints, truth = example_pair()
+    xy = keypoints.xy[:30].clone()
+    xy[8:12, 16] = float("nan")
+    person = replace(keypoints, xy=xy, confidence=xy[..., 0].isfinite().float(), covariance=None)
+    (folder / "clips").mkdir()
+    for path in ("walk.json", "clip.json", "clips/a.json", "clips/b.json"):
+        save_people(folder / path, {"0": person})
+    for path in ("walk.npz",):
+        hp.save_result(folder / path, hp.estimate(person, n_hypotheses=5))
+    assert truth.root is not None
+    np.save(folder / "truth.npy", (truth.joints + truth.root[:, None])[:30].numpy())
+    (folder / "jitter.py").write_text("from hypopose.samplers import BoneFlips as Jitter\n")
+    return folder
+
+
+def examples() -> list[str]:
+    lines = [line.strip() for name, command in commands() if name not in NOT_YET
+             for line in (command.epilog or "").splitlines()]  # fmt: skip
+    return [line for line in lines if line.startswith("hypopose ") and ".onnx" not in line]
+
+
+@pytest.mark.parametrize("line", examples())
+def test_examples_of_the_help_run(
+    line: str, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = shlex.split(line)[1:]
+    monkeypatch.chdir(workshop)
+    for i, word in enumerate(words):
+        if words[i - 1] == "-o":
+            words[i] = str(tmp_path / word)
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+
+
+def test_every_help_ends_with_examples(hypopose: Run) -> None:
+    for name, _ in commands():
+        if name not in NOT_YET:
+            assert re.search(
+                rf"Examples:\n( +hypopose {name} .*\n?)+$", hypopose(name, "--help").output
+            )
+
+
+@pytest.fixture
+def walk(workshop: Path, tmp_path: Path) -> tuple[Path, Path]:
+    return workshop / "walk.json", tmp_path / "out.npz"
+
+
+def test_former_names_still_work_with_a_warning(
+    hypopose: Run, workshop: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "median.npz"
+    done = hypopose("aggregate", workshop / "walk.npz", "-o", out, "--method", "median")
+    assert done.exit_code == 0, done.output
+    assert done.stderr == "Warning: --method is now --aggregate; the former name goes with 0.2.\n"
+    assert hp.load_hypotheses(out).aggregate == "median"
+
+
+def test_the_former_word_for_bundled_calibrators(hypopose: Run, walk: tuple[Path, Path]) -> None:
+    source, out = walk
+    done = hypopose("sample", source, "-o", out, "--n-hypotheses", 3, "--no-overview",
+                    "--calibrator", "box")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "--calibrator box is now --calibrator bundled" in done.stderr
+    assert hp.load_hypotheses(out).calibrator["file"] == "calibrator.json"
+
+
+@pytest.mark.parametrize(
+    ("words", "skeleton", "warns"),
+    [
+        (("--to", "coco17"), "coco17", False),
+        (("--skeleton", "h36m17", "--to", "h36m17"), "h36m17", False),
+        (("--skeleton", "coco17"), "coco17", True),
+        (("--from-skeleton", "h36m17", "--skeleton", "coco17"), "coco17", True),
+        (("--skeleton=coco17",), "coco17", True),
+        (("--from-skeleton=h36m17",), "h36m17", True),
+    ],
+)
+def test_the_skeleton_is_the_inputs(
+    hypopose: Run, walk: tuple[Path, Path], words: tuple[str, ...], skeleton: str, warns: bool
+) -> None:
+    source, out = walk
+    done = hypopose("convert-keypoints", source, "-o", out, *words)
+    assert done.exit_code == 0, done.output
+    assert hp.load(out).skeleton.name == skeleton
+    assert ("Warning:" in done.stderr) is warns
