@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from hypopose.calibration import ece, energy_score
-from hypopose.datasets.motion import Motion, load_motion
+from hypopose.datasets import Motion, load_motion
 from hypopose.diffusion import Schedule, ddim_step, seeded_noise, timestep_pairs
 from hypopose.io.atomic import write_atomically
 from hypopose.metrics import mpjpe, mpjve
@@ -184,8 +184,8 @@ def blind(network: nn.Module, config: TrainConfig, kinds: tuple[str, ...]) -> No
     """Show a FrameTokens generator zeros in the channels of some kinds of noise."""
     if not kinds:
         return
-    pose, quarter = 3 * 17, config.n_latent // 4
-    seen = torch.ones(pose + config.n_latent)
+    pose, quarter = 3 * 17, config.network.n_latent // 4
+    seen = torch.ones(pose + config.network.n_latent)
     for kind, at in (
         ("pose", slice(pose)),
         ("constant", slice(pose, pose + 2 * quarter)),
@@ -199,38 +199,41 @@ def blind(network: nn.Module, config: TrainConfig, kinds: tuple[str, ...]) -> No
 
 def distillation(teacher: nn.Module, config: TrainConfig, schedule: Schedule) -> Callable[..., Any]:
     """Loss of a student whose one answer to pure noise is to be where the teacher's walk ends."""
-    bound = config.clamp * config.scale
+    bound = config.objective.clamp * config.objective.scale
 
     def loss(network: Any, batch: Batch, step: Any) -> Tensor:
         e, y = batch.encoded, batch.target
         given = {"confidence": e.confidence, "context": e.context}
         x = torch.randn((len(y), 1, *y.shape[1:]), generator=step.generator, device=y.device)
-        start = x.clamp(-bound, bound) / config.scale
+        start = x.clamp(-bound, bound) / config.objective.scale
 
         def answer(net: Any, x_t: Tensor, t: int) -> Tensor:
             times = torch.full((len(y),), float(t), device=y.device)
-            clean: Tensor = net(x_t.clamp(-bound, bound) / config.scale, e.xy, times, **given)
+            clean: Tensor = net(
+                x_t.clamp(-bound, bound) / config.objective.scale, e.xy, times, **given
+            )
             return clean
 
         with torch.no_grad():
-            for t, t_next in timestep_pairs(5, config.n_timesteps):
-                x0 = answer(teacher, x, t).float() * config.scale
+            for t, t_next in timestep_pairs(5, config.objective.n_timesteps):
+                x0 = answer(teacher, x, t).float() * config.objective.scale
                 x = ddim_step(x, x0, t, t_next, schedule, eta=0.0)
-        last = torch.full((len(y),), float(config.n_timesteps - 1), device=y.device)
-        return joint_distance(network(start, e.xy, last, **given), x / config.scale)
+        last = torch.full((len(y),), float(config.objective.n_timesteps - 1), device=y.device)
+        return joint_distance(network(start, e.xy, last, **given), x / config.objective.scale)
 
     return loss
 
 
 def samplers(network: Any, config: TrainConfig, steps: Sequence[int] = ()) -> dict[int, Sampler]:
     """Evaluations -> how the variant's network is sampled."""
-    options: dict[str, Any] = {"scale": config.scale, "clamp": config.clamp, "flip": False}
-    if config.objective == "uncertainty":
+    o = config.objective
+    options: dict[str, Any] = {"scale": o.scale, "clamp": o.clamp, "flip": False}
+    if config.objective.name == "uncertainty":
         return {1: Lifter(network, flip=False)}
-    if config.objective == "energy":
-        options["flicker"] = config.flicker
+    if config.objective.name == "energy":
+        options["flicker"] = config.objective.flicker
         return {n: DistributionalDiffusion(network, n_steps=n, **options) for n in steps or (1,)}
-    if config.objective == "flow":
+    if config.objective.name == "flow":
         return {n: FlowMatching(network, n_steps=n, **options) for n in steps or (1, 5)}
     return {n: D3DP(network, n_steps=n, eta=0.0, **options) for n in steps or (1, 5)}
 
@@ -260,13 +263,13 @@ def train(
 ) -> dict[str, dict[str, float]]:
     """Train a variant, store its weights and judge it."""
     variant = VARIANTS[name]
-    config = replace(base, **variant.changes)
-    motion, held_out = load_motion(config.shards, "train"), None
+    config = base.with_options(**variant.changes)
+    motion, held_out = load_motion(config.data.shards, "train"), None
     if variant.hidden:
         motion, unseen = split(motion, variant.hidden)
         held_out = hold_out(unseen, stride=216)
     else:
-        held_out = hold_out(load_motion(config.shards, "val"))
+        held_out = hold_out(load_motion(config.data.shards, "val"))
     trainer = Trainer(config)
     trainer.make_batch = trainer.objective.make_batches(motion, trainer.device, config)
     blind(trainer.network, config, variant.unseen_noise)
@@ -288,7 +291,7 @@ def run(trainer: Trainer, seconds: float | None) -> float:
     """Step until the frames, or the processor time, are used; the time it took."""
     start = time.process_time()
     if seconds is not None:
-        trainer.config = replace(trainer.config, minutes=seconds / 60)
+        trainer.config = trainer.config.with_options(minutes=seconds / 60)
     while trainer.progress.share(trainer.config) < 1:
         trainer.step()
         trainer.progress.seconds = time.process_time() - start
@@ -331,7 +334,9 @@ def main() -> None:
         print(table(done))
         return
     shards = tuple(str(args.motion / f"{n}.npz") for n in ("cmu_permissive", "procedural_seated"))
-    base = TrainConfig(shards=shards, n_frames=args.n_frames, device=args.device, **BASE)
+    base = TrainConfig.from_options(
+        shards=shards, n_frames=args.n_frames, device=args.device, **BASE
+    )
     for name in args.only or VARIANTS:
         if name in done:
             continue

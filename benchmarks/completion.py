@@ -21,7 +21,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 import hypopose
-from hypopose.datasets.motion import load_motion
+from hypopose.datasets import load_motion
 from hypopose.io.atomic import write_atomically
 from hypopose.samplers.completion import between
 from hypopose.training.validation import HeldOut, hold_out

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from hypopose.datasets.motion import load_motion
+from hypopose.datasets import load_motion
 from hypopose.diffusion import cosine_schedule
 from hypopose.networks import FrameTokens, load_network
 from hypopose.training import BatchMaker, x0_loss

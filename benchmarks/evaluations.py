@@ -23,7 +23,7 @@ from ablations import BASE, FIRST, REGRESSION, VARIANTS, samplers, weights_of
 
 import hypopose
 from hypopose.calibration import ece, energy_score
-from hypopose.datasets.motion import load_motion
+from hypopose.datasets import load_motion
 from hypopose.diffusion import seeded_noise
 from hypopose.io.atomic import write_atomically
 from hypopose.metrics import mpjpe
@@ -87,10 +87,10 @@ def contenders(args: argparse.Namespace) -> dict[str, dict[int, Sampler]]:
         if args.ablations is None
     }
     if args.ablations is not None:
-        base = TrainConfig(shards=("none",), **BASE)
+        base = TrainConfig.from_options(shards=("none",), **BASE)
         for name, variant in SMALL.items():
             network = load_network(weights_of(variant, args.ablations)).eval()
-            config = replace(base, **VARIANTS[variant].changes)
+            config = base.with_options(**VARIANTS[variant].changes)
             found[name] = samplers(network, config, args.steps)
     return found
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import click
 import torch
 
-from hypopose.datasets.motion import load_motion
+from hypopose.datasets import load_motion
 from hypopose.samplers.pose_prior import BOX, fit_pose_prior
-from hypopose.training.bodies import BONE_LENGTHS, BodyMaker
-from hypopose.training.draws import Draws
-from hypopose.training.views import place_cameras
+from hypopose.simulation import BodyMaker, Draws, place_cameras
+from hypopose.simulation.anatomy import BONE_LENGTHS
 
 
 @click.command()

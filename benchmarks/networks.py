@@ -30,7 +30,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hypopose.calibration import ece, energy_score
-from hypopose.datasets.motion import load_motion
+from hypopose.datasets import load_motion
 from hypopose.diffusion import seeded_noise
 from hypopose.io.atomic import write_atomically
 from hypopose.metrics import mpjpe
@@ -39,7 +39,7 @@ from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.staged import StagedNetwork
 from hypopose.samplers import D3DP, DistributionalDiffusion
 from hypopose.training import TrainConfig, Trainer
-from hypopose.training.recipes import RECIPES
+from hypopose.training.architectures import ARCHITECTURES
 from hypopose.training.validation import HeldOut, hold_out
 from hypopose.types import Sampler
 
@@ -86,8 +86,8 @@ class Trained:
 
 def train(name: str, args: argparse.Namespace) -> Trained:
     """Take steps until the processor time is used; the learning rate follows it."""
-    given = {**RECIPES[name].options, **CONTENDERS[name], **SHARED, "bf16": args.bf16}
-    config = TrainConfig(
+    given = {**ARCHITECTURES[name].options, **CONTENDERS[name], **SHARED, "bf16": args.bf16}
+    config = TrainConfig.from_options(
         shards_of(args), minutes=args.minutes, network=name, seed=args.seed, **given
     )
     trainer = Trainer(config)

@@ -25,8 +25,7 @@ import torch
 from hypopose import make_sampler
 from hypopose.calibration import ece, energy_score
 from hypopose.cameras import project
-from hypopose.datasets import DetectorNoise, coco_joints
-from hypopose.datasets.motion import load_motion
+from hypopose.datasets import DetectorNoise, coco_joints, load_motion
 from hypopose.diffusion import seeded_noise
 from hypopose.metrics import mpjpe, p_mpjpe
 from hypopose.skeletons import COCO17, H36M17, convert

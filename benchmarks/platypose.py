@@ -31,8 +31,7 @@ from hypopose.aggregation import jpma
 from hypopose.calibration import ece, energy_score
 from hypopose.calibration.sbc import run_sbc
 from hypopose.cameras import cam_to_world, fit_roots, project, world_to_cam
-from hypopose.datasets import load_benchmark
-from hypopose.datasets.motion import load_motion
+from hypopose.datasets import load_benchmark, load_motion
 from hypopose.diffusion import seeded_noise
 from hypopose.networks.motion_prior import MotionPrior
 from hypopose.samplers import Platypose

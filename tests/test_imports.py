@@ -13,7 +13,7 @@ RUNGS: tuple[tuple[str, ...], ...] = (
     ("errors", "types"),
     ("plugins", "skeletons", "cameras", "distributed"),
     ("io", "metrics", "diffusion"),
-    ("networks", "aggregation", "ambiguity", "calibration"),
+    ("networks", "aggregation", "ambiguity", "calibration", "simulation"),
     ("samplers", "optimization", "datasets"),
     ("training", "report", "video"),
     ("api",),

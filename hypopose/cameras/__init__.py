@@ -5,27 +5,35 @@ from hypopose.cameras.distortion import distort, invert_distortion
 from hypopose.cameras.each import fit_roots, hypothesis_camera
 from hypopose.cameras.frames import (
     cam_to_world,
-    look_at_rotation,
     motion_to_world,
-    rotation_from_quaternion,
     world_to_cam,
 )
 from hypopose.cameras.projection import project, project_normalized, rays, undistort, unproject
 from hypopose.cameras.root import fit_root
+from hypopose.cameras.rotations import (
+    axis_angle,
+    euler_rotation,
+    look_at,
+    look_at_rotation,
+    rotation_from_quaternion,
+)
 from hypopose.cameras.screen import camera_from_screen, from_screen, screen_intrinsics, to_screen
 from hypopose.cameras.turning import VirtualCamera, turn_towards
 
 __all__ = [
     "VirtualCamera",
+    "axis_angle",
     "cam_to_world",
     "camera_from_screen",
     "distort",
     "estimate_image_size",
+    "euler_rotation",
     "fit_root",
     "fit_roots",
     "from_screen",
     "hypothesis_camera",
     "invert_distortion",
+    "look_at",
     "look_at_rotation",
     "motion_to_world",
     "project",

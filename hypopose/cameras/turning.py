@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from hypopose.cameras.frames import look_at_rotation
+from hypopose.cameras.rotations import look_at_rotation
 from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Camera
 
@@ -77,11 +77,6 @@ class VirtualCamera:
     def leave(self, joints: Float[Tensor, "*any J 3"]) -> Float[Tensor, "*any J 3"]:
         """Undo :meth:`enter`."""
         return joints @ self._lined_up(joints)
-
-    def leave_covariance(self, covariance: Float[Tensor, "*any 3 3"]) -> Float[Tensor, "*any 3 3"]:
-        """Covariances ``(*batch, F, J, 3, 3)`` of turned joints in the camera frame, Rᵀ S R."""
-        rotation = self.rotation.unsqueeze(-3)
-        return rotation.mT @ covariance @ rotation
 
     def homography(self, camera: Camera) -> Float[Tensor, "*batch T 3 3"]:
         """K R K⁻¹: from pixels without distortion to pixels of the virtual camera, up to scale."""

@@ -6,22 +6,20 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from hypopose.errors import OptionError
+from hypopose.errors import FormatError, OptionError
 
 if TYPE_CHECKING:
     from hypopose.training import TrainConfig
+    from hypopose.training.recipe_files import Recipe
+    from hypopose.training.stages import Stage
 
 RESUMABLE = ("minutes", "n_frames", "device", "compile")
 """Options that may change when a run goes on."""
-
-RECIPE_NAMES = ("default",)
-"""What ``--config`` may name instead of a file."""
 
 
 @click.command()
@@ -41,9 +39,9 @@ RECIPE_NAMES = ("default",)
 @click.option(
     "--config",
     "config_file",
-    metavar="FILE|default",
-    help="Options as JSON, for example the training.json beside trained weights; or 'default', the "
-    "recipe of the default weights, all stages of it.",
+    metavar="FILE|NAME",
+    help="Options as JSON, for example the training.json beside trained weights; or a recipe of "
+    "several stages: a JSON file, or 'default', the recipe of the default weights.",
 )
 @click.option(
     "--network",
@@ -62,13 +60,18 @@ RECIPE_NAMES = ("default",)
 @click.option("--n-frames", type=int, help="Budget in frames, where no minutes are given.")
 @click.option("--seed", type=int, help="Decides weights, batches and noise.")
 @click.option("--device", help="cpu or cuda.")
-@click.option("--compile/--no-compile", default=None, help="Compile the network: faster, later.")
+@click.option(
+    "--compile/--no-compile",
+    default=None,
+    help="torch.compile the network: slower start, faster steps.",
+)
 @click.option(
     "--set",
     "others",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any other option of TrainConfig, the value as JSON; repeat for several.",
+    help="Any other option of TrainConfig, for example bodies.tumbling=0.1 or lengths=[27,81], the "
+    "value as JSON; repeat for several.",
 )
 @click.option("--small", is_flag=True, help="With --export: matrices in 8 bits, half the size.")
 @click.option(
@@ -101,15 +104,39 @@ def train(
     if small:
         raise OptionError("--small goes with --export FOLDER.")
     changes = {k: v for k, v in options.items() if v is not None and v != ()}
+    if "shards" in changes:
+        changes["shards"] = [str(shard) for shard in changes["shards"]]
     changes |= dict(_parse(item) for item in others)
     if not isinstance(changes.get("shards", ()), list | tuple):
         raise OptionError("--set shards takes a list of files; or name each with --shard.")
     if motion is not None and "shards" in changes:
         raise OptionError("Name motion once: --motion FOLDER, or --shard FILE.npz.")
-    if config_file in RECIPE_NAMES or (run / "stages.json").exists():
-        _train_stages(run, config_file, motion, changes)
-    else:
+    if (run / "stages.json").exists():
+        _resume_stages(run, config_file, motion, changes)
+        return
+    recipe = _recipe(config_file)
+    if recipe is None:
         _train(_configure(run, config_file, motion, changes), run)
+    else:
+        _train_stages(run, _stages(run, recipe, motion, changes))
+
+
+def _recipe(config_file: str | None) -> Recipe | None:
+    """The recipe that ``--config`` names, if it names one."""
+    from hypopose.training.recipe_files import (
+        is_recipe,
+        load_recipe,
+        read_recipe,
+        read_text,
+        recipe_names,
+    )
+
+    if config_file is None:
+        return None
+    if config_file in recipe_names():
+        return load_recipe(config_file)
+    text = read_text(Path(config_file))
+    return read_recipe(text, config_file) if is_recipe(text) else None
 
 
 def _parse(item: str) -> tuple[str, Any]:
@@ -125,9 +152,8 @@ def _configure(
 ) -> TrainConfig:
     """The run's own options if it exists, else those of the file; then the changes."""
     from hypopose.training import TrainConfig
-    from hypopose.training.stages import default_shards, shards_in
+    from hypopose.training.recipe_files import load_recipe, shards_in
 
-    changes = {k: [str(s) for s in v] if k == "shards" else v for k, v in changes.items()}
     own = run / "config.json"
     if own.exists():
         fixed = sorted(set(changes) - set(RESUMABLE))
@@ -136,66 +162,74 @@ def _configure(
                 f"{run} already holds a run, and only {', '.join(RESUMABLE)} may change when it "
                 "goes on. Leave the other options out, or name another folder."
             )
-        return TrainConfig.from_json(own.read_text(encoding="utf-8"), **changes)
+        return _read_config(own, changes)
     if config_file is not None:
-        config = TrainConfig.from_json(_text(config_file), **changes)
+        config = _read_config(Path(config_file), changes)
         if motion is None:
             return config
-        return replace(config, shards=shards_in(motion, config.shards))
+        return config.with_options(shards=shards_in(motion, config.data.shards))
     if motion is not None:
-        changes["shards"] = list(default_shards(motion))
+        changes["shards"] = shards_in(motion, load_recipe("default").shards)
     if "shards" not in changes:
         raise OptionError("Name motion to train on: --shard FILE.npz, or --motion FOLDER.")
-    return TrainConfig.from_json("{}", **{**_suiting(changes.get("network")), **changes})
+    return TrainConfig.from_options(**{**_suiting(changes.get("network")), **changes})
 
 
-def _text(config_file: str) -> str:
+def _read_config(path: Path, changes: dict[str, Any]) -> TrainConfig:
+    from hypopose.training import TrainConfig
+    from hypopose.training.recipe_files import read_text
+
     try:
-        return Path(config_file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(
-            f"--config {config_file}: name a JSON file, or {', '.join(RECIPE_NAMES)} ({error})."
-        ) from error
+        return TrainConfig.from_json(read_text(path), **changes)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
 
 
 def _suiting(network: str | None) -> dict[str, Any]:
     """Options that suit a network, by name."""
-    from hypopose.training.recipes import RECIPES
+    from hypopose.training import ARCHITECTURES
 
     if network is None:
         return {}
-    if network not in RECIPES:
+    if network not in ARCHITECTURES:
         raise OptionError(
-            f"There is no network {network!r} to train; choose one of {', '.join(RECIPES)}."
+            f"There is no network {network!r} to train; choose one of {', '.join(ARCHITECTURES)}."
         )
-    return RECIPES[network].options
+    return ARCHITECTURES[network].options
 
 
-def _train_stages(
-    run: Path, recipe: str | None, motion: Path | None, changes: dict[str, Any]
+def _resume_stages(
+    run: Path, config_file: str | None, motion: Path | None, changes: dict[str, Any]
 ) -> None:
-    """Begin a recipe, or go on with the folder's."""
-    from hypopose.training.stages import RECIPES, default_shards, train_stages
+    """Go on with the recipe of a folder."""
+    from hypopose.training.recipe_files import recipe_names
 
-    stages = None
-    if (run / "stages.json").exists():
-        if changes or motion is not None or recipe not in (None, *RECIPE_NAMES):
-            raise OptionError(
-                f"{run} already holds a recipe, whose options are settled. Give none to go on with "
-                "it, or name another folder."
-            )
-    elif (run / "config.json").exists():
+    if changes or motion is not None or config_file not in (None, *recipe_names()):
+        raise OptionError(
+            f"{run} already holds a recipe, whose options are settled. Give none to go on with "
+            "it, or name another folder."
+        )
+    _train_stages(run, None)
+
+
+def _stages(
+    run: Path, recipe: Recipe, motion: Path | None, changes: dict[str, Any]
+) -> tuple[Stage, ...]:
+    """The stages of a recipe that begins in a folder."""
+    from hypopose.training.recipe_files import shards_in
+
+    if (run / "config.json").exists():
         raise OptionError(f"{run} already holds a single run; name another folder for the recipe.")
-    elif recipe is not None:
-        shards = [str(s) for s in changes.pop("shards", ())]
-        if motion is None and not shards:
-            raise OptionError("Name motion to train on: --motion FOLDER, or --shard FILE.npz.")
-        found = shards or default_shards(cast(Path, motion))
-        tuples = {k: tuple(v) for k, v in changes.items() if isinstance(v, list)}
-        try:
-            stages = RECIPES[recipe](found, **changes | tuples)
-        except TypeError as error:
-            raise OptionError(f"This is no option of a recipe: {error}.") from error
+    shards = [str(s) for s in changes.pop("shards", ())]
+    if motion is None and not shards:
+        raise OptionError("Name motion to train on: --motion FOLDER, or --shard FILE.npz.")
+    found = shards or shards_in(cast(Path, motion), recipe.shards)
+    return recipe.with_shards(found, **changes)
+
+
+def _train_stages(run: Path, stages: tuple[Stage, ...] | None) -> None:
+    from hypopose.training.stages import train_stages
+
     with _reporting(run) as report:
         weights = train_stages(run, stages, report=report)
     if weights is None:

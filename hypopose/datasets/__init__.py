@@ -1,33 +1,22 @@
-"""Prepared benchmarks as (keypoints, truth) pairs, motion shards, and a tiny built-in clip."""
+"""Benchmarks as (keypoints, truth) pairs, motion shards, and a small built-in clip."""
 
-from hypopose.datasets.alignment import Aligned, global_position_alignment, random_pairs
 from hypopose.datasets.baselines import MeanPose
-from hypopose.datasets.benchmark import (
-    Benchmark,
-    BenchmarkItem,
-    View,
-    batches,
-    benchmark_names,
-    define,
-    from_json,
-    load_benchmark,
-    stack,
-    to_json,
-)
-from hypopose.datasets.detector_noise import DetectorNoise, coco_joints
+from hypopose.datasets.batching import batches, stack
+from hypopose.datasets.benchmark import Benchmark, BenchmarkItem, BenchmarkView
+from hypopose.datasets.benchmark_drawing import define
+from hypopose.datasets.benchmark_files import benchmark_names, from_json, load_benchmark, to_json
 from hypopose.datasets.examples import example_motion, example_pair
-from hypopose.datasets.motion import Motion, load_motion
-from hypopose.datasets.virtual_cameras import CameraDistribution
+from hypopose.datasets.shards import load_motion
+from hypopose.simulation import CameraDistribution, DetectorNoise, Motion, coco_joints
 
 __all__ = [
-    "Aligned",
     "Benchmark",
     "BenchmarkItem",
+    "BenchmarkView",
     "CameraDistribution",
     "DetectorNoise",
     "MeanPose",
     "Motion",
-    "View",
     "batches",
     "benchmark_names",
     "coco_joints",
@@ -35,10 +24,8 @@ __all__ = [
     "example_motion",
     "example_pair",
     "from_json",
-    "global_position_alignment",
     "load_benchmark",
     "load_motion",
-    "random_pairs",
     "stack",
     "to_json",
 ]

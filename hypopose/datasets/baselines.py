@@ -1,4 +1,4 @@
-"""The answer that does not look: one constant pose."""
+"""Mean-pose baseline: one constant pose for every input."""
 
 from __future__ import annotations
 

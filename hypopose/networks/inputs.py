@@ -162,12 +162,32 @@ def _encode_screen(keypoints: Keypoints2D) -> Encoded:
             "This network reads screen coordinates, but these keypoints carry no image size. Give "
             "it: load(path, image_size=(width, height))."
         )
-    detected = keypoints.detected
-    xy = torch.where(detected[..., None], to_screen(keypoints.xy, size), 0.0)
+    xy = torch.where(keypoints.detected[..., None], to_screen(keypoints.xy, size), torch.nan)
+    return encode_screen(xy, keypoints.confidence)
+
+
+def encode_screen(
+    xy: Float[Tensor, "*batch F J 2"], confidence: Float[Tensor, "*batch F J"] | None = None
+) -> Encoded:
+    """Present screen coordinates.
+
+    Args:
+        xy: Pixels divided by half the image width, centered; NaN where undetected.
+        confidence: 0 to 1 per keypoint; 1 where None.
+
+    Returns:
+        The encoding; its rotation is the identity.
+
+    Example:
+        >>> encode_screen(torch.zeros(9, 17, 2)).confidence.unique().tolist()
+        [1.0]
+    """
+    detected = torch.isfinite(xy).all(-1)
+    xy = torch.where(detected[..., None], xy, 0.0)
     identity = torch.eye(3, dtype=xy.dtype, device=xy.device)
     return Encoded(
         xy=xy,
-        confidence=_weights(detected, keypoints.confidence, xy),
+        confidence=_weights(detected, confidence, xy),
         mask=torch.ones_like(detected[..., 0]),
         context=None,
         rotation=identity.expand(*xy.shape[:-3], 3, 3),

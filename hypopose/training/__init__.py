@@ -1,18 +1,19 @@
 """Training networks: batches made on the fly, losses, averaged weights, an unattended loop."""
 
-from hypopose.training.architectures import NETWORKS
+from hypopose.training.architectures import ARCHITECTURES, Architecture
 from hypopose.training.averaging import average_weights
 from hypopose.training.batches import Batch, BatchMaker
 from hypopose.training.config import TrainConfig
-from hypopose.training.export import export
 from hypopose.training.loop import train
 from hypopose.training.losses import energy_loss, joint_distance, motion_distance, x0_loss
 from hypopose.training.objectives import OBJECTIVES, Objective
 from hypopose.training.trainer import Trainer
+from hypopose.training.weights_export import export
 
 __all__ = [
-    "NETWORKS",
+    "ARCHITECTURES",
     "OBJECTIVES",
+    "Architecture",
     "Batch",
     "BatchMaker",
     "Objective",

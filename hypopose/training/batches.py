@@ -1,20 +1,37 @@
-"""Training batches: bodies, seen by cameras, found by detectors, as the network reads them."""
+"""Training batches: bodies seen by cameras, detected, and encoded as the network reads them.
+
+Networks that read rays towards the subject (:mod:`hypopose.networks.inputs`) know their camera, so
+that focal lengths need not be drawn. Networks that read screen coordinates do not, so each window
+gets a focal length between those of phones and telephoto lenses, and targets stay in the camera's
+frame.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.datasets.motion import Motion
-from hypopose.networks.inputs import Encoded, encode_rays
-from hypopose.training.bodies import BodyMaker
-from hypopose.training.draws import Draws
-from hypopose.training.views import detect, place_cameras
+from hypopose.networks.inputs import Encoded, encode_rays, encode_screen
+from hypopose.simulation import (
+    BodyMaker,
+    BodyOptions,
+    DetectionOptions,
+    Draws,
+    Motion,
+    detect,
+    place_cameras,
+    project_rays,
+)
+
+FOCALS = (1.3, 3.0)
+"""Focal lengths in half image widths: fields of view of 75 to 37 degrees across the image."""
+
+Inputs = Literal["subject", "screen"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,41 +47,95 @@ class Batch:
     target: Float[Tensor, "B F J 3"]
 
 
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Windows of bodies as cameras and detectors see them.
+
+    Args:
+        rays: Detected keypoints; NaN where missing.
+        confidence: 0 where missing.
+        joints: Camera frame, meters.
+        seen: The same, with joints where a detector would put them.
+        fps: Frames per second.
+    """
+
+    rays: Float[Tensor, "B F J 2"]
+    confidence: Float[Tensor, "B F J"]
+    joints: Float[Tensor, "B F J 3"]
+    seen: Float[Tensor, "B F J 3"]
+    fps: Float[Tensor, " B"]
+
+
 class BatchMaker:
     """Draws training windows from motion clips, on one device.
 
     Args:
         motion: Clips to draw from.
         device: Where batches are made.
-        recombine: Share of windows whose body parts come from different clips.
-        seated_share: Share of parts drawn from shards called ``procedural...``.
-        tumbling: Share of windows whose bodies lean or fall in any direction.
-        detector: Options of :func:`hypopose.training.views.detect`, by name.
+        bodies: How bodies are drawn.
+        noise: How they are detected.
         pitched: Share of windows seen by cameras of any pitch.
-        **of_bodies: Further options of :class:`hypopose.training.bodies.BodyMaker`.
+        inputs: What the network reads, ``network.info.inputs``.
+        gaps: Whether keypoints are missing. Otherwise a joint that the detector would miss is where
+            it is; for networks that read no confidences.
     """
 
     def __init__(
         self,
         motion: Motion,
         device: torch.device,
-        recombine: float = 0.6,
-        seated_share: float = 0.3,
-        tumbling: float = 0.0,
-        detector: Mapping[str, Any] | None = None,
+        bodies: BodyOptions | None = None,
+        noise: DetectionOptions | None = None,
         pitched: float = 0.0,
-        **of_bodies: Any,
+        *,
+        inputs: Inputs = "subject",
+        gaps: bool = True,
     ) -> None:
-        self.detector, self.pitched = dict(detector or {}), pitched
-        self.bodies = BodyMaker(motion, device, recombine, seated_share, tumbling, **of_bodies)
+        self.bodies = BodyMaker(motion, device, bodies)
+        self.noise = noise or DetectionOptions()
+        self.pitched, self.gaps = pitched, gaps
+        self.encode: Callable[[Views, Draws], Batch] = ENCODINGS[inputs]
 
     def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:
         """Draw ``B`` windows of ``F`` frames; the generator lives on the maker's device."""
         draws = Draws(generator)
+        views = self.look(B, F, draws)
+        return self.encode(views if self.gaps else _without_gaps(views), draws)
+
+    def look(self, B: int, F: int, draws: Draws) -> Views:
+        """Draw bodies, cameras and detections."""
         bodies = self.bodies(B, F, draws)
         rotation, position = place_cameras(bodies.joints, draws, self.pitched)
         cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
         seen = (bodies.seen - position[:, None, None]) @ rotation.mT[:, None]
-        rays, confidence = detect(seen, draws, joints=cam, **self.detector)
-        encoded = encode_rays(rays, confidence, bodies.fps)
-        return Batch(encoded, (cam - cam[:, :, :1]) @ encoded.rotation.mT[:, None])
+        rays, confidence = detect(seen, draws, self.noise, joints=cam, gaps=self.gaps)
+        return Views(rays, confidence, cam, seen, bodies.fps)
+
+
+def _without_gaps(views: Views) -> Views:
+    """Missing joints are where they are, with confidence 1."""
+    detected = views.rays.isfinite().all(-1)
+    rays = torch.where(detected[..., None], views.rays, project_rays(views.seen))
+    confidence = torch.where(detected, views.confidence, views.confidence.new_ones(()))
+    return Views(rays, confidence, views.joints, views.seen, views.fps)
+
+
+def _towards_subject(views: Views, draws: Draws) -> Batch:
+    """Rays in a camera turned towards the subject, and joints in its frame."""
+    encoded = encode_rays(views.rays, views.confidence, views.fps)
+    root_relative = views.joints - views.joints[:, :, :1]
+    return Batch(encoded, root_relative @ encoded.rotation.mT[:, None])
+
+
+def _on_screen(views: Views, draws: Draws) -> Batch:
+    """Screen coordinates of cameras with random focal lengths, and joints in their frame."""
+    focal = FOCALS[0] * (FOCALS[1] / FOCALS[0]) ** draws.uniform(len(views.rays))
+    xy = views.rays * focal[:, None, None, None]
+    return Batch(encode_screen(xy, views.confidence), views.joints - views.joints[:, :, :1])
+
+
+ENCODINGS: dict[str, Callable[[Views, Draws], Batch]] = {
+    "subject": _towards_subject,
+    "screen": _on_screen,
+}
+"""What networks read -> how windows become a batch."""

@@ -1,129 +1,120 @@
-"""What a training run is made of, as one frozen dataclass that travels as JSON."""
+"""What a training run is made of: frozen dataclasses by concern, which travel as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypopose.errors import FormatError, OptionError
-from hypopose.training.views import CLEAN, NOISY_PX
+from hypopose.simulation import BodyOptions, DetectionOptions
+from hypopose.simulation.options import check_range, check_shares, from_dict
+
+MOST = 1e15
+"""No count or budget is larger."""
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Options of :func:`hypopose.training.train`; JSON keeps them beside the checkpoint.
+class DataOptions:
+    """What is drawn from, and how much of it in a batch.
 
     Args:
-        shards: Motion shards to draw from, see :mod:`hypopose.datasets.motion`.
-        minutes: Budget of wall-clock time. The learning rate falls with the share of it used.
-        n_frames: Budget in frames, where ``minutes`` is None.
+        shards: Motion shards to draw from, see :func:`hypopose.datasets.load_motion`.
         batch_frames: Frames per optimizer step.
         lengths: Window lengths; each batch has one of them.
         length_shares: How often each length comes.
-        recombine: Share of windows whose body parts come from different clips.
-        seated_share: Share of parts drawn from shards called ``procedural...``.
-        optimizer: ``"adamw"``, or ``"muon"`` for the matrices inside the blocks.
-        learning_rate: Peak learning rate.
-        final_share: Learning rate at the end, as a share of the peak.
-        weight_decay: Decay of weight matrices.
-        warmup_steps: Steps of linear warm-up.
-        clip_norm: Gradients are scaled down to this norm.
-        ema_decay: Decay of the averaged weights, reached gradually.
-        tumbling: Share of windows whose bodies lean or fall in any direction.
-        bone_sd: Relative spread of bone lengths: of the whole body, and of each pair of bones.
-        free_pairs: Whether hips, shoulders, neck and head vary more than other bones.
-        pair_freedom: How much of that is drawn, 0 (like other bones) to 1.
-        direction_sd: Spread of a constant tilt of every bone, in radians.
-        recorded_bones: Share of windows whose mean bones lie between the Human3.6M skeleton's and
-            the recorded bodies'.
-        recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them, so
-            that real people stand inside what is drawn and not at its edge.
-        as_recorded: Share of windows with the bone lengths of one recorded body, unchanged.
-        spine_sd: Spread in meters of how far before or behind the trunk the spine joint lies.
+
+    Raises:
+        OptionError: If lengths and shares do not belong together.
+    """
+
+    shards: tuple[str, ...]
+    batch_frames: int = 1296
+    lengths: tuple[int, ...] = (1, 9, 17, 27, 41, 81)
+    length_shares: tuple[float, ...] = (0.04, 0.08, 0.08, 0.45, 0.1, 0.25)
+
+    @property
+    def longest(self) -> int:
+        """Frames of the longest window."""
+        return max(self.lengths)
+
+    def __post_init__(self) -> None:
+        if not self.shards:
+            raise OptionError("Name at least one motion shard to train on.")
+        check_range(self, 1.0, 1e7, "batch_frames")
+        shares = self.length_shares
+        if len(self.lengths) != len(shares) or not all(1 <= n <= 1e5 for n in self.lengths):
+            raise OptionError("Give positive window lengths, and one share for each of them.")
+        if min(shares) < 0 or not sum(shares) > 0:
+            raise OptionError(f"length_shares are not negative and not all 0, got {shares}.")
+
+
+@dataclass(frozen=True)
+class CameraOptions:
+    """Virtual cameras, see :func:`hypopose.simulation.place_cameras`.
+
+    Args:
         pitched: Share of windows seen by cameras of any pitch: up to 60 degrees above, and as far
             below as the floor allows, 25 degrees at most.
-        clean: Share of windows whose keypoints are nearly clean.
-        exact: Share of windows, among the clean ones, with exact keypoints: no detector, and nobody
-            who means another point by a joint.
-        noisy_px: Range of the other windows' noise, in pixels of a subject 400 px tall.
-        ends_alone: Share of swapped sides of which forearms, or shins, change places alone.
-        as_coco: Share of windows whose joints are formed from a COCO-17 detector's keypoints;
-            ``clean`` and ``exact`` are shares of the others, ``noisy_px``, ``ends_alone`` and
-            ``steady`` hold for both.
-        steady: Share of noisy windows whose errors do not tremble.
-        network: A name in :data:`hypopose.training.NETWORKS`.
-        network_options: Further options of the network, by name.
-        objective: A name in :data:`hypopose.training.OBJECTIVES`.
-        start: Folder of weights to start from; tensors that fit are taken, larger ones filled.
-        n_latent: Channels of latent noise, for the objective ``"energy"``.
-        one_step_share: Share of windows that the objective ``"energy"`` draws from pure noise.
-        n_draws: Draws per window of the objective ``"energy"``.
-        norms: Its weights of distances of joints, poses, clips and changes between frames.
-        flicker: Size of the noise that is fresh in every frame, for the objective ``"energy"``: 0
-            for motions that do not tremble.
-        lift_share: Share of batches without a noisy pose, for the lifter form.
-        n_timesteps: Timesteps of the cosine schedule.
-        scale: Poses in meters are multiplied by it before noise is added: unit variance.
-        clamp: Noisy poses are held within this many meters per coordinate; no arm is longer.
+    """
+
+    pitched: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_shares(self, "pitched")
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The network that is trained.
+
+    Args:
+        name: A name in :data:`hypopose.training.ARCHITECTURES`.
         width: Width of a token.
         n_layers: Transformer blocks.
         n_heads: Attention heads.
         mlp_ratio: Hidden over outer width of the MLPs.
-        bf16: Matrix products in bfloat16; None where the hardware has them (AMX or AVX-512
-            on CPUs).
-        compile: Compile the blocks: a third faster, needs a C++ compiler on CPU and a minute.
-        seed: Decides weights, batches and noise.
-        device: ``"cpu"`` or ``"cuda"``.
-        checkpoint_seconds: Time between checkpoints.
-        validate_seconds: Time between validations.
-
-    Raises:
-        OptionError: If options contradict each other.
-
-    Example:
-        >>> config = TrainConfig(shards=("walks.npz",), minutes=70.0)
-        >>> TrainConfig.from_json(config.to_json()) == config
-        True
+        n_latent: Channels of latent noise, for the objective ``"energy"``.
+        start: Folder of weights to start from; tensors that fit are taken, larger ones filled.
+        options: Further options of the network, by name.
     """
 
-    shards: tuple[str, ...]
-    minutes: float | None = None
-    n_frames: int = 20_000_000
-    batch_frames: int = 1296
-    lengths: tuple[int, ...] = (1, 9, 17, 27, 41, 81)
-    length_shares: tuple[float, ...] = (0.04, 0.08, 0.08, 0.45, 0.1, 0.25)
-    recombine: float = 0.6
-    seated_share: float = 0.3
-    optimizer: str = "adamw"
-    learning_rate: float = 8e-4
-    final_share: float = 0.01
-    weight_decay: float = 0.05
-    warmup_steps: int = 500
-    clip_norm: float = 1.0
-    ema_decay: float = 0.998
-    tumbling: float = 0.0
-    bone_sd: tuple[float, float] = (0.05, 0.035)
-    free_pairs: bool = False
-    pair_freedom: float = 1.0
-    direction_sd: float = 0.0
-    recorded_bones: float = 0.0
-    recorded_reach: float = 1.0
-    as_recorded: float = 0.0
-    spine_sd: float = 0.0
-    pitched: float = 0.0
-    clean: float = CLEAN
-    exact: float = 0.0
-    noisy_px: tuple[float, float] = NOISY_PX
-    ends_alone: float = 0.0
-    as_coco: float = 0.0
-    steady: float = 0.0
-    network: str = "frame-tokens"
-    network_options: dict[str, Any] = field(default_factory=dict)
-    objective: str = "x0"
-    start: str | None = None
+    name: str = "frame-tokens"
+    width: int = 256
+    n_layers: int = 6
+    n_heads: int = 8
+    mlp_ratio: float = 3.0
     n_latent: int = 0
+    start: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_range(self, 1.0, 2.0**16, "width")
+        check_range(self, 1.0, 1000.0, "n_layers", "n_heads")
+        check_range(self, 0.0, 1000.0, "mlp_ratio")
+        check_range(self, 0.0, 2.0**16, "n_latent")
+
+
+@dataclass(frozen=True)
+class ObjectiveOptions:
+    """What the network is trained for.
+
+    Args:
+        name: A name in :data:`hypopose.training.OBJECTIVES`.
+        one_step_share: Share of windows that the objective ``"energy"`` draws from pure noise.
+        n_draws: Draws per window of the objective ``"energy"``.
+        norms: Its weights of distances of joints, poses, clips and changes between frames.
+        flicker: Size of the noise that is fresh in every frame, for the objective ``"energy"``; 0
+            draws motions from one noise per window.
+        lift_share: Share of batches without a noisy pose, for the lifter form.
+        n_timesteps: Timesteps of the cosine schedule.
+        scale: Poses in meters are multiplied by it before noise is added: unit variance.
+        clamp: Noisy poses are held within this many meters per coordinate; no arm is longer.
+    """
+
+    name: str = "x0"
     one_step_share: float = 0.7
     n_draws: int = 2
     norms: tuple[float, float, float, float] = (1.0, 1.0, 0.5, 2.0)
@@ -132,105 +123,242 @@ class TrainConfig:
     n_timesteps: int = 1000
     scale: float = 3.0
     clamp: float = 1.7
-    width: int = 256
-    n_layers: int = 6
-    n_heads: int = 8
-    mlp_ratio: float = 3.0
-    bf16: bool | None = None
-    compile: bool = False
-    seed: int = 0
-    device: str = "cpu"
-    checkpoint_seconds: float = 120.0
-    validate_seconds: float = 600.0
 
     def __post_init__(self) -> None:
-        if not self.shards:
-            raise OptionError("Name at least one motion shard to train on.")
-        if len(self.lengths) != len(self.length_shares) or min(self.lengths, default=0) < 1:
-            raise OptionError("Give positive window lengths, and one share for each of them.")
-        if not (self.n_frames > 0 and (self.minutes is None or self.minutes > 0)):
-            raise OptionError("The budget must be positive: minutes, or n_frames.")
-        if self.n_draws < 2 or len(self.norms) != 4 or min(self.norms) < 0 or not any(self.norms):
+        check_shares(self, "one_step_share", "lift_share")
+        check_range(self, 0.0, 2.0, "flicker")
+        check_range(self, 2.0, 1e5, "n_timesteps")
+        check_range(self, 1e-6, 1e6, "scale", "clamp")
+        if not 2 <= self.n_draws <= 1000 or min(self.norms) < 0 or not any(self.norms):
             raise OptionError(
                 "An energy score needs n_draws of 2 or more, and norms: four weights, none below "
                 "0 and one above."
             )
-        if self.objective == "energy" and not self.flicker and not self.n_latent:
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """How weights are updated.
+
+    Args:
+        name: ``"adamw"``, or ``"muon"`` for the matrices inside the blocks.
+        learning_rate: Peak learning rate.
+        final_share: Learning rate at the end, as a share of the peak.
+        weight_decay: Decay of weight matrices.
+        warmup_steps: Steps of linear warm-up.
+        clip_norm: Gradients are scaled down to this norm.
+        ema_decay: Decay of the averaged weights, reached gradually.
+    """
+
+    name: str = "adamw"
+    learning_rate: float = 8e-4
+    final_share: float = 0.01
+    weight_decay: float = 0.05
+    warmup_steps: int = 500
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+
+    def __post_init__(self) -> None:
+        check_shares(self, "final_share", "ema_decay")
+        check_range(self, 0.0, 1e6, "learning_rate", "weight_decay", "warmup_steps", "clip_norm")
+
+
+@dataclass(frozen=True)
+class BudgetOptions:
+    """How long a run lasts, and how often it looks up.
+
+    Args:
+        minutes: Wall-clock time. The learning rate falls with the share of it used.
+        n_frames: Frames, where ``minutes`` is None.
+        checkpoint_seconds: Time between checkpoints.
+        validate_seconds: Time between validations.
+    """
+
+    minutes: float | None = None
+    n_frames: int = 20_000_000
+    checkpoint_seconds: float = 120.0
+    validate_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.n_frames < MOST and (self.minutes is None or 0 < self.minutes < MOST)):
+            raise OptionError("The budget must be positive: minutes, or n_frames.")
+        check_range(self, 0.0, MOST, "checkpoint_seconds", "validate_seconds")
+
+
+@dataclass(frozen=True)
+class ComputeOptions:
+    """Where and how a run computes.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+        bf16: Matrix products in bfloat16; None where the hardware has them (AMX or AVX-512
+            on CPUs).
+        compile: Compile the blocks: a third faster, needs a C++ compiler on CPU and a minute.
+        seed: Decides weights, batches and noise.
+    """
+
+    device: str = "cpu"
+    bf16: bool | None = None
+    compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_range(self, 0.0, 2.0**62, "seed")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Options of :func:`hypopose.training.train`; JSON keeps them beside the checkpoint.
+
+    Every option can also be given by its own name, see :meth:`from_options`: names are unique, and
+    ``network``, ``objective``, ``optimizer`` and ``network_options`` stand for ``network.name``,
+    ``objective.name``, ``optimizer.name`` and ``network.options``.
+
+    Args:
+        data: Motion, and what a batch is.
+        bodies: How bodies in motion are drawn.
+        cameras: How virtual cameras are placed.
+        noise: How detectors see bodies.
+        network: What is trained.
+        objective: What it is trained for.
+        optimizer: How weights are updated.
+        budget: How long.
+        compute: Where.
+
+    Raises:
+        OptionError: If options contradict each other.
+
+    Example:
+        >>> config = TrainConfig.from_options(shards=("walks.npz",), minutes=70.0)
+        >>> TrainConfig.from_json(config.to_json()) == config
+        True
+        >>> config.with_options(learning_rate=1e-3).optimizer.learning_rate
+        0.001
+    """
+
+    data: DataOptions
+    bodies: BodyOptions = field(default_factory=BodyOptions)
+    cameras: CameraOptions = field(default_factory=CameraOptions)
+    noise: DetectionOptions = field(default_factory=DetectionOptions)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    budget: BudgetOptions = field(default_factory=BudgetOptions)
+    compute: ComputeOptions = field(default_factory=ComputeOptions)
+
+    def __post_init__(self) -> None:
+        drawn = self.objective.flicker or self.network.n_latent
+        if self.objective.name == "energy" and not drawn:
             raise OptionError(
                 "Without flicker and without n_latent nothing tells draws apart; give one of them."
             )
-        self._check_ranges()
 
-    def _check_ranges(self) -> None:
-        if len(self.noisy_px) != 2 or not 0 <= self.noisy_px[0] <= self.noisy_px[1] < 100:
-            raise OptionError(f"noisy_px is a range of pixels, got {self.noisy_px}.")
-        most = {"flicker": 2, "recorded_reach": 2, "spine_sd": 2, "clean": 1, "exact": self.clean}
-        for name, limit in most.items():
-            if not 0 <= getattr(self, name) <= limit:
-                raise OptionError(f"{name} lies between 0 and {limit}, got {getattr(self, name)}.")
-        for name in (
-            "recombine",
-            "seated_share",
-            "tumbling",
-            "one_step_share",
-            "lift_share",
-            "recorded_bones",
-            "as_recorded",
-            "ends_alone",
-            "as_coco",
-            "steady",
-            "pair_freedom",
-            "pitched",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name} is a share, 0 to 1, got {getattr(self, name)}.")
+    @staticmethod
+    def from_options(**options: Any) -> TrainConfig:
+        """A configuration from options by their own names, or by section.
 
-    @property
-    def of_bodies(self) -> dict[str, Any]:
-        """Options of :class:`hypopose.training.bodies.BodyMaker`, by name."""
-        names = (
-            *("recombine", "seated_share", "tumbling", "bone_sd", "free_pairs", "pair_freedom"),
-            *("direction_sd", "recorded_bones", "recorded_reach", "as_recorded", "spine_sd"),
-        )
-        return {name: getattr(self, name) for name in names}
+        Args:
+            **options: For example ``shards=("walks.npz",), width=128, optimizer="muon"``, or
+                ``data={"shards": ["walks.npz"]}``.
 
-    @property
-    def of_keypoints(self) -> dict[str, Any]:
-        """Options of :class:`hypopose.training.batches.BatchMaker`, by name."""
-        return {"detector": self.of_detector, "pitched": self.pitched, **self.of_bodies}
+        Raises:
+            OptionError: If an option does not exist, or has a value it cannot have.
+        """
+        return from_dict(TrainConfig, nested(options), name="training")
 
-    @property
-    def of_detector(self) -> dict[str, Any]:
-        """Options of :func:`hypopose.training.views.detect`, by name."""
-        names = ("clean", "exact", "noisy_px", "ends_alone", "as_coco", "steady")
-        return {name: getattr(self, name) for name in names}
+    def with_options(self, **options: Any) -> TrainConfig:
+        """The same configuration with other options, named as for :meth:`from_options`."""
+        changed = dataclasses.asdict(self)
+        for section, values in nested(options).items():
+            if not isinstance(values, dict):
+                raise OptionError(f"{section} holds options by name, got {values!r}.")
+            changed[section] |= values
+        return from_dict(TrainConfig, changed, name="training")
 
     def to_json(self) -> str:
-        """The options as JSON text."""
+        """The options as JSON text, by section."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @staticmethod
     def from_json(text: str, **changes: Any) -> TrainConfig:
-        """Options from JSON text.
+        """Options from JSON text, by section or, as older versions wrote them, by their own names.
 
         Args:
             text: A JSON object; options it does not name keep their defaults.
-            **changes: Options that override the text's.
+            **changes: Options that override the text's, named as for :meth:`from_options`.
 
         Raises:
-            FormatError: If the text is no JSON object, or has options that do not exist.
+            FormatError: If the text is not a JSON object, or has options that do not exist.
         """
         try:
-            options = {**json.loads(text), **changes}
-            kinds = {field.name: str(field.type) for field in dataclasses.fields(TrainConfig)}
-            return TrainConfig(**{k: _read(v, kinds.get(k, "")) for k, v in options.items()})
-        except (json.JSONDecodeError, TypeError) as error:
-            raise FormatError(f"This is no training configuration: {error}.") from error
+            options = json.loads(text)
+            if not isinstance(options, dict):
+                raise ValueError("it is not a JSON object")
+            told = nested(options)
+            for section, values in nested(changes).items():
+                told[section] = {**told.get(section, {}), **values}
+            return from_dict(TrainConfig, told, name="training")
+        except (ValueError, TypeError, RecursionError) as error:
+            raise FormatError(f"This is not a training configuration: {error}.") from error
 
 
-def _read(value: Any, kind: str) -> Any:
-    """A value as its field has it: JSON knows neither tuples nor that 600 may be a float."""
-    if isinstance(value, list):
-        return tuple(_read(item, kind) for item in value)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if whole and "float" in kind else value
+SECTIONS: dict[str, type] = {
+    "data": DataOptions,
+    "bodies": BodyOptions,
+    "cameras": CameraOptions,
+    "noise": DetectionOptions,
+    "network": NetworkOptions,
+    "objective": ObjectiveOptions,
+    "optimizer": OptimizerOptions,
+    "budget": BudgetOptions,
+    "compute": ComputeOptions,
+}
+"""Section of :class:`TrainConfig` -> its dataclass."""
+
+PLACES: dict[str, tuple[str, str]] = {
+    **{
+        f.name: (section, f.name)
+        for section, kind in SECTIONS.items()
+        for f in dataclasses.fields(kind)
+        if f.name not in ("name", "options")
+    },
+    **{section: (section, "name") for section in ("network", "objective", "optimizer")},
+    "network_options": ("network", "options"),
+}
+"""An option's own name -> its section, and its name there."""
+
+
+def nested(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Options by section, of options by section, by their own names, or by dotted names.
+
+    Args:
+        options: For example ``{"width": 64, "optimizer": "muon", "bodies.tumbling": 0.1}``.
+
+    Raises:
+        OptionError: If there is no such option.
+
+    Example:
+        >>> nested({"width": 64, "optimizer": "muon", "bodies.tumbling": 0.1})
+        {'network': {'width': 64}, 'optimizer': {'name': 'muon'}, 'bodies': {'tumbling': 0.1}}
+    """
+    out: dict[str, dict[str, Any]] = {}
+    for key, value in options.items():
+        if key in SECTIONS and not (key in PLACES and isinstance(value, str)):
+            if not isinstance(value, dict):
+                raise OptionError(f"{key} holds options by name, got {value!r}.")
+            out.setdefault(key, {}).update(value)
+            continue
+        section, name = _place(key)
+        out.setdefault(section, {})[name] = value
+    return out
+
+
+def _place(key: str) -> tuple[str, str]:
+    section, dot, name = key.partition(".")
+    if dot and section in SECTIONS:
+        return section, name
+    if key not in PLACES:
+        raise OptionError(
+            f"There is no option {key!r} of training; see hypopose.training.TrainConfig."
+        )
+    return PLACES[key]

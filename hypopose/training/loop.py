@@ -21,12 +21,12 @@ from typing import Any
 
 import torch
 
-from hypopose.datasets.motion import load_motion
+from hypopose.datasets.shards import load_motion
 from hypopose.errors import OptionError
 from hypopose.training.config import TrainConfig
-from hypopose.training.export import export
 from hypopose.training.trainer import Trainer
 from hypopose.training.validation import HeldOut, hold_out
+from hypopose.training.weights_export import export
 
 LOG_SECONDS = 10.0
 
@@ -95,8 +95,8 @@ class Run:
     def go(self) -> None:
         """Step until the budget is used or ``STOP`` appears; checkpoint at the end."""
         config, progress = self.config, self.trainer.progress
-        save = Every(config.checkpoint_seconds)
-        check = Every(config.validate_seconds)
+        save = Every(config.budget.checkpoint_seconds)
+        check = Every(config.budget.validate_seconds)
         log = Every(LOG_SECONDS)
         seen, rows = progress.frames, list[dict[str, float]]()
         while progress.share(config) < 1 and not self.stop.exists():
@@ -163,7 +163,7 @@ class Every:
 def held_out_windows(config: TrainConfig) -> HeldOut | None:
     """Windows of the shards' validation subjects; None if they have none long enough."""
     try:
-        motion = load_motion(config.shards, "val")
+        motion = load_motion(config.data.shards, "val")
     except OptionError:
         return None
     return hold_out(motion) if int(motion.length.max()) >= 27 else None

@@ -22,13 +22,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hypopose.calibration import ece, energy_score
-from hypopose.datasets.motion import Motion, load_motion
+from hypopose.datasets.shards import load_motion
 from hypopose.diffusion import GaussianMixture, Schedule, seeded_noise
 from hypopose.metrics import mpjpe
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import MIN_CONFIDENCE, REFERENCE_SIZE, Encoded
 from hypopose.samplers.mixture_diffpose import INITIAL_FILE, MixtureDiffPose, told_rows
 from hypopose.samplers.uncertainty import MIN_JOINTS, DepthPrior, InitialDistribution
+from hypopose.simulation import Motion
 from hypopose.skeletons import H36M17
 from hypopose.training.batches import Batch, BatchMaker
 from hypopose.training.config import TrainConfig
@@ -109,7 +110,7 @@ def window_mixtures(
 
 def mixture_batches(motion: Motion, device: torch.device, config: TrainConfig) -> MixtureBatchMaker:
     """Batches of :class:`BatchMaker` with the mixtures they start from."""
-    batches = BatchMaker(motion, device, **config.of_keypoints)
+    batches = BatchMaker(motion, device, config.bodies, config.noise, config.cameras.pitched)
     return MixtureBatchMaker(batches, initial_distribution(batches, device))
 
 
@@ -122,7 +123,7 @@ def initial_distribution(batches: BatchMaker, device: torch.device) -> InitialDi
 
 def write_initial(target: Path, config: TrainConfig) -> None:
     """Put the initial distribution beside exported weights."""
-    motion = load_motion(config.shards, "train")
+    motion = load_motion(config.data.shards, "train")
     mixture_batches(motion, torch.device("cpu"), config).initial.save(target / INITIAL_FILE)
 
 
@@ -184,12 +185,12 @@ def validate_mixture(
     Returns:
         Error of the mean in mm, fair energy score per joint in mm, ECE and spread, by name.
     """
-    motion = load_motion(config.shards, "train")
+    motion = load_motion(config.data.shards, "train")
     sampler = MixtureDiffPose(
         cast(Network, network),
         n_steps=5,
-        scale=config.scale,
-        clamp=config.clamp,
+        scale=config.objective.scale,
+        clamp=config.objective.clamp,
         flip=False,
         initial=mixture_batches(motion, torch.device("cpu"), config).initial,
     )

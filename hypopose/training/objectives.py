@@ -1,7 +1,7 @@
-"""What a run trains, by name: its batches, its loss, how it is judged, how its weights are sampled.
+"""Training objectives by name: batches, loss, validation, and how the weights are sampled.
 
 To train something new, add an :class:`Objective` here; to train another network, add a way to make
-it to :data:`NETWORKS` in :mod:`hypopose.training.architectures`.
+it to :data:`ARCHITECTURES` in :mod:`hypopose.training.architectures`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hypopose.datasets.motion import Motion
 from hypopose.diffusion import Schedule
-from hypopose.training.architectures import new_network
+from hypopose.simulation import Motion
 from hypopose.training.batches import BatchMaker
 from hypopose.training.config import TrainConfig
 from hypopose.training.flow import flow_loss, validate_flow
@@ -36,17 +35,17 @@ from hypopose.training.mixtures import (
     validate_mixture,
     write_initial,
 )
+from hypopose.training.new_network import new_network
 from hypopose.training.prior import motion_batches, prior_loss, validate_prior
 from hypopose.training.refining import pair_loss, validate_pair
-from hypopose.training.scales import scale_loss, validate_scale
-from hypopose.training.screen import ScreenBatchMaker
+from hypopose.training.scale_loss import scale_loss, validate_scale
 from hypopose.training.validation import HeldOut, validate_denoiser, validate_generator
 
 MakeBatch = Callable[[int, int, torch.Generator], Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class LossContext:
     """What a loss may draw on.
 
     Args:
@@ -76,7 +75,7 @@ class Objective:
         length: Whether the loss is a length, which logs show in mm.
     """
 
-    loss: Callable[[Any, Any, Step], Tensor]
+    loss: Callable[[Any, Any, LossContext], Tensor]
     validate: Callable[[nn.Module, HeldOut, TrainConfig], dict[str, float]]
     sampling: dict[str, Any]
     role: str
@@ -89,58 +88,67 @@ class Objective:
         return {"loss_mm": 1000 * loss} if self.length else {"loss": loss}
 
 
-def keypoint_batches(
-    motion: Motion, device: torch.device, config: TrainConfig
-) -> BatchMaker | ScreenBatchMaker:
+def keypoint_batches(motion: Motion, device: torch.device, config: TrainConfig) -> BatchMaker:
     """Windows of bodies seen by virtual cameras, as the run's network reads keypoints.
 
     With gaps, unless the network cannot read them.
     """
-    c = config
     with torch.random.fork_rng(devices=[]):
-        info = new_network(c, "math").info
-    if info.inputs == "subject":
-        return BatchMaker(motion, device, **c.of_keypoints)
-    return ScreenBatchMaker(motion, device, gaps=info.uses_confidence, **c.of_keypoints)
-
-
-def whole_batches(motion: Motion, device: torch.device, config: TrainConfig) -> ScreenBatchMaker:
-    """Windows in screen coordinates without gaps, for losses that hide joints themselves."""
-    return ScreenBatchMaker(motion, device, gaps=False, **config.of_keypoints)
-
-
-def _x0(network: Any, batch: Any, step: Step) -> Tensor:
-    c = step.config
-    lift = bool(torch.rand((), generator=step.choices) < c.lift_share)
-    return x0_loss(
-        network, batch, step.schedule, step.generator, scale=c.scale, clamp=c.clamp, lift=lift
+        info = new_network(config, "math").info
+    subject = info.inputs == "subject"
+    return BatchMaker(
+        motion,
+        device,
+        config.bodies,
+        config.noise,
+        config.cameras.pitched,
+        inputs="subject" if subject else "screen",
+        gaps=subject or info.uses_confidence,
     )
 
 
-def _energy(network: Any, batch: Any, step: Step) -> Tensor:
-    c = step.config
+def whole_batches(motion: Motion, device: torch.device, config: TrainConfig) -> BatchMaker:
+    """Windows in screen coordinates without gaps, for losses that hide joints themselves."""
+    given = (config.bodies, config.noise, config.cameras.pitched)
+    return BatchMaker(motion, device, *given, inputs="screen", gaps=False)
+
+
+def _x0(network: Any, batch: Any, context: LossContext) -> Tensor:
+    o = context.config.objective
+    lift = bool(torch.rand((), generator=context.choices) < o.lift_share)
+    given = (network, batch, context.schedule, context.generator)
+    return x0_loss(*given, scale=o.scale, clamp=o.clamp, lift=lift)
+
+
+def _energy(network: Any, batch: Any, context: LossContext) -> Tensor:
+    o = context.config.objective
     return energy_loss(
         network,
         batch,
-        step.schedule,
-        step.generator,
-        scale=c.scale,
-        clamp=c.clamp,
-        one_step_share=c.one_step_share,
-        n_draws=c.n_draws,
-        norms=c.norms,
-        flicker=c.flicker,
+        context.schedule,
+        context.generator,
+        scale=o.scale,
+        clamp=o.clamp,
+        one_step_share=o.one_step_share,
+        n_draws=o.n_draws,
+        norms=o.norms,
+        flicker=o.flicker,
     )
 
 
-def _seed(step: Step) -> int:
+def _space(config: TrainConfig) -> dict[str, float]:
+    """Scale and limit of noisy poses."""
+    return {"scale": config.objective.scale, "clamp": config.objective.clamp}
+
+
+def _seed(context: LossContext) -> int:
     """A fresh seed for what a batch hides."""
-    return int(torch.randint(2**31, (), generator=step.choices))
+    return int(torch.randint(2**31, (), generator=context.choices))
 
 
 def _lifting(of: Callable[[Tensor, Tensor], Tensor], length: bool) -> Objective:
     return Objective(
-        loss=lambda network, batch, step: lift_loss(network, batch, of),
+        loss=lambda network, batch, context: lift_loss(network, batch, of),
         validate=lambda network, held_out, c: validate_lifter(network, held_out),
         sampling={"sampler": "lifter"},
         role="lifter",
@@ -151,7 +159,7 @@ def _lifting(of: Callable[[Tensor, Tensor], Tensor], length: bool) -> Objective:
 
 def _masking(loss: Callable[[Any, Any, int], Tensor]) -> Objective:
     return Objective(
-        loss=lambda network, batch, step: loss(network, batch, _seed(step)),
+        loss=lambda network, batch, context: loss(network, batch, _seed(context)),
         validate=lambda network, held_out, c: validate_masked(network, held_out),
         sampling={"sampler": "lifter"},
         role="masked pose model",
@@ -159,10 +167,10 @@ def _masking(loss: Callable[[Any, Any, int], Tensor]) -> Objective:
     )
 
 
-def _flow(network: Any, batch: Any, step: Step) -> Tensor:
-    c = step.config
-    options = {"scale": c.scale, "clamp": c.clamp}
-    return flow_loss(network, batch, step.generator, n_timesteps=c.n_timesteps, **options)
+def _flow(network: Any, batch: Any, context: LossContext) -> Tensor:
+    o = context.config.objective
+    options = {"scale": o.scale, "clamp": o.clamp}
+    return flow_loss(network, batch, context.generator, n_timesteps=o.n_timesteps, **options)
 
 
 _SUBJECT_SAMPLING = {"precision": "float32", "overlap": 6, "chunk": 2048, "flip": False}
@@ -171,9 +179,7 @@ _MIRRORED = {**_SUBJECT_SAMPLING, "mirror": True}
 OBJECTIVES: dict[str, Objective] = {
     "x0": Objective(
         loss=_x0,
-        validate=lambda network, held_out, c: validate_denoiser(
-            network, held_out, scale=c.scale, clamp=c.clamp
-        ),
+        validate=lambda network, held_out, c: validate_denoiser(network, held_out, **_space(c)),
         sampling={"sampler": "d3dp", "n_steps": 5, "eta": 0.0, **_MIRRORED},
         role="denoiser",
         make_batches=keypoint_batches,
@@ -182,7 +188,11 @@ OBJECTIVES: dict[str, Objective] = {
     "energy": Objective(
         loss=_energy,
         validate=lambda network, held_out, c: validate_generator(
-            network, held_out, scale=c.scale, clamp=c.clamp, flicker=c.flicker
+            network,
+            held_out,
+            scale=c.objective.scale,
+            clamp=c.objective.clamp,
+            flicker=c.objective.flicker,
         ),
         sampling={"sampler": "distributional", "n_steps": 1, "flicker": 0.0, **_MIRRORED},
         role="generator",
@@ -191,21 +201,18 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "flow": Objective(
         loss=_flow,
-        validate=lambda network, held_out, c: validate_flow(
-            network, held_out, scale=c.scale, clamp=c.clamp
-        ),
+        validate=lambda network, held_out, c: validate_flow(network, held_out, **_space(c)),
         sampling={"sampler": "flow", "n_steps": 5, **_MIRRORED},
         role="denoiser",
         make_batches=keypoint_batches,
     ),
     "diffpose": Objective(
-        loss=lambda network, drawn, step: mixture_loss(
+        loss=lambda network, drawn, context: mixture_loss(
             network,
             drawn,
-            step.schedule,
-            step.generator,
-            scale=step.config.scale,
-            clamp=step.config.clamp,
+            context.schedule,
+            context.generator,
+            **_space(context.config),
         ),
         validate=validate_mixture,
         sampling={
@@ -220,15 +227,15 @@ OBJECTIVES: dict[str, Objective] = {
         beside=write_initial,
     ),
     "diffpose-released": Objective(
-        loss=lambda network, batch, step: pair_loss(network, batch, step.generator),
+        loss=lambda network, batch, context: pair_loss(network, batch, context.generator),
         validate=lambda network, held_out, c: validate_pair(network, held_out),
         sampling={"sampler": "diffpose-released", "n_steps": 2, "n_test_timesteps": 24},
         role="lifter and refiner",
         make_batches=keypoint_batches,
     ),
     "prior": Objective(
-        loss=lambda network, x0, step: prior_loss(
-            network, x0, step.schedule, step.generator, scale=step.config.scale
+        loss=lambda network, x0, context: prior_loss(
+            network, x0, context.schedule, context.generator, scale=context.config.objective.scale
         ),
         validate=validate_prior,
         sampling={"sampler": "platypose"},
@@ -237,7 +244,7 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "lift": _lifting(joint_distance, True),
     "uncertainty": Objective(
-        loss=lambda network, batch, step: scale_loss(network, batch),
+        loss=lambda network, batch, context: scale_loss(network, batch),
         validate=lambda network, held_out, c: validate_scale(network, held_out),
         sampling={"sampler": "lifter", "flip": False},
         role="lifter with a scale per joint",

@@ -21,13 +21,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hypopose.datasets.motion import Motion
 from hypopose.diffusion import cosine_schedule, q_sample
 from hypopose.diffusion.respacing import Chain
 from hypopose.diffusion.schedule import Schedule
-from hypopose.training.bodies import BodyMaker
+from hypopose.simulation import BodyMaker, Draws, Motion
 from hypopose.training.config import TrainConfig
-from hypopose.training.draws import Draws
 
 if TYPE_CHECKING:
     from hypopose.training.validation import HeldOut
@@ -65,7 +63,7 @@ def motion_batches(
     motion: Motion, device: torch.device, config: TrainConfig
 ) -> Callable[[int, int, torch.Generator], Tensor]:
     """Windows of bodies with any heading, near the origin: slots ``(B, F, 17, 3)`` in meters."""
-    make = BodyMaker(motion, device, **config.of_bodies)
+    make = BodyMaker(motion, device, config.bodies)
 
     def batch(B: int, F: int, generator: torch.Generator) -> Tensor:
         draws = Draws(generator)
@@ -135,15 +133,15 @@ def released_loss(
 def validate_prior(network: nn.Module, held_out: HeldOut, config: TrainConfig) -> dict[str, float]:
     """Error (mm per joint) of clean motions from noise of three strengths, held-out subjects."""
     slots = centered(slots_from_joints(held_out.world))
-    schedule = cosine_schedule(config.n_timesteps)
+    schedule = cosine_schedule(config.objective.n_timesteps)
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(0)
     eps = torch.randn(slots.shape, generator=generator)
     scores = {}
     for share in (0.2, 0.5, 0.8):
         t = torch.full((len(slots),), int(share * (schedule.n_timesteps - 1)))
-        x_t = q_sample(slots * config.scale, t, eps, schedule)
-        clean = network(x_t.to(device), t.to(device)).cpu() / config.scale
+        x_t = q_sample(slots * config.objective.scale, t, eps, schedule)
+        clean = network(x_t.to(device), t.to(device)).cpu() / config.objective.scale
         off = (clean - slots).norm(dim=-1).mean()
         scores[f"denoised_{round(100 * share)}_mm"] = 1000 * float(off)
     return scores

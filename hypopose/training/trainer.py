@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from hypopose.datasets.motion import load_motion
+from hypopose.datasets.shards import load_motion
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import BackendError, CheckpointError, OptionError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.attention import Backend
 from hypopose.networks.pretrained import PretrainedNetwork
-from hypopose.training.architectures import new_network, start_from
 from hypopose.training.config import TrainConfig
 from hypopose.training.ema import EMA
-from hypopose.training.objectives import OBJECTIVES, Objective, Step
+from hypopose.training.new_network import new_network, start_from
+from hypopose.training.objectives import OBJECTIVES, LossContext, Objective
 
 
 @dataclass
@@ -38,22 +38,25 @@ class Progress:
 
     def share(self, config: TrainConfig) -> float:
         """Share of the budget used, 0 to 1."""
-        if config.minutes is not None:
-            return min(1.0, self.seconds / (60 * config.minutes))
-        return min(1.0, self.frames / config.n_frames)
+        budget = config.budget
+        if budget.minutes is not None:
+            return min(1.0, self.seconds / (60 * budget.minutes))
+        return min(1.0, self.frames / budget.n_frames)
 
 
 def learning_rate(config: TrainConfig, step: int, share: float) -> float:
     """Linear warm-up over steps times half a cosine over the budget.
 
     Example:
-        >>> config = TrainConfig(shards=("a.npz",), warmup_steps=10, learning_rate=1.0)
+        >>> options = {"shards": ("a.npz",), "warmup_steps": 10, "learning_rate": 1.0}
+        >>> config = TrainConfig.from_options(**options)
         >>> [round(learning_rate(config, *at), 3) for at in ((4, 0.0), (99, 0.5), (99, 1.0))]
         [0.5, 0.505, 0.01]
     """
-    warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    o = config.optimizer
+    warm = min(1.0, (step + 1) / max(1, o.warmup_steps))
     cosine = 0.5 * (1 + math.cos(math.pi * share))
-    return config.learning_rate * warm * (config.final_share + (1 - config.final_share) * cosine)
+    return o.learning_rate * warm * (o.final_share + (1 - o.final_share) * cosine)
 
 
 class Trainer:
@@ -71,20 +74,20 @@ class Trainer:
         # Back-propagation in bfloat16 through fused attention is slow on CPUs.
         attention: Backend = "math" if self.device.type == "cpu" else "sdpa"
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
+            torch.manual_seed(config.compute.seed)
             self.network = new_network(config, attention).to(self.device)
-        if config.start is not None:
-            start_from(self.network, config.start)
-        if config.compile:
+        if config.network.start is not None:
+            start_from(self.network, config.network.start)
+        if config.compute.compile:
             for block in getattr(self.network, "blocks", [self.network]):
                 block.compile(dynamic=True)
         self.optimizers = make_optimizers(self.network, config)
-        self.ema = EMA(self.network, config.ema_decay)
+        self.ema = EMA(self.network, config.optimizer.ema_decay)
         self.progress = Progress()
-        self.generator = torch.Generator(self.device).manual_seed(config.seed)
-        self.choices = torch.Generator().manual_seed(config.seed)
-        self.schedule = cosine_schedule(config.n_timesteps)
-        motion = load_motion(config.shards, "train")
+        self.generator = torch.Generator(self.device).manual_seed(config.compute.seed)
+        self.choices = torch.Generator().manual_seed(config.compute.seed)
+        self.schedule = cosine_schedule(config.objective.n_timesteps)
+        motion = load_motion(config.data.shards, "train")
         self.make_batch = self.objective.make_batches(motion, self.device, config)
 
     def step(self) -> dict[str, float]:
@@ -94,16 +97,16 @@ class Trainer:
             Loss (``loss_mm`` if it is a length, else ``loss``), gradient norm and learning rate.
         """
         config, progress = self.config, self.progress
-        shares = torch.tensor(config.length_shares)
-        F = config.lengths[int(torch.multinomial(shares, 1, generator=self.choices))]
-        B = max(1, config.batch_frames // F)
+        shares = torch.tensor(config.data.length_shares)
+        F = config.data.lengths[int(torch.multinomial(shares, 1, generator=self.choices))]
+        B = max(1, config.data.batch_frames // F)
         batch = self.make_batch(B, F, self.generator)
-        means = Step(config, self.schedule, self.generator, self.choices)
+        context = LossContext(config, self.schedule, self.generator, self.choices)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            loss = self.objective.loss(self.network, batch, means)
+            loss = self.objective.loss(self.network, batch, context)
         self.network.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.optimizer.clip_norm)
         lr = learning_rate(config, progress.step, progress.share(config))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -164,11 +167,10 @@ def objective_of(config: TrainConfig) -> Objective:
     Raises:
         OptionError: If there is no such objective.
     """
-    if config.objective not in OBJECTIVES:
-        raise OptionError(
-            f"There is no objective {config.objective!r}; choose one of {', '.join(OBJECTIVES)}."
-        )
-    return OBJECTIVES[config.objective]
+    name = config.objective.name
+    if name not in OBJECTIVES:
+        raise OptionError(f"There is no objective {name!r}; choose one of {', '.join(OBJECTIVES)}.")
+    return OBJECTIVES[name]
 
 
 def device_of(config: TrainConfig) -> torch.device:
@@ -178,13 +180,14 @@ def device_of(config: TrainConfig) -> torch.device:
         OptionError: If there is no such device.
         BackendError: If it is a GPU and torch sees none.
     """
+    name = config.compute.device
     try:
-        device = torch.device(config.device)
+        device = torch.device(name)
     except RuntimeError:
-        raise OptionError(f"There is no device {config.device!r}; use cpu or cuda.") from None
+        raise OptionError(f"There is no device {name!r}; use cpu or cuda.") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BackendError(
-            f"device={config.device!r} was asked for, but torch sees no GPU; use device='cpu'."
+            f"device={name!r} was asked for, but torch sees no GPU; use device='cpu'."
         )
     return device
 
@@ -193,12 +196,12 @@ def half_bits(config: TrainConfig) -> bool:
     """Whether matrix products run in bfloat16: as asked, else where the hardware multiplies them.
 
     Example:
-        >>> half_bits(TrainConfig(shards=("a.npz",), bf16=False))
+        >>> half_bits(TrainConfig.from_options(shards=("a.npz",), bf16=False))
         False
     """
-    if config.bf16 is not None:
-        return config.bf16
-    if torch.device(config.device).type == "cuda":
+    if config.compute.bf16 is not None:
+        return config.compute.bf16
+    if torch.device(config.compute.device).type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
@@ -238,25 +241,26 @@ def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim
     Raises:
         OptionError: If there is no such optimizer, or the network has no blocks.
     """
-    if config.optimizer not in ("adamw", "muon"):
-        raise OptionError(f"There is no optimizer {config.optimizer!r}; use adamw or muon.")
+    o = config.optimizer
+    if o.name not in ("adamw", "muon"):
+        raise OptionError(f"There is no optimizer {o.name!r}; use adamw or muon.")
     inside = [m for name, m in network.named_modules() if "blocks" in name.split(".")]
-    turned = [m.weight for m in inside if isinstance(m, nn.Linear) and config.optimizer == "muon"]
-    if config.optimizer == "muon" and not turned:
+    turned = [m.weight for m in inside if isinstance(m, nn.Linear) and o.name == "muon"]
+    if o.name == "muon" and not turned:
         raise OptionError(
             f"{type(network).__name__} has no blocks whose matrices Muon could turn; use adamw."
         )
     known = {id(p) for p in turned}
     rest = [p for p in network.parameters() if id(p) not in known]
     groups = [
-        {"params": [p for p in rest if p.dim() > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.dim() > 1], "weight_decay": o.weight_decay},
         {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    lr = config.learning_rate
+    lr = o.learning_rate
     adamw = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.99), fused=True)
     if not turned:
         return [adamw]
     muon = torch.optim.Muon(
-        turned, lr=lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+        turned, lr=lr, weight_decay=o.weight_decay, adjust_lr_fn="match_rms_adamw"
     )
     return [adamw, muon]

@@ -11,16 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.calibration import ece, energy_score
-from hypopose.cameras import project
-from hypopose.datasets.motion import Motion
+from hypopose.cameras import look_at, project
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
 from hypopose.metrics import mpjpe
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import encode
 from hypopose.samplers import D3DP, DistributionalDiffusion
+from hypopose.simulation import Motion
 from hypopose.skeletons import H36M17
-from hypopose.training.views import look_at
 from hypopose.types import Camera, Keypoints2D, Poses3D, Sampler
 
 VIEWS = ((0.3, 4.5, 1.5), (1.9, 3.0, 1.0), (3.5, 5.5, 1.6), (5.1, 2.5, 2.2))

@@ -107,21 +107,6 @@ def test_per_frame_turning_follows_smoothly() -> None:
     assert rotation.diff(n=2, dim=0).abs().max() < 1e-3
 
 
-def test_covariances_turn_back_with_the_joints() -> None:
-    generator = torch.Generator().manual_seed(1)
-    draws = scene()[None] + 0.05 * torch.randn(
-        4000, 20, 17, 3, generator=generator, dtype=torch.float64
-    ) * torch.tensor([1.0, 2.0, 4.0])
-    virtual = turn_towards(rays_of(scene()))
-    entered = virtual.enter(draws)
-
-    def covariance(x: Tensor) -> Tensor:
-        d = x - x.mean(0)
-        return torch.einsum("hfji,hfjk->fjik", d, d) / len(x)
-
-    torch.testing.assert_close(virtual.leave_covariance(covariance(entered)), covariance(draws))
-
-
 def test_batches_of_clips_have_their_own_rotation() -> None:
     both = torch.stack((scene(), scene(place=(-1.0, 0.5, 3.0))))
     virtual = turn_towards(rays_of(both))

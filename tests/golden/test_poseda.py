@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hypopose.cameras import project, to_screen
-from hypopose.datasets import global_position_alignment
+from hypopose.simulation import global_position_alignment
 from hypopose.types import Camera, Skeleton
 
 SIZE = (2, 2)

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from hypopose.cameras import cam_to_world, motion_to_world, project
+from hypopose.cameras import cam_to_world, euler_rotation, motion_to_world, project
 from hypopose.datasets import example_pair
-from hypopose.datasets.virtual_cameras import euler_rotation
 from hypopose.errors import OptionError, SkeletonMismatchError
 from hypopose.optimization import estimate_ground, scale_to_height, stature
 from hypopose.skeletons import COCO17, H36M17

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hypopose.datasets import example_motion
-from hypopose.datasets.motion import Motion, load_motion
+from hypopose.datasets import Motion, example_motion, load_motion
 from hypopose.training import TrainConfig
 
 SCALE = 0.00025
@@ -41,7 +40,7 @@ def motion(shard: Path) -> Motion:
 
 @pytest.fixture
 def tiny(shard: Path) -> TrainConfig:
-    return TrainConfig(
+    return TrainConfig.from_options(
         shards=(str(shard),),
         n_frames=6 * 40,
         batch_frames=40,

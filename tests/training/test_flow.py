@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from hypopose.datasets.motion import Motion
+from hypopose.datasets import Motion
 from hypopose.networks import NetworkInfo
 from hypopose.training import Batch, BatchMaker, TrainConfig, Trainer
 from hypopose.training.flow import flow_loss
@@ -45,7 +44,9 @@ def test_errors_count_as_errors_of_the_velocity(batch: Batch) -> None:
 
 
 def test_the_loss_falls(tiny: TrainConfig) -> None:
-    config = replace(tiny, objective="flow", learning_rate=1e-2, n_frames=10**9, batch_frames=80)
+    config = tiny.with_options(
+        objective="flow", learning_rate=1e-2, n_frames=10**9, batch_frames=80
+    )
     trainer = Trainer(config)
     rows = [trainer.step()["loss"] for _ in range(40)]
     assert sum(rows[-10:]) < 0.7 * sum(rows[:10])

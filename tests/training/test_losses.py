@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hypopose.datasets.motion import Motion
+from hypopose.datasets import Motion
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import OptionError
 from hypopose.networks import NetworkInfo
@@ -99,13 +99,13 @@ def test_averages_follow_the_weights() -> None:
 
 
 def test_the_learning_rate_warms_up_and_falls_with_either_budget(tiny: TrainConfig) -> None:
-    config = replace(tiny, warmup_steps=100, learning_rate=1.0, final_share=0.0)
+    config = tiny.with_options(warmup_steps=100, learning_rate=1.0, final_share=0.0)
     assert learning_rate(config, 49, 0.0) == pytest.approx(0.5)
     assert learning_rate(config, 1000, 0.5) == pytest.approx(0.5)
     assert learning_rate(config, 1000, 1.0) == 0
     halfway = Progress(step=9, frames=120, seconds=30.0)
     assert halfway.share(config) == 0.5
-    assert halfway.share(replace(config, minutes=2.0)) == 0.25
+    assert halfway.share(config.with_options(minutes=2.0)) == 0.25
 
 
 @pytest.mark.parametrize("pitch", [0.0, 45.0])
@@ -231,7 +231,7 @@ def test_norms_weigh_what_motions_differ_in() -> None:
     jolt[:, 2] += torch.tensor([0.0, 0.3, 0.0])  # two of three changes differ
     changes = motion_distance(still, jolt, (0.0, 0.0, 0.0, 2.0)).item()
     assert changes == pytest.approx(2 * 0.3 * 2 / 3, abs=1e-4)
-    assert TrainConfig(shards=("a.npz",)).norms == NORMS
+    assert TrainConfig.from_options(shards=("a.npz",)).norms == NORMS
 
 
 def test_pure_noise_is_drawn_twice_and_noisy_motions_are_shared(batch: Batch) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import hypopose
-from hypopose.datasets.motion import Motion
+from hypopose.datasets import Motion
 from hypopose.diffusion import cosine_schedule
 from hypopose.networks.base import NetworkInfo
 from hypopose.samplers import MixtureDiffPose
@@ -21,7 +21,7 @@ from hypopose.training.mixtures import MixtureBatch, mixture_batches, mixture_lo
 @pytest.fixture
 def told(tiny: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     monkeypatch.setattr(mixtures, "N_POSES", 64)
-    return replace(tiny, objective="diffpose", n_latent=204)
+    return tiny.with_options(objective="diffpose", n_latent=204)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from hypopose.datasets.motion import Motion
+from hypopose.datasets import Motion
 from hypopose.diffusion import cosine_schedule
 from hypopose.networks import load_network
 from hypopose.training import TrainConfig, train
@@ -66,8 +65,8 @@ def test_loss_is_zero_for_the_truth_and_counts_changes_beside_places() -> None:
 
 
 def test_a_run_leaves_weights_that_load(tiny: TrainConfig, tmp_path: Path) -> None:
-    config = replace(
-        tiny, network="motion-prior", objective="prior", n_timesteps=50, lift_share=0.0, scale=2.0
+    config = tiny.with_options(
+        network="motion-prior", objective="prior", n_timesteps=50, lift_share=0.0, scale=2.0
     )
     weights = train(config, tmp_path / "run")
     network = load_network(weights)

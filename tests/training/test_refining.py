@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from hypopose.training.screen import ScreenBatchMaker
 from torch import Tensor
 
 import hypopose
 from hypopose.cli import main
-from hypopose.datasets.motion import Motion, load_motion
+from hypopose.datasets import Motion, load_motion
 from hypopose.errors import OptionError
 from hypopose.networks import DiffPosePair, GCNpose
 from hypopose.samplers import DiffPose
@@ -21,7 +22,6 @@ from hypopose.training.batches import Batch
 from hypopose.training.lifting import validate_lifter
 from hypopose.training.losses import joint_distance
 from hypopose.training.refining import antithetic_timesteps, pair_loss, validate_pair
-from hypopose.training.screen import ScreenBatchMaker
 from hypopose.training.validation import hold_out
 
 
@@ -73,8 +73,7 @@ def test_timesteps_come_with_their_mirror_images(n: int) -> None:
 
 
 def test_both_networks_learn(tiny: TrainConfig) -> None:
-    config = replace(
-        tiny,
+    config = tiny.with_options(
         network="diffpose-pair",
         objective="diffpose-released",
         lengths=(1,),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,15 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from hypopose.cli import main
-from hypopose.datasets.motion import Motion
+from hypopose.datasets import Motion
 from hypopose.errors import BackendError, FormatError, OptionError
 from hypopose.networks import load_network
+from hypopose.networks.load import BOX
 from hypopose.training import TrainConfig, Trainer, export, train
+from hypopose.training.config import PLACES
 from hypopose.training.objectives import keypoint_batches
-from hypopose.training.stages import (
-    Stage,
-    boxed,
-    default_recipe,
-    default_shards,
-    read_stages,
-    train_stages,
-)
+from hypopose.training.recipe_files import load_recipe, shards_in
+from hypopose.training.stages import Stage, read_stages, train_stages
 from hypopose.training.trainer import half_bits, read_state
 
 STAGES = [
@@ -38,17 +33,27 @@ STAGES = [
 ]
 
 
+def bundled(weights: str) -> TrainConfig:
+    """The options that bundled weights were trained with."""
+    path = BOX / weights / "training.json"
+    return TrainConfig.from_json(path.read_text(encoding="utf-8"))
+
+
+def default_stages(shards: tuple[str, ...] = ("x.npz",), **changes: Any) -> tuple[Stage, ...]:
+    return load_recipe("default").with_shards(shards, **changes)
+
+
 @pytest.fixture
 def motion_folder(shard: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "motion"
     folder.mkdir()
-    for name in boxed("distributional-frame-small").shards:
+    for name in load_recipe("default").shards:
         shutil.copy(shard, folder / name)
     return folder
 
 
 def stages(tiny: TrainConfig) -> tuple[Stage, ...]:
-    energy = replace(tiny, objective="energy", n_latent=12)
+    energy = tiny.with_options(objective="energy", n_latent=12)
     return (
         Stage("a", tiny),
         Stage("b", energy, start="a"),
@@ -57,29 +62,28 @@ def stages(tiny: TrainConfig) -> tuple[Stage, ...]:
     )
 
 
-def test_the_recipe_ends_with_the_options_of_the_weights_in_the_box() -> None:
-    recipe = default_recipe(("x.npz",))
+def test_the_recipe_ends_with_the_options_of_the_bundled_weights() -> None:
+    recipe = default_stages()
     assert [stage.name for stage in recipe] == STAGES
-    box = boxed("distributional-frame-small")
+    box = bundled("distributional-frame-small")
     last = [stage.config for stage in recipe if stage.config][-1]
-    told = {"shards", "minutes", "n_frames", "start", "bf16", "compile", "device"}
-    for name, value in json.loads(box.to_json()).items():
-        if name not in told:
-            assert json.loads(last.to_json())[name] == value, name
-    formed = {s.name: s.config.as_coco for s in recipe if s.config}
+    told = ("shards", "minutes", "n_frames", "start", "bf16", "compile", "device")
+    same = {name: getattr(getattr(box, PLACES[name][0]), name) for name in told}
+    assert last.with_options(**same) == box
+    formed = {s.name: s.config.noise.as_coco for s in recipe if s.config}
     coco = [formed.pop(STAGES[i]) for i in (15, 18, 19, 20, 16, 22, 23)]
     assert 0 < coco[0] == coco[1] < coco[2] == coco[3] < coco[4] == coco[5] == coco[6]
     assert not any(formed.values())
     first = recipe[0].config
     assert first is not None
-    assert first.objective == "x0"
-    assert first.learning_rate == boxed("d3dp-frame-small").learning_rate
-    assert all(s.config is None or s.config.shards == ("x.npz",) for s in recipe)
+    assert first.objective.name == "x0"
+    assert first.optimizer == bundled("d3dp-frame-small").optimizer
+    assert all(s.config is None or s.config.data.shards == ("x.npz",) for s in recipe)
 
 
 def test_small_networks_and_further_options_keep_what_stages_decide() -> None:
     def options(**changes: Any) -> list[dict[str, Any]]:
-        return [s.config.network_options for s in default_recipe(("x.npz",), **changes) if s.config]
+        return [s.config.network.options for s in default_stages(**changes) if s.config]
 
     for given, n in (({}, 4), ({"n_layers": 3}, 2), ({"n_layers": 1}, 0)):
         rest = options(**given)[-15:]
@@ -91,20 +95,18 @@ def test_small_networks_and_further_options_keep_what_stages_decide() -> None:
 
 
 def test_budgets_are_shared_and_options_hold_for_every_stage() -> None:
-    whole = [s.config for s in default_recipe(("x.npz",)) if s.config]
+    whole = [s.config for s in default_stages() if s.config]
     small = [
-        s.config
-        for s in default_recipe(("x.npz",), n_frames=10_000, device="cuda", bf16=False)
-        if s.config
+        s.config for s in default_stages(n_frames=10_000, device="cuda", bf16=False) if s.config
     ]
-    assert sum(c.n_frames for c in small) == pytest.approx(10_000, abs=4)
-    ratio = [a.n_frames / b.n_frames for a, b in zip(small, whole, strict=True)]
+    assert sum(c.budget.n_frames for c in small) == pytest.approx(10_000, abs=4)
+    ratio = [a.budget.n_frames / b.budget.n_frames for a, b in zip(small, whole, strict=True)]
     assert max(ratio) == pytest.approx(min(ratio), rel=0.01)
-    assert all(c.device == "cuda" and c.bf16 is False for c in small)
-    minutes = [s.config.minutes for s in default_recipe(("x.npz",), minutes=60) if s.config]
+    assert all(c.compute.device == "cuda" and c.compute.bf16 is False for c in small)
+    minutes = [s.config.budget.minutes for s in default_stages(minutes=60) if s.config]
     assert sum(m for m in minutes if m is not None) == pytest.approx(60)
     with pytest.raises(OptionError, match="decide objective"):
-        default_recipe(("x.npz",), objective="flow")
+        default_stages(objective="flow")
 
 
 def test_stages_follow_one_another(tiny: TrainConfig, tmp_path: Path) -> None:
@@ -164,7 +166,7 @@ def test_stages_travel_as_json(tiny: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="already holds a recipe"):
         train_stages(tmp_path, stages(tiny))
     (tmp_path / "stages.json").write_text('[{"name": 3}]')
-    with pytest.raises(FormatError, match="no stages"):
+    with pytest.raises(FormatError, match="not hold stages"):
         train_stages(tmp_path)
     with pytest.raises(OptionError, match="no recipe yet"):
         train_stages(tmp_path / "elsewhere")
@@ -184,7 +186,7 @@ def test_one_command_trains_the_default(motion_folder: Path, tmp_path: Path) -> 
     told = CliRunner().invoke(main, given)
     assert told.exit_code == 0, told.output
     network = load_network(tmp_path / "run/weights")
-    assert network.info.n_latent == boxed("distributional-frame-small").n_latent
+    assert network.info.n_latent == bundled("distributional-frame-small").network.n_latent
     seen = [
         read_state(tmp_path / "run" / name / "state.pt")["progress"]["frames"]
         for name in STAGES
@@ -228,21 +230,21 @@ def test_the_command_refuses_recipes_in_one_line(motion_folder: Path, tmp_path: 
 
 
 def test_shards_are_found_in_the_motion_folder(motion_folder: Path, tmp_path: Path) -> None:
-    config = replace(boxed("d3dp-frame-small"), minutes=None, n_frames=40, compile=False)
+    config = bundled("d3dp-frame-small").with_options(minutes=None, n_frames=40, compile=False)
     (tmp_path / "training.json").write_text(config.to_json())
     run = tmp_path / "run"
     given = ["train", str(run), "--config", str(tmp_path / "training.json")]
     small = [x if x != "600" else "40" for x in SMALL]
     told = CliRunner().invoke(main, [*given, "--motion", str(motion_folder), *small])
     assert told.exit_code == 0, told.output
-    shards = json.loads((run / "config.json").read_text())["shards"]
-    assert shards == list(default_shards(motion_folder))
+    shards = json.loads((run / "config.json").read_text())["data"]["shards"]
+    assert shards == list(shards_in(motion_folder, config.data.shards))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_a_gpu_that_is_not_there_is_refused(tiny: TrainConfig) -> None:
     with pytest.raises(BackendError, match="torch sees no GPU"):
-        Trainer(replace(tiny, device="cuda"))
+        Trainer(tiny.with_options(device="cuda"))
 
 
 def test_batches_are_made_where_they_are_wanted(motion: Motion, tiny: TrainConfig) -> None:
@@ -256,19 +258,19 @@ def test_batches_are_made_where_they_are_wanted(motion: Motion, tiny: TrainConfi
 def test_bfloat16_is_chosen_by_hardware_unless_asked(
     tiny: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert TrainConfig(shards=("a",)).bf16 is None
+    assert TrainConfig.from_options(shards=("a",)).compute.bf16 is None
     for amx, avx in ((True, False), (False, True), (False, False)):
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda avx=avx: avx)
-        assert half_bits(replace(tiny, bf16=None)) == (amx or avx)
-        assert half_bits(replace(tiny, bf16=True))
-        assert not half_bits(replace(tiny, bf16=False))
+        assert half_bits(tiny.with_options(bf16=None)) == (amx or avx)
+        assert half_bits(tiny.with_options(bf16=True))
+        assert not half_bits(tiny.with_options(bf16=False))
 
 
 def test_a_clock_is_told_in_frames_beside_the_weights(tiny: TrainConfig, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    train(replace(tiny, minutes=0.01), run)
+    train(tiny.with_options(minutes=0.01), run)
     seen = read_state(run / "state.pt")["progress"]["frames"]
     told = json.loads((export(run, tmp_path / "out") / "training.json").read_text())
-    assert told["n_frames"] == seen
-    assert told["minutes"] == 0.01
+    assert told["budget"]["n_frames"] == seen
+    assert told["budget"]["minutes"] == 0.01

@@ -2,11 +2,11 @@
 
 from hypopose.datasets.capture.amass import BodyModel, load_body_model, read_amass
 from hypopose.datasets.capture.asf_amc import read_amc, read_asf
-from hypopose.datasets.capture.bvh import read_bvh
+from hypopose.datasets.capture.bvh_reader import read_bvh
 from hypopose.datasets.capture.clips import Clip, Rig, cleaned
 from hypopose.datasets.capture.lifter_archives import read_3dhp, read_h36m
 from hypopose.datasets.capture.rigs import to_h36m17
-from hypopose.datasets.capture.shard import write_shard
+from hypopose.datasets.capture.shard_writer import write_shard
 from hypopose.datasets.capture.sources import KINDS, Options, Source, find_sources, read_source
 
 __all__ = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypopose.datasets.capture.amass import load_body_model, read_amass
 from hypopose.datasets.capture.asf_amc import AcclaimSkeleton, read_amc, read_asf
-from hypopose.datasets.capture.bvh import read_bvh
+from hypopose.datasets.capture.bvh_reader import read_bvh
 from hypopose.datasets.capture.clips import Clip, Rig
 from hypopose.datasets.capture.lifter_archives import read_3dhp, read_h36m
 from hypopose.datasets.capture.rigs import to_h36m17

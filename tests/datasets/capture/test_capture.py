@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from scipy.spatial.transform import Rotation
 
 from hypopose.cli import main
-from hypopose.datasets import example_motion
+from hypopose.datasets import example_motion, load_motion
 from hypopose.datasets.capture import (
     Clip,
     Options,
@@ -33,7 +33,6 @@ from hypopose.datasets.capture import (
 )
 from hypopose.datasets.capture.amass import BODY_JOINTS
 from hypopose.datasets.capture.clips import leg_length
-from hypopose.datasets.motion import load_motion
 from hypopose.errors import FormatError, OptionError
 from hypopose.training import TrainConfig, Trainer
 
@@ -328,8 +327,9 @@ def test_shards_are_read_back_and_trained_on(tmp_path: Path) -> None:
     with np.load(path) as archive:
         assert list(archive["license"]) == ["CC0"] * 3
         assert list(archive["subject"]) == ["a", "b", "c"]
-    config = TrainConfig(shards=(str(path),), width=16, n_layers=1, n_heads=2, bf16=False,
-                         batch_frames=40, lengths=(5,), length_shares=(1.0,))  # fmt: skip
+    options = {"width": 16, "n_layers": 1, "n_heads": 2, "bf16": False, "batch_frames": 40}
+    one = {"lengths": (5,), "length_shares": (1.0,)}
+    config = TrainConfig.from_options(shards=(str(path),), **options, **one)
     assert math.isfinite(Trainer(config).step()["loss_mm"])
     with pytest.raises(OptionError, match="there are a, b, c"):
         write_shard(path, clips, val=["d"])

@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from hypopose.cameras import project, rays
@@ -37,7 +37,7 @@ NEAREST = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Aligned:
+class Placed:
     """Source poses in the places of target keypoints.
 
     Args:
@@ -57,12 +57,12 @@ def global_position_alignment(
     camera: Camera,
     skeleton: Skeleton,
     nearest: float = NEAREST,
-) -> Aligned:
+) -> Placed:
     """Move poses to where keypoints stand, and look at them there.
 
     Args:
         joints: Source poses in meters, in axes of a camera; where they stand does not matter.
-        keypoints: Target keypoints in pixels, already paired (see :func:`random_pairs`); NaN where
+        keypoints: Target keypoints in pixels, already paired; NaN where
             undetected. A pair whose root is undetected is dropped.
         camera: The target's; its batch axes lead.
         skeleton: Of both.
@@ -97,27 +97,7 @@ def global_position_alignment(
     kept = torch.isfinite(root).all(-1) & (depth >= nearest)
     kept = kept & (placed[..., 2] > 0).all(-1) & torch.isfinite(placed).all(-1).all(-1)
     placed = torch.where(kept[..., None, None], placed, torch.nan)
-    return Aligned(placed, project(placed, camera), kept)
-
-
-def random_pairs(n_source: int, n_target: int, generator: torch.Generator) -> Int[Tensor, " n"]:
-    """Which target each source pose is paired with: each target about equally often.
-
-    Args:
-        n_source: Source poses.
-        n_target: Target keypoints.
-        generator: Decides.
-
-    Returns:
-        Indices of targets, one a source pose.
-
-    Example:
-        >>> random_pairs(4, 4, torch.Generator().manual_seed(0)).sort().values.tolist()
-        [0, 1, 2, 3]
-    """
-    rounds = -(-n_source // max(n_target, 1))
-    orders = [torch.randperm(n_target, generator=generator) for _ in range(rounds)]
-    return torch.cat(orders)[:n_source] if orders else torch.zeros(0, dtype=torch.long)
+    return Placed(placed, project(placed, camera), kept)
 
 
 def _box(points: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
-from hypopose.cameras import project, world_to_cam
-from hypopose.datasets import CameraDistribution, example_motion
-from hypopose.datasets.virtual_cameras import euler_rotation, look_at, visible_share
+from hypopose.cameras import euler_rotation, look_at, project, world_to_cam
+from hypopose.datasets import CameraDistribution, Motion, example_motion
 from hypopose.errors import OptionError
+from hypopose.simulation import Bodies, BodyMaker, BodyOptions, Draws, place_cameras
+from hypopose.simulation.cameras import PITCHES, visible_share
 
 
 def test_drawn_cameras_stay_in_their_ranges_and_see_the_motion() -> None:
@@ -60,3 +62,45 @@ def test_a_camera_inside_the_person_sees_nothing() -> None:
 def test_ranges_are_checked() -> None:
     with pytest.raises(OptionError, match="low <= high"):
         CameraDistribution(focal=(2.0, 1.0))
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def bodies(motion: Motion) -> Bodies:
+    return BodyMaker(motion, torch.device("cpu"), BodyOptions(recombine=1.0))(
+        400, 9, Draws(seeded())
+    )
+
+
+def test_cameras_stand_level_and_see_everybody(bodies: Bodies) -> None:
+    rotation, position = place_cameras(bodies.joints, Draws(seeded()))
+    cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
+    assert (cam[..., 2] > 0).all()
+    torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(400), atol=1e-4, rtol=0)
+    up = rotation @ torch.tensor([0.0, 0.0, 1.0])
+    assert (up[:, 1] < 0).all()  # up in the world is up in the image
+    assert up[:, 1].mean() < -0.9
+    distance = (position - bodies.joints[:, :, 0].mean(1))[:, :2].norm(dim=-1)
+    assert distance.min() >= 1.79
+    assert 0.2 < (cam[:, :, 0, :2] / cam[:, :, 0, 2:]).abs().amax() < 1.5
+    torch.testing.assert_close(torch.linalg.det(look_at(torch.randn(5, 3))), torch.ones(5))
+
+
+def test_cameras_of_any_pitch_look_from_the_floor_and_from_high_above(bodies: Bodies) -> None:
+    def down(pitched: float) -> Tensor:
+        _, position = place_cameras(bodies.joints, Draws(seeded()), pitched)
+        assert position[:, 2].min() >= 0.05
+        way = position - bodies.joints[:, :, 0].mean(1)
+        assert way.norm(dim=-1).min() >= 1.79  # also where the floor stops a camera
+        return torch.rad2deg(torch.atan2(way[:, 2], way[:, :2].norm(dim=-1)))
+
+    steep, floor = (lambda d: (d > 40).float().mean(), lambda d: (d < -10).float().mean())
+    every, some, none = down(1.0), down(0.5), down(0.0)
+    assert PITCHES[0] - 0.01 <= every.min() < -15
+    assert 55 < every.max() <= PITCHES[1] + 0.01
+    assert steep(none) < 0.05 < steep(some) < steep(every)
+    assert steep(every) == pytest.approx(20 / 85, abs=0.05)  # 400 draws: SD 0.02
+    assert floor(none) < floor(some) < floor(every)

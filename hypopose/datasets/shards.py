@@ -8,50 +8,15 @@ The format is one npz a shard, without pickled objects: ``joints`` int16 (N, 17,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from hypopose.errors import FormatError, OptionError
+from hypopose.simulation.motion import Motion
 
 SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True, eq=False)
-class Motion:
-    """Clips of one split, end to end.
-
-    Args:
-        joints: World positions in meters, z up, all clips concatenated.
-        start: First frame of each clip.
-        length: Frames of each clip.
-        fps: Frames per second.
-        names: One name a clip.
-        actions: What each clip shows.
-        shards: The shard each clip came from.
-    """
-
-    joints: Float[Tensor, "N J 3"]
-    start: Int[Tensor, " clips"]
-    length: Int[Tensor, " clips"]
-    fps: float
-    names: tuple[str, ...]
-    actions: tuple[str, ...]
-    shards: tuple[str, ...]
-
-    @property
-    def n_clips(self) -> int:
-        """Number of clips."""
-        return len(self.names)
-
-    def clip(self, i: int) -> Float[Tensor, "F J 3"]:
-        """Joints of clip ``i``."""
-        first = int(self.start[i])
-        return self.joints[first : first + int(self.length[i])]
 
 
 def load_motion(paths: str | Path | Sequence[str | Path], split: str = "train") -> Motion:

@@ -1,21 +1,30 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from hypopose.datasets import coco_joints
-from hypopose.datasets.motion import Motion
+from hypopose.datasets import Motion, coco_joints
+from hypopose.simulation import (
+    COCO_TRAINING,
+    BodyMaker,
+    DetectionOptions,
+    Draws,
+    detect,
+    detect_as_coco,
+    detections,
+    project_rays,
+)
+from hypopose.simulation.coco_points import draw_coco_points
 from hypopose.skeletons import COCO17, H36M17, convert
-from hypopose.training import coco_detector
-from hypopose.training.bodies import BodyMaker
-from hypopose.training.coco_detector import FREE_OF_NOISE, NOISE, detect_as_coco
-from hypopose.training.draws import Draws
-from hypopose.training.screen import ScreenBatchMaker
-from hypopose.training.views import detect, project_rays
+from hypopose.training import BatchMaker
 from hypopose.types import Keypoints2D
+
+QUIET = replace(COCO_TRAINING, clean=1.0)
+"""The detector without noise; sides are swapped and keypoints missing there too."""
 
 LIMBS = [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]
 
@@ -32,7 +41,8 @@ def joints(motion: Motion) -> Tensor:
 
 
 def test_what_a_detector_does_not_give_is_formed_from_what_it_gives(joints: Tensor) -> None:
-    rays, confidence = detect_as_coco(joints, seeded(), noisy_px=(1.0, 9.0), ends_alone=0.5)
+    options = DetectionOptions(noisy_px=(1.0, 9.0), ends_alone=0.5)
+    rays, confidence = detect_as_coco(joints, seeded(), options)
     found = rays.isfinite().all(-1)
     assert (confidence > 0).equal(found)
     assert confidence.max() <= 1
@@ -49,10 +59,9 @@ def test_what_a_detector_does_not_give_is_formed_from_what_it_gives(joints: Tens
 
 
 def test_without_errors_limbs_are_projections_and_the_rest_is_as_files_give_it(
-    joints: Tensor, monkeypatch: pytest.MonkeyPatch
+    joints: Tensor,
 ) -> None:
-    monkeypatch.setattr(coco_detector, "FREE_OF_NOISE", 1.0)
-    rays, _ = detect_as_coco(joints, seeded(), noisy_px=(9.0, 9.0), ends_alone=0.0)
+    rays, _ = detect_as_coco(joints, seeded(), DetectionOptions(noisy_px=(9.0, 9.0)), noise=QUIET)
     off = (rays - project_rays(joints)).norm(dim=-1)[:, :, LIMBS]
     right = (off < 1e-6) | off.isnan()
     assert 0.95 < right.float().mean() < 1.0  # the rest are swapped sides
@@ -68,7 +77,7 @@ def test_without_errors_limbs_are_projections_and_the_rest_is_as_files_give_it(
 
 def test_heads_look_about(joints: Tensor) -> None:
     """Noses point 20 degrees or so off the chest, and move; ears lie across."""
-    points = coco_detector._points(joints, seeded())
+    points = draw_coco_points(joints, seeded())
     nose, ears = points[:, :, 0], points[:, :, 3] - points[:, :, 4]
     chest = joints[:, :, 11] - joints[:, :, 14]
     up = torch.nn.functional.normalize(joints[:, :, 10] - joints[:, :, 9], dim=-1)
@@ -81,7 +90,7 @@ def test_heads_look_about(joints: Tensor) -> None:
 
 
 def test_noise_is_as_large_as_asked_and_lasts_as_long_as_drawn(joints: Tensor) -> None:
-    rays, _ = detect_as_coco(joints, seeded(), noisy_px=(5.0, 5.0), ends_alone=0.0)
+    rays, _ = detect_as_coco(joints, seeded(), DetectionOptions(noisy_px=(5.0, 5.0)))
     pixel = 1.7 / joints[:, :, 0, 2].mean(1) / 400
     error = (rays - project_rays(joints)) / pixel[:, None, None, None]
     typical = error[:, :, [2, 5]].abs().flatten(1).nanmedian(1).values
@@ -89,10 +98,13 @@ def test_noise_is_as_large_as_asked_and_lasts_as_long_as_drawn(joints: Tensor) -
     noisy = there & (typical > 1e-3)
     free = (~noisy)[there].float().mean().item()
     # Here and below: three standard deviations of a share of 400 windows.
-    assert free == pytest.approx(FREE_OF_NOISE, abs=3 * (0.15 * 0.85 / 400) ** 0.5)
+    assert free == pytest.approx(COCO_TRAINING.clean, abs=3 * (0.15 * 0.85 / 400) ** 0.5)
     knees, wrists, hips = ((error[noisy][:, :, j]) for j in ([2, 5], [13, 16], [1, 4]))
-    for found, weight in ((knees, NOISE[13]), (wrists, NOISE[9]), (hips, NOISE[11])):
-        assert (found.abs().nanmedian() / 0.6745).item() == pytest.approx(5 * weight, rel=0.05)
+    weights = COCO_TRAINING.errors.weights
+    for found, joint in ((knees, 13), (wrists, 9), (hips, 11)):
+        assert (found.abs().nanmedian() / 0.6745).item() == pytest.approx(
+            5 * weights[joint], rel=0.05
+        )
     assert (hips.abs() > 15).float().mean() > 0.005  # outliers: .0027 of a normal's values
     # Some windows err alike in all frames, others anew in every frame, most do both.
     flat = knees.flatten(2).nan_to_num()
@@ -103,7 +115,8 @@ def test_noise_is_as_large_as_asked_and_lasts_as_long_as_drawn(joints: Tensor) -
 
 
 def test_confidence_knows_a_little_of_errors(joints: Tensor) -> None:
-    rays, confidence = detect_as_coco(joints, seeded(), noisy_px=(5.0, 5.0), ends_alone=0.0)
+    options = DetectionOptions(noisy_px=(5.0, 5.0))
+    rays, confidence = detect_as_coco(joints, seeded(), options)
     wrong = (rays - project_rays(joints)).norm(dim=-1)[:, :, LIMBS].flatten(1)
     trust, found = confidence[:, :, LIMBS].flatten(1), wrong.isfinite()
     plain = torch.where(found, trust, 1.0).eq(1).all(1)
@@ -116,12 +129,13 @@ def test_confidence_knows_a_little_of_errors(joints: Tensor) -> None:
     assert torch.stack(together).median() < -0.3
 
 
-def test_gaps_and_swaps_last(joints: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gaps_and_swaps_last(joints: Tensor) -> None:
     """By chance alone a gap would go on for one frame in ten; it goes on for most."""
-    monkeypatch.setattr(coco_detector, "FREE_OF_NOISE", 1.0)
-    monkeypatch.setattr(coco_detector, "LOST_GROUPS", ((0.0, (0,)),))
+    quiet = replace(QUIET, gaps=replace(QUIET.gaps, groups=()))
     options = {"noisy_px": (1.0, 1.0)}
-    rays, _ = detect_as_coco(joints, seeded(), ends_alone=1.0, **options)
+    rays, _ = detect_as_coco(
+        joints, seeded(), DetectionOptions(ends_alone=1.0, **options), noise=quiet
+    )
     lost = ~rays.isfinite().all(-1)[:, :, LIMBS]
     assert 0.02 < lost.float().mean() < 0.1
     assert (lost[:, 1:] & lost[:, :-1]).sum() > 0.7 * lost[:, 1:].sum()
@@ -134,7 +148,7 @@ def test_gaps_and_swaps_last(joints: Tensor, monkeypatch: pytest.MonkeyPatch) ->
     wrists = swapped[:, :, [13, 16]].any(-1)
     assert 0.003 < wrists.float().mean() < 0.04
     assert (wrists[:, 1:] & wrists[:, :-1]).sum() > 0.6 * wrists[:, 1:].sum()
-    whole, _ = detect_as_coco(joints, seeded(), ends_alone=0.0, **options)
+    whole, _ = detect_as_coco(joints, seeded(), DetectionOptions(**options), noise=quiet)
     off = (whole - project_rays(joints)).norm(dim=-1).nan_to_num()
     assert (off[:, :, [1, 4, 11, 14]] > 1e-3).flatten(0, 1).any(0).all()
 
@@ -142,9 +156,7 @@ def test_gaps_and_swaps_last(joints: Tensor, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(("share", "length"), [(0.05, 3.0), (0.3, 12.0)])
 def test_episodes_are_as_long_and_as_frequent_as_asked(share: float, length: float) -> None:
     n = 2000
-    on = coco_detector._episodes(
-        60, torch.full((n, 1), share), torch.full((n, 1), length), seeded()
-    )
+    on = seeded().episodes(60, (n, 1), torch.full((n, 1), share), torch.full((n, 1), length))
     # Three standard deviations; frames of a series repeat each other for an episode or two.
     sd = (share * (1 - share) * 2 * length / on.numel()) ** 0.5
     assert on.float().mean().item() == pytest.approx(share, abs=3 * sd)
@@ -153,25 +165,27 @@ def test_episodes_are_as_long_and_as_frequent_as_asked(share: float, length: flo
     assert goes_on.item() == pytest.approx(1 - 1 / length, abs=3 * sd)
 
 
-def test_no_window_is_lost_as_a_whole(joints: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coco_detector, "LOST_GROUPS", ((0.0, (0,)),))
+def test_no_window_is_lost_as_a_whole() -> None:
+    noise = replace(COCO_TRAINING, gaps=replace(COCO_TRAINING.gaps, groups=()))
     for F in (1, 2, 9):
-        lost = coco_detector._lost(20_000, F, seeded())
+        lost = noise._missing(20_000, F, seeded())
         assert not lost.all(1).all(-1).any()
     assert lost.all(-1).any()  # frames are
 
 
 def test_a_share_of_windows_is_coco_and_the_others_stay_as_they_were(joints: Tensor) -> None:
     seen = joints + 0.01
-    before, trust = detect(seen, seeded(), joints=joints, exact=0.3)
-    rays, confidence = detect(seen, seeded(), joints=joints, exact=0.3, as_coco=0.4)
+    before, trust = detect(seen, seeded(), DetectionOptions(exact=0.3), joints=joints)
+    rays, confidence = detect(
+        seen, seeded(), DetectionOptions(exact=0.3, as_coco=0.4), joints=joints
+    )
     same = (rays.nan_to_num(9.0) == before.nan_to_num(9.0)).flatten(1).all(1)
     assert (~same).float().mean().item() == pytest.approx(0.4, abs=3 * (0.24 / 400) ** 0.5)
     assert confidence[same].equal(trust[same])
     found = rays.isfinite().all(-1)
     assert found[~same][..., 0].equal((found[..., 1] & found[..., 4])[~same])
     assert found.equal(confidence > 0)
-    rare = detect(seen, seeded(), joints=joints, exact=0.3, as_coco=1e-9)
+    rare = detect(seen, seeded(), DetectionOptions(exact=0.3, as_coco=1e-9), joints=joints)
     assert rare[0].nan_to_num(9.0).equal(before.nan_to_num(9.0))
 
 
@@ -179,25 +193,31 @@ def test_detectors_see_the_joints_and_obey_the_options(
     joints: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = joints + 0.05  # what others mean by them
-    options = {"as_coco": 1.0, "noisy_px": (7.0, 7.0), "ends_alone": 1.0}
+    options = DetectionOptions(as_coco=1.0, noisy_px=(7.0, 7.0), ends_alone=1.0)
     pixel = 1.7 / joints[:, :, 0, 2].mean(1) / 400
-    rays, _ = detect(seen, seeded(), joints=joints, **options)
+    rays, _ = detect(seen, seeded(), options, joints=joints)
     hips = ((rays - project_rays(joints)) / pixel[:, None, None, None])[:, :, [1, 4]]
     noisy = hips.abs().flatten(1).nanmedian(1).values > 1e-3
     assert (hips[noisy].abs().nanmedian() / 0.6745).item() == pytest.approx(7.0, rel=0.05)
-    monkeypatch.setattr(coco_detector, "FREE_OF_NOISE", 1.0)
-    rays, confidence = detect(seen, seeded(), joints=joints, **options)
+    monkeypatch.setattr(detections, "COCO_TRAINING", QUIET)
+    rays, confidence = detect(seen, seeded(), options, joints=joints)
     assert (rays - project_rays(joints)).norm(dim=-1)[:, :, [1, 4]].nan_to_num().max() < 1e-6
     assert rays.isfinite().all(-1).equal(confidence > 0)
-    shifted, _ = detect(seen, seeded(), **options)
+    shifted, _ = detect(seen, seeded(), options)
     assert (shifted - project_rays(seen)).norm(dim=-1)[:, :, [1, 4]].nan_to_num().max() < 1e-6
 
 
 def test_networks_that_read_no_gaps_get_formed_joints_throughout(
     motion: Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coco_detector, "FREE_OF_NOISE", 1.0)
-    make = ScreenBatchMaker(motion, torch.device("cpu"), gaps=False, detector={"as_coco": 1.0})
+    monkeypatch.setattr(detections, "COCO_TRAINING", QUIET)
+    make = BatchMaker(
+        motion,
+        torch.device("cpu"),
+        noise=DetectionOptions(as_coco=1.0),
+        inputs="screen",
+        gaps=False,
+    )
     encoded = make(50, 20, torch.Generator().manual_seed(0)).encoded
     assert (encoded.confidence > 0).all()
     xy = encoded.xy
@@ -208,7 +228,8 @@ def test_networks_that_read_no_gaps_get_formed_joints_throughout(
 
 def test_single_frames_and_repeats(joints: Tensor) -> None:
     one = joints[:, :1]
-    a, b = (detect_as_coco(one, seeded(3), noisy_px=(2.0, 9.0), ends_alone=0.5) for _ in range(2))
+    options = DetectionOptions(noisy_px=(2.0, 9.0), ends_alone=0.5)
+    a, b = (detect_as_coco(one, seeded(3), options) for _ in range(2))
     assert a[0].nan_to_num(9.0).equal(b[0].nan_to_num(9.0))
     assert a[0].isfinite().all(-1).sum(-1).min() >= 3
 

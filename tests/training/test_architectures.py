@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,23 +10,21 @@ import torch
 from click.testing import CliRunner
 
 from hypopose.cli import main
-from hypopose.datasets.motion import Motion
+from hypopose.datasets import Motion
 from hypopose.errors import OptionError
 from hypopose.io import load_hypotheses
 from hypopose.networks import Hourglass, MPMLifter, load_network
 from hypopose.networks.hot import BACKBONES
-from hypopose.training import NETWORKS, TrainConfig, Trainer, train
-from hypopose.training.bodies import BodyMaker
+from hypopose.training import ARCHITECTURES, TrainConfig, Trainer, train
+from hypopose.training.batches import FOCALS, BatchMaker
 from hypopose.training.objectives import OBJECTIVES, keypoint_batches
-from hypopose.training.recipes import RECIPES
-from hypopose.training.screen import FOCALS, ScreenBatchMaker
 
 SMALL = {"width": 16, "n_layers": 2, "n_heads": 2, "mlp_ratio": 2.0}
 WIDE = {"mpm", "mpm-lifter", "convformer"}
 CASES = [
     (name, objective)
-    for name, recipe in RECIPES.items()
-    for objective in dict.fromkeys((recipe.options.get("objective", "x0"), "lift"))
+    for name, architecture in ARCHITECTURES.items()
+    for objective in dict.fromkeys((architecture.options.get("objective", "x0"), "lift"))
     if (name, objective) != ("motion-prior", "lift")  # a prior reads no keypoints
 ]
 CASES += [
@@ -39,26 +35,25 @@ CASES += [
 
 
 def config_of(name: str, objective: str, tiny: TrainConfig, **changes: object) -> TrainConfig:
-    """Nine frames, tiny, everything else as the recipe says."""
-    options = {**RECIPES[name].options, **SMALL, "lengths": (9,), "length_shares": (1.0,)}
+    """Nine frames, tiny, everything else as the architecture says."""
+    options = {**ARCHITECTURES[name].options, **SMALL, "lengths": (9,), "length_shares": (1.0,)}
     if name.removeprefix("hot-") in WIDE:
         options["width"] = 32
     if "frame-tokens" in name:
         options["lift_share"] = 0.1
     given = {"network": name, "batch_frames": 45, **options, "objective": objective, **changes}
-    return replace(tiny, **given)
+    return tiny.with_options(**given)
 
 
-def test_every_network_that_can_be_wrapped_has_a_recipe_in_the_hourglass(
+def test_every_network_that_can_be_wrapped_is_also_an_hourglass(
     tiny: TrainConfig,
 ) -> None:
     made = {
-        type(NETWORKS[name](config_of(name, "lift", tiny), "math").network).__name__
-        for name in NETWORKS
+        type(architecture.make(config_of(name, "lift", tiny), "math").network).__name__
+        for name, architecture in ARCHITECTURES.items()
         if name.startswith("hot-")
     }
     assert made == set(BACKBONES)
-    assert set(NETWORKS) == set(RECIPES)
 
 
 def test_every_network_takes_a_step(tiny: TrainConfig) -> None:
@@ -86,7 +81,7 @@ def test_the_loss_falls(name: str, objective: str, tiny: TrainConfig) -> None:
 
 @pytest.mark.parametrize("name", ["ktpformer", "mpm-lifter", "mpm"])
 def test_batch_statistics_go_with_the_averaged_weights(name: str, tiny: TrainConfig) -> None:
-    objective = RECIPES[name].options.get("objective", "x0")
+    objective = ARCHITECTURES[name].options.get("objective", "x0")
     trainer = Trainer(config_of(name, objective, tiny))
     trainer.step()
     ours, theirs = trainer.network.state_dict(), trainer.averaged().state_dict()
@@ -152,7 +147,7 @@ def test_a_pretrained_encoder_starts_the_lifter(tiny: TrainConfig, tmp_path: Pat
 
 
 def test_what_does_not_fit_is_an_error(tiny: TrainConfig) -> None:
-    with pytest.raises(OptionError, match="is no denoiser"):
+    with pytest.raises(OptionError, match="is not a denoiser"):
         Trainer(config_of("gla-gcn", "x0", tiny))
     with pytest.raises(OptionError, match="lift_share=0"):
         Trainer(config_of("mixste2", "x0", tiny, lift_share=0.1))
@@ -166,7 +161,7 @@ def test_what_does_not_fit_is_an_error(tiny: TrainConfig) -> None:
 def test_options_of_the_detector_reach_every_kind_of_input(
     network: str, tiny: TrainConfig, motion: Motion
 ) -> None:
-    config = replace(config_of(network, "x0", tiny, lift_share=0.0), clean=1.0, exact=1.0)
+    config = config_of(network, "x0", tiny, lift_share=0.0).with_options(clean=1.0, exact=1.0)
     batch = keypoint_batches(motion, torch.device("cpu"), config)(
         30, 5, torch.Generator().manual_seed(0)
     )
@@ -175,29 +170,21 @@ def test_options_of_the_detector_reach_every_kind_of_input(
 
 @pytest.mark.parametrize("objective", ["x0", "lift", "mask", "diffpose"])
 def test_options_of_bodies_and_detector_reach_every_objective(
-    objective: str, tiny: TrainConfig, motion: Motion, monkeypatch: pytest.MonkeyPatch
+    objective: str, tiny: TrainConfig, motion: Motion
 ) -> None:
     network = {"x0": "mixste2", "lift": "mixste2", "mask": "mpm", "diffpose": "frame-tokens"}
     config = config_of(network[objective], objective, tiny, lift_share=0.0)
-    asked: list[dict[str, object]] = []
-    original = BodyMaker.__init__
-
-    def noted(self: BodyMaker, *given: Any, **options: Any) -> None:
-        asked.append(options)
-        original(self, *given, **options)
-
-    monkeypatch.setattr(BodyMaker, "__init__", noted)
-    made = replace(config, spine_sd=0.1, noisy_px=(7.0, 7.5), pitched=0.3)
+    made = config.with_options(spine_sd=0.1, noisy_px=(7.0, 7.5), pitched=0.3)
     batches = OBJECTIVES[objective].make_batches(motion, torch.device("cpu"), made)
-    assert asked[-1]["spine_sd"] == 0.1
     maker = getattr(batches, "batches", batches)
-    assert maker.detector["noisy_px"] == (7.0, 7.5)
+    assert maker.bodies.options.spine_sd == 0.1
+    assert maker.noise.noisy_px == (7.0, 7.5)
     assert maker.pitched == 0.3
 
 
 @pytest.mark.parametrize("gaps", [True, False])
 def test_screen_batches_are_projections_of_their_targets(motion: Motion, gaps: bool) -> None:
-    make = ScreenBatchMaker(motion, torch.device("cpu"), gaps=gaps)
+    make = BatchMaker(motion, torch.device("cpu"), inputs="screen", gaps=gaps)
     batch = make(64, 5, torch.Generator().manual_seed(0))
     xy, confidence = batch.encoded.xy, batch.encoded.confidence
     assert batch.target[:, :, 0].abs().max() == 0

@@ -1,4 +1,4 @@
-"""Bodies in motion that nobody recorded: parts of different clips, other bones, other speeds.
+"""Motion augmentation: recombined body parts, other bone lengths, other speeds.
 
 Half an hour of permissive motion capture holds few poses, but arms, legs and trunks occur in many
 more combinations than were recorded. Measured on unseen poses, the nearest pose of the training set
@@ -8,8 +8,8 @@ most windows are put together from four parts, each from its own clip:
 * a part is a set of bone *directions*, so that bone lengths are free;
 * gravity stays: parts turn about the vertical only. The trunk keeps its turn relative to its own
   pelvis, an arm its turn relative to its own shoulders, frame by frame;
-* arms hang on the trunk's shoulders, the trunk on the legs' pelvis, and the path is the legs';
-* windows whose hips or waist bend further than hips and waists do are drawn again.
+* arms are attached at the trunk's shoulders, the trunk at the legs' pelvis; the path is the legs';
+* windows whose hips or waist bend beyond anatomical limits are drawn again.
 """
 
 from __future__ import annotations
@@ -18,47 +18,28 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from hypopose.datasets.motion import Motion
-from hypopose.skeletons import H36M17
-from hypopose.training.draws import Draws
-
-BONES = H36M17.bones
-PARTS: tuple[tuple[int, ...], ...] = (
-    (0, 1, 2, 3, 4, 5),  # pelvis and legs
-    (6, 7, 8, 9, 10, 13),  # trunk, head, both shoulders
-    (11, 12),  # left arm
-    (14, 15),  # right arm
+from hypopose.cameras import axis_angle
+from hypopose.simulation.anatomy import (
+    BONE_LENGTHS,
+    BONE_PAIRS,
+    BONES,
+    LEG,
+    MEANINGS,
+    PAIR_FREEDOM,
+    PARTS,
+    bone_chain,
+    mean_lengths,
+    plausible,
+    trunk_axes,
 )
-"""Bones, in the order of ``BONES``, that stay together when bodies are recombined."""
-
-BONE_LENGTHS = (
-    0.133, 0.443, 0.454, 0.133, 0.443, 0.454, 0.233, 0.257, 0.121, 0.115,
-    0.151, 0.279, 0.252, 0.151, 0.279, 0.252,
-)  # fmt: skip
-"""Mean lengths in meters, in the order of ``BONES``: the published Human3.6M skeleton."""
-
-BONE_PAIRS = (0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 7, 8, 9)
-"""Bones with the same number have the same length: left as right."""
-
-MEANINGS = {
-    0: (0.01, 0.02, 0.015),
-    7: (0.01, 0.035, 0.025),
-    8: (0.01, 0.02, 0.015),
-    9: (0.01, 0.03, 0.035),
-    10: (0.015, 0.04, 0.04),
-}
-"""Standard deviations in meters (sideways, up, forward) of what detectors mean by a joint."""
-
-PAIR_FREEDOM = (2.0, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 1.7, 1.0, 1.0)
-"""How much more than a thigh each pair varies, ``BONE_PAIRS``: what a hip, a neck or a shoulder is
-differs between data sets by more than people do."""
-
-LEG = 0.897
-"""Thigh and shin of the mean body in meters."""
+from hypopose.simulation.draws import Draws
+from hypopose.simulation.motion import Motion
+from hypopose.simulation.options import check_range, check_shares
+from hypopose.skeletons import H36M17
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,49 +57,66 @@ class Bodies:
     fps: Float[Tensor, " B"]
 
 
+@dataclass(frozen=True)
+class BodyOptions:
+    """How bodies in motion are drawn.
+
+    Args:
+        recombine: Share of windows whose body parts come from different clips.
+        seated_share: Share of parts drawn from shards called ``procedural...``.
+        tumbling: Share of windows whose bodies lean or fall in any direction.
+        bone_sd: Relative spread of bone lengths: of the whole body, and of each pair of bones.
+        free_pairs: Whether pairs differ in how much they vary, see
+            :data:`hypopose.simulation.anatomy.PAIR_FREEDOM`.
+        pair_freedom: How much of that difference is drawn, 0 to 1.
+        direction_sd: Spread of a constant tilt of every bone, in radians.
+        recorded_bones: Share of windows whose mean bones lie between the Human3.6M skeleton's and
+            the recorded bodies'.
+        recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them, so
+            that real people lie inside the distribution and not at its edge.
+        as_recorded: Share of windows with the bone lengths of one recorded body (the legs' clip):
+            nothing of ``bone_sd``, ``direction_sd``, ``spine_sd`` and ``recorded_bones`` is drawn.
+        spine_sd: Spread in meters of how far before or behind the trunk the spine joint lies, a
+            choice of each data set; a third of it along the trunk.
+
+    Raises:
+        OptionError: If a value is out of range.
+    """
+
+    recombine: float = 0.6
+    seated_share: float = 0.3
+    tumbling: float = 0.0
+    bone_sd: tuple[float, float] = (0.05, 0.035)
+    free_pairs: bool = False
+    pair_freedom: float = 1.0
+    direction_sd: float = 0.0
+    recorded_bones: float = 0.0
+    recorded_reach: float = 1.0
+    as_recorded: float = 0.0
+    spine_sd: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = ("recombine", "seated_share", "tumbling", "pair_freedom", "recorded_bones")
+        check_shares(self, *shares, "as_recorded")
+        check_range(self, 0.0, 1.0, "bone_sd", "direction_sd")
+        check_range(self, 0.0, 2.0, "recorded_reach", "spine_sd")
+
+
 class BodyMaker:
     """Draws bodies in motion; every step is a tensor operation on one device.
 
     Args:
         motion: Clips to draw from.
         device: Where bodies are made.
-        recombine: Share of windows put together from several clips.
-        seated_share: Share of parts drawn from shards called ``procedural...``.
-        tumbling: Share of windows whose bodies lean or fall in any direction.
-        bone_sd: Relative spread of bone lengths: of the whole body, and of each pair of bones.
-        free_pairs: Whether pairs differ in how much they vary, see ``PAIR_FREEDOM``.
-        pair_freedom: How much of that difference is drawn, 0 to 1.
-        direction_sd: Spread of a constant tilt of every bone, in radians.
-        recorded_bones: Share of windows whose bones are, on average, not the Human3.6M skeleton's
-            but anywhere between that and the recorded bodies'.
-        recorded_reach: How far they go that way: 1 to the recorded bodies, more for past them.
-        as_recorded: Share of windows with the bone lengths of one recorded body (the legs' clip):
-            nothing of ``bone_sd``, ``direction_sd``, ``spine_sd`` and ``recorded_bones`` is drawn.
-        spine_sd: Spread in meters of how far before or behind the trunk the spine joint lies, a
-            choice of each data set; a third of it along the trunk.
+        options: How they are drawn.
     """
 
     def __init__(
-        self,
-        motion: Motion,
-        device: torch.device,
-        recombine: float = 0.6,
-        seated_share: float = 0.3,
-        tumbling: float = 0.0,
-        bone_sd: tuple[float, float] = (0.05, 0.035),
-        free_pairs: bool = False,
-        pair_freedom: float = 1.0,
-        direction_sd: float = 0.0,
-        recorded_bones: float = 0.0,
-        recorded_reach: float = 1.0,
-        as_recorded: float = 0.0,
-        spine_sd: float = 0.0,
+        self, motion: Motion, device: torch.device, options: BodyOptions | None = None
     ) -> None:
-        self.as_recorded, self.spine_sd = as_recorded, spine_sd
-        self.recombine, self.tumbling = recombine, tumbling
-        self.bone_sd, self.direction_sd = bone_sd, direction_sd
-        self.recorded_bones, self.recorded_reach = recorded_bones, recorded_reach
-        more = pair_freedom if free_pairs else 0.0
+        self.options = options or BodyOptions()
+        o = self.options
+        more = o.pair_freedom if o.free_pairs else 0.0
         self.freedom = torch.lerp(torch.ones(len(PAIR_FREEDOM)), torch.tensor(PAIR_FREEDOM), more)
         self.freedom = self.freedom.to(device)
         self.fps = motion.fps
@@ -131,9 +129,9 @@ class BodyMaker:
         self.pelvis = _heading(x[:, 4] - x[:, 1])
         self.shoulders = _heading(x[:, 11] - x[:, 14])
         self.start, self.length = motion.start.to(device), motion.length.to(device)
-        self.recorded = _mean_lengths(bones.norm(dim=-1), self.start, self.length)
-        self.weights = clip_weights(motion, seated_share).to(device)
-        self.chain = _chain().to(device)
+        self.recorded = mean_lengths(bones.norm(dim=-1), self.start, self.length)
+        self.weights = clip_weights(motion, o.seated_share).to(device)
+        self.chain = bone_chain().to(device)
         self.bone_lengths = torch.tensor(BONE_LENGTHS, device=device)
         self.pairs = torch.tensor(BONE_PAIRS, device=device)
         self.meanings = torch.zeros(17, 3, device=device)
@@ -142,48 +140,50 @@ class BodyMaker:
 
     def __call__(self, B: int, F: int, draws: Draws) -> Bodies:
         """Draw ``B`` windows of ``F`` frames."""
+        o = self.options
         fps = frame_rates(B, draws)
         directions, path, clip = self._recombined(F, fps, draws)
         good = plausible(directions)
         again = draws.pick(good.float() + 1e-6, B)
         pick = torch.where(good, torch.arange(B, device=again.device), again)
         directions, path, clip = directions[pick], path[pick], clip[pick]
-        common = (1 + self.bone_sd[0] * draws.normal(B, 1)).clamp(min=0.5)
-        pairs = 1 + self.bone_sd[1] * self.freedom * draws.normal(B, max(BONE_PAIRS) + 1)
+        common = (1 + o.bone_sd[0] * draws.normal(B, 1)).clamp(min=0.5)
+        pairs = 1 + o.bone_sd[1] * self.freedom * draws.normal(B, max(BONE_PAIRS) + 1)
         pairs = pairs.clamp(min=0.5)
         drawn = torch.ones_like(common)
-        if self.as_recorded:
-            drawn = 1 - draws.chance(self.as_recorded, B, 1).float()
-        if self.direction_sd:
-            tilt = self.direction_sd * draws.normal(B, len(BONES), 3)
+        if o.as_recorded:
+            drawn = 1 - draws.chance(o.as_recorded, B, 1).float()
+        if o.direction_sd:
+            tilt = o.direction_sd * draws.normal(B, len(BONES), 3)
             directions = directions + (tilt * drawn[..., None])[:, None]
         lengths = self._mean_bones(clip, draws) * common * pairs[:, self.pairs]
-        if self.as_recorded:
+        if o.as_recorded:
             own = self.recorded[clip[:, 0]]
             lengths = torch.lerp(own, lengths, drawn)
             legs = (own[:, 1] + own[:, 2])[:, None] / LEG
             common = torch.lerp(legs, common, drawn)
         bones = functional.normalize(directions, dim=-1) * lengths[:, None, :, None]
         body = self.chain @ bones
-        if self.spine_sd:
-            offset = draws.normal(B, 3) * body.new_tensor([0.0, 1 / 3, 1.0]) * self.spine_sd
-            body[:, :, 7] += ((offset * drawn)[:, None, None] @ _trunk_axes(body))[:, :, 0]
+        if o.spine_sd:
+            offset = draws.normal(B, 3) * body.new_tensor([0.0, 1 / 3, 1.0]) * o.spine_sd
+            body[:, :, 7] += ((offset * drawn)[:, None, None] @ trunk_axes(body))[:, :, 0]
         shift = self._shifts(body, draws)
         body, shift, path = _mirror_some(body, shift, path * common[..., None], draws)
-        tilt, lying = _tilts(B, self.tumbling, draws)
+        tilt, lying = _tilts(B, o.tumbling, draws)
         body, shift = body @ tilt.mT[:, None], shift @ tilt.mT[:, None]
         path = _place(path, lying, draws)[:, :, None]
         return Bodies(path + body, path + body + shift, fps[pick])
 
     def _mean_bones(self, clip: Tensor, draws: Draws) -> Tensor:
         """Mean bone lengths (B, 16), or (1, 16) if no window has recorded ones."""
-        if not self.recorded_bones:
+        o = self.options
+        if not o.recorded_bones:
             return self.bone_lengths[None]
         B = len(clip)
         # Both arms are those of the left arm's clip: left as long as right.
         part = clip[:, [0] * 6 + [1] * 5 + [2] * 2 + [1] + [2] * 2]
         own = self.recorded[part, torch.arange(len(BONES), device=clip.device)]
-        share = self.recorded_reach * draws.uniform(B, 1) * draws.chance(self.recorded_bones, B, 1)
+        share = o.recorded_reach * draws.uniform(B, 1) * draws.chance(o.recorded_bones, B, 1)
         return torch.lerp(self.bone_lengths.expand_as(own), own, share)
 
     def _recombined(self, F: int, fps: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
@@ -191,7 +191,7 @@ class BodyMaker:
         B = len(fps)
         clip = draws.pick(self.weights, B * 4).view(B, 4)
         phase = draws.uniform(B, 4)
-        keep = ~draws.chance(self.recombine, B, 1) | draws.chance(0.25, B, 4)
+        keep = ~draws.chance(self.options.recombine, B, 1) | draws.chance(0.25, B, 4)
         clip = torch.where(keep, clip[:, :1], clip)
         phase = torch.where(keep, phase[:, :1], phase)
         # Half of the windows keep the recorded speed; the rest are warped by 0.7 to 1.4.
@@ -235,7 +235,7 @@ class BodyMaker:
         """Offsets of joints that detectors define differently, fixed to the trunk of a window."""
         B = len(body)
         offset = draws.normal(B, 17, 3) * self.meanings * draws.chance(0.5, B, 1, 1)
-        return offset[:, None] @ _trunk_axes(body)
+        return offset[:, None] @ trunk_axes(body)
 
 
 def frame_rates(B: int, draws: Draws) -> Float[Tensor, " B"]:
@@ -253,44 +253,6 @@ def clip_weights(motion: Motion, seated_share: float) -> Float[Tensor, " clips"]
         weight[seated] *= seated_share / weight[seated].sum()
         weight[~seated] *= (1 - seated_share) / weight[~seated].sum()
     return weight
-
-
-def plausible(directions: Float[Tensor, "B F 16 3"]) -> Bool[Tensor, " B"]:
-    """Whether hips and waist stay within what bodies do, in every frame.
-
-    Thighs may point at most 45 degrees behind the trunk (less if they also point up along it), and
-    the trunk may lean at most 40 degrees sideways from the pelvis.
-    """
-    side = functional.normalize(directions[:, :, 3] - directions[:, :, 0], dim=-1)
-    trunk = functional.normalize(directions[:, :, 6] + directions[:, :, 7], dim=-1)
-    front = functional.normalize(torch.linalg.cross(side, trunk), dim=-1)
-    thigh = functional.normalize(directions[:, :, 1] + directions[:, :, 4], dim=-1)
-    ahead, folded = (thigh * front).sum(-1), (thigh * trunk).sum(-1)
-    upright = (side * trunk).sum(-1).abs() < 0.65
-    return ((ahead > -0.7) & ((ahead > -0.3) | (folded < 0)) & upright).all(1)
-
-
-def axis_angle(axis: Float[Tensor, "B 3"], angle: Float[Tensor, " B"]) -> Float[Tensor, "B 3 3"]:
-    """Rotation about unit axes (Rodrigues).
-
-    Example:
-        >>> quarter = axis_angle(torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([math.pi / 2]))
-        >>> (quarter @ torch.tensor([1.0, 0.0, 0.0])).round()[0, 1].item()
-        1.0
-    """
-    x, y, z = axis.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
-    s, c = angle.sin()[:, None, None], angle.cos()[:, None, None]
-    return torch.eye(3, device=axis.device) + s * cross + (1 - c) * (cross @ cross)
-
-
-def _trunk_axes(body: Float[Tensor, "B F J 3"]) -> Float[Tensor, "B F 3 3"]:
-    """Unit vectors towards the left, up along the trunk, and forward."""
-    up = functional.normalize(body[:, :, 8], dim=-1)
-    side = functional.normalize(body[:, :, 11] - body[:, :, 14], dim=-1)
-    forward = functional.normalize(torch.linalg.cross(side, up), dim=-1)
-    return torch.stack([side, up, forward], -2)
 
 
 def _mirror_some(
@@ -322,23 +284,6 @@ def _place(path: Tensor, lying: Tensor, draws: Draws) -> Tensor:
     ground = torch.where(still[:, None, None], 0.0, path[..., :2])
     low = draws.uniform(B, 1, 1, low=0.1, high=0.7)
     return torch.cat([ground, torch.where(lying[:, None, None], low, path[..., 2:])], -1)
-
-
-def _chain() -> Tensor:
-    """(17, 16) matrix from bone vectors to root-relative joints."""
-    matrix = torch.zeros(len(BONES) + 1, len(BONES))
-    for bone, (parent, child) in enumerate(BONES):
-        matrix[child] = matrix[parent]
-        matrix[child, bone] = 1
-    return matrix
-
-
-def _mean_lengths(lengths: Tensor, start: Tensor, length: Tensor) -> Tensor:
-    """Mean length (clips, 16) of every bone, left as right."""
-    ends = torch.cat([lengths.new_zeros(1, len(BONES)).double(), lengths.double().cumsum(0)])
-    mean = ((ends[start + length] - ends[start]) / length[:, None]).float()
-    same = torch.tensor([[p == q for q in BONE_PAIRS] for p in BONE_PAIRS], device=mean.device)
-    return mean @ (same / same.sum(0)).to(mean.dtype)
 
 
 def _heading(leftwards: Tensor) -> Tensor:

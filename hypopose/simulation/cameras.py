@@ -1,4 +1,9 @@
-"""Virtual cameras around a motion: where benchmarks look from."""
+"""Virtual cameras that look at bodies: single ones for benchmarks, one a window for training.
+
+Training places cameras at the distances and heights of laboratories, rooms and phones. It needs no
+focal lengths: its keypoints are rays (normalized image plane), where a focal length acts only
+through the angle of a pixel.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +13,18 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
-from hypopose.cameras import project, world_to_cam
+from hypopose.cameras import axis_angle, euler_rotation, look_at, project, world_to_cam
 from hypopose.errors import OptionError
+from hypopose.simulation.draws import Draws
 from hypopose.types import Camera
 
 _TRIES = 400
 _MIN_DEPTH = 0.5  # meters
+
+PITCHES = (-25.0, 60.0)
+"""How far cameras of any pitch look up (below 0) or down at the pelvis, in degrees."""
 
 
 @dataclass(frozen=True)
@@ -110,32 +120,48 @@ def visible_share(joints: Float[Tensor, "F J 3"], camera: Camera) -> float:
     return float(((px >= 0) & (px <= size)).all(-1).double().mean())
 
 
-def look_at(forward: Float[Tensor, "3"]) -> Float[Tensor, "3 3"]:
-    """World-to-camera rotation of a camera without roll (world z up, image y down).
+def place_cameras(
+    joints: Float[Tensor, "B F J 3"], draws: Draws, pitched: float = 0.0
+) -> tuple[Float[Tensor, "B 3 3"], Float[Tensor, "B 3"]]:
+    """One camera a window, aimed at the pelvis with an error.
 
     Args:
-        forward: Viewing direction in the world, not vertical.
+        joints: World positions, z up.
+        draws: Random numbers.
+        pitched: Share of windows whose cameras look at the pelvis from any of :data:`PITCHES`, at
+            any distance, but never from below 5 cm: how far up a camera looks depends on how high
+            the pelvis is.
 
     Returns:
-        Rows are the camera's right, down and forward axes.
+        Rotation and position: ``x_cam = rotation @ (x_world - position)``.
     """
-    forward = forward / forward.norm()
-    right = torch.linalg.cross(forward, forward.new_tensor([0.0, 0.0, 1.0]))
-    right = right / right.norm()
-    return torch.stack((right, torch.linalg.cross(forward, right), forward))
+    B = len(joints)
+    distance = 1.8 * (8 / 1.8) ** draws.uniform(B)
+    height = draws.uniform(B, low=0.3, high=2.5)
+    steep = draws.chance(0.06, B)
+    height = torch.where(steep, draws.uniform(B, low=2.0, high=4.5), height)
+    distance = torch.where(steep, distance.clamp(min=2.5), distance)
+    target = joints[:, :, 0].mean(1)
+    reach = (joints - target[:, None, None]).norm(dim=-1).amax((1, 2))
+    distance = torch.maximum(distance, reach + 0.5)  # bodies do not walk through the camera
+    azimuth = draws.uniform(B, high=2 * math.pi)
+    if pitched:
+        pitch = draws.uniform(B, low=PITCHES[0], high=PITCHES[1]) * math.pi / 180
+        some = draws.chance(pitched, B)
+        height = torch.where(some, (target[:, 2] + distance * pitch.sin()).clamp(min=0.05), height)
+        level = (distance.square() - (height - target[:, 2]).square()).clamp(min=0).sqrt()
+        distance = torch.where(some, level, distance)
+    away = distance[:, None] * torch.stack([azimuth.cos(), azimuth.sin()], -1)
+    position = torch.cat([target[:, :2] + away, height[:, None]], -1)
+    return _aim_error(B, draws) @ look_at(target - position), position
 
 
-def euler_rotation(angles: Float[Tensor, "3"]) -> Float[Tensor, "3 3"]:
-    """Small rotations about the camera's x, then y, then z axis.
-
-    Args:
-        angles: Radians.
-
-    Returns:
-        The rotation matrix.
-    """
-    (cx, cy, cz), (sx, sy, sz) = angles.cos().tolist(), angles.sin().tolist()
-    x = angles.new_tensor([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    y = angles.new_tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    z = angles.new_tensor([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return z @ y @ x
+def _aim_error(B: int, draws: Draws) -> Float[Tensor, "B 3 3"]:
+    """Aimed 5 degrees off (15 for 30 %), rolled by 2.5 degrees (10 for 10 %)."""
+    off = torch.where(draws.chance(0.3, B), 15.0, 5.0) * math.pi / 180
+    roll = torch.where(draws.chance(0.1, B), 10.0, 2.5) * math.pi / 180 * draws.normal(B)
+    zero = torch.zeros_like(roll)
+    turn = torch.stack([0.6 * off * draws.normal(B), off * draws.normal(B), zero], -1)
+    turn = turn.clamp(-0.7, 0.7)
+    aim = axis_angle(functional.normalize(turn + 1e-9, dim=-1), turn.norm(dim=-1))
+    return axis_angle(torch.stack([zero, zero, zero + 1], -1), roll) @ aim

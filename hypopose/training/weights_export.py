@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -88,26 +88,26 @@ def _options(target: Path, config: TrainConfig, network: nn.Module) -> dict[str,
     known = {"scale", "clamp"} if method is None else {field.name for field in fields(method)}
     if "fill_missing" in known and not cast(Network, network).info.uses_confidence:
         advised["fill_missing"] = "interpolate"
-    trained = {"scale": config.scale, "clamp": config.clamp}
+    trained = {"scale": config.objective.scale, "clamp": config.objective.clamp}
     return {**advised, **chosen, **{k: v for k, v in trained.items() if k in known}}
 
 
 def _as_it_was(config: TrainConfig, state: dict[str, Any]) -> TrainConfig:
     """The options without paths; what a clock was the budget of says how many frames it was."""
-    if config.minutes is None:
+    if config.budget.minutes is None:
         return _without_paths(config)
-    return replace(_without_paths(config), n_frames=Progress(**state["progress"]).frames)
+    return _without_paths(config).with_options(n_frames=Progress(**state["progress"]).frames)
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:
-    shards = tuple(os.path.basename(shard) for shard in config.shards)
-    start = None if config.start is None else os.path.basename(config.start)
-    return replace(config, shards=shards, start=start)
+    shards = tuple(os.path.basename(shard) for shard in config.data.shards)
+    start = None if config.network.start is None else os.path.basename(config.network.start)
+    return config.with_options(shards=shards, start=start)
 
 
 def _card(name: str, config: TrainConfig, progress: Progress, network: nn.Module) -> str:
     objective, info = objective_of(config), getattr(network, "info", None)
-    longest = max(config.lengths)
+    longest = config.data.longest
     return CARD.format(
         name=name,
         kind=type(network).__name__,
@@ -116,11 +116,11 @@ def _card(name: str, config: TrainConfig, progress: Progress, network: nn.Module
         parameters=sum(p.numel() for p in network.parameters()) / 1e6,
         reads="without gaps" if info and not info.uses_confidence else "with confidences and gaps",
         length=longest if info and info.n_frames else f"1 to {longest}",
-        shards=", ".join(_without_paths(config).shards),
+        shards=", ".join(_without_paths(config).data.shards),
         frames=progress.frames,
         steps=progress.step,
         minutes=progress.seconds / 60,
-        device=config.device,
+        device=config.compute.device,
         version=__version__,
     )
 

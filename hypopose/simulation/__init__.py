@@ -1,0 +1,42 @@
+"""Simulated observations: bodies in motion, virtual cameras, and 2D detectors with their errors."""
+
+from hypopose.simulation.bodies import Bodies, BodyMaker, BodyOptions
+from hypopose.simulation.cameras import CameraDistribution, place_cameras
+from hypopose.simulation.coco_points import coco_joints
+from hypopose.simulation.detections import DetectionOptions, detect, detect_as_coco, project_rays
+from hypopose.simulation.detector_noise import (
+    COCO_BENCHMARK,
+    COCO_TRAINING,
+    H36M_TRAINING,
+    DetectorNoise,
+    Errors,
+    Gaps,
+    Sides,
+)
+from hypopose.simulation.draws import Draws
+from hypopose.simulation.motion import Motion
+from hypopose.simulation.placement import Placed, global_position_alignment
+
+__all__ = [
+    "COCO_BENCHMARK",
+    "COCO_TRAINING",
+    "H36M_TRAINING",
+    "Bodies",
+    "BodyMaker",
+    "BodyOptions",
+    "CameraDistribution",
+    "DetectionOptions",
+    "DetectorNoise",
+    "Draws",
+    "Errors",
+    "Gaps",
+    "Motion",
+    "Placed",
+    "Sides",
+    "coco_joints",
+    "detect",
+    "detect_as_coco",
+    "global_position_alignment",
+    "place_cameras",
+    "project_rays",
+]

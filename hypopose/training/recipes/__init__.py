@@ -1,0 +1,1 @@
+"""Recipes in JSON, see :mod:`hypopose.training.recipe_files`."""
