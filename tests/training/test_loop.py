@@ -164,7 +164,7 @@ def test_a_run_leaves_log_checkpoint_and_weights(tiny: TrainConfig, tmp_path: Pa
     options = json.loads((folder / "sampler.json").read_text())
     assert options == OBJECTIVES["x0"].sampling | {"scale": 3.0, "clamp": 1.7}
     assert (folder / "README.md").read_text().startswith("# weights\n")
-    assert json.loads((folder / "training.json").read_text())["shards"] == ["walks.npz"]
+    assert json.loads((folder / "training.json").read_text())["data"]["shards"] == ["walks.npz"]
     # Weights are the averages, rounded to float16.
     state = torch.load(tmp_path / "run/state.pt", weights_only=True)
     stored = load_file(folder / "model.safetensors")

@@ -231,7 +231,7 @@ def test_norms_weigh_what_motions_differ_in() -> None:
     jolt[:, 2] += torch.tensor([0.0, 0.3, 0.0])  # two of three changes differ
     changes = motion_distance(still, jolt, (0.0, 0.0, 0.0, 2.0)).item()
     assert changes == pytest.approx(2 * 0.3 * 2 / 3, abs=1e-4)
-    assert TrainConfig.from_options(shards=("a.npz",)).norms == NORMS
+    assert TrainConfig.from_options(shards=("a.npz",)).objective.norms == NORMS
 
 
 def test_pure_noise_is_drawn_twice_and_noisy_motions_are_shared(batch: Batch) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from hypopose.training.screen import ScreenBatchMaker
 from torch import Tensor
 
 import hypopose
@@ -17,7 +16,7 @@ from hypopose.datasets import Motion, load_motion
 from hypopose.errors import OptionError
 from hypopose.networks import DiffPosePair, GCNpose
 from hypopose.samplers import DiffPose
-from hypopose.training import TrainConfig, Trainer
+from hypopose.training import BatchMaker, TrainConfig, Trainer
 from hypopose.training.batches import Batch
 from hypopose.training.lifting import validate_lifter
 from hypopose.training.losses import joint_distance
@@ -33,7 +32,7 @@ def pair() -> DiffPosePair:
 
 @pytest.fixture
 def batch(motion: Motion) -> Batch:
-    make = ScreenBatchMaker(motion, torch.device("cpu"), gaps=False)
+    make = BatchMaker(motion, torch.device("cpu"), inputs="screen", gaps=False)
     return make(200, 1, torch.Generator().manual_seed(1))
 
 
