@@ -1,7 +1,7 @@
 """Memory and time of the streaming accumulators against the number of frames.
 
     python benchmarks/calibration_streaming.py --frames 50000 500000 -o curve.json
-    python benchmarks/calibration_streaming.py --judge --frames 10000 50000 -o judge.json
+    python benchmarks/calibration_streaming.py --everything --frames 10000 50000 -o everything.json
     python benchmarks/calibration_streaming.py --energy-only --frames 500000 -o energy.json
 
 Hypotheses are made block by block, as a sampler would, and never kept; making them is not timed.
@@ -24,8 +24,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hypopose.calibration import CurveAccumulator, ScoreAccumulator, SpreadAccumulator, energy_score
-from hypopose.report.judgement import Judge
+from hypopose.calibration import CurveAccumulator, SpreadAccumulator, energy_score
+from hypopose.evaluation import Evaluator, calibration_results
+from hypopose.evaluation.accumulator import FrameSums
 from hypopose.skeletons import H36M17
 from hypopose.types import Hypotheses, Poses3D
 
@@ -45,13 +46,13 @@ def blocks(n_clips: int, shape: tuple[int, int, int]) -> Iterator[tuple[Tensor, 
 def accumulators(with_energy: bool) -> tuple[dict[str, Step], Callable[[], float]]:
     """What people call on its own: curve, PIT per axis, spread-skill, energy score per joint."""
     curve, pit = CurveAccumulator(), CurveAccumulator(of="axis", statistic="value")
-    spread, energy = SpreadAccumulator(), ScoreAccumulator(energy_score)
+    spread, energy = SpreadAccumulator(), FrameSums()
 
     def compute() -> float:
         pit.compute()
         spread.compute()
         if with_energy:
-            energy.compute()
+            energy.estimate("energy")
         result = curve.compute()
         result.interval()
         return result.ece
@@ -62,33 +63,42 @@ def accumulators(with_energy: bool) -> tuple[dict[str, Step], Callable[[], float
         "spread and skill": lambda x, y, name: spread.update(x, y),
     }
     if with_energy:
-        steps["energy score"] = lambda x, y, name: energy.update(x, y, sequences=[name])
+        steps["energy score"] = lambda x, y, name: _add_energy(energy, x, y, name)
     return steps, compute
 
 
 def energy_alone() -> tuple[dict[str, Step], Callable[[], float]]:
     """The energy score per joint, which takes O(S^2), and its interval."""
-    energy = ScoreAccumulator(energy_score)
+    energy = FrameSums()
 
     def step(x: Tensor, y: Tensor, name: str) -> None:
-        energy.update(x, y, sequences=[name])
-
-    return {"energy score": step}, lambda: energy.compute().estimate
-
-
-def judge() -> tuple[dict[str, Step], Callable[[], float]]:
-    """All that ``hypopose calibrate`` computes: the above, errors, poses' scores, oracle curves."""
-    judge = Judge("normal")
-
-    def step(x: Tensor, y: Tensor, name: str) -> None:
-        judge.update(Hypotheses(x, H36M17), Poses3D(y, H36M17), [name])
+        _add_energy(energy, x, y, name)
 
     def compute() -> float:
-        reliability = judge.compute().reliability
+        found = energy.estimate("energy")
+        assert found is not None
+        return found.value
+
+    return {"energy score": step}, compute
+
+
+def _add_energy(sums: FrameSums, x: Tensor, y: Tensor, name: str) -> None:
+    sums.update({"energy": energy_score(x, y).mean(-1)[None]}, [("", name)])
+
+
+def everything() -> tuple[dict[str, Step], Callable[[], float]]:
+    """All that ``hypopose calibrate`` computes: the above, errors, poses' scores, oracle curves."""
+    evaluator = Evaluator(distributions=True)
+
+    def step(x: Tensor, y: Tensor, name: str) -> None:
+        evaluator.add(Hypotheses(x, H36M17), Poses3D(y, H36M17), [name])
+
+    def compute() -> float:
+        reliability = calibration_results("normal", evaluator).reliability
         assert reliability is not None
         return reliability.ece
 
-    return {"judge": step}, compute
+    return {"calibrate": step}, compute
 
 
 def run(
@@ -141,15 +151,15 @@ def main() -> None:
     parser.add_argument("--hypotheses", type=int, default=200)
     parser.add_argument("--joints", type=int, default=17, help="The first is the root.")
     parser.add_argument("--clip", type=int, default=50, help="Frames that come together.")
-    parser.add_argument("--judge", action="store_true", help="All that calibrate computes.")
+    parser.add_argument("--everything", action="store_true", help="All that calibrate computes.")
     parser.add_argument("--energy-only", action="store_true", help="Nothing else.")
     parser.add_argument("--no-energy", action="store_true", help="Leave out what takes O(S^2).")
     parser.add_argument("-o", "--output", type=Path, help="JSON to write after every row.")
     options = parser.parse_args()
     if any(n % options.clip for n in options.frames):
         parser.error(f"frames come in clips of {options.clip}")
-    if options.judge and options.joints != 17:
-        parser.error("the judge knows bodies of 17 joints")
+    if options.everything and options.joints != 17:
+        parser.error("calibrate knows bodies of 17 joints")
     torch.set_num_threads(1)
     report = {
         "machine": platform.machine(), "python": platform.python_version(),
@@ -159,8 +169,8 @@ def main() -> None:
     }  # fmt: skip
     shape = (options.hypotheses, options.clip, options.joints)
     made, result = accumulators(not options.no_energy), "ece"
-    if options.judge:
-        made = judge()
+    if options.everything:
+        made = everything()
     elif options.energy_only:
         made, result = energy_alone(), "energy score, m"
     for row in run(options.frames, shape, made, result):

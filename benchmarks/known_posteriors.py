@@ -18,6 +18,7 @@ perfect denoiser on two places. Dashed lines are right; distances below 0.001 mÂ
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,8 +29,6 @@ import click
 import torch
 from torch import Tensor, nn
 
-from hypopose.calibration import ArmPosterior, PlacesPosterior, energy_distance
-from hypopose.calibration.known_posteriors import ARM
 from hypopose.calibration.sbc import run_sbc, sbc_from_samples
 from hypopose.cameras import project
 from hypopose.diffusion import GaussianMixture, Schedule, cosine_schedule, seeded_noise
@@ -53,6 +52,10 @@ from hypopose.training import Batch, energy_loss, x0_loss
 from hypopose.training.flow import flow_loss
 from hypopose.training.mixtures import MixtureBatch, mixture_loss
 from hypopose.types import Camera, Keypoints2D, Sampler
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from exact_posteriors import ARM, ArmPosterior, PlacesPosterior, energy_distance
 
 ONE = PlacesPosterior(depths=(0.0,), odds=(1.0,))
 TWO = PlacesPosterior()

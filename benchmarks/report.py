@@ -1,11 +1,11 @@
-"""The report on a benchmark: judgements of whole splits, and 3D scenes of a few of their views.
+"""The report on a benchmark: results of whole splits, and 3D scenes of a few of their views.
 
     hypopose calibrate MOTION --benchmark test-clean -o default.json
     hypopose calibrate MOTION --benchmark test-clean --sampler boneflips -o boneflips.json
     python benchmarks/report.py MOTION default.json boneflips.json -o report/
 
-A judgement keeps no hypotheses, so those of the scenes are drawn again: the same views for every
-sampler, with the seed of the judgements, their truth and 2D input beside them.
+Results keep no hypotheses, so those of the scenes are drawn again: the same views for every
+sampler, with the seed of the results, their truth and 2D input beside them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ import torch
 from hypopose.ambiguity import analyze
 from hypopose.api import make_sampler
 from hypopose.datasets import load_benchmark
+from hypopose.evaluation import Draw, benchmark_draws, load_results
 from hypopose.report.exhibits import Report
-from hypopose.report.judgement import load_judgement
-from hypopose.report.judging import Draw, benchmark_draws
 from hypopose.report.page import save_report
 from hypopose.report.panel import Scene
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D
@@ -67,7 +66,7 @@ def scenes(motion: Path, benchmark: str, samplers: list[str], n: int) -> Iterato
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("motion", type=Path, help="Folder of motion shards.")
-    parser.add_argument("judgements", type=Path, nargs="+", help="From hypopose calibrate.")
+    parser.add_argument("results", type=Path, nargs="+", help="From hypopose calibrate.")
     parser.add_argument("--benchmark", default="test-clean")
     parser.add_argument(
         "--samplers", nargs="+", default=["distributional", "d3dp", "boneflips"], help="In 3D."
@@ -77,9 +76,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     shown = tuple(scenes(options.motion, options.benchmark, options.samplers, options.scenes))
-    judgements = tuple(load_judgement(path) for path in options.judgements)
+    results = tuple(load_results(path) for path in options.results)
     title = f"HypoPose on {options.benchmark}"
-    for path in save_report(options.output, Report(title, judgements, shown)):
+    for path in save_report(options.output, Report(title, results, shown)):
         print(path)
 
 

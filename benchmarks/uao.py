@@ -31,9 +31,9 @@ from hypopose.calibration import CurveAccumulator
 from hypopose.cameras import fit_root, hypothesis_camera, project, to_screen
 from hypopose.datasets import batches, load_benchmark, stack
 from hypopose.diffusion import seeded_noise
+from hypopose.evaluation import frame_scores
 from hypopose.networks import GUMLP
 from hypopose.optimization import UAO, OffsetRefiner
-from hypopose.report.evaluation import frame_scores
 from hypopose.skeletons import H36M17, convert
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D
 

@@ -96,6 +96,7 @@ _ROOMS = {
     "cameras",
     "datasets",
     "diffusion",
+    "evaluation",
     "io",
     "metrics",
     "networks",

@@ -15,7 +15,8 @@ RUNGS: tuple[tuple[str, ...], ...] = (
     ("io", "metrics", "diffusion"),
     ("networks", "aggregation", "ambiguity", "calibration", "simulation"),
     ("samplers", "optimization", "datasets"),
-    ("training", "report", "video"),
+    ("evaluation", "training", "video"),
+    ("report",),
     ("api",),
     ("cli",),
 )

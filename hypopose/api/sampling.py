@@ -15,9 +15,9 @@ from hypopose.api.making import resolve_sampler, skeleton_read_by
 from hypopose.cameras import resolve_camera
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
+from hypopose.evaluation import evaluate_pair
 from hypopose.io.results import Result
 from hypopose.plugins import look_up, plugin_of
-from hypopose.report.evaluation import evaluate_pair
 from hypopose.skeletons import convert, get_skeleton
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
 

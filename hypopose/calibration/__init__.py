@@ -1,12 +1,13 @@
-"""Is the spread of the hypotheses honest? Coverage, ranks, proper scores, recalibration."""
+"""Is the spread of the hypotheses calibrated? Coverage, ranks, proper scores, recalibration."""
 
-from hypopose.calibration.bootstrap import (
-    Interval,
-    ScoreAccumulator,
-    cluster_bootstrap,
-    paired_difference,
-    sequence_sums,
+from hypopose.calibration.bootstrap import Estimate, cluster_bootstrap, paired_difference
+from hypopose.calibration.calibrator_files import (
+    CALIBRATORS,
+    describe_calibrator,
+    load_calibrator,
+    save_calibrator,
 )
+from hypopose.calibration.chain import Chain
 from hypopose.calibration.conformal import ConformalBalls, Regions
 from hypopose.calibration.crps import crps, crps_points
 from hypopose.calibration.curves import (
@@ -16,31 +17,16 @@ from hypopose.calibration.curves import (
     ece,
     rank_histogram,
 )
-from hypopose.calibration.functionals import FUNCTIONALS
+from hypopose.calibration.fitting import fit_calibrator
 from hypopose.calibration.histograms import RankHistogram, benjamini_hochberg, holm
-from hypopose.calibration.intervals import ball_score, interval_score
-from hypopose.calibration.known_posteriors import (
-    ArmPosterior,
-    PlacesPosterior,
-    energy_distance,
-)
+from hypopose.calibration.isotonic_radii import IsotonicRadii
+from hypopose.calibration.judged_quantities import JUDGED_QUANTITIES
 from hypopose.calibration.min_at_k import min_at_k, oracle_min_at_k
-from hypopose.calibration.moments import dawid_sebastiani
 from hypopose.calibration.preranks import PRERANKS
+from hypopose.calibration.provenance import Counts, Record, Settings
 from hypopose.calibration.published import PublishedCurve, cgnf_curve, platypose_curve
-from hypopose.calibration.recalibration import (
-    CALIBRATORS,
-    Calibrator,
-    Chain,
-    IsotonicRadii,
-    SpreadScaling,
-    apply_calibrator,
-    describe_calibrator,
-    load_calibrator,
-    save_calibrator,
-)
-from hypopose.calibration.records import Counts, Record, Settings
-from hypopose.calibration.sbc import PoseSimulator, SbcResult, run_sbc, sbc_from_samples
+from hypopose.calibration.recalibration import Calibrator
+from hypopose.calibration.sbc import SbcResult, run_sbc, sbc_from_samples
 from hypopose.calibration.scores import energy_score, energy_score_points
 from hypopose.calibration.spread import (
     Sharpness,
@@ -48,57 +34,44 @@ from hypopose.calibration.spread import (
     SpreadSkill,
     sharpness,
 )
-from hypopose.calibration.strata import StratifiedCurves, by_detection, by_label, by_value, speeds
+from hypopose.calibration.spread_scaling import SpreadScaling
 from hypopose.calibration.tarp import TarpResult, tarp
-from hypopose.calibration.variogram import variogram_score
 
 __all__ = [
     "CALIBRATORS",
-    "FUNCTIONALS",
+    "JUDGED_QUANTITIES",
     "LEVELS",
     "PRERANKS",
-    "ArmPosterior",
     "CalibrationCurve",
     "Calibrator",
     "Chain",
     "ConformalBalls",
     "Counts",
     "CurveAccumulator",
-    "Interval",
+    "Estimate",
     "IsotonicRadii",
-    "PlacesPosterior",
-    "PoseSimulator",
     "PublishedCurve",
     "RankHistogram",
     "Record",
     "Regions",
     "SbcResult",
-    "ScoreAccumulator",
     "Settings",
     "Sharpness",
     "SpreadAccumulator",
     "SpreadScaling",
     "SpreadSkill",
-    "StratifiedCurves",
     "TarpResult",
-    "apply_calibrator",
-    "ball_score",
     "benjamini_hochberg",
-    "by_detection",
-    "by_label",
-    "by_value",
     "cgnf_curve",
     "cluster_bootstrap",
     "crps",
     "crps_points",
-    "dawid_sebastiani",
     "describe_calibrator",
     "ece",
-    "energy_distance",
     "energy_score",
     "energy_score_points",
+    "fit_calibrator",
     "holm",
-    "interval_score",
     "load_calibrator",
     "min_at_k",
     "oracle_min_at_k",
@@ -108,9 +81,6 @@ __all__ = [
     "run_sbc",
     "save_calibrator",
     "sbc_from_samples",
-    "sequence_sums",
     "sharpness",
-    "speeds",
     "tarp",
-    "variogram_score",
 ]

@@ -13,73 +13,42 @@ two sequences the interval is the whole range of the draws, and still too narrow
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 from torch import Tensor
 
-from hypopose.errors import OptionError, ShapeError
-from hypopose.types import Hypotheses, Poses3D
+from hypopose.errors import OptionError
 
 Array = NDArray[np.float64]
+N_DRAWS = 2000
+"""Resampled data sets behind an interval."""
 Sums = tuple[float, float]
 """Sum of the values of a sequence, and how many there were."""
 
 
 @dataclass(frozen=True)
-class Interval:
-    """An estimate with its bootstrap interval.
+class Estimate:
+    """A value with its interval.
 
     Args:
-        estimate: The value on all data.
-        low: Lower end.
+        value: The estimate on all data.
+        low: Lower end of the interval over sequences; NaN if there are fewer than two.
         high: Upper end.
-        confidence: Nominal coverage of the interval.
-        n_sequences: Units resampled; with fewer than two the ends are NaN.
+        n_sequences: Units resampled.
+        n_invalid_frames: Frames left out because joints are missing or a pose has no size.
         p_value: Two-sided, for differences: the chance under no difference; else None.
     """
 
-    estimate: float
-    low: float
-    high: float
-    confidence: float
-    n_sequences: int
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    n_sequences: int = 0
+    n_invalid_frames: int = 0
     p_value: float | None = None
-
-
-def sequence_sums(
-    values: Tensor, sequences: Sequence[Hashable] | None = None
-) -> dict[Hashable, Sums]:
-    """Sum finite values by sequence.
-
-    Args:
-        values: ``(N, ...)``, one row per item.
-        sequences: N labels; None: every item is its own sequence.
-
-    Raises:
-        ShapeError: If there are not N labels.
-
-    Example:
-        >>> sequence_sums(torch.tensor([1.0, 2.0, 5.0]), ["a", "a", "b"])
-        {'a': (3.0, 2.0), 'b': (5.0, 1.0)}
-    """
-    labels = list(range(len(values))) if sequences is None else list(sequences)
-    if len(labels) != len(values):
-        raise ShapeError(f"{len(values)} items need as many sequence labels, got {len(labels)}.")
-    flat = values.detach().cpu().double().reshape(len(labels), -1)
-    finite = flat.isfinite()
-    totals = torch.where(finite, flat, 0).sum(-1).tolist()
-    counts = finite.sum(-1).tolist()
-    sums: dict[Hashable, Sums] = {}
-    for label, total, count in zip(labels, totals, counts, strict=True):
-        before = sums.get(label, (0.0, 0.0))
-        sums[label] = (before[0] + total, before[1] + count)
-    return sums
 
 
 def tail(confidence: float, n_sequences: int) -> float:
@@ -128,37 +97,53 @@ def resamples(n: int, n_draws: int, seed: int) -> Iterator[Array]:
         yield rng.multinomial(n, np.full(n, 1 / n), size=min(step, n_draws - i)).astype(np.float64)
 
 
+def mean_of_sums(sums: Array) -> Array:
+    """Mean from ``(..., 2)`` sums: the sum of the values and their number; NaN without values."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(sums[..., 0] / sums[..., 1])
+
+
 def cluster_bootstrap(
-    sums: Mapping[Hashable, Sums], *, confidence: float = 0.95, n_draws: int = 2000, seed: int = 0
-) -> Interval:
-    """Mean of all values with an interval from resampled sequences.
+    sums: Array,
+    statistic: Callable[[Array], Array] = mean_of_sums,
+    *,
+    confidence: float = 0.95,
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+) -> tuple[Array, Array]:
+    """Interval of a statistic of sums, whole sequences resampled.
 
     Args:
-        sums: From :func:`sequence_sums`, or an accumulator's.
+        sums: ``(C, *any)`` a row of sums per sequence, such that the rows of several sequences add.
+        statistic: ``(draws, *any)`` summed rows to ``(draws, *out)`` values.
         confidence: Nominal coverage of the interval.
         n_draws: Resampled data sets.
         seed: Seed of the resampling.
 
-    Raises:
-        OptionError: If there is no finite value.
+    Returns:
+        Lower and upper ends ``(*out)``; NaN with fewer than two sequences, and where no draw has a
+        finite value.
 
     Example:
-        >>> values = torch.randn(50, 100, generator=torch.Generator().manual_seed(0))
-        >>> interval = cluster_bootstrap(sequence_sums(values))
-        >>> interval.low < interval.estimate < interval.high
+        >>> values = np.random.default_rng(0).normal(size=(50, 100))
+        >>> low, high = cluster_bootstrap(np.stack([values.sum(1), np.full(50, 100.0)], 1))
+        >>> bool(low < values.mean() < high)
         True
     """
-    rows = [row for row in sums.values() if row[1] > 0]
-    if not rows:
-        raise OptionError("There is no finite value to average.")
-    estimate = sum(r[0] for r in rows) / sum(r[1] for r in rows)
-    if len(rows) < 2:
-        return Interval(estimate, float("nan"), float("nan"), confidence, len(rows))
-    table = np.asarray(rows, dtype=np.float64)
-    draws = np.concatenate([times @ table for times in resamples(len(rows), n_draws, seed)])
-    cut = tail(confidence, len(rows))
-    low, high = np.quantile(draws[:, 0] / draws[:, 1], [cut, 1 - cut])
-    return Interval(estimate, float(low), float(high), confidence, len(rows))
+    n = len(sums)
+    if n < 2:
+        empty = np.full(statistic(sums.sum(0, keepdims=True)).shape[1:], np.nan)
+        return empty, empty.copy()
+    drawn = np.concatenate(
+        [statistic(np.tensordot(times, sums, axes=1)) for times in resamples(n, n_draws, seed)]
+    )
+    cut = tail(confidence, n)
+    ends = np.full((2, *drawn.shape[1:]), np.nan)
+    known = np.isfinite(drawn).any(0)
+    shown = np.where(np.isfinite(drawn), drawn, np.nan)[:, known]
+    if shown.size:
+        ends[:, known] = np.nanquantile(shown, [cut, 1 - cut], axis=0)
+    return np.asarray(ends[0]), np.asarray(ends[1])
 
 
 def paired_difference(
@@ -166,13 +151,13 @@ def paired_difference(
     second: Mapping[Hashable, Sums],
     *,
     confidence: float = 0.95,
-    n_draws: int = 2000,
+    n_draws: int = N_DRAWS,
     seed: int = 0,
-) -> Interval:
+) -> Estimate:
     """Mean of the first minus mean of the second, resampling the sequences they share.
 
     Args:
-        first: Sums of one method.
+        first: Sum and number of the values of one method, by sequence.
         second: Sums of another on the same sequences.
         confidence: Nominal coverage of the interval.
         n_draws: Resampled data sets.
@@ -187,7 +172,10 @@ def paired_difference(
     Example:
         >>> hard = 10 * torch.arange(40.0)[:, None]  # sequences differ far more than methods
         >>> noise = torch.randn(2, 40, 9, generator=torch.Generator().manual_seed(0))
-        >>> a, b = sequence_sums(hard + noise[0]), sequence_sums(hard + 1 + noise[1])
+        >>> a, b = (
+        ...     {i: (float(row.sum()), 9.0) for i, row in enumerate(hard + shift + noise[shift])}
+        ...     for shift in (0, 1)
+        ... )
         >>> d = paired_difference(a, b)
         >>> d.high < 0, d.p_value < 0.01
         (True, True)
@@ -202,80 +190,31 @@ def paired_difference(
         raise OptionError("There is no sequence with finite values of both methods.")
     a = np.asarray([first[k] for k in keys], dtype=np.float64)
     b = np.asarray([second[k] for k in keys], dtype=np.float64)
-    estimate = _gap(a.sum(0), b.sum(0))
+    estimate = float(_gap(a.sum(0), b.sum(0)))
+    rows = np.stack([a, b], 1)
+    low, high = cluster_bootstrap(
+        rows,
+        lambda drawn: _gap(drawn[:, 0], drawn[:, 1]),
+        confidence=confidence,
+        n_draws=n_draws,
+        seed=seed,
+    )
     if len(keys) < 2:
-        return Interval(float(estimate), float("nan"), float("nan"), confidence, len(keys))
-    times = list(resamples(len(keys), n_draws, seed))
-    draws = np.concatenate([_gap(t @ a, t @ b) for t in times])
-    cut = tail(confidence, len(keys))
-    low, high = np.quantile(draws, [cut, 1 - cut])
+        return Estimate(estimate, n_sequences=len(keys))
     rng = np.random.default_rng(seed)
-    coins = [rng.integers(0, 2, t.shape).astype(np.float64) for t in times]
-    null = np.concatenate([_gap(c @ a + (1 - c) @ b, c @ b + (1 - c) @ a) for c in coins])
+    null = np.concatenate(
+        [
+            _gap(coins @ a + (1 - coins) @ b, coins @ b + (1 - coins) @ a)
+            for coins in (
+                rng.integers(0, 2, (len(part), len(keys))).astype(np.float64)
+                for part in resamples(len(keys), n_draws, seed)
+            )
+        ]
+    )
     p = (1 + float((np.abs(null) >= abs(estimate)).sum())) / (1 + n_draws)
-    return Interval(float(estimate), float(low), float(high), confidence, len(keys), p)
+    return Estimate(estimate, float(low), float(high), len(keys), p_value=p)
 
 
 def _gap(a: Array, b: Array) -> Array:
     """Difference of two means; the last axis is (sum, count)."""
     return np.asarray(a[..., 0] / a[..., 1] - b[..., 0] / b[..., 1])
-
-
-@dataclass(eq=False)
-class ScoreAccumulator:
-    """Streams a score, and gives its mean with an interval over sequences; mergeable.
-
-    Memory: two numbers per sequence.
-
-    Args:
-        score: Hypotheses and truth to one value per item, frame or joint, ``(*batch, ...)``.
-
-    Example:
-        >>> from hypopose.calibration import energy_score
-        >>> x = torch.randn(60, 9, 2, 3, 3, generator=torch.Generator().manual_seed(0))
-        >>> accumulator = ScoreAccumulator(energy_score)
-        >>> accumulator.update(x[:, 1:], x[:, 0], sequences=[i // 6 for i in range(60)])
-        >>> interval = accumulator.compute()
-        >>> interval.n_sequences, interval.low < interval.estimate < interval.high
-        (10, True)
-    """
-
-    score: Callable[[Any, Any], Tensor]
-    sums: dict[Hashable, Sums] = field(default_factory=dict)
-
-    def update(
-        self,
-        hypotheses: Hypotheses | Tensor,
-        truth: Poses3D | Tensor,
-        *,
-        sequences: Sequence[Hashable] | None = None,
-    ) -> None:
-        """Add a batch.
-
-        Args:
-            hypotheses: ``(*batch, H, F, J, 3)``.
-            truth: ``(*batch, F, J, 3)``.
-            sequences: The sequence of each batch item; None: every item is its own.
-        """
-        values = self.score(hypotheses, truth)
-        y = truth.joints if isinstance(truth, Poses3D) else truth
-        n = y.shape[:-3].numel()
-        labels = [_Anonymous() for _ in range(n)] if sequences is None else sequences
-        self._add(sequence_sums(values.reshape(n, -1), labels))
-
-    def merge(self, other: ScoreAccumulator) -> None:
-        """Add another accumulator's sums; equal labels are one sequence."""
-        self._add(other.sums)
-
-    def _add(self, sums: Mapping[Hashable, Sums]) -> None:
-        for label, (total, count) in sums.items():
-            before = self.sums.get(label, (0.0, 0.0))
-            self.sums[label] = (before[0] + total, before[1] + count)
-
-    def compute(self, confidence: float = 0.95) -> Interval:
-        """Mean and interval of everything seen so far."""
-        return cluster_bootstrap(self.sums, confidence=confidence)
-
-
-class _Anonymous:
-    """Label of a sequence nobody named: equal to itself only."""

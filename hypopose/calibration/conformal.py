@@ -1,4 +1,4 @@
-"""Balls that hold the truth as often as they say, whatever the sampler: split conformal prediction.
+"""Split conformal prediction: balls that hold the truth as often as they say, for any sampler.
 
 Vovk, Gammerman and Shafer (2005); whole sequences as units: Lee, Barber and Willett, "Distribution-
 free inference with hierarchical data" (2023); Mondrian groups: Vovk, Lindsay, Nouretdinov and
@@ -17,7 +17,7 @@ sequence are taken for independent.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -26,14 +26,14 @@ from torch import Tensor
 
 from hypopose.calibration.arrays import paired
 from hypopose.calibration.recalibration import (
-    CALIBRATORS,
     POINT_BYTES,
     Batch,
     FitRecord,
     Walk,
     center_and_spread,
+    check_skeleton,
 )
-from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
+from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Hypotheses, Poses3D, Skeleton
 
 Groups = str | Mapping[str, Sequence[str]]
@@ -170,11 +170,7 @@ class ConformalBalls:
         """
         if level not in self.levels:
             raise OptionError(f"Radii were fitted for {self.levels}, not {level}; fit it as well.")
-        if hypotheses.skeleton.name != self.skeleton:
-            raise SkeletonMismatchError(
-                f"These balls were fitted for skeleton {self.skeleton!r}, the hypotheses are in "
-                f"{hypotheses.skeleton.name!r}; convert them or fit others."
-            )
+        check_skeleton(hypotheses, self.kind, self.skeleton)
         x = hypotheses.joints
         center, spread = center_and_spread(x.reshape(-1, *x.shape[-4:]))
         radius = self.radii[:, self.levels.index(level)][self.group_of].to(x)
@@ -183,6 +179,51 @@ class ConformalBalls:
         return Regions(
             center.reshape(*batch, *x.shape[-3:]), radius.reshape(*batch, *x.shape[-3:-1]), level
         )
+
+    def transform(self, hypotheses: Hypotheses) -> Hypotheses:
+        """Hypotheses whose balls around the mean have the conformal radii.
+
+        In each frame a joint's distances from the mean are scaled such that the share q of the
+        hypotheses lies within the conformal radius of every fitted level q; factors are
+        interpolated between levels, and constant beyond the first and the last finite one. Mean,
+        directions and NaN stay.
+
+        Raises:
+            SkeletonMismatchError: If fitted for another skeleton.
+        """
+        check_skeleton(hypotheses, self.kind, self.skeleton)
+        x = hypotheses.joints
+        flat = x.reshape(-1, *x.shape[-4:])
+        center, spread = center_and_spread(flat)
+        offset = flat - center
+        distance = offset.norm(dim=-1).double().movedim(1, -1)  # (N, F, J, H)
+        unit = spread.squeeze(1).double() if self.scaled else torch.ones_like(distance[..., 0])
+        factor = torch.ones_like(distance)
+        for j in range(distance.shape[-2]):
+            factor[..., j, :] = self._factors(j, distance[..., j, :], unit[..., j, None])
+        moved = offset * factor.movedim(-1, 1).unsqueeze(-1).to(offset)
+        moved = center + moved - center_and_spread(moved)[0]
+        return replace(hypotheses, joints=moved.reshape(x.shape))
+
+    def _factors(self, joint: int, distance: Tensor, unit: Tensor) -> Tensor:
+        """New over old distance ``(N, F, H)`` of one joint; ``unit`` is that of the radii."""
+        radii = self.radii[self.group_of[joint]].double()
+        known = radii.isfinite()
+        if not bool(known.any()) or not bool((distance > 0).any()):
+            return torch.ones_like(distance)
+        levels = torch.tensor(self.levels, dtype=torch.float64)[known]
+        n = distance.shape[-1]
+        rising = distance.nan_to_num(nan=torch.inf)
+        order = rising.argsort(-1)
+        own = torch.arange(1, n + 1, dtype=torch.float64) / (n + 1)
+        at_levels = interpolated(
+            levels.expand(*order.shape[:-1], -1), own, rising.gather(-1, order)
+        )
+        # A hypothesis is in the mean it is measured from, the truth is not: n / (n - 1).
+        wanted = radii[known] * unit * (n - 1) / n
+        ratio = torch.where(at_levels > 0, wanted / at_levels.clamp(min=1e-12), 1)
+        in_order = interpolated(own.expand(*order.shape[:-1], -1), levels, ratio)
+        return torch.empty_like(distance).scatter_(-1, order, in_order)
 
     def to_json(self) -> dict[str, Any]:
         """Everything needed to build the calibrator again."""
@@ -209,7 +250,27 @@ class ConformalBalls:
         )
 
 
-CALIBRATORS["conformal_balls"] = ConformalBalls.from_json
+def interpolated(at: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """Piecewise linear values ``(..., A)`` at ``at``, constant beyond the knots.
+
+    Args:
+        at: ``(..., A)``.
+        knots: ``(K,)`` increasing.
+        values: ``(..., K)`` at the knots.
+
+    Example:
+        >>> x = torch.tensor([0.0, 0.25, 2.0])
+        >>> interpolated(x, torch.tensor([0.0, 0.5, 1.0]), torch.tensor([0.0, 4.0, 6.0])).tolist()
+        [0.0, 2.0, 6.0]
+    """
+    if len(knots) == 1:
+        return values.expand(*values.shape[:-1], at.shape[-1])
+    at = at.clamp(knots[0], knots[-1]).contiguous()
+    right = torch.searchsorted(knots, at).clamp(1, len(knots) - 1)
+    share = (at - knots[right - 1]) / (knots[right] - knots[right - 1])
+    values = values.expand(*at.shape[:-1], len(knots))
+    low, high = values.gather(-1, right - 1), values.gather(-1, right)
+    return low + share * (high - low)
 
 
 def joint_groups(skeleton: Skeleton, groups: Groups) -> tuple[Tensor, tuple[str, ...]]:

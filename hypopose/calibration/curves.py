@@ -10,7 +10,7 @@ perfect model would show by chance.
 
     q            levels, 0.05 to 0.95 (0 and 1 can contribute nothing and are left out)
     F_k(q)       coverage: share of observations whose truth lies inside the q-ball of cell k
-    G_k(q)       the same in the limit of many hypotheses (:mod:`hypopose.calibration.limit`)
+    G_k(q)       the same in the limit of many hypotheses (:mod:`.extrapolated_ece`)
     ECE_k        mean over q of |G_k(q) - q|
     ECE          mean of ECE_k over the cells
 
@@ -45,17 +45,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hypopose.calibration.arrays import Pairs, blocks, paired
-from hypopose.calibration.bootstrap import equal_sequences, resamples, tail
-from hypopose.calibration.functionals import Functional, functional
-from hypopose.calibration.histograms import RankHistogram
-from hypopose.calibration.limit import (
+from hypopose.calibration.bootstrap import (
+    N_DRAWS,
+    cluster_bootstrap,
+    equal_sequences,
+    resamples,
+    tail,
+)
+from hypopose.calibration.extrapolated_ece import (
     ORDER,
     distance_statistics,
     limit_curve,
     null_error,
     rank_statistics,
 )
+from hypopose.calibration.histograms import RankHistogram
+from hypopose.calibration.judged_quantities import JudgedQuantity, judged_quantity
 from hypopose.calibration.preranks import PRERANKS, prerank_ranks
+from hypopose.calibration.provenance import Counts, Record, Settings
 from hypopose.calibration.ranks import (
     Ranks,
     coverage_matrix,
@@ -63,7 +70,6 @@ from hypopose.calibration.ranks import (
     rank_mass,
     value_ranks,
 )
-from hypopose.calibration.records import Counts, Record, Settings
 from hypopose.calibration.uniformity import null_coverage, simultaneous_band
 from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Hypotheses, Poses3D
@@ -175,7 +181,7 @@ class CalibrationCurve:
     def interval(
         self,
         confidence: float = 0.95,
-        n_draws: int = 1000,
+        n_draws: int = N_DRAWS,
         seed: int = 0,
         *,
         median: bool = False,
@@ -203,6 +209,25 @@ class CalibrationCurve:
             draws.append(finite_mean(off.flatten(1).numpy(), 1))
         half = np.nanquantile(np.concatenate(draws), 1 - 2 * tail(confidence, n_sequences))
         return max(0.0, value - float(half)), min(1.0, value + float(half))
+
+    def coverage_interval(self, confidence: float = 0.95) -> tuple[Tensor, Tensor]:
+        """Interval of :attr:`curve`, whole sequences resampled.
+
+        Args:
+            confidence: Probability that it holds the truth, level by level.
+
+        Returns:
+            Lower and upper ends, ``(L,)`` each; NaN with fewer than two sequences.
+        """
+
+        def mean_over_cells(sums: Array) -> Array:
+            with np.errstate(invalid="ignore"):
+                return finite_mean(sums[..., :-1] / sums[..., -1:], 1)
+
+        low, high = cluster_bootstrap(
+            self.sequence_cover.numpy(), mean_over_cells, confidence=confidence
+        )
+        return torch.as_tensor(low), torch.as_tensor(high)
 
     def verdicts(self, confidence: float = 0.95) -> tuple[str, ...]:
         """Per cell: ``overconfident``, ``underconfident``, or ``calibrated`` within the band."""
@@ -251,11 +276,13 @@ class CurveAccumulator:
 
     Args:
         levels: Nominal levels, between 0 and 1.
-        of: What is judged; a key of :data:`hypopose.calibration.FUNCTIONALS`.
+        of: What is judged; a key of :data:`hypopose.calibration.JUDGED_QUANTITIES`.
         joints: Joints by index; all but the root if None (fixed by the first batch).
         settings: What the record says about the data.
         statistic: What is ranked: ``distance`` to the symmetrized center, ``value`` (one coordinate
             against the hypotheses': the PIT), or a key of :data:`hypopose.calibration.PRERANKS`.
+        n_groupings: Groupings of the hypotheses into pools that the ECE is averaged over, see
+            :mod:`hypopose.calibration.extrapolated_ece`; more are less noisy and slower.
 
     Example:
         >>> x = torch.randn(40, 10, 1, 3, 3, generator=torch.Generator().manual_seed(0))
@@ -274,6 +301,7 @@ class CurveAccumulator:
     joints: Sequence[int] | None = None
     settings: Settings = field(default_factory=Settings)
     statistic: str = "distance"
+    n_groupings: int = 1
     _record: Record | None = field(default=None, init=False, repr=False)
     _mass: Tensor | None = field(default=None, init=False, repr=False)
     _named: dict[Hashable, Tensor] = field(default_factory=dict, init=False, repr=False)
@@ -303,7 +331,7 @@ class CurveAccumulator:
             sequences: The sequence each batch item is cut from; items with equal labels count as
                 one unit, also across updates. None: every item is its own sequence.
             mask: ``(*batch, F, J)`` True where to look (occlusion, an action); joints elsewhere are
-                left out as if the truth were missing. Only for functionals of single joints.
+                left out as if the truth were missing. Only for quantities of single joints.
 
         Raises:
             ShapeError: If shapes disagree, or S differs from earlier batches.
@@ -318,21 +346,21 @@ class CurveAccumulator:
             raise ShapeError(f"{n_items} items need as many sequence labels, got {len(labels)}.")
         unit = {label: i for i, label in enumerate(dict.fromkeys(labels))}
         group = torch.tensor([unit[label] for label in labels])
-        sums = _batch_sums(pairs, cells, group, len(unit), self.statistic)
+        sums = _batch_sums(pairs, cells, group, len(unit), self.statistic, self.n_groupings)
         self._keep(*sums, cells, s, None if sequences is None else list(unit))
 
-    def _cells(self, pairs: Pairs) -> Functional:
+    def _cells(self, pairs: Pairs) -> JudgedQuantity:
         if self.joints is None:
             self.joints = pairs.judged_joints(None)
         joints = pairs.judged_joints(self.joints)
-        return functional(self.of, joints, pairs.names(), pairs.skeleton)
+        return judged_quantity(self.of, joints, pairs.names(), pairs.skeleton)
 
     def _keep(
         self,
         mass: Tensor,
         shape: Tensor,
         counts: Counts,
-        cells: Functional,
+        cells: JudgedQuantity,
         s: int,
         labels: list[Hashable] | None,
     ) -> None:
@@ -358,7 +386,7 @@ class CurveAccumulator:
         mine = (tuple(self.levels), self.of, self.statistic)
         if mine != (tuple(other.levels), other.of, other.statistic):
             raise OptionError(
-                "Only accumulators with the same levels, functional and statistic merge."
+                "Only accumulators with the same levels, quantity and statistic merge."
             )
         if other._record is None or other._mass is None:
             return
@@ -426,7 +454,12 @@ def _masked(pairs: Pairs, mask: Tensor) -> Pairs:
 
 
 def _batch_sums(
-    pairs: Pairs, cells: Functional, group: Tensor, n_groups: int, statistic: str
+    pairs: Pairs,
+    cells: JudgedQuantity,
+    group: Tensor,
+    n_groups: int,
+    statistic: str,
+    n_groupings: int,
 ) -> tuple[Tensor, Tensor, Counts]:
     """Rank mass ``(groups, K, S + 2)`` and shape ``(groups, K, ORDER)`` of a batch, in blocks."""
     n_items, s, n_frames = pairs.x.shape[:3]
@@ -442,7 +475,9 @@ def _batch_sums(
         cell = (group[items][:, None, None] * k + torch.arange(k)).expand(y.shape[:-1]).reshape(-1)
         mass += rank_mass(_flat(ranks), cell, n_groups * k, s)
         if statistic == "distance":
-            moved = distance_statistics(x, y).masked_fill(ranks.identical.unsqueeze(-1), 0)
+            moved = distance_statistics(x, y, n_groupings).masked_fill(
+                ranks.identical.unsqueeze(-1), 0
+            )
             shape.index_add_(0, cell, moved.reshape(-1, ORDER).cpu())
         counts = counts + ranks.counts
     if statistic != "distance":
@@ -559,7 +594,7 @@ def rank_histogram(
     Args:
         hypotheses: ``(*batch, H, F, J, 3)``.
         truth: ``(*batch, F, J, 3)``.
-        of: A key of :data:`hypopose.calibration.FUNCTIONALS`.
+        of: A key of :data:`hypopose.calibration.JUDGED_QUANTITIES`.
         statistic: ``value``, ``distance``, or a key of :data:`hypopose.calibration.PRERANKS`.
         joints: Joints by index; all but the root if None.
         sequences: The sequence of each batch item; None: every item is its own.

@@ -28,8 +28,8 @@ import torch
 from torch import Tensor
 
 from hypopose.calibration import arrays
+from hypopose.calibration.provenance import Counts
 from hypopose.calibration.ranks import Ranks, ranks_of
-from hypopose.calibration.records import Counts
 
 PreRank = Callable[[Tensor], Tensor]
 """Pooled points ``(M, P, D)`` to one number per point, ``(M, P)``."""

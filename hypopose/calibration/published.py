@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from hypopose.calibration.arrays import Pairs, blocks, paired, valid
-from hypopose.calibration.records import Counts, Record, Settings
+from hypopose.calibration.provenance import Counts, Record, Settings
 from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Hypotheses, Poses3D
 

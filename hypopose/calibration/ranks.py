@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hypopose.calibration.arrays import ascending, valid
-from hypopose.calibration.records import Counts
+from hypopose.calibration.provenance import Counts
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ sampler draws from the posterior of *that* prior and *that* detector, every rank
 separates the sampler's own error (too few steps, guidance) from that of its prior.
 
 Names and axes follow ``sbi``: ranks are ``(N, K)``, samples come first. Departures: K test
-quantities are named functionals of the pose rather than parameters; ties are split; p-values come
+quantities are named quantities of the pose rather than parameters; ties are split; p-values come
 from a simulated null of discrete ranks, where ``sbi`` compares them with a continuous uniform.
 """
 
@@ -19,13 +19,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hypopose.calibration.functionals import functional
 from hypopose.calibration.histograms import RankHistogram, Test, benjamini_hochberg, holm
+from hypopose.calibration.judged_quantities import judged_quantity
 from hypopose.calibration.ranks import Ranks, rank_mass, value_ranks
-from hypopose.cameras import project
 from hypopose.diffusion.noise import seeded_noise
-from hypopose.errors import MissingCameraError, OptionError
-from hypopose.types import Camera, Keypoints2D, NoiseSource, Poses3D, Sampler
+from hypopose.errors import OptionError
+from hypopose.types import Keypoints2D, NoiseSource, Poses3D, Sampler
 
 Simulator = Callable[[NoiseSource], tuple[Poses3D, Keypoints2D]]
 """Draws one motion from the prior, and the keypoints a detector would see of it."""
@@ -118,7 +117,7 @@ def run_sbc(
         simulator: Draws a motion and its keypoints from one noise source.
         n: Simulated data sets.
         n_hypotheses: Hypotheses per run, S. S + 1 a divisor or multiple of 20 bins evenly.
-        of: Test quantities: scalar functionals such as ``axis``, ``bone_length``, ``speed``.
+        of: Test quantities: scalars such as ``axis``, ``bone_length``, ``speed``.
         frame: The frame that is ranked; the middle one if None.
         joints: Joints by index; all but the root if None.
         seed: Run i simulates with noise item ``simulate i`` and samples with ``sample i``.
@@ -134,7 +133,7 @@ def run_sbc(
     skeleton = sampler.skeleton
     chosen = tuple(j for j in range(skeleton.n_joints) if j != skeleton.root)
     chosen = chosen if joints is None else tuple(joints)
-    cells = [functional(name, chosen, skeleton.joint_names, skeleton) for name in of]
+    cells = [judged_quantity(name, chosen, skeleton.joint_names, skeleton) for name in of]
     rows = []
     for i in range(n):
         truth, keypoints = simulator(seeded_noise(seed, [f"simulate {i}"]))
@@ -182,49 +181,3 @@ def sbc_from_samples(
     names = cells or tuple(f"quantity {i}" for i in range(k))
     histogram = RankHistogram(mass, mass.sum(-1), names)
     return SbcResult(ranks.below, truth, samples[0], histogram, s)
-
-
-@dataclass(frozen=True, eq=False)
-class PoseSimulator:
-    """Draws a motion from a collection and projects it with detector noise.
-
-    Args:
-        poses: The prior: ``(N, F, J, 3)`` with a root, in the camera frame.
-        camera: Who sees them.
-        sigma_px: Standard deviation of the detector's error in pixels.
-
-    Raises:
-        MissingCameraError: If the poses have no root to project from.
-        OptionError: If there is not exactly one batch axis.
-    """
-
-    poses: Poses3D
-    camera: Camera
-    sigma_px: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.poses.root is None:
-            raise MissingCameraError(
-                "Projecting poses needs their root in the camera frame; give Poses3D(root=...)."
-            )
-        if self.poses.joints.dim() != 4:
-            raise OptionError("The prior is a batch of motions (N, F, J, 3).")
-
-    def __call__(self, noise: NoiseSource) -> tuple[Poses3D, Keypoints2D]:
-        """Draw one motion and its keypoints.
-
-        Args:
-            noise: Seeded standard normals; one picks the motion, the rest move the keypoints.
-        """
-        n, f, j = self.poses.joints.shape[:3]
-        uniform = torch.special.ndtr(noise((1, 1, 1, 1)).double()).item()
-        i = min(n - 1, int(uniform * n))
-        root = self.poses.root
-        assert root is not None  # checked when built
-        truth = Poses3D(self.poses.joints[i], self.poses.skeleton, root[i])
-        px = project(truth.joints + root[i].unsqueeze(-2), self.camera)
-        px = px + self.sigma_px * noise((1, f, j, 2))[0].to(px)
-        keypoints = Keypoints2D(
-            px, truth.skeleton, camera=self.camera, image_size=self.camera.image_size
-        )
-        return truth, keypoints

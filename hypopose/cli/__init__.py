@@ -53,8 +53,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "hypopose evaluate walk.npz --truth truth.npz",
         ),
         "calibrate": Entry(
-            "Measure calibration against ground truth; optionally fit a recalibrator.",
+            "Measure how often regions of the hypotheses hold the truth.",
             "hypopose calibrate results -o calibration.json",
+        ),
+        "fit-calibrator": Entry(
+            "Fit what corrects the spread of hypotheses.",
+            "hypopose fit-calibrator results -o calibrator.json",
         ),
         "report": Entry(
             "Build a calibration and ambiguity report.", "hypopose report walk.npz -o report.html"

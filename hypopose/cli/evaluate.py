@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.options import shared
+from hypopose.cli.benchmark_options import progress_bar, sampler_of, sampling_options
+from hypopose.cli.set_option import refuse_sampling_options
 from hypopose.cli.overwrite import force_option, refuse_existing
-from hypopose.cli.set_option import read_settings, refuse_sampling_options
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
-    from hypopose.datasets import Benchmark
-    from hypopose.report.evaluation import Evaluation
-    from hypopose.types import Sampler
+    from hypopose.evaluation import Estimate, Evaluation
 
 
 @click.command()
 @click.argument("result", required=False, type=click.Path(path_type=Path))
-@click.option("--benchmark", help="A benchmark in the box by name, or a definition file.")
+@click.option("--benchmark", help="A bundled benchmark by name, or a definition file.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder of the benchmark's motion shards."
 )
@@ -32,18 +30,27 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame meters.",
 )
-@click.option("--sampler", help="A sampler, or mean-pose; default: what the weights were made for.")
-@click.option("--weights", help="Weights in the box by name, or a folder of weights.")
-@click.option("--n-hypotheses", default=20, show_default=True, help="3D motions per view.")
-@click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say.")
 @click.option(
-    "--window", type=int, help="Frames per window, to see seams; default: what the weights say."
+    "--metric",
+    "metric_names",
+    multiple=True,
+    metavar="NAME",
+    help="Also this metric: a name such as auc_mean_percent, or your own as module:Name or "
+    "./file.py:Name; repeat for several.",
 )
-@click.option("--seed", default=0, show_default=True, help="Same seed, same numbers.")
-@click.option("--limit", type=int, help="Only this many views, spread evenly; default: all.")
-@click.option("--batch-size", default=16, show_default=True, help="Views sampled together.")
-@shared("settings")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@click.option(
+    "--exclude-root",
+    is_flag=True,
+    help="Leave the root joint, always 0 mm, out of errors; it counts otherwise.",
+)
+@click.option(
+    "--ece-groupings",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Groupings of the hypotheses that the ECE is averaged over; more are less noisy.",
+)
+@sampling_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file to write.")
 @force_option
 def evaluate(result: Path | None, output: Path | None, force: bool, **options: Any) -> None:
@@ -57,16 +64,19 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
     if (result is None) == (options["benchmark"] is None):
         raise OptionError("Give either --benchmark NAME --data FOLDER, or RESULT --truth FILE.")
     refuse_existing(output, force=force)
+    from hypopose.evaluation.result_files import evaluation_to_dict
+
     if result is not None:
-        refuse_sampling_options(("truth",))
-        data = _evaluate_result(result, options["truth"])
+        refuse_sampling_options(("truth", "metric_names", "exclude_root", "ece_groupings"))
+        data = _evaluate_result(result, options["truth"], options)
         _print_pair(data["scores"])
         _print_pair(data["oracle_scores"], "ORACLE: picks by the truth, no method can reach it")
         _explain_blanks(data["scores"].values())
+        click.echo(f"root joint: {data['settings']['root_joint']}")
     else:
         evaluation = _evaluate_benchmark(options)
         _print(evaluation)
-        data = evaluation.to_dict()
+        data = evaluation_to_dict(evaluation)
     if output is not None:
         from hypopose.io import write_atomically
 
@@ -78,16 +88,12 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
 def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
     if options["data"] is None:
         raise OptionError("A benchmark needs its motion: add --data FOLDER with the shards.")
-    from rich.console import Console
-    from rich.progress import Progress
-
     from hypopose.datasets import load_benchmark
-    from hypopose.report.evaluation import evaluate_benchmark
+    from hypopose.evaluation import evaluate_benchmark
 
     benchmark = load_benchmark(options["benchmark"])
     sampler, record = sampler_of(options, benchmark)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(benchmark.name, total=None)
+    with progress_bar(benchmark.name) as progress:
         return evaluate_benchmark(
             sampler,
             benchmark,
@@ -96,52 +102,36 @@ def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
             seed=options["seed"],
             limit=options["limit"],
             batch_size=options["batch_size"],
+            **_what_to_measure(options),
             sampler_record=record,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=progress,
         )
 
 
-def sampler_of(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, dict[str, Any]]:
-    """The sampler that options name, and its description."""
-    if options["sampler"] == "mean-pose":
-        names = ("weights", "n_steps", "window", "settings")
-        if any(options[name] not in (None, ()) for name in names):
-            raise OptionError(
-                "mean-pose has no network, so it takes no --weights, --n-steps, --window or --set."
-            )
-        return benchmark.baseline, {"name": "mean-pose"}
-    from hypopose.api import describe_sampler, make_sampler
-    from hypopose.api.making import weights_label
+def _what_to_measure(options: dict[str, Any]) -> dict[str, Any]:
+    from hypopose.evaluation.scores import choose_metrics
 
-    settings = read_settings(options["settings"])
-    if options["window"] is not None:
-        settings["window"] = options["window"]
-    sampler = make_sampler(
-        options["sampler"],
-        weights=options["weights"],
-        n_steps=options["n_steps"],
-        device=options["device"],
-        **settings,
-    )
-    record = describe_sampler(sampler)
-    label = weights_label(sampler, options["weights"])
-    return sampler, {**record, "weights": label} if label else record
+    return {
+        "metrics": choose_metrics(options["metric_names"]),
+        "exclude_root": options["exclude_root"],
+        "n_groupings": options["ece_groupings"],
+    }
 
 
-def _evaluate_result(path: Path, truth: Path | None) -> dict[str, Any]:
+def _evaluate_result(path: Path, truth: Path | None, options: dict[str, Any]) -> dict[str, Any]:
     if truth is None:
         raise OptionError(f"{path} needs a truth to compare with: add --truth FILE.")
+    from hypopose.evaluation import evaluate_pair, is_oracle, read_truth
+    from hypopose.evaluation.benchmark import root_words
     from hypopose.io import load_hypotheses
-    from hypopose.report.evaluation import evaluate_pair, is_oracle
-    from hypopose.report.judging import read_truth
 
     stored = load_hypotheses(path)
-    scores = evaluate_pair(
-        stored.hypotheses, stored.keypoints, read_truth(truth, stored.hypotheses)
-    )
+    target = read_truth(truth, stored.hypotheses)
+    scores = evaluate_pair(stored.hypotheses, stored.keypoints, target, **_what_to_measure(options))
     return {
         "result": path.name,
         "truth": truth.name,
+        "settings": {"root_joint": root_words(options["exclude_root"])},
         "scores": {k: _known(v) for k, v in scores.items() if not is_oracle(k)},
         "oracle_scores": {k: _known(v) for k, v in scores.items() if is_oracle(k)},
     }
@@ -165,13 +155,15 @@ def _print(evaluation: Evaluation) -> None:
     for oracle in (False, True):
         console.print(_score_table(evaluation, oracle))
     console.print(_action_table(evaluation))
+    console.print(f"root joint: {settings['root_joint']}")
     _explain_blanks(_known(score.value) for score in evaluation.scores.values())
 
 
 def _score_table(evaluation: Evaluation, oracle: bool) -> Any:
     from rich.table import Table
 
-    from hypopose.report.evaluation import TITLES, is_oracle
+    from hypopose.evaluation import TITLES, is_oracle
+    from hypopose.evaluation.scores import unit_of
 
     title = "ORACLE: picks by the truth, no method can reach it" if oracle else None
     table = Table(title=title, title_justify="left")
@@ -187,7 +179,9 @@ def _score_table(evaluation: Evaluation, oracle: bool) -> Any:
         if is_oracle(key) == oracle:
             interval = "" if math.isnan(score.low) else _range(key, score.low, score.high)
             left_out = str(score.n_invalid_frames or "")
-            table.add_row(TITLES[key], _unit(key), _number(key, score.value), interval, left_out)
+            table.add_row(
+                TITLES.get(key, key), unit_of(key), _number(key, score.value), interval, left_out
+            )
     return table
 
 
@@ -206,14 +200,16 @@ def _action_table(evaluation: Evaluation) -> Any:
     title = "per action (mm; intervals of all scores with -o)"
     table = Table("action", "frames", *heads.values(), title=title, title_justify="left")
     for action, row in evaluation.actions.items():
-        ends = evaluation.action_intervals.get(action, {})
-        cells = [
-            _number(key, row[key])
-            + (f" ({_range(key, *ends[key])})" if "95" in head and key in ends else "")
-            for key, head in heads.items()
-        ]
-        table.add_row(action, str(int(row["n_frames"])), *cells)
+        cells = [_cell(key, row[key], with_range="95" in head) for key, head in heads.items()]
+        table.add_row(action, str(int(row["n_frames"].value)), *cells)
     return table
+
+
+def _cell(key: str, estimate: Estimate, *, with_range: bool) -> str:
+    value = _number(key, estimate.value)
+    if not with_range or math.isnan(estimate.low):
+        return value
+    return f"{value} ({_range(key, estimate.low, estimate.high)})"
 
 
 def _explain_blanks(values: Iterable[float | None]) -> None:
@@ -231,13 +227,6 @@ def _print_pair(scores: dict[str, float | None], title: str | None = None) -> No
     for key, value in scores.items():
         table.add_row(key, "-" if value is None else f"{value:.4g}")
     Console().print(table)
-
-
-def _unit(key: str) -> str:
-    for ending, unit in (("_mm_per_frame", "mm/frame"), ("_mm", "mm"), ("_percent", "%")):
-        if key.endswith(ending):
-            return unit
-    return ""
 
 
 def _number(key: str, value: float) -> str:

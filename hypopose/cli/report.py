@@ -12,9 +12,9 @@ from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
+    from hypopose.evaluation import CalibrationResults
     from hypopose.io import Result
     from hypopose.report.exhibits import Report
-    from hypopose.report.judgement import Judge, Judgement
     from hypopose.report.panel import Scene
     from hypopose.types import Poses3D
 
@@ -55,11 +55,11 @@ def report(
     title: str,
     force: bool,
 ) -> None:
-    """Show RESULTS: are they honest, and what do they leave open?
+    """Build a calibration and ambiguity report from RESULTS.
 
-    RESULTS are files of hypopose sample (npz), and judgements or evaluations (json). Files of one
-    sampler are one method: with --truth they are judged together, a file a sequence. Without truth
-    the report shows what needs none and says so.
+    RESULTS are files of hypopose sample (npz), and of hypopose calibrate or evaluate (json). Files
+    of one sampler are one method: with --truth they are measured together, a file a sequence.
+    Without truth the report shows what needs none and says so.
 
     Example: hypopose report a.npz b.npz --truth truth.npz -o report.html
     """
@@ -79,27 +79,26 @@ def _gather(
 ) -> Report:
     from dataclasses import replace
 
+    from hypopose.evaluation import load_results, read_truth
     from hypopose.io import load_hypotheses
     from hypopose.report.exhibits import Report
-    from hypopose.report.judgement import load_judgement
-    from hypopose.report.judging import read_truth
 
     files = [path for path in results if path.suffix != ".json"]
     paths = _matched(truths, files)
-    judgements: list[Judgement] = []
+    found: list[CalibrationResults] = []
     groups: dict[str, list[Given]] = {}
     known: dict[str, str] = {}
     for i, path in enumerate(results):
         if path.suffix == ".json":
-            judgement = load_judgement(path)
-            judgements.append(replace(judgement, name=names[i]) if names else judgement)
+            measured = load_results(path)
+            found.append(replace(measured, name=names[i]) if names else measured)
             continue
         stored = load_hypotheses(path)
         truth = read_truth(paths[path], stored.hypotheses) if path in paths else None
         groups.setdefault(names[i] if names else _method(stored, known), []).append(
             (path, stored, truth)
         )
-    judgements += [_judged(name, given) for name, given in groups.items() if given[0][2]]
+    found += [_measured(name, given) for name, given in groups.items() if given[0][2]]
     alone = all(len(given) == 1 for given in groups.values())
     labels = _labels(files)
     scenes = [
@@ -107,7 +106,7 @@ def _gather(
         for name, given in groups.items()
         for path, stored, truth in given
     ]
-    return Report(title, tuple(judgements), tuple(scenes))
+    return Report(title, tuple(found), tuple(scenes))
 
 
 def _labels(files: list[Path]) -> dict[Path, str]:
@@ -154,21 +153,19 @@ def _method(stored: Result, known: dict[str, str]) -> str:
     return known[made]
 
 
-def _judged(name: str, given: list[Given]) -> Judgement:
+def _measured(name: str, given: list[Given]) -> CalibrationResults:
     from hypopose.calibration import Settings
-    from hypopose.report.judgement import Judge
+    from hypopose.evaluation import Evaluator, calibration_results
 
-    judge: Judge | None = None
-    for path, stored, truth in given:
+    stored = given[0][1]
+    evaluator = Evaluator(settings=Settings(seed=stored.seed), distributions=True)
+    for path, result, truth in given:
         if truth is None:
             continue
-        if judge is None:
-            judge = Judge(name, Settings(seed=stored.seed), _words(stored))
-        same = stored.keypoints.skeleton == stored.hypotheses.skeleton
-        keypoints = stored.keypoints if same and stored.keypoints.camera else None
-        judge.update(stored.hypotheses, truth, [path.resolve()], keypoints=keypoints)
-    assert judge is not None
-    return judge.compute()
+        same = result.keypoints.skeleton == result.hypotheses.skeleton
+        keypoints = result.keypoints if same and result.keypoints.camera else None
+        evaluator.add(result.hypotheses, truth, [path.resolve()], keypoints=keypoints)
+    return calibration_results(name, evaluator, _words(stored))
 
 
 def _scene(name: str, stored: Result, truth: Poses3D | None) -> Scene:

@@ -77,8 +77,10 @@ def bone_length_variation(
     return bone_lengths(joints, skeleton).std(-2, correction=0).mean()
 
 
-def symmetry_error(joints: Float[Tensor, "*batch J 3"], skeleton: Skeleton) -> Float[Tensor, ""]:
-    """Mean absolute difference between the lengths of left and right limbs.
+def symmetry_errors(
+    joints: Float[Tensor, "*batch J 3"], skeleton: Skeleton
+) -> Float[Tensor, "*batch P"]:
+    """Absolute difference between the lengths of left and right limbs.
 
     The bones from the root to the hips do not count: upper leg, lower leg, clavicle, upper arm and
     forearm do.
@@ -88,7 +90,7 @@ def symmetry_error(joints: Float[Tensor, "*batch J 3"], skeleton: Skeleton) -> F
         skeleton: A joint set with left and right sides.
 
     Returns:
-        The mean over poses and pairs, in the inputs' unit; NaN if a bone has no length.
+        Per pose and pair, in the inputs' unit; NaN if a bone has no length.
 
     Raises:
         SkeletonMismatchError: If the skeleton has no sides.
@@ -106,4 +108,9 @@ def symmetry_error(joints: Float[Tensor, "*batch J 3"], skeleton: Skeleton) -> F
         )
     lengths = bone_lengths(joints, skeleton)
     lefts, rights = (list(side) for side in zip(*pairs, strict=True))
-    return (lengths[..., lefts] - lengths[..., rights]).abs().mean()
+    return (lengths[..., lefts] - lengths[..., rights]).abs()
+
+
+def symmetry_error(joints: Float[Tensor, "*batch J 3"], skeleton: Skeleton) -> Float[Tensor, ""]:
+    """Mean of :func:`symmetry_errors` over poses and pairs; NaN if a bone has no length."""
+    return symmetry_errors(joints, skeleton).mean()

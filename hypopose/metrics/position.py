@@ -5,8 +5,8 @@ counts as a joint (17 of 17), as the field does: leaving it out multiplies Human
 17/16.
 
 Every function keeps the unit of its inputs. A NaN joint makes the value NaN: an average over what
-happens to be there would reward a method for leaving hard joints out. The streaming metrics of
-:mod:`hypopose.metrics.streaming` count such frames instead.
+happens to be there would reward a method for leaving hard joints out. The room
+:mod:`hypopose.evaluation` counts such frames instead.
 """
 
 from __future__ import annotations

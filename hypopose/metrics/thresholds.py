@@ -44,9 +44,10 @@ def _chosen(errors: Tensor, joints: Sequence[int] | None) -> Tensor:
     return errors if joints is None else errors[..., list(joints)]
 
 
-def _below(errors: Tensor, thresholds: Tensor) -> Tensor:
-    """(n_thresholds, ...) of 0 and 1; NaN where the error is."""
-    hit = errors[None] < thresholds.view(-1, *[1] * errors.dim())
+def below(errors: Tensor, thresholds: Sequence[float]) -> Tensor:
+    """Whether errors are strictly below each threshold: (n_thresholds, ...) of 0 and 1, or NaN."""
+    levels = errors.new_tensor(list(thresholds))
+    hit = errors[None] < levels.view(-1, *[1] * errors.dim())
     return torch.where(errors.isnan(), torch.nan, hit.to(errors.dtype))
 
 
@@ -103,7 +104,7 @@ def auc(
         raise OptionError("PCK and AUC need at least one threshold and one joint.")
     total = errors.new_zeros(())
     for threshold in thresholds:  # one at a time, so that memory does not grow with their number
-        total = total + _below(errors, errors.new_tensor([threshold])).mean()
+        total = total + below(errors, [threshold]).mean()
     return total / len(thresholds)
 
 
@@ -133,4 +134,4 @@ def cps(
     levels = thresholds or [0.001 * i for i in range(1, 301)]
     worst = _chosen(p_joint_errors(pred, target.unsqueeze(-3), scale), joints).amax(-1)
     best = worst.amin(-1).flatten()  # amax and amin keep NaN
-    return _below(best, best.new_tensor(levels)).mean()
+    return below(best, levels).mean()

@@ -1,1 +1,1 @@
-"""Pictures, evaluations, judgements and the report; nothing is computed that rooms above do not."""
+"""Drawing only: pictures, tables, pages and PDF of results; nothing is measured here."""

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from hypopose.ambiguity import SecondCamera, second_camera
+from hypopose.calibration import Estimate
 from hypopose.errors import OptionError
+from hypopose.evaluation.results import CalibrationResults
+from hypopose.evaluation.scores import TITLES, is_oracle, unit_of
 from hypopose.report import figures
-from hypopose.report.judgement import Judgement, ScoreRow
 from hypopose.report.panel import Scene
 from hypopose.types import Hypotheses
 
@@ -24,7 +26,7 @@ ANGLES_DEG = (0.0, 15.0, 30.0, 45.0, 60.0, 90.0)
 NO_TRUTH = (
     "Calibration needs truth. Nothing here says whether the spread is honest: how often the truth "
     "lies inside a region can only be counted where the truth is known. Give it with --truth, or "
-    "add a judgement made on a data set. What follows needs no truth."
+    "add results of hypopose calibrate on a data set. What follows needs no truth."
 )
 
 
@@ -34,23 +36,23 @@ class Report:
 
     Args:
         title: Headline.
-        judgements: Methods judged against the truth, side by side; may be empty.
+        results: Methods compared with the truth, side by side; may be empty.
         scenes: Clips to look at, with or without truth; may be empty.
         remarks: Sentences that open the report.
 
     Raises:
-        OptionError: If there is neither a judgement nor a scene, or two judgements share a name.
+        OptionError: If there is neither a result nor a scene, or two of them share a name.
     """
 
     title: str
-    judgements: tuple[Judgement, ...] = ()
+    results: tuple[CalibrationResults, ...] = ()
     scenes: tuple[Scene, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.judgements and not self.scenes:
-            raise OptionError("A report needs at least one judgement or one scene.")
-        for kind in ("judgements", "scenes"):
+        if not self.results and not self.scenes:
+            raise OptionError("A report needs at least one result or one scene.")
+        for kind in ("results", "scenes"):
             names = [part.name for part in getattr(self, kind)]
             if len(set(names)) < len(names):
                 raise OptionError(
@@ -105,12 +107,12 @@ def exhibits(report: Report) -> tuple[Exhibit, ...]:
         report: What to show.
 
     Returns:
-        Those of the judgements first; parts that nobody has are left out.
+        Those of the results first; parts that no method has are left out.
     """
     found = [
         Exhibit(key, title, caption, draw(having), True)
         for key, part, title, caption, draw in _JUDGED
-        if (having := [j for j in report.judgements if getattr(j, part)])
+        if (having := [j for j in report.results if getattr(j, part)])
     ]
     for i, scene in enumerate(report.scenes):
         if scene.ambiguity is not None:
@@ -138,13 +140,13 @@ def tables(report: Report) -> tuple[Table, ...]:
         Tables whose columns are methods; empty ones are left out.
     """
     made = [
-        _score_table(report.judgements, oracle=False),
-        _score_table(report.judgements, oracle=True),
-        _coverage_table(report.judgements),
+        _score_table(report.results, oracle=False),
+        _score_table(report.results, oracle=True),
+        _coverage_table(report.results),
         _settings_table(
             "settings",
             "Settings and ground truth",
-            [(j.name, j.settings) for j in report.judgements],
+            [(j.name, j.settings) for j in report.results],
         ),
         _settings_table("scenes", "Scenes", [(s.name, s.settings or {}) for s in report.scenes]),
     ]
@@ -161,18 +163,18 @@ def findings(report: Report) -> tuple[str, ...]:
         The report's remarks, then a sentence a judged method, then a warning where one is due.
     """
     said = [*report.remarks]
-    for judgement in report.judgements:
-        r = judgement.reliability
+    for result in report.results:
+        r = result.reliability
         if r is not None:
             counts = {word: r.verdicts.count(word) for word in dict.fromkeys(r.verdicts)}
             joints = ", ".join(f"{n} {word}" for word, n in counts.items())
             said.append(
-                f"{judgement.name}: ECE {r.ece:.3f} where a perfect model would show "
+                f"{result.name}: ECE {r.ece:.3f} where a perfect model would show "
                 f"{r.null_ece:.3f} on as much data; of {len(r.verdicts)} joints {joints}."
             )
             if not math.isfinite(r.ece_low):
                 said.append(
-                    f"{judgement.name} was judged on a single sequence: intervals cannot be given, "
+                    f"{result.name} was judged on a single sequence: intervals cannot be given, "
                     "and the bands take its frames for independent, which they are not."
                 )
     return tuple(said)
@@ -206,12 +208,15 @@ def _second_camera(hypotheses: Hypotheses) -> SecondCamera:
     return second_camera(few, ANGLES_DEG)
 
 
-def _score_table(judgements: Sequence[Judgement], oracle: bool) -> Table:
-    rows_of = [{s.key: s for s in j.scores if s.oracle == oracle} for j in judgements]
+def _score_table(results: Sequence[CalibrationResults], oracle: bool) -> Table:
+    rows_of = [{k: e for k, e in r.scores.items() if is_oracle(k) == oracle} for r in results]
     keys = dict.fromkeys(key for rows in rows_of for key in rows)
-    titles = {s.key: s.title for j in judgements for s in j.scores}
     rows = tuple(
-        (f"{titles[key]}{_unit(key)}", *(_score(rows.get(key)) for rows in rows_of)) for key in keys
+        (
+            f"{TITLES.get(key, key)}{_unit(key)}",
+            *(_score(key, rows.get(key)) for rows in rows_of),
+        )
+        for key in keys
     )
     return Table(
         key="oracle_scores" if oracle else "scores",
@@ -220,13 +225,13 @@ def _score_table(judgements: Sequence[Judgement], oracle: bool) -> Table:
         "spread that is too wide improves them."
         if oracle
         else "Lower is better. In brackets the 95 % interval, whole sequences resampled.",
-        head=("score", *(j.name for j in judgements)),
+        head=("score", *(j.name for j in results)),
         rows=rows,
         oracle=oracle,
     )
 
 
-def _coverage_table(judgements: Sequence[Judgement]) -> Table:
+def _coverage_table(results: Sequence[CalibrationResults]) -> Table:
     rows = tuple(
         (
             f"{j.name}, {row.label}",
@@ -235,11 +240,11 @@ def _coverage_table(judgements: Sequence[Judgement]) -> Table:
                 for c, low, high in zip(row.coverage, row.low, row.high, strict=True)
             ),
         )
-        for j in judgements
+        for j in results
         for row in j.coverage
     )
-    levels = [j.coverage[0].levels for j in judgements if j.coverage]
-    recalibrated = any(len(j.coverage) > 1 for j in judgements)
+    levels = [j.coverage[0].levels for j in results if j.coverage]
+    recalibrated = any(len(j.coverage) > 1 for j in results)
     return Table(
         key="coverage",
         title="Coverage before and after recalibration" if recalibrated else "Coverage",
@@ -248,10 +253,7 @@ def _coverage_table(judgements: Sequence[Judgement]) -> Table:
         + (
             f" {_BLANK}"
             if any(
-                math.isnan(c)
-                for j in judgements
-                for row in j.coverage
-                for c in row.coverage.tolist()
+                math.isnan(c) for j in results for row in j.coverage for c in row.coverage.tolist()
             )
             else ""
         ),
@@ -271,14 +273,14 @@ def _settings_table(key: str, title: str, columns: list[tuple[str, dict[str, str
     )
 
 
-def _score(row: ScoreRow | None) -> str:
-    if row is None or math.isnan(row.value):
+def _score(key: str, estimate: Estimate | None) -> str:
+    if estimate is None or math.isnan(estimate.value):
         return "-"
-    digits = 3 if row.key.startswith("ece") else 1
-    value = f"{row.value:.{digits}f}"
-    if math.isnan(row.low):
+    digits = 3 if key.startswith("ece") else 1
+    value = f"{estimate.value:.{digits}f}"
+    if math.isnan(estimate.low):
         return value
-    return f"{value} ({row.low:.{digits}f} to {row.high:.{digits}f})"
+    return f"{value} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
 
 
 def _percent(value: float, low: float, high: float) -> str:
@@ -289,10 +291,8 @@ def _percent(value: float, low: float, high: float) -> str:
 
 
 def _unit(key: str) -> str:
-    for end, unit in (("_mm_per_frame", "mm/frame"), ("_mm", "mm"), ("_percent", "%")):
-        if key.endswith(end):
-            return f" ({unit})"
-    return ""
+    unit = unit_of(key)
+    return f" ({unit})" if unit else ""
 
 
 _BLANK = (
@@ -306,7 +306,7 @@ _SECOND_CAMERA = (
     "bound: every hypothesis is judged by the others."
 )
 
-_JUDGED: tuple[tuple[str, str, str, str, Callable[[Sequence[Judgement]], Figure]], ...] = (
+_JUDGED: tuple[tuple[str, str, str, str, Callable[[Sequence[CalibrationResults]], Figure]], ...] = (
     ("calibration", "reliability", "Calibration curves",
      "How often the truth lies inside the ball that should hold the nominal share of hypotheses. "
      "On the diagonal the spread is honest; below it the hypotheses are overconfident, above it "

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hypopose.ambiguity import Ambiguity, SecondCamera, effective_std
 from hypopose.errors import OptionError
-from hypopose.report.judgement import Judgement, Reliability
+from hypopose.evaluation.results import CalibrationResults, Reliability
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Skeleton
 
@@ -66,7 +66,7 @@ def style_of(index: int) -> dict[str, Any]:
     return {"color": color, "linestyle": line, "marker": marker, "markersize": 4, "linewidth": 1.8}
 
 
-def calibration_figure(judgements: Sequence[Judgement]) -> Figure:
+def calibration_figure(results: Sequence[CalibrationResults]) -> Figure:
     """Coverage against nominal level, one panel a method.
 
     Thin gray lines are joints, the gray area is where a calibrated joint stays with 95 %
@@ -74,7 +74,7 @@ def calibration_figure(judgements: Sequence[Judgement]) -> Figure:
     over sequences.
 
     Args:
-        judgements: With reliability; others are left out.
+        results: With reliability; others are left out.
 
     Returns:
         A figure with a panel a method.
@@ -82,10 +82,10 @@ def calibration_figure(judgements: Sequence[Judgement]) -> Figure:
     Raises:
         OptionError: If none has calibration curves.
     """
-    shown = _having(judgements, "reliability")
+    shown = _having(results, "reliability")
     figure, axes = _row(len(shown), 3.4, 4.4)
-    for axis, (index, judgement) in zip(axes, shown, strict=True):
-        r = judgement.reliability
+    for axis, (index, result) in zip(axes, shown, strict=True):
+        r = result.reliability
         assert r is not None
         told = np.isfinite(r.band_low).any(0)
         axis.fill_between(
@@ -98,7 +98,7 @@ def calibration_figure(judgements: Sequence[Judgement]) -> Figure:
         _interval(axis, r.levels, r.pooled_low, r.pooled_high, STYLES[index % len(STYLES)][0])
         axis.plot(r.levels, r.pooled, markevery=3, label="mean of joints", **style_of(index))
         axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal level", box_aspect=1)
-        axis.set_title(f"{judgement.name}\nECE {r.ece:.3f} (perfect: {r.null_ece:.3f})", fontsize=9)
+        axis.set_title(f"{result.name}\nECE {r.ece:.3f} (perfect: {r.null_ece:.3f})", fontsize=9)
         axis.text(0.97, 0.05, "overconfident", ha="right", fontsize=8, style="italic")
         axis.text(0.03, 0.92, "underconfident", fontsize=8, style="italic")
     axes[0].set_ylabel("share of truths inside")
@@ -108,11 +108,11 @@ def calibration_figure(judgements: Sequence[Judgement]) -> Figure:
     return figure
 
 
-def body_figure(judgements: Sequence[Judgement]) -> Figure:
+def body_figure(results: Sequence[CalibrationResults]) -> Figure:
     """A body a method: joints colored by over- and underconfidence.
 
     Args:
-        judgements: With reliability; others are left out.
+        results: With reliability; others are left out.
 
     Returns:
         A figure with a body a method; each joint carries a sign and its percentage points. Joints
@@ -121,15 +121,15 @@ def body_figure(judgements: Sequence[Judgement]) -> Figure:
     Raises:
         OptionError: If none has calibration curves.
     """
-    shown = _having(judgements, "reliability")
+    shown = _having(results, "reliability")
     figure, axes = _row(len(shown), 3.3, 4.6)
     bodies = []
-    for axis, (_, judgement) in zip(axes, shown, strict=True):
-        r = judgement.reliability
+    for axis, (_, result) in zip(axes, shown, strict=True):
+        r = result.reliability
         assert r is not None
-        axis.set_title(judgement.name, fontsize=9)
+        axis.set_title(result.name, fontsize=9)
         if all(name in BODY for name in r.joints):
-            bodies.append(_draw_body(axis, r, SKELETONS.get(judgement.skeleton)))
+            bodies.append(_draw_body(axis, r, SKELETONS.get(result.skeleton)))
         else:
             _draw_bars(axis, r)
     if bodies:
@@ -138,11 +138,11 @@ def body_figure(judgements: Sequence[Judgement]) -> Figure:
     return figure
 
 
-def histogram_figure(judgements: Sequence[Judgement]) -> Figure:
+def histogram_figure(results: Sequence[CalibrationResults]) -> Figure:
     """PIT histograms: a row a method, a column an axis of the camera frame.
 
     Args:
-        judgements: With histograms; others are left out.
+        results: With histograms; others are left out.
 
     Returns:
         Bars with the band in which a calibrated model's bars stay.
@@ -150,11 +150,11 @@ def histogram_figure(judgements: Sequence[Judgement]) -> Figure:
     Raises:
         OptionError: If none has histograms.
     """
-    shown = _having(judgements, "histograms")
+    shown = _having(results, "histograms")
     figure = _figure(8.2, 1.9 * len(shown) + 0.4)
     axes = figure.subplots(len(shown), 3, squeeze=False, sharex=True, sharey="row")
-    for row, (index, judgement) in zip(axes, shown, strict=True):
-        h = judgement.histograms
+    for row, (index, result) in zip(axes, shown, strict=True):
+        h = result.histograms
         assert h is not None
         for a, axis in enumerate(row):
             n = h.density.shape[1]
@@ -167,17 +167,17 @@ def histogram_figure(judgements: Sequence[Judgement]) -> Figure:
             axis.set_title(f"{h.axes[a]}: {_SHAPES[h.shapes[a]]}", fontsize=8)
         top = max(2.0, 1.08 * float(np.nanmax(h.density)))
         row[0].set(xlim=(0, 1), ylim=(0, top))
-        row[0].set_ylabel(f"{judgement.name}\nrelative frequency", fontsize=8)
+        row[0].set_ylabel(f"{result.name}\nrelative frequency", fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel("rank of the truth", fontsize=8)
     return figure
 
 
-def skill_figure(judgements: Sequence[Judgement]) -> Figure:
+def skill_figure(results: Sequence[CalibrationResults]) -> Figure:
     """Spread against error, and the error left when uncertain joints are dropped.
 
     Args:
-        judgements: With spread and skill; others are left out.
+        results: With spread and skill; others are left out.
 
     Returns:
         Two panels.
@@ -185,16 +185,16 @@ def skill_figure(judgements: Sequence[Judgement]) -> Figure:
     Raises:
         OptionError: If none has a spread.
     """
-    shown = _having(judgements, "skill")
+    shown = _having(results, "skill")
     figure, (left, right) = _row(2, 4.2, 3.6)
     top = 0.0
-    for index, judgement in shown:
-        s = judgement.skill
+    for index, result in shown:
+        s = result.skill
         assert s is not None
         top = max(top, float(np.nanmax(s.spread)), float(np.nanmax(s.skill)))
-        left.plot(s.spread, s.skill, label=f"{judgement.name}, ratio {s.ratio:.2f}",
+        left.plot(s.spread, s.skill, label=f"{result.name}, ratio {s.ratio:.2f}",
                   **style_of(index))  # fmt: skip
-        right.plot(100 * s.kept, s.selective, markevery=3, label=judgement.name, **style_of(index))
+        right.plot(100 * s.kept, s.selective, markevery=3, label=result.name, **style_of(index))
         right.plot(100 * s.kept, s.oracle_selective, color=STYLES[index % 6][0], lw=0.8, ls=":")
     right.plot([], [], color="black", lw=0.8, ls=":", label="ORACLE: largest errors dropped")
     left.plot([0, top], [0, top], color="black", lw=0.8, ls=(0, (1, 2)), label="spread = error")
@@ -208,11 +208,11 @@ def skill_figure(judgements: Sequence[Judgement]) -> Figure:
     return figure
 
 
-def min_at_k_figure(judgements: Sequence[Judgement]) -> Figure:
+def min_at_k_figure(results: Sequence[CalibrationResults]) -> Figure:
     """Best of k hypotheses by the truth: oracle curves, a panel for each meaning.
 
     Args:
-        judgements: With curves; others are left out.
+        results: With curves; others are left out.
 
     Returns:
         Three panels, marked ORACLE.
@@ -220,14 +220,14 @@ def min_at_k_figure(judgements: Sequence[Judgement]) -> Figure:
     Raises:
         OptionError: If none has curves.
     """
-    shown = _having(judgements, "min_at_k")
+    shown = _having(results, "min_at_k")
     bests = [c.best for c in shown[0][1].min_at_k]
     n_most = max(len(c.error) for _, j in shown for c in j.min_at_k)
     figure, axes = _row(len(bests), 2.9, 3.1, share=True)
-    for index, judgement in shown:
-        for axis, curve in zip(axes, judgement.min_at_k, strict=True):
+    for index, result in shown:
+        for axis, curve in zip(axes, result.min_at_k, strict=True):
             k = np.arange(1, len(curve.error) + 1)
-            axis.plot(k, curve.error, markevery=max(1, len(k) // 8), label=judgement.name,
+            axis.plot(k, curve.error, markevery=max(1, len(k) // 8), label=result.name,
                       **style_of(index))  # fmt: skip
     for axis, best in zip(axes, bests, strict=True):
         axis.set_title(f"ORACLE, best per {best}", fontsize=9)
@@ -241,11 +241,11 @@ def min_at_k_figure(judgements: Sequence[Judgement]) -> Figure:
     return figure
 
 
-def coverage_figure(judgements: Sequence[Judgement]) -> Figure:
+def coverage_figure(results: Sequence[CalibrationResults]) -> Figure:
     """Measured against nominal coverage, before and after recalibration.
 
     Args:
-        judgements: With coverage rows; others are left out.
+        results: With coverage rows; others are left out.
 
     Returns:
         A panel a method: one marker a row and level, with intervals, and the wanted level as a bar.
@@ -253,11 +253,11 @@ def coverage_figure(judgements: Sequence[Judgement]) -> Figure:
     Raises:
         OptionError: If none has coverage rows.
     """
-    shown = _having(judgements, "coverage")
+    shown = _having(results, "coverage")
     figure, axes = _row(len(shown), 3.3, 3.2, share=True)
-    for axis, (_, judgement) in zip(axes, shown, strict=True):
-        n = len(judgement.coverage)
-        for i, row in enumerate(judgement.coverage):
+    for axis, (_, result) in zip(axes, shown, strict=True):
+        n = len(result.coverage)
+        for i, row in enumerate(result.coverage):
             x = np.arange(len(row.levels)) + (i - (n - 1) / 2) * 0.18
             error = np.nan_to_num(
                 100 * np.abs(np.stack((row.coverage - row.low, row.high - row.coverage)))
@@ -265,15 +265,15 @@ def coverage_figure(judgements: Sequence[Judgement]) -> Figure:
             color, _, marker = STYLES[i % len(STYLES)]
             axis.errorbar(x, 100 * row.coverage, error, fmt=marker, color=color, capsize=3,
                           markersize=5, label=row.label)  # fmt: skip
-        levels = judgement.coverage[0].levels
+        levels = result.coverage[0].levels
         for at, level in enumerate(levels):
             axis.plot([at - 0.4, at + 0.4], [100 * level] * 2, color="black", lw=1)
-            if all(math.isnan(row.coverage[at]) for row in judgement.coverage):
+            if all(math.isnan(row.coverage[at]) for row in result.coverage):
                 axis.text(at, 100 * level - 2, "too few\nhypotheses", ha="center", va="top",
                           fontsize=6)  # fmt: skip
         axis.set_xticks(range(len(levels)), [f"{100 * v:.0f} %" for v in levels])
         axis.set(xlabel="nominal", ylim=(0, 103))
-        axis.set_title(judgement.name, fontsize=9)
+        axis.set_title(result.name, fontsize=9)
         axis.legend(fontsize=7, loc="lower right")
     axes[0].set_ylabel("measured coverage (%)")
     return figure
@@ -446,9 +446,11 @@ def _draw_body(axis: Axes, reliability: Reliability, skeleton: Skeleton | None) 
     return image
 
 
-def _having(judgements: Sequence[Judgement], part: str) -> list[tuple[int, Judgement]]:
-    """Judgements that have a part, with their place in line, which fixes their style."""
-    shown = [(i, j) for i, j in enumerate(judgements) if getattr(j, part)]
+def _having(
+    results: Sequence[CalibrationResults], part: str
+) -> list[tuple[int, CalibrationResults]]:
+    """Results that have a part, with their place in line, which fixes their style."""
+    shown = [(i, j) for i, j in enumerate(results) if getattr(j, part)]
     if not shown:
         raise OptionError(f"No method has {part.replace('_', ' ')} to draw.")
     return shown

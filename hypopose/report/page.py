@@ -118,7 +118,7 @@ def page(report: Report, drawn: tuple[Exhibit, ...] | None = None) -> str:
         A whole document; nothing in it points outside.
     """
     drawn = exhibits(report) if drawn is None else drawn
-    judged = any(j.reliability for j in report.judgements)
+    judged = any(j.reliability for j in report.results)
     every = tables(report)
     body = [
         f"<header><h1>{_text(report.title)}</h1>",
@@ -183,7 +183,7 @@ def _document(report: Report, body: str) -> str:
 
 def _nav(report: Report) -> str:
     places = [("findings", "Findings")]
-    places += [("scores", "Scores"), ("figures", "Figures")] if report.judgements else []
+    places += [("scores", "Scores"), ("figures", "Figures")] if report.results else []
     places += [("panel", "3D panel"), ("ambiguity", "Ambiguity")] if report.scenes else []
     links = "".join(f"<li><a href='#{key}'>{word}</a></li>" for key, word in places)
     return f"<nav aria-label='Sections'><ul>{links}</ul></nav>"

@@ -60,7 +60,7 @@ def _pages(report: Report, drawn: tuple[Exhibit, ...]) -> list[Figure]:
 
 
 def _opening(report: Report) -> list[str]:
-    judged = any(j.reliability for j in report.judgements)
+    judged = any(j.reliability for j in report.results)
     said = [f"HypoPose {__version__}", "", *([] if judged else [NO_TRUTH, ""]), *findings(report)]
     for scene in report.scenes:
         said += ["", f"{scene.name} (no truth involved):", *scene_findings(scene)]

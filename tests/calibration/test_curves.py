@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from hypopose.calibration import FUNCTIONALS, LEVELS, CurveAccumulator, ece, limit
+from hypopose.calibration import JUDGED_QUANTITIES, LEVELS, CurveAccumulator, ece, extrapolated_ece
+from hypopose.calibration.provenance import Counts
 from hypopose.calibration.ranks import Ranks, coverage_matrix, distance_ranks, rank_mass
-from hypopose.calibration.records import Counts
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.skeletons.tables import H36M17
 from hypopose.types import Hypotheses, Poses3D, Skeleton
@@ -86,13 +86,13 @@ def test_medians_without_sorting_are_medians(world, monkeypatch):
     x, y = world(200, 43)
     coarse, truth = (50 * x).round(), (50 * y).round()  # with ties
     x, y = coarse[:, :, 0].permute(0, 2, 3, 1), truth[:, 0]
-    fast = limit.distance_statistics(x, y)
-    for size, center in limit.CENTERS.items():
+    fast = extrapolated_ece.distance_statistics(x, y)
+    for size, center in extrapolated_ece.CENTERS.items():
         points = [x[..., i] for i in range(size)] + [y]
         expected = torch.stack(points).quantile(0.5, dim=0)
         assert torch.allclose(center(points), expected)
     monkeypatch.setattr(limit, "CENTERS", {})  # sorts instead
-    assert torch.equal(limit.distance_statistics(x, y), fast)
+    assert torch.equal(extrapolated_ece.distance_statistics(x, y), fast)
 
 
 @pytest.mark.parametrize("spread", [0.5, 0.8, 1.25, 2.0])
@@ -112,8 +112,8 @@ def test_opposite_joints_do_not_cancel(world):
     assert (curve.curve - curve.levels).abs().mean() < 0.5 * curve.ece
 
 
-@pytest.mark.parametrize("name", sorted(FUNCTIONALS))
-def test_every_functional_is_uniform_under_calibration_and_sees_a_wrong_spread(world, name):
+@pytest.mark.parametrize("name", sorted(JUDGED_QUANTITIES))
+def test_every_quantity_is_uniform_under_calibration_and_sees_a_wrong_spread(world, name):
     x, y = world(1200, 16, frames=2)
     hypotheses, truth = Hypotheses(x, FOOTED), Poses3D(y, FOOTED)
     right = ece(hypotheses, truth, of=name)
@@ -322,7 +322,7 @@ def test_wrong_input_says_what_to_do(world):
         ece(x, y[:2])
     with pytest.raises(OptionError, match="between 0 and 1"):
         ece(x, y, levels=(0.0, 0.5))
-    with pytest.raises(OptionError, match="No functional"):
+    with pytest.raises(OptionError, match="No quantity"):
         ece(x, y, of="angle")
     with pytest.raises(OptionError, match="skeleton"):
         ece(x, y, of="bone_length")

@@ -10,17 +10,16 @@ import pytest
 import torch
 
 from hypopose.calibration import (
+    CALIBRATORS,
     Chain,
     ConformalBalls,
     IsotonicRadii,
     SpreadScaling,
-    apply_calibrator,
     ece,
     load_calibrator,
     save_calibrator,
 )
 from hypopose.calibration.conformal import joint_groups
-from hypopose.calibration.recalibration import CALIBRATORS
 from hypopose.errors import FormatError, OptionError, ShapeError, SkeletonMismatchError
 from hypopose.skeletons import get_skeleton
 from hypopose.types import Hypotheses, Poses3D, Skeleton
@@ -255,6 +254,23 @@ def test_a_point_predictor_gets_balls_but_no_scaled_ones(world):
             call([fit])
 
 
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("spread", [0.4, 2.5])
+def test_hypotheses_moved_to_conformal_radii_hold_what_the_balls_hold(world, spread, scaled):
+    hypotheses, truth = pair(world, 800, 20, spread=spread)
+    fit = Hypotheses(hypotheses.joints[:400], hypotheses.skeleton)
+    balls = ConformalBalls.fit([(fit, Poses3D(truth.joints[:400], truth.skeleton))], scaled=scaled)
+    new, y = Hypotheses(hypotheses.joints[400:], hypotheses.skeleton), truth.joints[400:]
+    moved = balls.transform(new)
+    assert torch.allclose(moved.joints.mean(1), new.joints.mean(1), atol=1e-9)
+    before, after = (ece(x, y).curve for x in (new, moved))
+    levels = torch.arange(1, 20) / 20
+    assert (before - levels).abs().max() > 0.2
+    assert (after - levels)[9:].abs().max() < 0.05  # from 50 %, the least level fitted
+    inside = balls.regions(new, 0.8).contains(y)[..., 1:].mean()
+    assert after[15].item() == pytest.approx(inside.item(), abs=0.05)
+
+
 def test_files_give_the_same_object_back(world, tmp_path):
     hypotheses, truth = pair(world, 30, 6, spread=0.5)
     data = [(hypotheses, truth)]
@@ -268,11 +284,8 @@ def test_files_give_the_same_object_back(world, tmp_path):
         if name == "balls":
             assert torch.equal(again.radii, calibrator.radii)
             assert math.isinf(again.radii[1, 1])
-            with pytest.raises(OptionError, match="regions"):
-                apply_calibrator(hypotheses, path)
-        else:
-            expected = calibrator.transform(hypotheses).joints
-            assert torch.equal(apply_calibrator(hypotheses, path).joints, expected)
+        expected = calibrator.transform(hypotheses).joints
+        assert torch.equal(again.transform(hypotheses).joints, expected)
     assert {json.loads((tmp_path / f"{n}.json").read_text())["kind"] for n in fitted} == set(
         CALIBRATORS
     )

@@ -10,23 +10,14 @@ import torch
 from jaxtyping import TypeCheckError
 
 from hypopose.calibration import (
-    ScoreAccumulator,
-    ball_score,
     cluster_bootstrap,
     crps,
     crps_points,
-    dawid_sebastiani,
     energy_score,
     energy_score_points,
-    interval_score,
     min_at_k,
     oracle_min_at_k,
-    sequence_sums,
-    variogram_score,
 )
-from hypopose.calibration.intervals import interval_score_points, quantile_score_points
-from hypopose.calibration.moments import dawid_sebastiani_points, ledoit_wolf
-from hypopose.calibration.variogram import variogram_score_points
 from hypopose.errors import OptionError, ShapeError
 
 SCORES = {
@@ -35,15 +26,7 @@ SCORES = {
     "energy pose": lambda x, y: energy_score(x, y, level="pose"),
     "energy clip": lambda x, y: energy_score(x, y, level="clip"),
     "energy beta": lambda x, y: energy_score(x, y, beta=1.5),
-    "variogram": variogram_score,
-    "variogram distances": lambda x, y: variogram_score(x, y, of="distances"),
-    "variogram speeds": lambda x, y: variogram_score(x, y, of="speeds"),
-    "dawid-sebastiani": lambda x, y: dawid_sebastiani(x, y, level="joint"),
-    "dawid-sebastiani pose": dawid_sebastiani,
-    "interval": interval_score,
-    "ball": ball_score,
 }
-FAIR = [name for name in SCORES if name.startswith(("crps", "energy", "variogram"))]
 
 
 def still(world, n, s, **options):
@@ -61,7 +44,7 @@ def test_half_and_double_the_spread_score_worse(world, name):
     assert right < score(*still(world, 600, 20, spread=2.0)).mean()
 
 
-@pytest.mark.parametrize("name", FAIR)
+@pytest.mark.parametrize("name", SCORES)
 def test_fair_scores_do_not_depend_on_the_number_of_hypotheses(world, name):
     means, errors = [], []
     for s in (2, 5, 20, 60):
@@ -92,26 +75,12 @@ def test_crps_of_a_normal_is_its_closed_form():
 def test_against_another_library(world):
     sr = pytest.importorskip("scoringrules")
     x, y = world(6, 12, joints=5)
-    fct, obs = x.numpy(), y.numpy()
-    for name in ("nrg", "fair", "pwm", "qd", "int", "akr", "akr_circperm"):
-        other = sr.crps_ensemble(obs, fct, m_axis=1, estimator=name, backend="numpy")
-        assert np.allclose(crps(x, y, estimator=name).numpy(), other, rtol=1e-10)
+    other = sr.crps_ensemble(y.numpy(), x.numpy(), m_axis=1, estimator="fair", backend="numpy")
+    assert np.allclose(crps(x, y).numpy(), other, rtol=1e-10)
     flat, target = x[:, :, 0].flatten(-2), y[:, 0].flatten(-2)
     for fair, name in ((True, "fair"), (False, "nrg")):
         energy = sr.es_ensemble(target.numpy(), flat.numpy(), estimator=name, backend="numpy")
         assert np.allclose(energy_score_points(flat, target, fair=fair).numpy(), energy)
-        variogram = sr.vs_ensemble(target.numpy(), flat.numpy(), estimator=name, backend="numpy")
-        assert np.allclose(variogram_score_points(flat, target, fair=fair).numpy(), variogram)
-    covariance = np.stack([np.cov(f.T) for f in world(6, 40)[0][:, :, 0].flatten(-2).numpy()])
-    many = world(6, 40)[0][:, :, 0].flatten(-2)
-    other = np.linalg.slogdet(covariance)[1] + np.einsum(
-        "ni,nij,nj->n",
-        (many[:, 0] - many.mean(1)).numpy(),
-        np.linalg.inv(covariance),
-        (many[:, 0] - many.mean(1)).numpy(),
-    )
-    ours = dawid_sebastiani_points(many, many[:, 0], shrinkage="none")
-    assert np.allclose(ours.numpy(), other)
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -124,22 +93,26 @@ def test_scores_of_parts_are_the_parts_of_scores(world, name, monkeypatch):
     assert torch.allclose(SCORES[name](x[1:3], y[1:3]), whole[1:3], rtol=1e-12)
 
 
-@pytest.mark.parametrize("score", [crps, energy_score])
-def test_weights_zero_and_nan_hypotheses_drop_out_alike(world, score):
+def test_weights_zero_and_nan_hypotheses_drop_out_alike(world):
     x, y = world(3, 6)
-    kept = score(x[:, :4], y)
+    kept = energy_score(x[:, :4], y)
     weights = torch.tensor([1.0, 1, 1, 1, 0, 0])
-    assert torch.allclose(score(x, y, weights=weights), kept, rtol=1e-12)
-    assert torch.allclose(score(x, y, weights=weights.expand(3, 6)), kept, rtol=1e-12)
+    assert torch.allclose(energy_score(x, y, weights=weights), kept, rtol=1e-12)
+    assert torch.allclose(energy_score(x, y, weights=weights.expand(3, 6)), kept, rtol=1e-12)
+    with pytest.raises(ShapeError, match="eights"):
+        energy_score(x, y, weights=torch.ones(5))
+    single = energy_score(x[:1], y[:1], weights=weights)
+    assert torch.allclose(single, kept[:1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("score", [crps, energy_score])
+def test_nan_hypotheses_are_left_out(world, score):
+    x, y = world(3, 6)
     gone = x.clone()
     gone[:, 4:] = torch.nan
-    assert torch.allclose(score(gone, y), kept, rtol=1e-12)
+    assert torch.allclose(score(gone, y), score(x[:, :4], y), rtol=1e-12)
     gone[0] = torch.nan
     assert score(gone, y)[0].isnan().all()
-    with pytest.raises(ShapeError, match="eights"):
-        score(x, y, weights=torch.ones(5))
-    single = score(x[:1], y[:1], weights=weights)
-    assert torch.allclose(single, kept[:1], rtol=1e-12)
 
 
 def test_a_point_prediction_scores_its_error(world):
@@ -166,25 +139,6 @@ def test_two_clusters_of_dimension_take_different_paths_to_one_value():
     assert torch.allclose(table, error - fair / 2)
 
 
-def test_interval_score_counts_width_and_misses():
-    low, high = torch.tensor([0.0, 0.0, 0.0]), torch.tensor([1.0, 1.0, 1.0])
-    score = interval_score_points(low, high, torch.tensor([0.5, 2.0, -1.0]), 0.8)
-    assert torch.allclose(score, torch.tensor([1.0, 11.0, 11.0]))
-    assert quantile_score_points(torch.tensor(1.0), torch.tensor(3.0), 0.8) == pytest.approx(3.2)
-    with pytest.raises(OptionError, match="between 0 and 1"):
-        interval_score_points(low, high, low, 1.0)
-
-
-def test_shrinkage_keeps_few_hypotheses_usable(world):
-    x, y = world(5, 6)
-    assert dawid_sebastiani(x, y).isfinite().all()
-    with pytest.raises(OptionError, match="shrinkage"):
-        dawid_sebastiani(x, y, shrinkage="none")
-    g = torch.Generator().manual_seed(0)
-    many = torch.randn(1, 5000, 3, generator=g, dtype=torch.float64) * torch.tensor([1.0, 2, 3])
-    assert torch.allclose(ledoit_wolf(many)[0], torch.cov(many[0].T, correction=0), atol=0.05)
-
-
 def test_min_at_k_is_the_mean_over_subsets_and_of_exponentials_mean_over_k():
     g = torch.Generator().manual_seed(0)
     errors = -torch.rand(4000, 40, generator=g, dtype=torch.float64).log()
@@ -207,32 +161,15 @@ def test_oracles_are_ordered_and_frame_best_forgives_shuffling(world):
     assert torch.allclose(oracle_min_at_k(shuffled, y, best="frame"), curves["frame"])
 
 
-def test_streaming_a_score_merges(world):
-    x, y = world(40, 5)
-    labels = [i // 4 for i in range(40)]
-    whole, left, right = (ScoreAccumulator(energy_score) for _ in range(3))
-    whole.update(x, y, sequences=labels)
-    left.update(x[:18], y[:18], sequences=labels[:18])
-    right.update(x[18:], y[18:], sequences=labels[18:])
-    left.merge(right)
-    a, b = whole.compute(), left.compute()
-    assert a.estimate == pytest.approx(b.estimate, rel=1e-12)
-    assert (a.n_sequences, b.n_sequences) == (10, 10)
-    assert a.estimate == pytest.approx(energy_score(x, y).mean().item())
-    unnamed = ScoreAccumulator(energy_score)
-    unnamed.update(x, y)
-    assert unnamed.compute().n_sequences == 40
-
-
 def test_few_sequences_still_give_intervals_that_hold():
     """Five sequences: plain percentiles hold the truth in four of five cases, not in 19 of 20."""
     g = torch.Generator().manual_seed(0)
     held, plain = 0, 0
     for _ in range(300):
         values = torch.randn(5, 1, generator=g) + 0.1 * torch.randn(5, 20, generator=g)
-        sums = sequence_sums(values)
-        found = cluster_bootstrap(sums, n_draws=1000)
-        held += int(found.low <= 0 <= found.high)
+        sums = torch.stack([values.sum(1), torch.full((5,), 20.0)], 1).double().numpy()
+        low, high = cluster_bootstrap(sums, n_draws=1000)
+        held += int(low <= 0 <= high)
         means = values.mean(1)
         draws = means[torch.randint(5, (400, 5), generator=g)].mean(1)
         low, high = draws.quantile(torch.tensor([0.025, 0.975])).tolist()
@@ -242,10 +179,10 @@ def test_few_sequences_still_give_intervals_that_hold():
 
 
 def test_lengths_that_differ_widely_keep_the_interval_around_the_estimate():
-    sums = {"long": (5000.0, 10000.0), "a": (2.0, 1.0), "b": (0.0, 1.0)}
-    found = cluster_bootstrap(sums)
-    assert found.low <= found.estimate <= found.high
-    assert found.high - found.low > 0.5  # a third of the resamples miss the long one
+    sums = np.array([(5000.0, 10000.0), (2.0, 1.0), (0.0, 1.0)])
+    low, high = cluster_bootstrap(sums)
+    assert low <= 5002 / 10002 <= high
+    assert high - low > 0.5  # a third of the resamples miss the long one
 
 
 def test_options_out_of_range_say_so(world):
@@ -253,10 +190,6 @@ def test_options_out_of_range_say_so(world):
     for call in (
         lambda: energy_score(x, y, beta=2.0),
         lambda: energy_score(x, y, level="limb"),
-        lambda: crps(x, y, estimator="quick"),
-        lambda: crps_points(x, y.new_zeros(2), estimator="akr", weights=torch.ones(3)),
-        lambda: variogram_score(x, y, of="angles"),
-        lambda: variogram_score(x, y, of="speeds"),
         lambda: oracle_min_at_k(x, y, best="limb"),
         lambda: energy_score(x, y, weights=-torch.ones(4)),
     ):

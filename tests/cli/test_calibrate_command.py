@@ -16,9 +16,9 @@ from hypopose.calibration import ConformalBalls, SpreadScaling, load_calibrator,
 from hypopose.cli import main
 from hypopose.datasets import example_pair
 from hypopose.errors import OptionError
+from hypopose.evaluation import load_results
 from hypopose.io import load_hypotheses, save_result
 from hypopose.io.results import Result as Stored
-from hypopose.report.judgement import load_judgement
 from hypopose.types import Hypotheses, Poses3D
 
 
@@ -44,43 +44,55 @@ def results(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("method", ["pose", "joint", "axis", "isotonic", "chain"])
-def test_a_folder_is_judged_and_mended(results: Path, tmp_path: Path, method: str) -> None:
-    fit, out = tmp_path / "calibrator.json", tmp_path / "judged.json"
-    shown = run("calibrate", results, "-o", out, "--fit", fit, "--method", method)
+def test_a_folder_is_measured_and_recalibrated(results: Path, tmp_path: Path, method: str) -> None:
+    fit, out = tmp_path / "calibrator.json", tmp_path / "measured.json"
+    fitted = run("fit-calibrator", results, "-o", fit, "--method", method)
+    assert fitted.exit_code == 0, fitted.output
+    assert "fitted on results in results: " in fitted.output
+    shown = run("calibrate", results, "-o", out, "--calibrator", fit)
     assert shown.exit_code == 0, shown.output
-    judgement = load_judgement(out)
-    before, after = judgement.coverage
+    measured = load_results(out)
+    before, after = measured.coverage
     assert before.coverage[1] < 0.75
     # Radii allow for an eleventh sequence: (n + 1) / n of the nominal share on those they saw.
     share = 0.8 * 11 / 10 if method in ("isotonic", "chain") else 0.8
     assert after.coverage[1] == pytest.approx(share, abs=0.05)
-    assert "overconfident" in judgement.reliability.verdicts
-    second = tmp_path / "again.json"
-    again = run("calibrate", results, "-o", second, "--calibrator", fit)
-    assert again.exit_code == 0, again.output
-    found = load_judgement(second).coverage[1].coverage
-    assert found == pytest.approx(after.coverage, nan_ok=True)
+    assert "overconfident" in measured.reliability.verdicts
 
 
-def test_conformal_balls_are_fitted_but_move_nothing(results: Path, tmp_path: Path) -> None:
-    fit, out = tmp_path / "balls.json", tmp_path / "judged.json"
-    shown = run("calibrate", results, "-o", out, "--fit", fit, "--method", "conformal")
+def test_the_old_way_of_fitting_still_works_and_says_so(results: Path, tmp_path: Path) -> None:
+    old, new, out = (tmp_path / name for name in ("old.json", "new.json", "measured.json"))
+    shown = run("calibrate", results, "-o", out, "--fit", old, "--method", "axis")
     assert shown.exit_code == 0, shown.output
+    assert "deprecated" in shown.stderr
+    assert run("fit-calibrator", results, "-o", new, "--method", "axis").exit_code == 0
+    assert new.read_text() == old.read_text()
+    assert load_results(out).coverage[1].label == "axis, fitted on these data"
+
+
+def test_conformal_calibrators_work_where_others_do(results: Path, tmp_path: Path) -> None:
+    fit, out = tmp_path / "balls.json", tmp_path / "measured.json"
+    assert run("fit-calibrator", results, "-o", fit, "--method", "conformal").exit_code == 0
     balls = load_calibrator(fit)
     assert isinstance(balls, ConformalBalls)
     assert balls.n_units == 10
-    assert len(load_judgement(out).coverage) == 1
+    shown = run("calibrate", results, "-o", out, "--calibrator", fit)
+    assert shown.exit_code == 0, shown.output
+    before, after = (row.coverage[1] for row in load_results(out).coverage)
+    # Ten sequences: regions at 80 % hold 80 % * 11 / 10 of those they were fitted on.
+    assert before < 0.75
+    assert after == pytest.approx(0.88, abs=0.06)
 
 
 def test_a_benchmark_needs_no_files(shared: Path, tmp_path: Path) -> None:
     data = shared / "data" / "motion"
     if not data.is_dir():
         pytest.skip(f"motion shards are not at {data}")
-    out = tmp_path / "judged.json"
+    out = tmp_path / "measured.json"
     shown = run("calibrate", data, "--benchmark", "val-clean", "--sampler", "boneflips",
                 "--n-hypotheses", 5, "--limit", 4, "-o", out)  # fmt: skip
     assert shown.exit_code == 0, shown.output
-    assert load_judgement(out).settings["hypotheses"] == "5"
+    assert load_results(out).settings["hypotheses"] == "5"
 
 
 @pytest.mark.parametrize("given", [("--set", "eta=1"), ("--limit", 3), ("--sampler", "d3dp")])
@@ -126,7 +138,7 @@ def test_few_hypotheses_leave_high_levels_blank(results: Path, tmp_path: Path) -
     shown = run("calibrate", results, "-o", tmp_path / "out.json")
     assert shown.exit_code == 0, shown.output
     assert "5 hypotheses resolve levels up to 83 %" in " ".join(shown.output.split())
-    row = load_judgement(tmp_path / "out.json").coverage[0]
+    row = load_results(tmp_path / "out.json").coverage[0]
     assert np.isnan([row.coverage[2], row.low[2], row.high[2]]).all()
     assert np.isfinite([*row.coverage[:2], *row.low[:2], *row.high[:2]]).all()
     out, truth = tmp_path / "scores.json", results / "truth" / "walk3.npy"
@@ -201,10 +213,12 @@ def test_sample_refuses_what_is_no_calibrator(
     shown = run(*given, "--calibrator", tmp_path / "bad.json")
     assert shown.exit_code == 2
     assert "bad.json" in shown.output
-    balls = tmp_path / "balls.json"
-    run("calibrate", results, "-o", tmp_path / "j.json", "--fit", balls, "--method", "conformal")
-    assert "moves no hypothesis" in run(*given, "--calibrator", balls).output
     assert not (tmp_path / "x.npz").exists()
+    balls = tmp_path / "balls.json"
+    run("fit-calibrator", results, "-o", balls, "--method", "conformal")
+    shown = run(*given, "--no-overview", "--calibrator", balls)
+    assert shown.exit_code == 0, shown.output
+    assert load_hypotheses(tmp_path / "x.npz").calibrator["kind"] == "conformal_balls"
 
 
 def test_weights_come_with_their_calibrator_or_say_that_they_do_not(

@@ -18,22 +18,16 @@ from hypopose.metrics import (
     bone_length_variation,
     bone_lengths,
     cps,
-    diversity,
-    expected_error,
-    joint_errors,
     mpjpe,
     mpjve,
     n_mpjpe,
-    oracle_clip_best_error,
-    oracle_frame_best_error,
-    oracle_joint_best_error,
     p_joint_errors,
     p_mpjpe,
     pck,
     symmetry_error,
 )
 from hypopose.skeletons import H36M17
-from hypopose.types import Hypotheses, Skeleton
+from hypopose.types import Skeleton
 
 ERRORS = {"mpjpe": mpjpe, "p_mpjpe": p_mpjpe, "n_mpjpe": n_mpjpe, "mpjve": mpjve,
           "acceleration_error": acceleration_error}  # fmt: skip
@@ -227,30 +221,3 @@ def test_bones_need_their_skeleton() -> None:
         bone_lengths(torch.zeros(17, 3), chain)
     with pytest.raises(SkeletonMismatchError, match="left and right"):
         symmetry_error(torch.zeros(2, 3), chain)
-
-
-def test_oracle_errors_are_ordered_and_shuffling_frames_hurts_only_the_clip_best() -> None:
-    errors = joint_errors(poses(0, 3, 8, 20), poses(1, 3, 1, 20))
-    joint, frame = oracle_joint_best_error(errors), oracle_frame_best_error(errors)
-    clip, expected = oracle_clip_best_error(errors), expected_error(errors)
-    assert ((joint <= frame) & (frame <= clip) & (clip <= expected)).all()
-    # one hypothesis better than the rest, then handed around from frame to frame
-    errors[:, 0] *= 0.1
-    shuffled = torch.stack([errors[:, :, f].roll(f, 1) for f in range(20)], 2)
-    torch.testing.assert_close(oracle_frame_best_error(shuffled), oracle_frame_best_error(errors))
-    assert (oracle_clip_best_error(shuffled) > 2 * oracle_clip_best_error(errors)).all()
-
-
-def test_a_nan_hypothesis_makes_the_oracle_nan_too() -> None:
-    errors = joint_errors(poses(0, 4, 5), poses(1, 1, 5))
-    errors[2, 1, 3] = math.nan
-    assert oracle_clip_best_error(errors).isnan()
-    assert oracle_frame_best_error(errors).isnan()
-    assert oracle_joint_best_error(errors).isnan()
-
-
-def test_diversity_of_gaussian_hypotheses() -> None:
-    x = torch.randn(400, 3, 17, 3, generator=torch.Generator().manual_seed(0))
-    expected = math.sqrt(8 / math.pi)  # E|X| for a unit normal in 3D
-    assert float(diversity(Hypotheses(x, H36M17))) == pytest.approx(expected, rel=0.01)
-    assert float(diversity(Hypotheses(x[:1], H36M17))) == 0

@@ -18,8 +18,8 @@ import torch
 from hypopose.ambiguity import analyze
 from hypopose.datasets import example_pair
 from hypopose.diffusion import seeded_noise
+from hypopose.evaluation import Evaluator, calibration_results
 from hypopose.report.exhibits import Report, exhibits
-from hypopose.report.judgement import Judge
 from hypopose.report.page import save_page
 from hypopose.report.panel import Scene
 from hypopose.samplers.boneflips import BoneFlips
@@ -63,14 +63,14 @@ def report() -> Report:
         12, *truth.joints.shape, generator=g
     )
     normal = Hypotheses(noise - noise[..., :1, :], truth.skeleton)
-    judgements, scenes = [], []
+    results, scenes = [], []
     for name, h in (("flips", flips), ("normal", normal)):
-        judge = Judge(name)
+        evaluator = Evaluator(distributions=True)
         for label in ("a", "b", "c"):
-            judge.update(h, truth, [label])
-        judgements.append(judge.compute())
+            evaluator.add(h, truth, [label])
+        results.append(calibration_results(name, evaluator))
         scenes.append(Scene(name, h, keypoints, None, truth, analyze(h), {"sampler": name}))
-    return Report("Browser test", tuple(judgements), tuple(scenes))
+    return Report("Browser test", tuple(results), tuple(scenes))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Judgements of known problems, and the figures drawn from them."""
+"""Results of known problems, and the figures drawn from them."""
 
 from __future__ import annotations
 
@@ -13,44 +13,46 @@ import torch
 from hypopose.ambiguity import analyze, second_camera
 from hypopose.calibration import Settings
 from hypopose.errors import FormatError, OptionError
-from hypopose.report import figures
-from hypopose.report.judgement import (
-    Judge,
-    Judgement,
-    from_evaluation,
-    load_judgement,
-    save_judgement,
+from hypopose.evaluation import (
+    CalibrationResults,
+    Evaluator,
+    calibration_results,
+    is_oracle,
+    load_results,
+    save_results,
 )
+from hypopose.evaluation.result_files import from_evaluation, results_to_dict
+from hypopose.report import figures
 from hypopose.skeletons import H36M17
 from hypopose.types import Hypotheses, Poses3D
 
 SCALE = torch.tensor([0.02, 0.02, 0.08])
 
 
-def judged(factor: float, name: str = "normal", n_clips: int = 6) -> Judgement:
-    """A normal sampler whose spread is ``factor`` times the honest one."""
+def measured(factor: float, name: str = "normal", n_clips: int = 6) -> CalibrationResults:
+    """A normal sampler whose spread is ``factor`` times the right one."""
     g = torch.Generator().manual_seed(0)
-    judge = Judge(name, Settings(seed=0))
+    evaluator = Evaluator(settings=Settings(seed=0), distributions=True)
     for clip in range(n_clips):
         draws = SCALE * torch.randn(21, 8, 17, 3, generator=g)
         draws[..., 0, :] = 0
         truth = Poses3D(draws[0], H36M17)
         x = Hypotheses(factor * draws[1:], H36M17)
         wider = Hypotheses(draws[1:], H36M17)
-        judge.update(x, truth, [clip], recalibrated={"scaled": wider})
-    return judge.compute()
+        evaluator.add(x, truth, [clip], recalibrated={"scaled": wider})
+    return calibration_results(name, evaluator)
 
 
 @pytest.fixture(scope="module")
-def both() -> list[Judgement]:
-    return [judged(1.0, "honest"), judged(0.4, "narrow")]
+def both() -> list[CalibrationResults]:
+    return [measured(1.0, "calibrated"), measured(0.4, "narrow")]
 
 
-def test_the_verdict_is_known(both: list[Judgement]) -> None:
-    honest, narrow = (j.reliability for j in both)
-    assert honest is not None
+def test_the_verdict_is_known(both: list[CalibrationResults]) -> None:
+    calibrated, narrow = (j.reliability for j in both)
+    assert calibrated is not None
     assert narrow is not None
-    assert honest.ece < 1.5 * honest.null_ece < 0.12
+    assert calibrated.ece < 1.5 * calibrated.null_ece < 0.12
     assert set(narrow.verdicts) == {"overconfident"}
     assert (narrow.pooled < narrow.levels).all()
     assert both[1].histograms is not None
@@ -59,7 +61,7 @@ def test_the_verdict_is_known(both: list[Judgement]) -> None:
     assert both[1].skill.ratio == pytest.approx(0.4, abs=0.05)
 
 
-def test_recalibration_stands_beside_the_raw_coverage(both: list[Judgement]) -> None:
+def test_recalibration_stands_beside_the_raw_coverage(both: list[CalibrationResults]) -> None:
     raw, scaled = both[1].coverage
     assert (raw.label, scaled.label) == ("as sampled", "scaled")
     assert (raw.coverage < raw.levels - 0.2).all()
@@ -67,9 +69,9 @@ def test_recalibration_stands_beside_the_raw_coverage(both: list[Judgement]) -> 
     assert (scaled.low <= scaled.coverage).all()
 
 
-def test_oracles_are_named_and_min_at_k_falls(both: list[Judgement]) -> None:
-    scores = {s.key: s for s in both[0].scores}
-    assert all(s.oracle == ("oracle" in s.key) for s in both[0].scores)
+def test_oracles_are_named_and_min_at_k_falls(both: list[CalibrationResults]) -> None:
+    scores = both[0].scores
+    assert sum(is_oracle(key) for key in scores) == 3
     for curve in both[0].min_at_k:
         assert (np.diff(curve.error) < 0).all()
     joint = next(c for c in both[0].min_at_k if c.best == "joint")
@@ -80,11 +82,11 @@ def test_oracles_are_named_and_min_at_k_falls(both: list[Judgement]) -> None:
 def test_batches_and_single_clips_judge_alike() -> None:
     g = torch.Generator().manual_seed(1)
     draws = torch.randn(3, 11, 5, 17, 3, generator=g)
-    whole, parts = Judge("a"), Judge("a")
-    whole.update(Hypotheses(draws[:, 1:], H36M17), Poses3D(draws[:, 0], H36M17), list("abc"))
+    whole, parts = Evaluator(distributions=True), Evaluator(distributions=True)
+    whole.add(Hypotheses(draws[:, 1:], H36M17), Poses3D(draws[:, 0], H36M17), list("abc"))
     for i, label in enumerate("abc"):
-        parts.update(Hypotheses(draws[i, 1:], H36M17), Poses3D(draws[i, 0], H36M17), [label])
-    one, other = whole.compute().to_dict(), parts.compute().to_dict()
+        parts.add(Hypotheses(draws[i, 1:], H36M17), Poses3D(draws[i, 0], H36M17), [label])
+    one, other = (results_to_dict(calibration_results("a", e)) for e in (whole, parts))
     assert one.keys() == other.keys()
     for a, b in zip(one["scores"], other["scores"], strict=True):
         assert a["value"] == pytest.approx(b["value"])
@@ -92,23 +94,23 @@ def test_batches_and_single_clips_judge_alike() -> None:
 
 
 def test_one_hypothesis_is_judged_without_spread() -> None:
-    judge = Judge("point")
-    judge.update(
+    evaluator = Evaluator(distributions=True)
+    evaluator.add(
         Hypotheses(torch.randn(1, 5, 17, 3), H36M17), Poses3D(torch.randn(5, 17, 3), H36M17), ["a"]
     )
-    result = judge.compute()
+    result = calibration_results("point", evaluator)
     assert result.skill is None
     assert result.reliability is not None
     assert float(result.reliability.pooled.max()) == 0.0
-    with pytest.raises(OptionError, match="Nothing was judged"):
-        Judge("empty").compute()
+    with pytest.raises(OptionError, match="Nothing was evaluated"):
+        calibration_results("empty", Evaluator(distributions=True))
 
 
-def test_judgements_come_back_from_json(both: list[Judgement], tmp_path: Path) -> None:
+def test_results_come_back_from_json(both: list[CalibrationResults], tmp_path: Path) -> None:
     path = tmp_path / "calib.json"
-    save_judgement(path, both[1])
-    again = load_judgement(path)
-    assert again.to_dict() == both[1].to_dict()
+    save_results(path, both[1])
+    again = load_results(path)
+    assert results_to_dict(again) == results_to_dict(both[1])
     assert again.settings["ground truth"] == "compared with only"
 
 
@@ -116,17 +118,17 @@ def test_judgements_come_back_from_json(both: list[Judgement], tmp_path: Path) -
     ("text", "says"),
     [
         ("{", "not JSON"),
-        ('{"hypopose": "result"}', "no judgement"),
+        ('{"hypopose": "result"}', "no calibration results"),
         ('{"hypopose": "judgement", "schema": 1}', "damaged"),
-        ('{"scores": 3}', "no evaluation"),
-        ("[]", "no judgement"),
+        ('{"scores": 3}', "not an evaluation"),
+        ("[]", "no calibration results"),
     ],
 )
 def test_other_json_is_refused(text: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text(text)
     with pytest.raises(FormatError, match=says):
-        load_judgement(path)
+        load_results(path)
 
 
 def test_scores_of_an_evaluation_are_read() -> None:
@@ -137,13 +139,13 @@ def test_scores_of_an_evaluation_are_read() -> None:
         "scores": {"mpjpe_mean_mm": row},
         "oracle_scores": {"mpjpe_oracle_joint_best_mm": 20.0},
     }
-    judgement = from_evaluation(json.loads(json.dumps(data)))
-    assert [(s.key, s.value, s.oracle) for s in judgement.scores] == [
-        ("mpjpe_mean_mm", 41.0, False),
-        ("mpjpe_oracle_joint_best_mm", 20.0, True),
-    ]
-    assert judgement.settings == {"seed": "3"}
-    assert judgement.reliability is None
+    result = from_evaluation(json.loads(json.dumps(data)))
+    assert {key: e.value for key, e in result.scores.items()} == {
+        "mpjpe_mean_mm": 41.0,
+        "mpjpe_oracle_joint_best_mm": 20.0,
+    }
+    assert result.settings == {"seed": "3"}
+    assert result.reliability is None
 
 
 DRAWN = (
@@ -156,29 +158,29 @@ DRAWN = (
 
 
 @pytest.mark.parametrize("draw", DRAWN)
-def test_every_figure_names_every_method(draw: object, both: list[Judgement]) -> None:
+def test_every_figure_names_every_method(draw: object, both: list[CalibrationResults]) -> None:
     figure = draw(both)  # type: ignore[operator]
     figure.canvas.draw()
     texts = {t.get_text() for t in figure.findobj(match=lambda a: hasattr(a, "get_text"))}
-    for name in ("honest", "narrow"):
+    for name in ("calibrated", "narrow"):
         assert any(name in text for text in texts)
 
 
 @pytest.mark.parametrize("draw", DRAWN)
-def test_figures_without_their_part_say_so(draw: object, both: list[Judgement]) -> None:
+def test_figures_without_their_part_say_so(draw: object, both: list[CalibrationResults]) -> None:
     bare = replace(both[0], reliability=None, histograms=None, skill=None, min_at_k=(), coverage=())
     with pytest.raises(OptionError, match="No method has"):
         draw([bare])  # type: ignore[operator]
 
 
-def test_the_body_says_over_and_under_in_words(both: list[Judgement]) -> None:
+def test_the_body_says_over_and_under_in_words(both: list[CalibrationResults]) -> None:
     figure = figures.body_figure(both)
     figure.canvas.draw()
     signs = [t.get_text() for t in figure.axes[1].texts]
     assert sum(s.startswith("−") for s in signs) == 16
 
 
-def test_joints_without_a_place_on_the_body_become_bars(both: list[Judgement]) -> None:
+def test_joints_without_a_place_on_the_body_become_bars(both: list[CalibrationResults]) -> None:
     narrow = both[1].reliability
     assert narrow is not None
     names = ("tail", *narrow.joints[1:])
@@ -193,7 +195,7 @@ def test_joints_without_a_place_on_the_body_become_bars(both: list[Judgement]) -
     assert figures.body_figure([cat]).axes[0].patches
 
 
-def test_levels_that_cannot_be_told_stay_blank_in_figures(both: list[Judgement]) -> None:
+def test_levels_that_cannot_be_told_stay_blank_in_figures(both: list[CalibrationResults]) -> None:
     row = both[0].coverage[0]
     gone = np.where(row.levels > 0.9, np.nan, row.coverage)
     blank = replace(both[0], coverage=(replace(row, coverage=gone, low=gone, high=gone),))

@@ -20,10 +20,10 @@ from hypopose.cli import main
 from hypopose.datasets import example_pair
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
+from hypopose.evaluation import Evaluator, calibration_results, save_results
 from hypopose.io import Result, save_result
 from hypopose.report import page as page_module
 from hypopose.report.exhibits import NO_TRUTH, Report, findings, scene_findings, tables
-from hypopose.report.judgement import Judge, save_judgement
 from hypopose.report.page import page, save_report
 from hypopose.report.panel import MISSING, Scene, pack, panel_data, unpack
 from hypopose.samplers.boneflips import BoneFlips
@@ -70,11 +70,11 @@ def scene(n: int = 8, name: str = "walk <1>", n_frames: int = 8) -> Scene:
 @pytest.fixture(scope="module")
 def report() -> Report:
     seen = scene()
-    judge = Judge("flips")
+    evaluator = Evaluator(distributions=True)
     assert seen.truth is not None
     for label in ("a", "b"):
-        judge.update(seen.hypotheses, seen.truth, [label])
-    return Report("A & B", (judge.compute(),), (seen,), ("A remark.",))
+        evaluator.add(seen.hypotheses, seen.truth, [label])
+    return Report("A & B", (calibration_results("flips", evaluator),), (seen,), ("A remark.",))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_without_truth_the_page_says_so_and_shows_the_rest() -> None:
     assert "Scores" not in text
 
 
-def test_judgements_alone_make_a_page_without_scripts(report: Report) -> None:
+def test_results_alone_make_a_page_without_scripts(report: Report) -> None:
     text = page(replace(report, scenes=()))
     assert "<script" not in text
     assert "figure-calibration" in text
@@ -134,10 +134,10 @@ def test_judgements_alone_make_a_page_without_scripts(report: Report) -> None:
 
 def test_a_single_sequence_is_warned_about(report: Report) -> None:
     seen = report.scenes[0]
-    judge = Judge("one")
+    evaluator = Evaluator(distributions=True)
     assert seen.truth is not None
-    judge.update(seen.hypotheses, seen.truth, ["only"])
-    said = findings(Report("x", (judge.compute(),)))
+    evaluator.add(seen.hypotheses, seen.truth, ["only"])
+    said = findings(Report("x", (calibration_results("one", evaluator),)))
     assert any("single sequence" in s for s in said)
     assert not any("single sequence" in s for s in findings(report))
 
@@ -288,8 +288,8 @@ class TestCommand:
         assert "<th scope='row'>sequences</th><td>2</td>" in text
         assert "<option value='1'>flips0, 1</option>" in text
 
-    def test_judgements_and_names(self, report: Report, tmp_path: Path) -> None:
-        save_judgement(tmp_path / "a.json", report.judgements[0])
+    def test_results_and_names(self, report: Report, tmp_path: Path) -> None:
+        save_results(tmp_path / "a.json", report.results[0])
         code, said = self.run(tmp_path / "a.json", "--name", "mine", "-o", tmp_path / "r.pdf")
         assert code == 0, said
         assert (tmp_path / "r.pdf").stat().st_size > 10_000

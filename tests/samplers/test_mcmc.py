@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from exact_posteriors import ARM, ArmPosterior, energy_distance
 from torch import Tensor
 from torch.nn import functional
 
-from hypopose.calibration import ArmPosterior, energy_distance, run_sbc
-from hypopose.calibration.known_posteriors import ARM
+from hypopose.calibration.sbc import run_sbc
 from hypopose.cameras import project
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import (

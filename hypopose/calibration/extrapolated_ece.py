@@ -92,25 +92,33 @@ def pools(n_hypotheses: int) -> tuple[tuple[float, Tensor], ...]:
     return (3.0, large), (-2.0, small.reshape(-1, SMALL))
 
 
-def distance_statistics(samples: Tensor, truth: Tensor) -> Tensor:
+def distance_statistics(samples: Tensor, truth: Tensor, n_groupings: int = 1) -> Tensor:
     """What each observation adds to c_l, its truth ranked by the distance to the pool's center.
 
     Args:
         samples: ``(..., D, S)``; hypotheses that are NaN are left out.
         truth: ``(..., D)``.
+        n_groupings: Groupings of the hypotheses into pools, averaged. One grouping is unbiased;
+            where hypotheses keep their place for a whole clip its noise shows, and 8 leave less.
 
     Returns:
         ``(..., ORDER)`` float64; 0 where nothing can be ranked.
 
     Example:
         >>> x = torch.randn(4000, 3, 6, generator=torch.Generator().manual_seed(0))
-        >>> honest = distance_statistics(x[..., :5], x[..., 5])
+        >>> calibrated = distance_statistics(x[..., :5], x[..., 5])
         >>> narrow = distance_statistics(0.5 * x[..., :5], x[..., 5])
-        >>> honest.mean(0).abs().max().item() < 0.05, narrow.mean(0)[0].item() > 0.65
+        >>> calibrated.mean(0).abs().max().item() < 0.05, narrow.mean(0)[0].item() > 0.65
         (True, True)
     """
+    draws = [_grouped(samples, truth, grouping) for grouping in range(n_groupings)]
+    return draws[0] if n_groupings == 1 else torch.stack(draws).mean(0)
+
+
+def _grouped(samples: Tensor, truth: Tensor, grouping: int) -> Tensor:
+    """The statistics of one grouping, block by block."""
     sizes = pools(samples.shape[-1])
-    samples = _first(samples, int(sizes[0][1].max()) + 1)
+    samples = _first(samples, int(sizes[0][1].max()) + 1, grouping)
     s, d = samples.shape[-1], samples.shape[-2]
     flat, target = samples.reshape(-1, d, s), truth.reshape(-1, d)
     rows = max(1, CACHE_BYTES // (d * MAX_GROUPS * LARGE * samples.element_size()))
@@ -172,10 +180,10 @@ CENTERS: dict[int, Center] = {SMALL: _middle_of_four, LARGE: _middle_of_six}
 """The median of a full pool and the truth, without sorting."""
 
 
-def _first(samples: Tensor, n: int) -> Tensor:
+def _first(samples: Tensor, n: int, grouping: int = 0) -> Tensor:
     """The first ``n`` hypotheses in a fixed random order, lest a sampler's matter; NaN last."""
     s = samples.shape[-1]
-    order = torch.randperm(s, generator=torch.Generator().manual_seed(0)).to(samples.device)
+    order = torch.randperm(s, generator=torch.Generator().manual_seed(grouping)).to(samples.device)
     finite = torch.isfinite(samples).all(-2)
     if bool(finite.all()):
         return samples[..., order[:n]]

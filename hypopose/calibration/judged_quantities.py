@@ -1,7 +1,7 @@
 """What is judged: joints, axes, depth against lateral, bone lengths, speeds.
 
-A functional turns joints ``(..., F, J, 3)`` into cells ``(..., F', K, D)``: K named quantities of D
-coordinates each. The same functional is applied to hypotheses and truth, so that any check made for
+A quantity turns joints ``(..., F, J, 3)`` into cells ``(..., F', K, D)``: K named quantities of D
+coordinates each. The same map is applied to hypotheses and truth, so that any check made for
 joints works for bone lengths and speeds as well.
 """
 
@@ -17,7 +17,7 @@ from hypopose.types import Skeleton
 
 
 @dataclass(frozen=True)
-class Functional:
+class JudgedQuantity:
     """A named map from joints to cells.
 
     Args:
@@ -33,33 +33,37 @@ class Functional:
     extra_frames: int = 0
 
 
-Builder = Callable[[tuple[int, ...], tuple[str, ...], Skeleton | None], Functional]
+Builder = Callable[[tuple[int, ...], tuple[str, ...], Skeleton | None], JudgedQuantity]
 
 
 def _joint(
     joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None
-) -> Functional:
+) -> JudgedQuantity:
     cells = tuple(names[j] for j in joints)
-    return Functional("joint", cells, lambda x: x[..., list(joints), :])
+    return JudgedQuantity("joint", cells, lambda x: x[..., list(joints), :])
 
 
-def _axis(joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None) -> Functional:
+def _axis(
+    joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None
+) -> JudgedQuantity:
     cells = tuple(f"{names[j]} {a}" for j in joints for a in "xyz")
-    return Functional("axis", cells, lambda x: x[..., list(joints), :].flatten(-2).unsqueeze(-1))
+    return JudgedQuantity(
+        "axis", cells, lambda x: x[..., list(joints), :].flatten(-2).unsqueeze(-1)
+    )
 
 
 def _lateral(
     joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None
-) -> Functional:
+) -> JudgedQuantity:
     cells = tuple(f"{names[j]} lateral" for j in joints)
-    return Functional("lateral", cells, lambda x: x[..., list(joints), :2])
+    return JudgedQuantity("lateral", cells, lambda x: x[..., list(joints), :2])
 
 
 def _depth(
     joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None
-) -> Functional:
+) -> JudgedQuantity:
     cells = tuple(f"{names[j]} depth" for j in joints)
-    return Functional("depth", cells, lambda x: x[..., list(joints), 2:])
+    return JudgedQuantity("depth", cells, lambda x: x[..., list(joints), 2:])
 
 
 def _bones(
@@ -77,10 +81,10 @@ def _bones(
 
 def _bone_length(
     joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None
-) -> Functional:
+) -> JudgedQuantity:
     parents, children, skeleton = _bones(joints, skeleton)
     cells = tuple(f"{names[p]} to {names[c]}" for p, c in zip(parents, children, strict=True))
-    return Functional(
+    return JudgedQuantity(
         "bone_length",
         cells,
         lambda x: (x[..., children, :] - x[..., parents, :]).norm(dim=-1, keepdim=True),
@@ -89,31 +93,33 @@ def _bone_length(
 
 def _bone_depth(
     joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None
-) -> Functional:
+) -> JudgedQuantity:
     parents, children, skeleton = _bones(joints, skeleton)
     cells = tuple(f"{names[p]} to {names[c]} depth" for p, c in zip(parents, children, strict=True))
-    return Functional("bone_depth", cells, lambda x: x[..., children, 2:] - x[..., parents, 2:])
+    return JudgedQuantity("bone_depth", cells, lambda x: x[..., children, 2:] - x[..., parents, 2:])
 
 
 def _speed(
     joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None
-) -> Functional:
+) -> JudgedQuantity:
     cells = tuple(f"{names[j]} speed" for j in joints)
 
     def apply(x: Tensor) -> Tensor:
         x = x[..., list(joints), :]
         return (x[..., 1:, :, :] - x[..., :-1, :, :]).norm(dim=-1, keepdim=True)
 
-    return Functional("speed", cells, apply, extra_frames=1)
+    return JudgedQuantity("speed", cells, apply, extra_frames=1)
 
 
-def _pose(joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None) -> Functional:
-    return Functional(
+def _pose(
+    joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None
+) -> JudgedQuantity:
+    return JudgedQuantity(
         "pose", ("pose",), lambda x: x[..., list(joints), :].flatten(-2).unsqueeze(-2)
     )
 
 
-FUNCTIONALS: dict[str, Builder] = {
+JUDGED_QUANTITIES: dict[str, Builder] = {
     "joint": _joint,
     "axis": _axis,
     "lateral": _lateral,
@@ -123,29 +129,29 @@ FUNCTIONALS: dict[str, Builder] = {
     "speed": _speed,
     "pose": _pose,
 }
-"""Builders by name: (joints, joint names, skeleton) to a functional. Axes are the camera's:
+"""Builders by name: (joints, joint names, skeleton) to a quantity. Axes are the camera's:
 x right, y down, z depth; ``lateral`` is (x, y) together; speeds are per frame; ``pose`` is one cell
 of all coordinates, for pre-ranks."""
 
 
-def functional(
+def judged_quantity(
     name: str, joints: tuple[int, ...], names: tuple[str, ...], skeleton: Skeleton | None = None
-) -> Functional:
-    """Look a functional up by name.
+) -> JudgedQuantity:
+    """Look a quantity up by name.
 
     Args:
-        name: A key of :data:`FUNCTIONALS`.
+        name: A key of :data:`JUDGED_QUANTITIES`.
         joints: Indices of the joints to look at; a bone is named by its far end.
         names: A name for every joint.
         skeleton: Needed for bones.
 
     Raises:
-        OptionError: If there is no such functional, or it needs a skeleton.
+        OptionError: If there is no such quantity, or it needs a skeleton.
 
     Example:
-        >>> functional("speed", (1,), ("hip", "knee")).cells
+        >>> judged_quantity("speed", (1,), ("hip", "knee")).cells
         ('knee speed',)
     """
-    if name not in FUNCTIONALS:
-        raise OptionError(f"No functional {name!r}; choose one of {', '.join(FUNCTIONALS)}.")
-    return FUNCTIONALS[name](joints, names, skeleton)
+    if name not in JUDGED_QUANTITIES:
+        raise OptionError(f"No quantity {name!r}; choose one of {', '.join(JUDGED_QUANTITIES)}.")
+    return JUDGED_QUANTITIES[name](joints, names, skeleton)

@@ -1,0 +1,129 @@
+"""Options of commands that sample a benchmark, or read results beside their truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hypopose.cli.options import shared
+from hypopose.cli.set_option import read_settings, refuse_sampling_options
+from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.datasets import Benchmark
+    from hypopose.evaluation import Draw
+    from hypopose.types import Sampler
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SAMPLING = (
+    click.option("--sampler", help="A sampler, or mean-pose; default: the one of the weights."),
+    click.option("--weights", help="Bundled weights by name, or a folder of weights."),
+    click.option("--n-hypotheses", default=20, show_default=True, help="3D motions per view."),
+    click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say."),
+    click.option(
+        "--window",
+        type=int,
+        help="Frames per window, to measure seams; default: what the weights say.",
+    ),
+    click.option("--seed", default=0, show_default=True, help="Same seed, same numbers."),
+    click.option("--limit", type=int, help="Only this many views, spread evenly; default: all."),
+    click.option("--batch-size", default=16, show_default=True, help="Views sampled together."),
+    shared("settings"),
+    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
+)
+
+
+def sampling_options(command: Command) -> Command:
+    """Give a command the options of sampling a benchmark."""
+    for option in reversed(_SAMPLING):
+        command = option(command)
+    return command
+
+
+def sampler_of(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, dict[str, Any]]:
+    """The sampler that options name, and its description."""
+    if options["sampler"] == "mean-pose":
+        names = ("weights", "n_steps", "window", "settings")
+        if any(options[name] not in (None, ()) for name in names):
+            raise OptionError(
+                "mean-pose has no network, so it takes no --weights, --n-steps, --window or --set."
+            )
+        return benchmark.baseline, {"name": "mean-pose"}
+    from hypopose.api import describe_sampler, make_sampler
+    from hypopose.api.making import weights_label
+
+    settings = read_settings(options["settings"])
+    if options["window"] is not None:
+        settings["window"] = options["window"]
+    sampler = make_sampler(
+        options["sampler"],
+        weights=options["weights"],
+        n_steps=options["n_steps"],
+        device=options["device"],
+        **settings,
+    )
+    record = describe_sampler(sampler)
+    label = weights_label(sampler, options["weights"])
+    return sampler, {**record, "weights": label} if label else record
+
+
+@contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error; call what is given with done and total."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def draws_of(
+    data: Path, options: dict[str, Any], others: tuple[str, ...]
+) -> Iterator[tuple[str, dict[str, str], Iterator[Draw]]]:
+    """Hypotheses beside their truth, from a benchmark or from a folder of results.
+
+    Args:
+        data: Folder of the benchmark's motion shards, or of results.
+        options: ``benchmark``, ``truth`` and those of :func:`sampling_options`.
+        others: Options of the command that are not about sampling.
+
+    Yields:
+        Name of the method, settings in words, and the draws.
+    """
+    from hypopose.evaluation import benchmark_draws, folder_draws
+
+    if not data.is_dir():
+        raise OptionError(f"{data} is not a folder; see --help of this command.")
+    if options["benchmark"] is None:
+        refuse_sampling_options(("truth", *others))
+        details = {"data": f"results in {data.name}"}
+        yield data.name, details, folder_draws(data, options["truth"])
+        return
+    from hypopose.datasets import load_benchmark
+
+    benchmark = load_benchmark(options["benchmark"])
+    sampler, record = sampler_of(options, benchmark)
+    words = ", ".join(f"{k}={v}" for k, v in record.items() if k != "name")
+    details = {"data": f"benchmark {benchmark.name}", "sampler": f"{record['name']} {words}"}
+    with progress_bar(benchmark.name) as progress:
+        yield (
+            str(record["name"]),
+            details,
+            benchmark_draws(
+                sampler,
+                benchmark,
+                data,
+                n_hypotheses=options["n_hypotheses"],
+                seed=options["seed"],
+                limit=options["limit"],
+                batch_size=options["batch_size"],
+                progress=progress,
+            ),
+        )

@@ -1,0 +1,35 @@
+"""Hypotheses against known truth: benchmarks, scores, calibration results with intervals."""
+
+from hypopose.calibration import Estimate
+from hypopose.evaluation.accumulator import Evaluator
+from hypopose.evaluation.benchmark import evaluate_benchmark, evaluate_pair, measure_calibration
+from hypopose.evaluation.comparison import Comparison
+from hypopose.evaluation.draws import Draw, benchmark_draws, folder_draws
+from hypopose.evaluation.result_files import load_results, save_results
+from hypopose.evaluation.results import CalibrationResults, Evaluation
+from hypopose.evaluation.scores import METRICS, TITLES, Metric, frame_scores, is_oracle
+from hypopose.evaluation.summary import calibration_results
+from hypopose.evaluation.truth import read_truth
+
+__all__ = [
+    "METRICS",
+    "TITLES",
+    "CalibrationResults",
+    "Comparison",
+    "Draw",
+    "Estimate",
+    "Evaluation",
+    "Evaluator",
+    "Metric",
+    "benchmark_draws",
+    "calibration_results",
+    "evaluate_benchmark",
+    "evaluate_pair",
+    "folder_draws",
+    "frame_scores",
+    "is_oracle",
+    "load_results",
+    "measure_calibration",
+    "read_truth",
+    "save_results",
+]
