@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -322,26 +322,6 @@ class Sampler(Protocol):
 
 Aggregator = Callable[[Hypotheses, Keypoints2D], Poses3D]
 """Reduces the hypothesis axis (-4). Aggregators that need truth are oracles and live apart."""
-
-
-@runtime_checkable
-class Metric(Protocol):
-    """Turns data into sums and sums into a value; merging two halves gives the whole."""
-
-    unit: str
-    lower_is_better: bool
-
-    def update(self, hypotheses: Hypotheses, target: Poses3D) -> None:
-        """Add one batch to the sums."""
-        ...
-
-    def merge(self, other: Any) -> None:
-        """Add another accumulator's sums."""
-        ...
-
-    def compute(self) -> float:
-        """The value of everything seen so far."""
-        ...
 
 
 def _check_joints(name: str, x: Tensor, skeleton: Skeleton, n_coords: int, min_dim: int) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hypopose.cli.benchmark_options import progress_bar, sampler_of, sampling_options
-from hypopose.cli.set_option import refuse_sampling_options
 from hypopose.cli.overwrite import force_option, refuse_existing
+from hypopose.cli.set_option import refuse_sampling_options
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:

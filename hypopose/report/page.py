@@ -1,7 +1,7 @@
 """The report as one self-contained page: no network, no files beside it.
 
-Figures are inlined as SVG pictures, the 3D panel's library (three.js, MIT, ``assets/README.md``)
-and its data as scripts. The page can be read without color, and operated without a mouse.
+Figures are inlined as SVG pictures, the 3D panel's script and data as scripts. The page can be read
+without color, and operated without a mouse.
 """
 
 from __future__ import annotations
@@ -169,15 +169,14 @@ def _csv(table: Table) -> str:
 
 
 def _document(report: Report, body: str) -> str:
-    scripts = [f"<script>\n{_asset('three.min.js')}\n</script>",
-               f"<script>\n{_asset('panel.js')}\n</script>"]  # fmt: skip
+    script = f"<script>\n{_asset('panel.js')}\n</script>" if report.scenes else ""
     return (
         "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
         "<link rel='icon' href='data:,'>\n"
         f"<title>{_text(report.title)}</title>\n<style>\n{_asset('report.css')}\n</style>\n"
         f"</head>\n<body>\n<a class='skip' href='#findings'>Skip to the findings</a>\n{body}\n"
-        f"{''.join(scripts) if report.scenes else ''}\n</body>\n</html>\n"
+        f"{script}\n</body>\n</html>\n"
     )
 
 

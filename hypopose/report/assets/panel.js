@@ -1,11 +1,15 @@
-/* The interactive panel of a HypoPose report. Plain script; needs globalThis.THREE (three.min.js).
+/* The interactive panel of a HypoPose report: a plain script that draws on two canvases.
  *
- * Camera frame: x right, y down, z forward, metres, root at the origin. The scene turns it upright:
- * (x, -y, -z). Everything is drawn on demand; nothing runs while nothing changes.
+ * Camera frame: x right, y down, z forward, meters, root at the origin. Everything is drawn on
+ * demand; nothing runs while nothing changes.
  */
 (() => {
   "use strict";
-  const LEFT = 0xe07b00, RIGHT = 0x0063a6, MIDDLE = 0x444444;
+  /* Color, width and dashes. */
+  const LIMBS = {
+    left: ["#e07b00", 5, [7, 4]], right: ["#0063a6", 5, []], middle: ["#6b6b6b", 5, []],
+  };
+  const TRUTH = "#009e73";
   const MISSING = -32768;
 
   function unpack(packed) {
@@ -34,65 +38,39 @@
     return scene;
   }
 
-  function sideOf(bone, left, joints) {
+  function sideOf(bone, left, right) {
     if (left.includes(bone[1])) return "left";
-    return joints && joints[bone[1]].startsWith("right") ? "right" : "middle";
+    return right.includes(bone[1]) ? "right" : "middle";
   }
 
-  /* Positions of line segments for the bones of one pose; bones with a missing end are left out. */
-  function segments(pose, bones) {
-    const out = [];
-    for (const [a, b] of bones) {
-      const ends = [a, b].map((j) => [pose[3 * j], -pose[3 * j + 1], -pose[3 * j + 2]]);
-      if (ends.flat().every(Number.isFinite)) out.push(...ends[0], ...ends[1]);
-    }
-    return out;
-  }
-
+  /* Orthographic view on a plain canvas: no library, nothing but lines and ellipses. */
   class View3D {
     constructor(canvas) {
-      const T = THREE;
       this.canvas = canvas;
-      this.renderer = new T.WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: true });
-      this.scene = new T.Scene();
-      this.scene.background = new T.Color(0xffffff);
-      this.camera = new T.OrthographicCamera(-1, 1, 1, -1, 0.01, 50);
-      this.controls = new T.OrbitControls(this.camera, canvas);
-      this.controls.enablePan = false;
-      this.controls.addEventListener("change", () => this.render());
-      this.scene.add(new T.AmbientLight(0xffffff, 1.6));
-      const light = new T.DirectionalLight(0xffffff, 1.6);
-      light.position.set(1, 2, 3);
-      this.scene.add(light);
-      this.grid = new T.GridHelper(2, 8, 0x999999, 0xdddddd);
-      this.scene.add(this.grid);
-      this.others = this.thin(0x9a9a9a, 0.55);
-      this.lines = {
-        left: this.thick(LEFT, 5, true),
-        right: this.thick(RIGHT, 5, false),
-        middle: this.thick(MIDDLE, 5, false),
-        mean: this.thick(0x000000, 2, true),
-        truth: this.thick(0x009e73, 3, false),
-      };
+      this.context = canvas.getContext("2d");
+      this.zoomed = 1;
+      this.extent = 1;
+      this.floor = 0;
+      this.pointers();
       this.look("front");
     }
 
-    thin(color, opacity) {
-      const material = new THREE.LineBasicMaterial({ color, transparent: true, opacity });
-      const line = new THREE.LineSegments(new THREE.BufferGeometry(), material);
-      line.frustumCulled = false;
-      this.scene.add(line);
-      return line;
-    }
-
-    thick(color, linewidth, dashed) {
-      const material = new THREE.LineMaterial({ color, linewidth, dashed });
-      material.dashSize = 0.05;
-      material.gapSize = 0.03;
-      const line = new THREE.LineSegments2(new THREE.LineSegmentsGeometry(), material);
-      line.frustumCulled = false;
-      this.scene.add(line);
-      return line;
+    pointers() {
+      let last = null;
+      this.canvas.addEventListener("pointerdown", (e) => {
+        last = [e.clientX, e.clientY];
+        this.canvas.setPointerCapture(e.pointerId);
+      });
+      this.canvas.addEventListener("pointermove", (e) => {
+        if (!last) return;
+        this.turn((last[0] - e.clientX) / 150, (last[1] - e.clientY) / 150);
+        last = [e.clientX, e.clientY];
+      });
+      this.canvas.addEventListener("pointerup", () => { last = null; });
+      this.canvas.addEventListener("wheel", (e) => {
+        this.zoom(Math.exp(-e.deltaY / 500));
+        e.preventDefault();
+      }, { passive: false });
     }
 
     /* A frame that fits everything the scene will ever show, so that the view never jumps. */
@@ -100,123 +78,137 @@
       let extent = 0.5, low = 0;
       const v = scene.hypotheses.values;
       for (let i = 0; i < v.length; i += 3) {
-        const r = Math.hypot(v[i], v[i + 1], v[i + 2]);
-        if (r > extent) extent = r;
-        if (v[i + 1] > low) low = v[i + 1];
+        extent = Math.max(extent, Math.hypot(v[i], v[i + 1], v[i + 2]) || 0);
+        low = Math.max(low, v[i + 1] || 0);
       }
       this.extent = extent * 1.08;
-      this.grid.position.y = -low;
-      this.makeEllipsoids(scene);
-      this.resize();
-    }
-
-    makeEllipsoids(scene) {
-      if (this.balls) {
-        this.scene.remove(this.balls);
-        this.balls.dispose();
-      }
-      const material = new THREE.MeshLambertMaterial({
-        color: 0x56b4e9, transparent: true, opacity: 0.35, depthWrite: false,
-      });
-      const n = scene.joints.length;
-      this.balls = new THREE.InstancedMesh(new THREE.SphereGeometry(1, 24, 16), material, n);
-      this.balls.frustumCulled = false;
-      this.scene.add(this.balls);
-    }
-
-    resize() {
-      const w = this.canvas.clientWidth || 1, h = this.canvas.clientHeight || 1;
-      this.renderer.setPixelRatio(Math.min(2, window.devicePixelRatio || 1));
-      this.renderer.setSize(w, h, false);
-      const e = this.extent || 1, aspect = w / h;
-      Object.assign(this.camera, {
-        left: -e * Math.max(1, aspect), right: e * Math.max(1, aspect),
-        top: e * Math.max(1, 1 / aspect), bottom: -e * Math.max(1, 1 / aspect),
-      });
-      this.camera.updateProjectionMatrix();
-      for (const line of Object.values(this.lines)) line.material.resolution.set(w, h);
-      this.render();
+      this.floor = -low;
     }
 
     look(from) {
-      const places = { front: [0, 0, 10], side: [-10, 0, 0], top: [0, 10, 0.01] };
-      this.camera.position.set(...places[from]);
-      this.controls.update();
+      const [azimuth, polar] = {
+        front: [0, Math.PI / 2], side: [-Math.PI / 2, Math.PI / 2], top: [0, 0.02],
+      }[from];
+      Object.assign(this, { azimuth, polar });
       this.render();
     }
 
     turn(azimuth, polar) {
-      const p = this.camera.position, r = p.length();
-      const theta = Math.atan2(p.x, p.z) + azimuth;
-      const phi = Math.min(3.1, Math.max(0.05, Math.acos(p.y / r) + polar));
-      p.set(r * Math.sin(phi) * Math.sin(theta), r * Math.cos(phi),
-        r * Math.sin(phi) * Math.cos(theta));
-      this.controls.update();
+      this.azimuth += azimuth;
+      this.polar = Math.min(3.1, Math.max(0.02, this.polar + polar));
       this.render();
     }
 
     zoom(factor) {
-      this.camera.zoom = Math.min(20, Math.max(0.3, this.camera.zoom * factor));
-      this.camera.updateProjectionMatrix();
+      this.zoomed = Math.min(20, Math.max(0.3, this.zoomed * factor));
       this.render();
-    }
-
-    set(line, positions) {
-      line.visible = positions.length > 0;
-      if (!line.visible) return;
-      line.geometry.dispose();
-      line.geometry = new THREE.LineSegmentsGeometry();
-      line.geometry.setPositions(positions);
-      line.computeLineDistances();
     }
 
     draw(scene, state) {
-      const all = [];
-      if (state.showOthers) {
-        for (let h = 0; h < scene.shown.length; h++) {
-          if (h !== state.hypothesis) {
-            all.push(...segments(frameOf(scene.hypotheses, state.frame, h), scene.bones));
-          }
-        }
-      }
-      this.others.geometry.dispose();
-      this.others.geometry = new THREE.BufferGeometry();
-      this.others.geometry.setAttribute("position", new THREE.Float32BufferAttribute(all, 3));
-      const pose = frameOf(scene.hypotheses, state.frame, state.hypothesis);
-      for (const side of ["left", "right", "middle"]) {
-        const bones = scene.bones.filter((b) => sideOf(b, scene.left, scene.joints) === side);
-        this.set(this.lines[side], segments(pose, bones));
-      }
-      const mean = state.showMean ? segments(frameOf(scene.mean, state.frame), scene.bones) : [];
-      this.set(this.lines.mean, mean);
-      const truth = scene.truth && state.showTruth;
-      this.set(this.lines.truth,
-        truth ? segments(frameOf(scene.truth, state.frame), scene.bones) : []);
-      this.drawEllipsoids(scene, state);
+      this.shown = [scene, state];
       this.render();
     }
 
-    drawEllipsoids(scene, state) {
-      this.balls.visible = Boolean(scene.ellipsoids) && state.showEllipsoids;
-      if (!this.balls.visible) return;
-      const f = frameOf(scene.ellipsoids, state.frame), m = frameOf(scene.mean, state.frame);
-      const matrix = new THREE.Matrix4();
-      for (let j = 0; j < scene.joints.length; j++) {
-        const [a, b, c, d, e, g] = f.subarray(6 * j, 6 * j + 6);
-        const [x, y, z] = m.subarray(3 * j, 3 * j + 3);
-        if ([a, b, c, d, e, g, x, y, z].every(Number.isFinite)) {
-          matrix.set(a, 0, 0, x, -b, -c, 0, -y, -d, -e, -g, -z, 0, 0, 0, 1);
-        } else {
-          matrix.makeScale(0, 0, 0);
-        }
-        this.balls.setMatrixAt(j, matrix);
-      }
-      this.balls.instanceMatrix.needsUpdate = true;
+    /* Rows of the camera frame (x right, y down, z forward) -> screen x, screen y (down), depth. */
+    axes() {
+      const [s, c] = [Math.sin(this.azimuth), Math.cos(this.azimuth)];
+      const [p, q] = [Math.sin(this.polar), Math.cos(this.polar)];
+      return [[c, 0, s], [q * s, p, -q * c], [p * s, -q, -p * c]];
+    }
+
+    place(x, y, z) {
+      return this.rows.map((row) => row[0] * x + row[1] * y + row[2] * z);
     }
 
     render() {
-      this.renderer.render(this.scene, this.camera);
-      this.canvas.dataset.renders = String(1 + Number(this.canvas.dataset.renders || 0));
+      if (!this.shown) return;
+      const [scene, state] = this.shown, c = this.context;
+      const ratio = Math.min(2, window.devicePixelRatio || 1);
+      const w = this.canvas.clientWidth || 1, h = this.canvas.clientHeight || 1;
+      this.canvas.width = w * ratio;
+      this.canvas.height = h * ratio;
+      this.rows = this.axes();
+      const scale = this.zoomed * Math.min(w, h) / (2 * this.extent);
+      c.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * w / 2, ratio * h / 2);
+      this.pixel = 1 / scale;
+      this.grid();
+      if (state.showOthers) this.others(scene, state);
+      if (scene.ellipsoids && state.showEllipsoids) this.ellipsoids(scene, state);
+      if (scene.truth && state.showTruth) {
+        this.bones(frameOf(scene.truth, state.frame), scene.bones, () => [TRUTH, 3, []]);
+      }
+      this.bones(frameOf(scene.hypotheses, state.frame, state.hypothesis), scene.bones,
+        (bone) => LIMBS[sideOf(bone, scene.left, scene.right)]);
+      if (state.showMean) {
+        this.bones(frameOf(scene.mean, state.frame), scene.bones, () => ["#000000", 2, [5, 3]]);
+      }
+    }
+
+    grid() {
+      for (let i = -4; i <= 4; i++) {
+        const style = [i ? "#dddddd" : "#999999", 1, []];
+        this.line([i / 4, -this.floor, -1], [i / 4, -this.floor, 1], style);
+        this.line([-1, -this.floor, i / 4], [1, -this.floor, i / 4], style);
+      }
+    }
+
+    others(scene, state) {
+      this.context.globalAlpha = 0.55;
+      for (let h = 0; h < scene.shown.length; h++) {
+        if (h === state.hypothesis) continue;
+        const pose = frameOf(scene.hypotheses, state.frame, h);
+        this.bones(pose, scene.bones, () => ["#9a9a9a", 1, []]);
+      }
+      this.context.globalAlpha = 1;
+    }
+
+    /* Bones of one pose, the far ones first; bones with a missing end are left out. */
+    bones(pose, bones, style) {
+      const depth = (bone) => bone.reduce((sum, j) =>
+        sum + this.place(...pose.subarray(3 * j, 3 * j + 3))[2], 0);
+      const whole = bones.filter((b) => Number.isFinite(depth(b)));
+      for (const bone of whole.sort((a, b) => depth(a) - depth(b))) {
+        const [a, b] = bone.map((j) => [...pose.subarray(3 * j, 3 * j + 3)]);
+        this.line(a, b, style(bone));
+      }
+    }
+
+    line(a, b, [color, width, dash]) {
+      const c = this.context, [start, end] = [this.place(...a), this.place(...b)];
+      c.strokeStyle = color;
+      c.lineWidth = width * this.pixel;
+      c.lineCap = dash.length ? "butt" : "round";
+      c.setLineDash(dash.map((d) => d * this.pixel));
+      c.beginPath();
+      c.moveTo(start[0], start[1]);
+      c.lineTo(end[0], end[1]);
+      c.stroke();
+    }
+
+    /* The outline of an ellipsoid is the ellipse of the projected factor: L L' = (P F)(P F)'. */
+    ellipsoids(scene, state) {
+      const c = this.context;
+      const factors = frameOf(scene.ellipsoids, state.frame), mean = frameOf(scene.mean, state.frame);
+      for (let j = 0; j < scene.joints.length; j++) {
+        const [f00, f10, f11, f20, f21, f22] = factors.subarray(6 * j, 6 * j + 6);
+        const [x, y] = this.place(...mean.subarray(3 * j, 3 * j + 3));
+        const columns = [[f00, f10, f20], [0, f11, f21], [0, 0, f22]].map((v) => this.place(...v));
+        const dot = (a, b) => columns.reduce((sum, v) => sum + v[a] * v[b], 0);
+        const l00 = Math.sqrt(dot(0, 0)), l10 = dot(1, 0) / l00;
+        const l11 = Math.sqrt(Math.max(0, dot(1, 1) - l10 * l10));
+        if (![x, y, l00, l10, l11].every(Number.isFinite)) continue;
+        c.save();
+        c.transform(l00, l10, 0, l11, x, y);
+        c.beginPath();
+        c.arc(0, 0, 1, 0, 2 * Math.PI);
+        c.restore();
+        c.fillStyle = "rgba(86, 180, 233, 0.3)";
+        c.fill();
+        c.setLineDash([]);
+        c.strokeStyle = "rgba(0, 90, 140, 0.5)";
+        c.lineWidth = this.pixel;
+        c.stroke();
+      }
     }
   }
 
@@ -240,8 +232,8 @@
       c.lineWidth = 1;
       c.strokeRect(0, 0, iw * scale, ih * scale);
       const points = frameOf(scene.keypoints, state.frame);
-      this.pose(points, scene.bones2d, scale, (bone) =>
-        scene.left2d.includes(bone[1]) ? "#e07b00" : "#0063a6", 3, []);
+      this.pose(points, scene.bones2d, scale,
+        (bone) => LIMBS[sideOf(bone, scene.left2d, scene.right2d)][0], 3, []);
       this.dots(points, scale);
       if (scene.reprojection) {
         const seen = frameOf(scene.reprojection, state.frame, state.hypothesis);
@@ -284,12 +276,7 @@
       this.scenes = raw.map(decode);
       this.state = { frame: 0, hypothesis: 0 };
       this.flat = new View2D(this.find("input"));
-      try {
-        this.solid = new View3D(this.find("space"));
-      } catch (error) {
-        this.find("space").hidden = true;
-        this.find("no-webgl").hidden = false;
-      }
+      this.solid = new View3D(this.find("space"));
       this.wire();
       this.choose(0);
       root.dataset.ready = "true";
@@ -305,14 +292,14 @@
         on(name, "change", () => this.update({}));
       }
       for (const button of this.root.querySelectorAll("[data-look]")) {
-        button.addEventListener("click", () => this.solid && this.solid.look(button.dataset.look));
+        button.addEventListener("click", () => this.solid.look(button.dataset.look));
       }
       on("space", "keydown", (e) => this.key(e));
       new ResizeObserver(() => this.resize()).observe(this.find("space"));
     }
 
     resize() {
-      if (this.solid) this.solid.resize();
+      this.solid.render();
       this.flat.draw(this.scene, this.state);
     }
 
@@ -337,7 +324,7 @@
       this.find("hypothesis").max = this.scene.shown.length - 1;
       this.find("truth").disabled = !this.scene.truth;
       this.find("notes").textContent = this.scene.notes.join("; ");
-      if (this.solid) this.solid.fit(this.scene);
+      this.solid.fit(this.scene);
       const last = this.scene.frames.length - 1;
       this.update({ frame: Math.min(this.state.frame, last),
         hypothesis: Math.min(this.state.hypothesis, this.scene.shown.length - 1) });
@@ -374,7 +361,7 @@
       });
       this.find("frame").value = this.state.frame;
       this.find("hypothesis").value = this.state.hypothesis;
-      if (this.solid) this.solid.draw(this.scene, this.state);
+      this.solid.draw(this.scene, this.state);
       this.flat.draw(this.scene, this.state);
       this.tell();
     }
