@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hypopose.cli.benchmark_options import draws_of, sampling_options
+from hypopose.cli.options import warn_of_former
 from hypopose.cli.overwrite import force_option, refuse_existing
 
 if TYPE_CHECKING:
@@ -60,11 +61,7 @@ def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
     with draws_of(data, options, others) as (name, details, stream):
         draws = list(stream) if options["fit"] is not None else stream
         if isinstance(draws, list):
-            click.echo(
-                "calibrate --fit is deprecated; use hypopose fit-calibrator, and measure on "
-                "another split.",
-                err=True,
-            )
+            warn_of_former("calibrate --fit", "fit-calibrator")
             fitted = fit_calibrator(
                 [(draw.hypotheses, draw.truth) for draw in draws],
                 options["method"],

@@ -64,7 +64,7 @@ def test_the_old_way_of_fitting_still_works_and_says_so(results: Path, tmp_path:
     old, new, out = (tmp_path / name for name in ("old.json", "new.json", "measured.json"))
     shown = run("calibrate", results, "-o", out, "--fit", old, "--method", "axis")
     assert shown.exit_code == 0, shown.output
-    assert "deprecated" in shown.stderr
+    assert "calibrate --fit is now fit-calibrator" in shown.stderr
     assert run("fit-calibrator", results, "-o", new, "--method", "axis").exit_code == 0
     assert new.read_text() == old.read_text()
     assert load_results(out).coverage[1].label == "axis, fitted on these data"
