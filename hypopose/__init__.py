@@ -18,9 +18,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hypopose.api import (
+        Stream,
         adjust,
         aggregate,
         complete,
+        detect,
         estimate,
         estimate_file,
         estimate_focal,
@@ -52,9 +54,11 @@ __all__ = [
     "Poses3D",
     "Result",
     "Skeleton",
+    "Stream",
     "adjust",
     "aggregate",
     "complete",
+    "detect",
     "estimate",
     "estimate_file",
     "estimate_focal",
@@ -105,6 +109,7 @@ _ROOMS = {
     "samplers",
     "skeletons",
     "training",
+    "video",
 }
 
 

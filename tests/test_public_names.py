@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "Camera", "HypoPoseError", "Hypotheses", "Keypoints2D", "Poses3D", "Result", "Skeleton",
-    "adjust", "aggregate", "complete", "estimate", "estimate_file", "estimate_focal",
+    "Stream", "adjust", "aggregate", "complete", "detect", "estimate", "estimate_file",
+    "estimate_focal",
     "estimate_people", "evaluate", "get_skeleton", "load", "load_hypotheses", "load_people",
     "make_pipeline", "make_sampler", "measure", "prepare", "recalibrate", "refine", "sample",
     "save_result", "share_camera",

@@ -5,6 +5,7 @@ reads, and keypoints without a camera get an assumed one, marked so. The rooms b
 """
 
 from hypopose.api.completion import complete
+from hypopose.api.footage import Stream, detect
 from hypopose.api.making import (
     BUNDLED_WEIGHTS,
     DEFAULT_SAMPLER,
@@ -38,6 +39,7 @@ __all__ = [
     "BUNDLED_WEIGHTS",
     "DEFAULT_SAMPLER",
     "Pipeline",
+    "Stream",
     "adjust",
     "aggregate",
     "aggregate_result",
@@ -47,6 +49,7 @@ __all__ = [
     "default_sampler",
     "default_weights",
     "describe_sampler",
+    "detect",
     "estimate",
     "estimate_file",
     "estimate_focal",

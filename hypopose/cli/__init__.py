@@ -32,6 +32,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "sample": Entry(
             "Draw 3D hypotheses for 2D keypoint files.", "hypopose sample walk.json -o walk.npz"
         ),
+        "live": Entry(
+            "Draw 3D hypotheses of the newest frame, from a camera, a video or keypoints.",
+            "hypopose live camera:0 -o live.jsonl",
+        ),
         "refine": Entry(
             "Move the hypotheses of a result until they reproject.",
             "hypopose refine walk.npz -o refined.npz",

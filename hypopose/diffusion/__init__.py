@@ -6,12 +6,14 @@ from hypopose.diffusion.gaussian import ddim_coefficients, ddim_step, implied_ep
 from hypopose.diffusion.latent import latent_noise
 from hypopose.diffusion.mixture import GaussianMixture, MixtureFit, fit_mixture
 from hypopose.diffusion.noise import recorded_noise, seeded_noise
+from hypopose.diffusion.rolling import RollingNoise
 from hypopose.diffusion.schedule import Schedule, cosine_schedule, timestep_pairs
 
 __all__ = [
     "AffineGaussian",
     "GaussianMixture",
     "MixtureFit",
+    "RollingNoise",
     "Schedule",
     "cosine_schedule",
     "ddim_coefficients",

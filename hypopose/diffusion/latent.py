@@ -70,9 +70,22 @@ def _smooth(
     waves: Float[Tensor, "*batch H K C 3"], seconds: Float[Tensor, "*batch F"]
 ) -> Float[Tensor, "*batch H F C"]:
     """Sum of waves with normal frequencies and amplitudes."""
-    low, high = (torch.tensor(t, device=seconds.device).log() for t in CORRELATION_SECONDS)
-    times = torch.linspace(0, 1, waves.shape[-2], device=seconds.device)
-    frequency = waves[..., 0] / torch.exp(low + (high - low) * times)
+    frequency = waves[..., 0] / correlation_times(waves.shape[-2], seconds.device)
     angle = seconds[..., None, :, None, None] * frequency[..., None, :, :]
     a, b = waves[..., 1][..., None, :, :], waves[..., 2][..., None, :, :]
     return (a * angle.cos() + b * angle.sin()).sum(-2) / waves.shape[-3] ** 0.5
+
+
+def correlation_times(n_channels: int, device: torch.device | None = None) -> Float[Tensor, " C"]:
+    """Seconds over which each smooth channel changes.
+
+    Args:
+        n_channels: Number of smooth channels.
+        device: Where they are to lie.
+
+    Example:
+        >>> correlation_times(2)
+        tensor([0.1000, 1.6000])
+    """
+    low, high = (torch.tensor(t, device=device).log() for t in CORRELATION_SECONDS)
+    return torch.exp(low + (high - low) * torch.linspace(0, 1, n_channels, device=device))

@@ -17,6 +17,7 @@ from hypopose.networks.motion_prior import MotionPrior
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
+from hypopose.networks.newest import Newest
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.scales import ScaleNetwork, ScaleTokens, uncertainty_loss
 from hypopose.networks.staged import StagedNetwork, Tokens
@@ -43,6 +44,7 @@ __all__ = [
     "MotionPrior",
     "Network",
     "NetworkInfo",
+    "Newest",
     "PretrainedNetwork",
     "ScaleNetwork",
     "ScaleTokens",

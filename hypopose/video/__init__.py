@@ -7,9 +7,11 @@ to install it.
 from hypopose.video.decode import Clip, Footage, Frame, open_footage
 from hypopose.video.detect import DetectOptions, detect_people
 from hypopose.video.detectors import DETECTORS, Detector, Seen, choose_detector
+from hypopose.video.stream import CausalStream, frame_of
 
 __all__ = [
     "DETECTORS",
+    "CausalStream",
     "Clip",
     "DetectOptions",
     "Detector",
@@ -18,5 +20,6 @@ __all__ = [
     "Seen",
     "choose_detector",
     "detect_people",
+    "frame_of",
     "open_footage",
 ]

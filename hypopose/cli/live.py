@@ -1,0 +1,154 @@
+"""``hypopose live``: 3D hypotheses of the newest frame, from a camera, a video or keypoints."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.api import Stream
+    from hypopose.types import Hypotheses
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "-o",
+    "--output",
+    type=click.File("w", encoding="utf-8"),
+    default="-",
+    help="JSON Lines, one a pose; default: standard output.",
+)
+@click.option("--look-ahead", default=0, show_default=True, help="Frames to wait for, 0 to 8.")
+@click.option("--n-hypotheses", default=20, show_default=True, help="3D motions to draw.")
+@click.option("--sampler", help="As in hypopose sample; default: the fastest calibrated one.")
+@click.option("--weights", help="Bundled weights by name, or a folder of weights.")
+@click.option("--detector", default="auto", show_default=True, help="As in hypopose detect.")
+@click.option("--fps", type=float, help="Frames per second, where the source does not say.")
+@click.option("--end", type=float, help="Seconds at which to stop; default: the end, or Ctrl-C.")
+@click.option("--person", help="Keypoint files: this person; default: the one seen most.")
+@click.option("--all-hypotheses", is_flag=True, help="Write every hypothesis, not only the mean.")
+@click.option("--seed", default=0, show_default=True, help="Same seed, same hypotheses.")
+def live(source: str, output: TextIO, **options: Any) -> None:
+    """Draw 3D hypotheses while frames come: from camera:0, a video, or a keypoint file.
+
+    A line per pose: its time, the mean joints in meters about the root, their spread in millimeters
+    and, with a camera, the root. Frames that come too fast are left out, never queued.
+    """
+    from hypopose.io.footage import footage_kind
+
+    kind = footage_kind(source)
+    frames = _from_footage(source, options) if kind else _from_file(source, options)
+    first = next(frames, None)
+    if first is None:
+        raise OptionError(f"{source}: there is no frame to begin with.")
+    stream = _stream(options, first[2], detects=bool(kind))
+    waits, n = [], 0
+    try:
+        for seconds, observed, _ in _and(first, frames):
+            began = time.perf_counter()
+            drawn = stream.push(observed, seconds)
+            waits.append(1000 * (time.perf_counter() - began))
+            n += _write(output, stream, drawn, options["all_hypotheses"])
+        for drawn in stream.finish():
+            n += _write(output, stream, drawn, options["all_hypotheses"])
+    except KeyboardInterrupt:
+        pass
+    _summary(waits, n, stream)
+
+
+def _from_footage(source: str, options: dict[str, Any]) -> Iterator[Any]:
+    """Time, frame and rate of a camera or a video."""
+    from hypopose.io.footage import camera_number
+    from hypopose.video import Clip, open_footage
+
+    reader = open_footage(source, Clip(end=options["end"]))
+    rate = options["fps"] or reader.footage.rate or 30.0
+    live_source = camera_number(source) is not None
+    began = time.monotonic()
+    try:
+        for frame in reader.frames():
+            late = live_source and time.monotonic() - began - frame.seconds > 2 / rate
+            if late:  # the camera is ahead of us: look at what is newest
+                began += 1 / rate
+                continue
+            yield frame.seconds, frame.rgb, rate
+    finally:
+        reader.close()
+
+
+def _from_file(source: str, options: dict[str, Any]) -> Iterator[Any]:
+    """Time, keypoints and rate of a keypoint file, one frame after the other."""
+    from hypopose.api import prepare
+    from hypopose.io import load
+    from hypopose.video import frame_of
+
+    loaded = load(source, person=options["person"], fps=options["fps"])
+    keypoints = prepare(loaded)
+    rate = keypoints.fps or 30.0
+    for f in range(keypoints.n_frames):
+        if options["end"] is not None and f / rate >= options["end"]:
+            return
+        yield f / rate, frame_of(keypoints, f), rate
+
+
+def _and(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _stream(options: dict[str, Any], rate: float, *, detects: bool) -> Stream:
+    from hypopose.api import Stream
+
+    return Stream(
+        options["sampler"],
+        weights=options["weights"],
+        detector=options["detector"] if detects else None,
+        n_hypotheses=options["n_hypotheses"],
+        look_ahead=options["look_ahead"],
+        fps=rate,
+        seed=options["seed"],
+    )
+
+
+def _write(output: TextIO, stream: Stream, drawn: Hypotheses | None, everything: bool) -> int:
+    """One line, flushed, so that what reads it is not late."""
+    if drawn is None:
+        return 0
+    joints = drawn.joints[:, 0]
+    mean = joints.mean(0)
+    spread = 1000 * (joints - mean).square().sum(-1).mean(0).sqrt()
+    line: dict[str, Any] = {
+        "seconds": round(stream.seconds or 0.0, 4),
+        "skeleton": drawn.skeleton.name,
+        "joints": _rounded(mean.tolist(), 4),
+        "spread_mm": _rounded(spread.tolist(), 1),
+    }
+    if drawn.root is not None and bool(drawn.root.isfinite().all()):
+        line["root"] = _rounded(drawn.root[:, 0].mean(0).tolist(), 4)
+    if everything:
+        line["hypotheses"] = _rounded(joints.tolist(), 4)
+    output.write(f"{json.dumps(line, separators=(',', ':'))}\n")
+    output.flush()
+    return 1
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    return [_rounded(v, digits) for v in value] if isinstance(value, list) else round(value, digits)
+
+
+def _summary(waits: list[float], n: int, stream: Stream) -> None:
+    waits = sorted(waits)
+    middle, slow = waits[len(waits) // 2], waits[min(len(waits) - 1, int(0.99 * len(waits)))]
+    rate = 1000 * len(waits) / max(sum(waits), 1e-9)
+    click.echo(
+        f"{n} poses, {rate:.1f} frames/s, {middle:.0f} ms a frame (99 %: {slow:.0f} ms), "
+        f"{1000 * stream.latency_s:.0f} ms of look-ahead.",
+        err=True,
+    )
