@@ -231,6 +231,17 @@ def _own() -> list[bytes]:
         return [path.read_bytes()]
 
 
+def _mediapipe_json() -> list[bytes]:
+    points = np.random.default_rng(2).uniform(0.2, 0.8, (3, 33, 3)).round(4)
+    people = [
+        [{"x": x, "y": y, "z": z - 0.5, "visibility": 0.9} for x, y, z in person]
+        for person in points.tolist()
+    ]
+    frames = [{"frame": i, "pose_landmarks": [person]} for i, person in enumerate(people)]
+    timed = [{"timestamp_ms": 40 * i, "landmarks": [p]} for i, p in enumerate(people)]
+    return [_json(frames), _json(timed), _json(people[0])]
+
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "openpose": _openpose,
     "coco-results": lambda: [_json(_entries())],
@@ -238,6 +249,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "alphapose": _alphapose,
     "mmpose": _mmpose,
     "mediapipe": _mediapipe,
+    "mediapipe-json": _mediapipe_json,
     "deeplabcut": _deeplabcut,
     "sleap": lambda: [_hdf5("sleap")],
     "movement": lambda: [_hdf5("movement"), _netcdf3()],

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hypopose.errors import FormatError
+from hypopose.io.parsing.depth import CURE, NEGATIVE_SHARE, check_confidences
 from hypopose.types import Camera, Skeleton
 
 MAX_FRAMES = 2_000_000
@@ -44,7 +45,10 @@ class Detections:
         camera: The camera, if the file says.
         covariance: Per-keypoint covariance in px², if the file has it.
         approximate: Joints the file marks as formed from others.
+        times: Seconds of each detection, where the file has time stamps; ``frames`` then only
+            orders them.
         notes: What was assumed on the way.
+        doubts: What makes the file doubtful, see :mod:`hypopose.io.doubts`.
     """
 
     skeleton: Skeleton
@@ -62,11 +66,17 @@ class Detections:
     camera: Camera | None = None
     covariance: Float[np.ndarray, "N J 2 2"] | None = None
     approximate: tuple[str, ...] = ()
+    times: Float[np.ndarray, " N"] | None = None
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def with_notes(self, *notes: str) -> Detections:
         """The same detections with more notes."""
         return replace(self, notes=(*self.notes, *notes))
+
+    def with_doubts(self, *doubts: str) -> Detections:
+        """The same detections with more doubts."""
+        return replace(self, doubts=(*self.doubts, *doubts))
 
 
 def check_size(detections: Detections, file: str) -> None:
@@ -121,22 +131,33 @@ def clean(detections: Detections, file: str) -> Detections:
         )
     present = finite & ~(xy == 0).all(-1)
     confidence = detections.confidence
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     if confidence is not None:
-        confidence, sure, notes = _clean_confidence(confidence.astype(np.float64), present)
+        confidence = confidence.astype(np.float64)
+        check_confidences(confidence[present & np.isfinite(confidence)], file)
+        confidence, sure, notes, doubts = _clean_confidence(confidence, present)
         present &= sure
     if _are_fractions(xy[present]):
-        raise FormatError(
-            f"{file}: all coordinates lie within {MIN_EXTENT:g} of 0, so they are fractions of the "
-            "image; write them in pixels (OpenPose: --keypoint_scale 0)."
-        )
+        raise _not_pixels(xy[present], file)
     rows = present.any(-1)
     if not rows.any():
         raise FormatError(
             f"{file}: no keypoint of any person is detected in any frame; check the recording."
         )
     xy[~present] = np.nan
-    return _keep(replace(detections, xy=xy, confidence=confidence), rows, notes)
+    kept = _keep(replace(detections, xy=xy, confidence=confidence), rows)
+    return kept.with_notes(*notes).with_doubts(*doubts)
+
+
+def _not_pixels(xy: Float[np.ndarray, "n 2"], file: str) -> FormatError:
+    near = f"{file}: all coordinates lie within {MIN_EXTENT:g} of 0"
+    if (xy < 0).any(-1).mean() > NEGATIVE_SHARE:
+        return FormatError(f"{near}, many negative: 3D joints in meters, perhaps; {CURE}.")
+    return FormatError(
+        f"{near}, so they are fractions of the image; read them with fractions=True and "
+        "image_size=(W, H), or write them in pixels (OpenPose: --keypoint_scale 0)."
+    )
 
 
 def _are_fractions(xy: Float[np.ndarray, "n 2"]) -> bool:
@@ -147,20 +168,20 @@ def _are_fractions(xy: Float[np.ndarray, "n 2"]) -> bool:
 
 def _clean_confidence(
     confidence: np.ndarray, present: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...]]:
+    """Confidences from 0 to 1, where they are above 0, notes and doubts."""
     known = np.nan_to_num(confidence, nan=0.0, posinf=0.0, neginf=0.0)
     negative = int((present & (known < 0)).sum())
     above = int((present & (known > 1)).sum())
-    notes = []
-    if negative:
-        notes.append(f"{negative} keypoints with a negative confidence are taken as missing")
-    if above:
-        notes.append(f"{above} confidences above 1 (up to {known[present].max():.3g}) became 1")
+    notes = (f"{negative} keypoints with a negative confidence are taken as missing",)
+    high = known[present].max() if present.any() else 0.0
+    doubts = (f"{above} confidences above 1 (up to {high:.3g}) became 1",)
     sure = known > 0
-    return np.where(present & sure, known.clip(0, 1), 0.0), sure, notes
+    cleaned = np.where(present & sure, known.clip(0, 1), 0.0)
+    return cleaned, sure, notes if negative else (), doubts if above else ()
 
 
-def _keep(detections: Detections, rows: np.ndarray, notes: list[str]) -> Detections:
+def _keep(detections: Detections, rows: np.ndarray) -> Detections:
     def pick(array: np.ndarray | None) -> np.ndarray | None:
         return None if array is None else array[rows]
 
@@ -171,6 +192,6 @@ def _keep(detections: Detections, rows: np.ndarray, notes: list[str]) -> Detecti
         confidence=pick(detections.confidence),
         scores=pick(detections.scores),
         covariance=pick(detections.covariance),
+        times=pick(detections.times),
         ids=tuple(i for i, kept in zip(detections.ids, rows, strict=True) if kept),
-        notes=(*detections.notes, *notes),
     )

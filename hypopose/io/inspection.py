@@ -1,14 +1,17 @@
-"""What is in a keypoint file: for ``hypopose info``, and for whoever wonders."""
+"""What is in a keypoint file, for ``hypopose info``."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from hypopose.io.detections import Detections
+from hypopose.io.doubts import outside_doubt
+from hypopose.io.format import Reading
 from hypopose.io.recording import frame_range, read_recording
 from hypopose.types import Camera, Skeleton
 
@@ -54,6 +57,7 @@ class FileInfo:
         fps: Frames per second, if the file says.
         camera: ``none``, ``assumed`` or ``given``.
         notes: What was assumed or repaired on reading.
+        doubts: What makes a result doubtful.
     """
 
     path: str
@@ -69,6 +73,7 @@ class FileInfo:
     fps: float | None
     camera: str
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     def describe(self, most_people: int = 10) -> str:
         """The same as text, a line per fact."""
@@ -90,6 +95,7 @@ class FileInfo:
         lines += [f"    {_person_line(p)}" for p in self.people[:most_people]]
         if len(self.people) > most_people:
             lines.append(f"    and {len(self.people) - most_people} more")
+        lines += [f"  doubt       {doubt}" for doubt in self.doubts]
         return "\n".join([*lines, *(f"  note        {note}" for note in self.notes)])
 
 
@@ -99,6 +105,8 @@ def inspect(
     format: str | None = None,
     skeleton: str | Skeleton | None = None,
     image_size: tuple[int, int] | None = None,
+    fps: float | None = None,
+    **reading: Unpack[Reading],
 ) -> FileInfo:
     """Find out what a keypoint file holds.
 
@@ -107,17 +115,19 @@ def inspect(
         format: Name of the format; detected from the contents if None.
         skeleton: The joint set, where the format does not settle it; or a TOML file.
         image_size: Width and height in pixels, for formats that write fractions of them.
+        fps: Frames per second, as it will be given for sampling.
+        **reading: How an unusual file is to be read, see :func:`hypopose.io.load`.
 
     Returns:
-        Format, skeleton, people, frames, gaps, confidence, image size, camera, notes.
+        Format, skeleton, people, frames, gaps, confidence, image size, camera, notes, doubts.
 
     Raises:
         FormatError: If the file is not what its format says.
         OptionError: If an option names no format, skeleton or size.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they say is in the notes
-        recording = read_recording(path, format, skeleton, image_size=image_size)
+        warnings.simplefilter("ignore")  # what they say is among the notes and doubts
+        recording = read_recording(path, format, skeleton, fps, image_size=image_size, **reading)
     detections = recording.detections
     n_frames = detections.last_frame - detections.first_frame + 1
     with_people = len(np.unique(detections.frames)) if detections.shared_clock else n_frames
@@ -135,6 +145,11 @@ def inspect(
         fps=detections.fps,
         camera=_camera_word(detections.camera),
         notes=detections.notes,
+        doubts=(
+            *detections.doubts,
+            *recording.skip_note,
+            *outside_doubt(detections.xy, image_size or detections.image_size),
+        ),
     )
 
 

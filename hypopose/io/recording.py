@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -18,10 +19,14 @@ from jaxtyping import Int
 
 from hypopose.errors import OptionError
 from hypopose.io.detections import Detections, check_size, clean
-from hypopose.io.format import Format, ReadOptions
+from hypopose.io.doubts import doubts_about, outside_doubt, warn_of
+from hypopose.io.format import Format, Reading, ReadOptions
+from hypopose.io.people.enough_seen import MIN_JOINTS, too_little_seen
+from hypopose.io.people.given_identities import believable_identities, drop_identities
 from hypopose.io.people.tracking import TrackingOptions, track
 from hypopose.io.readers import format_of
 from hypopose.io.source import Source
+from hypopose.io.unusual import in_pixels, on_the_clock, resampled, y_down
 from hypopose.skeletons import get_skeleton, load_skeleton
 from hypopose.types import Camera, Keypoints2D, Skeleton
 
@@ -35,12 +40,38 @@ class OtherPeopleWarning(UserWarning):
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A file read: its format, its detections, and who is who."""
+    """A file read: its format, its detections, who is who, and of whom too little was seen."""
 
     source: Source
     format: Format
     detections: Detections
     people: Mapping[str, Int[np.ndarray, " n"]]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def enough(self) -> dict[str, Int[np.ndarray, " n"]]:
+        """The people of whom enough was seen.
+
+        Raises:
+            FormatError: If there is nobody.
+        """
+        kept = {name: rows for name, rows in self.people.items() if name not in self.skipped}
+        if not kept:
+            why = "; ".join(f"{n}: {w}" for n, w in list(self.skipped.items())[:3])
+            raise self.source.error(
+                f"too little of anybody is seen ({why})", "read it all the same with min_joints=0"
+            )
+        return kept
+
+    @property
+    def skip_note(self) -> tuple[str, ...]:
+        """A doubt about the people who are left out, if there are any."""
+        if not self.skipped:
+            return ()
+        some = [f"{name} ({why})" for name, why in list(self.skipped.items())[:3]]
+        more = len(self.skipped) - len(some)
+        listed = ", ".join(some) + (f" and {more} more" if more else "")
+        return (f"left out, too little seen: {listed}; include them with min_joints=0",)
 
 
 def load(
@@ -52,6 +83,7 @@ def load(
     image_size: tuple[int, int] | None = None,
     fps: float | int | None = None,
     camera: Camera | None = None,
+    **reading: Unpack[Reading],
 ) -> Keypoints2D:
     """Read one person's 2D keypoints from a file or folder of any known format.
 
@@ -65,6 +97,9 @@ def load(
         image_size: Width and height in pixels; overrides what the file says.
         fps: Frames per second; overrides what the file says.
         camera: The camera, if known.
+        **reading: How an unusual file is to be read: ``y_up``, ``fractions``, ``resample``,
+            ``ignore_identities``, ``keep_identities``, ``min_joints``; see
+            :class:`hypopose.io.format.Reading`.
 
     Returns:
         Pixels per frame and joint, NaN and confidence 0 where undetected. Frame 0 is the first
@@ -74,9 +109,12 @@ def load(
         FormatError: If the file is not what its format says; one line with file, place and cure.
         OptionError: If an option names no format, person or size.
     """
-    recording = read_recording(path, format, skeleton, fps, _known_size(image_size, camera))
-    people = recording.people
-    chosen = next(iter(people)) if person is None else str(person)
+    recording = read_recording(
+        path, format, skeleton, fps, _known_size(image_size, camera), **reading
+    )
+    source, people = recording.source, recording.people
+    rate = None if reading.get("resample") else fps
+    chosen = next(iter(recording.enough)) if person is None else str(person)
     if chosen not in people:
         raise OptionError(
             f"No person {chosen!r} in {recording.source.path}; it has {_listed(people)}."
@@ -89,7 +127,8 @@ def load(
             OtherPeopleWarning,
             stacklevel=2,
         )
-    return assemble(recording, chosen, image_size, fps, camera)
+    warn_of(recording.detections.doubts, source.path.name)
+    return assemble(recording, chosen, image_size, rate, camera)
 
 
 def load_people(
@@ -100,6 +139,7 @@ def load_people(
     image_size: tuple[int, int] | None = None,
     fps: float | int | None = None,
     camera: Camera | None = None,
+    **reading: Unpack[Reading],
 ) -> dict[str, Keypoints2D]:
     """Read everybody's 2D keypoints, each person followed through time.
 
@@ -110,6 +150,7 @@ def load_people(
         image_size: Width and height in pixels; overrides what the file says.
         fps: Frames per second; overrides what the file says.
         camera: The camera, if known.
+        **reading: How an unusual file is to be read, see :func:`load`.
 
     Returns:
         Keypoints by identity, the person seen in most frames first. All have the same frames,
@@ -119,17 +160,21 @@ def load_people(
         FormatError: If the file is not what its format says, or people and frames are too many.
         OptionError: If an option names no format or size.
     """
-    recording = read_recording(path, format, skeleton, fps, _known_size(image_size, camera))
-    detections = recording.detections
+    recording = read_recording(
+        path, format, skeleton, fps, _known_size(image_size, camera), **reading
+    )
+    detections, names = recording.detections, list(recording.enough)
     if detections.shared_clock:
         n_frames = detections.last_frame - detections.first_frame + 1
-        n_values = len(recording.people) * n_frames * detections.skeleton.n_joints
+        n_values = len(names) * n_frames * detections.skeleton.n_joints
         if n_values > MAX_VALUES:
             raise recording.source.error(
-                f"{len(recording.people)} people over {n_frames} frames are too many at once",
+                f"{len(names)} people over {n_frames} frames are too many at once",
                 "load them one by one with person=",
             )
-    return {name: assemble(recording, name, image_size, fps, camera) for name in recording.people}
+    warn_of((*detections.doubts, *recording.skip_note), recording.source.path.name)
+    rate = None if reading.get("resample") else fps
+    return {name: assemble(recording, name, image_size, rate, camera) for name in names}
 
 
 def read_recording(
@@ -139,6 +184,7 @@ def read_recording(
     fps: float | int | None = None,
     image_size: tuple[int, int] | None = None,
     tracking: TrackingOptions | None = None,
+    **reading: Unpack[Reading],
 ) -> Recording:
     """Read a file and find out who is who.
 
@@ -149,6 +195,7 @@ def read_recording(
         fps: Frames per second; a person may be unseen for a second and still be the same.
         image_size: For formats that write fractions of it.
         tracking: How far people may move, if not as usual.
+        **reading: How an unusual file is to be read, see :func:`load`.
 
     Raises:
         FormatError: If the file is not what its format says.
@@ -156,19 +203,60 @@ def read_recording(
     """
     _check_options(fps, image_size)
     source = Source(path)
-    options = _read_options(skeleton, image_size)
+    options = _read_options(skeleton, image_size, reading.get("resample"))
     with _bounded(source):
         kind = format_of(source, format)
         if source.is_folder and kind.folders is None:
             raise source.error(f"is a folder, but {kind.name} is one file", "name the file")
-        detections = kind.read(source, options)
+        detections = on_the_clock(kind.read(source, options), source, fps, options.resample)
         check_size(detections, str(source.path))
         if not kind.exact:
-            detections = clean(detections, str(source.path))
-        rate = fps or detections.fps
-        gap = TrackingOptions().max_gap if rate is None else max(1, min(round(rate), 1000))
-        people = track(detections, tracking or TrackingOptions(max_gap=gap))
-    return Recording(source, kind, detections, people)
+            detections = _usual(detections, source, options, reading)
+        return _with_people(Recording(source, kind, detections, {}), fps, tracking, reading)
+
+
+def _usual(
+    detections: Detections, source: Source, options: ReadOptions, reading: Reading
+) -> Detections:
+    """Cleaned detections in pixels with y down, and what is doubtful about them."""
+    size = options.image_size
+    if reading.get("fractions"):
+        detections = in_pixels(detections, source, size)
+    if reading.get("y_up"):
+        detections = y_down(detections, size)
+    detections = clean(detections, str(source.path))
+    return detections.with_doubts(
+        *doubts_about(detections, skeleton_told=options.skeleton is not None)
+    )
+
+
+def _with_people(
+    recording: Recording,
+    fps: float | int | None,
+    tracking: TrackingOptions | None,
+    reading: Reading,
+) -> Recording:
+    """The recording with everybody in it followed through time."""
+    detections = recording.detections
+    doubts: tuple[str, ...] = ()
+    rate = fps or detections.fps
+    if reading.get("ignore_identities"):
+        detections = drop_identities(detections)
+    elif not (recording.format.exact or reading.get("keep_identities")):
+        detections, doubts = believable_identities(detections, rate)
+    gap = TrackingOptions().max_gap if rate is None else max(1, min(round(rate), 1000))
+    people = track(detections, tracking or TrackingOptions(max_gap=gap))
+    hertz = reading.get("resample")
+    if hertz is not None:
+        detections, people = resampled(detections, people, fps, hertz)
+    skipped = (
+        {}
+        if recording.format.exact
+        else too_little_seen(detections, people, reading.get("min_joints", MIN_JOINTS))
+    )
+    return replace(
+        recording, detections=detections.with_doubts(*doubts), people=people, skipped=skipped
+    )
 
 
 def _check_options(fps: float | int | None, image_size: tuple[int, int] | None) -> None:
@@ -179,13 +267,15 @@ def _check_options(fps: float | int | None, image_size: tuple[int, int] | None) 
 
 
 def _read_options(
-    skeleton: str | Skeleton | None, image_size: tuple[int, int] | None
+    skeleton: str | Skeleton | None,
+    image_size: tuple[int, int] | None,
+    resample: float | int | None,
 ) -> ReadOptions:
     if isinstance(skeleton, str) and skeleton.lower().endswith(".toml"):
         file = load_skeleton(skeleton)
-        return ReadOptions(file.skeleton, file.names, image_size)
+        return ReadOptions(file.skeleton, file.names, image_size, resample)
     named = get_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
-    return ReadOptions(skeleton=named, image_size=image_size)
+    return ReadOptions(skeleton=named, image_size=image_size, resample=resample)
 
 
 def _known_size(
@@ -227,9 +317,13 @@ def assemble(
     stated = detections.image_sizes.get(person, detections.image_size)
     given, camera = camera, camera or detections.camera
     size = _image_size(image_size, camera, stated)
-    notes = detections.notes if recording.format.exact else _notes(detections, rows, xy, size)
+    doubts: tuple[str, ...] = ()
+    notes = detections.notes
+    if not recording.format.exact:
+        doubts, notes = outside_doubt(xy, size), _notes(detections, rows)
     if image_size is None and given is not None and stated is not None and size != stated:
-        notes = (*notes, _other_size(given.image_size, stated))
+        doubts = (*doubts, _other_size(given.image_size, stated))
+    warn_of(doubts, recording.source.path.name)
     return Keypoints2D(
         xy=torch.from_numpy(xy),
         skeleton=detections.skeleton,
@@ -239,7 +333,7 @@ def assemble(
         image_size=size,
         fps=detections.fps if fps is None else float(fps),
         approximate=detections.approximate,
-        notes=notes,
+        notes=(*detections.doubts, *doubts, *notes),
     )
 
 
@@ -281,12 +375,8 @@ def _other_size(camera: tuple[int, int], stated: tuple[int, int]) -> str:
     )
 
 
-def _notes(
-    detections: Detections,
-    rows: Int[np.ndarray, " n"],
-    xy: np.ndarray,
-    size: tuple[int, int] | None,
-) -> tuple[str, ...]:
+def _notes(detections: Detections, rows: Int[np.ndarray, " n"]) -> tuple[str, ...]:
+    """What happened to one person's frames."""
     notes = list(detections.notes)
     first, last = frame_range(detections, rows)
     if first != 0:
@@ -294,13 +384,6 @@ def _notes(
     seen = len(np.unique(detections.frames[rows]))
     if seen < last - first + 1:
         notes.append(f"detected in {seen} of {last - first + 1} frames; the others are missing")
-    if size is not None:
-        known = xy[np.isfinite(xy).all(-1)]
-        outside = float(((known < 0) | (known > np.array(size))).any(-1).mean())
-        if outside > 0.01:
-            notes.append(
-                f"{outside:.0%} of the keypoints lie outside the {size[0]} x {size[1]} image"
-            )
     return tuple(notes)
 
 

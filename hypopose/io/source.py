@@ -21,6 +21,10 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _NPY_MAGIC = b"\x93NUMPY"
 
 
+class DoubtfulInputWarning(UserWarning):
+    """A file was read, but something about it makes the result doubtful."""
+
+
 class Source:
     """A file or folder that is being tried by several formats; it is parsed once.
 

@@ -28,17 +28,21 @@ from hypopose.skeletons.tables import (
     get_skeleton,
 )
 from hypopose.skeletons.user import SkeletonFile, load_skeleton
+from hypopose.skeletons.wholebody import BODY135, COCO133, HALPE136
 
 __all__ = [
     "BODY25",
     "BODY25B",
+    "BODY135",
     "COCO17",
     "COCO18",
+    "COCO133",
     "CONVERSIONS",
     "H36M16",
     "H36M17",
     "H36M32",
     "HALPE26",
+    "HALPE136",
     "HUMANEVA15",
     "MEDIAPIPE33",
     "MPI3DHP17",

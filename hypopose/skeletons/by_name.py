@@ -17,6 +17,7 @@ MEANINGS: dict[str, dict[str, str]] = {
     "h36m16": {"head": "upper_head"},
     "h36m32": {"neck": "neck_nose", "head": "upper_head"},
     "body25b": {"neck": "upper_neck"},
+    "body135": {"neck": "upper_neck"},
     "mpii16": {"neck": "upper_neck"},
     "3dhp17": {"neck": "upper_neck", "head": "upper_head"},
     "3dhp28": {"neck": "upper_neck", "head": "upper_head"},

@@ -27,6 +27,7 @@ from hypopose.skeletons.tables import (
     MPI3DHP28,
     MPII16,
 )
+from hypopose.skeletons.wholebody import WHOLE_BODIES
 from hypopose.types import Keypoints2D, Skeleton
 
 
@@ -71,7 +72,7 @@ class Conversion:
         return [*lines, f"missing: {', '.join(missing)}"] if missing else lines
 
 
-DETECTORS = (COCO17, COCO18, BODY25, BODY25B, HALPE26, MPII16, MEDIAPIPE33)
+DETECTORS = (COCO17, COCO18, BODY25, BODY25B, HALPE26, MPII16, MEDIAPIPE33, *WHOLE_BODIES)
 """Skeletons of detectors, whose trunk and head joints have to be formed."""
 
 _TO_H36M = [

@@ -64,7 +64,7 @@ def rows(source: Source) -> Iterator[tuple[int, list[str]]]:
             yield reader.line_num, row
 
 
-def number(source: Source, text: str, line: int, column: str) -> float:
+def number(source: Source, text: str, place: str) -> float:
     """A cell as a number; empty is NaN.
 
     Raises:
@@ -77,7 +77,7 @@ def number(source: Source, text: str, line: int, column: str) -> float:
         return float(text)
     except ValueError:
         raise source.error(
-            f"expected a number, got {text[:40]!r}", "write it again", f"line {line}, {column}"
+            f"expected a number, got {text[:40]!r}", "write it again", place
         ) from None
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from hypopose.io.detections import Detections
 
+MIN_EVEN = 5
+"""Evenly spaced image ids from which they are frames of one video."""
 SPARSE = 10
 """Image ids that span more than this many times their number are not frame numbers."""
+
+
+def one_image_id(listed: Any) -> bool:
+    """Whether all detections of a list carry the same ``image_id``."""
+    ids = {str(entry.get("image_id")) for entry in listed if isinstance(entry, dict)}
+    return len(ids) == 1
 
 
 def third_numbers(detections: Detections) -> Detections:
@@ -24,9 +34,34 @@ def third_numbers(detections: Detections) -> Detections:
     return detections
 
 
+def _step(numbers: Int[np.ndarray, " n"]) -> int:
+    """The step of image ids that are evenly spaced; 1 if they are not, or are too few to tell."""
+    steps = np.unique(np.diff(numbers))
+    return int(steps[0]) if len(steps) == 1 and len(numbers) >= MIN_EVEN else 1
+
+
+def _every(detections: Detections, step: int) -> Detections:
+    """One clip of every ``step``-th frame of a video."""
+    doubt = (
+        f"image ids step by {step}: read as one clip of every frame there is; the frame rate is "
+        f"then the video's divided by {step}"
+    )
+    return replace(
+        detections,
+        frames=(detections.frames - detections.first_frame) // step,
+        first_frame=0,
+        last_frame=(detections.last_frame - detections.first_frame) // step,
+        fps=None if detections.fps is None else detections.fps / step,
+    ).with_doubts(doubt)
+
+
 def as_video_or_images(detections: Detections) -> Detections:
     """Image ids in a row are frames; scattered ones separate images with a person per detection."""
-    n_images = len(np.unique(detections.frames))
+    numbers = np.unique(detections.frames)
+    n_images = len(numbers)
+    step = _step(numbers)
+    if step > 1:
+        return _every(detections, step)
     span = detections.last_frame - detections.first_frame + 1
     if span <= max(SPARSE * n_images, 100):
         return detections

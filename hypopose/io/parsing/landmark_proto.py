@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"[A-Za-z_]\w*|[{}:]|[^\s{}:]+")
 _WORD = re.compile(r"[A-Za-z_]")
 _NOT_FIELDS = ("nan", "inf", "infinity")
 _STEPS = {"{": 1, "}": -1}
-_READ = ("x", "y", "visibility")
+_READ = ("x", "y", "z", "visibility")
 
 
 def is_landmark_proto(lines: Sequence[str]) -> bool:
@@ -31,8 +31,8 @@ def is_landmark_proto(lines: Sequence[str]) -> bool:
     return any(_OPENING.match(line[:200]) for line in lines)
 
 
-def read_landmark_proto(source: Source) -> list[Float[np.ndarray, "33 3"]]:
-    """x, y and visibility of the landmarks of every person.
+def read_landmark_proto(source: Source) -> list[Float[np.ndarray, "33 4"]]:
+    """x, y, z and visibility of the landmarks of every person.
 
     Raises:
         FormatError: If it is not a text proto of 33 landmarks per person.
@@ -50,11 +50,11 @@ def read_landmark_proto(source: Source) -> list[Float[np.ndarray, "33 3"]]:
             f"{len(points)} landmarks, not {N_LANDMARKS} per person",
             "write pose landmarks, all of them",
         )
-    return list(np.array(points).reshape(-1, N_LANDMARKS, 3))
+    return list(np.array(points).reshape(-1, N_LANDMARKS, 4))
 
 
-def _landmarks(source: Source, text: str) -> Iterator[tuple[float, float, float]]:
-    """x, y and visibility of every ``landmark { ... }``."""
+def _landmarks(source: Source, text: str) -> Iterator[tuple[float, float, float, float]]:
+    """x, y, z and visibility of every ``landmark { ... }``."""
     tokens = _TOKEN.findall(_COMMENT.sub(" ", text))
     _check_braces(source, tokens)
     field = ""
@@ -95,5 +95,6 @@ def _value(source: Source, token: str) -> float:
         raise source.error(f"expected a number, got {token[:40]!r}", "write it again") from None
 
 
-def _point(fields: dict[str, float]) -> tuple[float, float, float]:
-    return fields.get("x", 0.0), fields.get("y", 0.0), fields.get("visibility", float("nan"))
+def _point(fields: dict[str, float]) -> tuple[float, float, float, float]:
+    x, y, z = (fields.get(name, 0.0) for name in "xyz")
+    return x, y, z, fields.get("visibility", float("nan"))

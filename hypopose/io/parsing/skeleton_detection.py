@@ -13,19 +13,15 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
 
 from hypopose.io.format import ReadOptions
-from hypopose.io.source import Source
+from hypopose.io.parsing.skeleton_fit import CLEAR_RATIO, bone_length, skeletons_by_fit
+from hypopose.io.source import DoubtfulInputWarning, Source
 from hypopose.skeletons import SKELETONS, get_skeleton
 from hypopose.types import Skeleton
 
-CLEAR_RATIO = 1.3
-"""Bones must be this much shorter before geometry overrules a documented default."""
-MIN_DETECTIONS_BONES = 6
 
-
-class SkeletonGuessWarning(UserWarning):
+class SkeletonGuessWarning(DoubtfulInputWarning):
     """The points contradict the format's default skeleton, so another was taken."""
 
 
@@ -53,14 +49,14 @@ def choose_skeleton(
     """
     n_points = len(values[0])
     if options.skeleton is not None:
-        check_joints(source, options.skeleton, n_points)
-        return options.skeleton, _doubts(values, options.skeleton, candidates.get(n_points, ()))
+        check_joints(source, options.skeleton, n_points, values)
+        return options.skeleton, ()
     names = [name for name in candidates.get(n_points, ()) if name in SKELETONS]
     if not names:
         known = ", ".join(f"{n} ({' or '.join(c)})" for n, c in candidates.items())
         raise source.error(
             f"{_points(n_points)} per person; {says} layouts HypoPose knows have {known}",
-            _fitting(n_points, "name the skeleton: skeleton="),
+            _fitting(n_points, "name the skeleton: skeleton=", values),
         )
     default = get_skeleton(names[0])
     if len(names) == 1:
@@ -68,8 +64,19 @@ def choose_skeleton(
     return _by_geometry(source, values, names, says)
 
 
-def check_joints(source: Source, skeleton: Skeleton, n_points: int) -> None:
+def check_joints(
+    source: Source,
+    skeleton: Skeleton,
+    n_points: int,
+    values: Sequence[np.ndarray] | np.ndarray = (),
+) -> None:
     """Refuse a named skeleton with another number of joints.
+
+    Args:
+        source: The file, for messages.
+        skeleton: As named.
+        n_points: Points the file has.
+        values: Detections, which order the suggestions by how well they fit.
 
     Raises:
         FormatError: If the numbers differ.
@@ -77,43 +84,17 @@ def check_joints(source: Source, skeleton: Skeleton, n_points: int) -> None:
     if skeleton.n_joints != n_points:
         raise source.error(
             f"{_points(n_points)} per person, but {skeleton.name} has {skeleton.n_joints}",
-            _fitting(n_points, "name a skeleton that fits: "),
+            _fitting(n_points, "name a skeleton that fits: skeleton=", values),
         )
 
 
-def need_skeleton(source: Source, n_points: int) -> Exception:
-    """The error for a file whose skeleton nobody named."""
+def need_skeleton(source: Source, values: Sequence[np.ndarray] | np.ndarray) -> Exception:
+    """The error for a file whose skeleton is not named; it suggests the best fitting one first."""
+    n_points = len(values[0])
     return source.error(
         f"{_points(n_points)} per person in an order the file does not name",
-        _fitting(n_points, "name it: skeleton="),
+        _fitting(n_points, "name it: skeleton=", values),
     )
-
-
-def bone_length(values: Sequence[np.ndarray], skeleton: Skeleton) -> float:
-    """Median over detections of the mean bone length, in diagonals of the person's bounding box.
-
-    Args:
-        values: Detections (J, 2 or more); zeros and NaN are missing.
-        skeleton: The order to draw the points in.
-
-    Returns:
-        About 0.1 for the right order, more for a wrong one; NaN if too few points are there.
-    """
-    parents, children = np.array(skeleton.bones).T
-    step = max(1, len(values) // 200)
-    lengths = [_mean_bone(v[:, :2], parents, children) for v in values[::step]]
-    known = [x for x in lengths if np.isfinite(x)]
-    return float(np.median(known)) if known else float("nan")
-
-
-def _mean_bone(xy: Float[np.ndarray, "J 2"], parents: np.ndarray, children: np.ndarray) -> float:
-    present = np.isfinite(xy).all(-1) & (xy != 0).any(-1) & (np.abs(xy) < 1e6).all(-1)
-    drawn = present[parents] & present[children]
-    if drawn.sum() < MIN_DETECTIONS_BONES:
-        return float("nan")
-    extent = float(np.linalg.norm(np.ptp(xy[present], axis=0)))
-    bones = np.linalg.norm(xy[parents[drawn]] - xy[children[drawn]], axis=-1)
-    return float(bones.mean()) / extent if extent > 0 else float("nan")
 
 
 def _by_geometry(
@@ -141,17 +122,6 @@ def _by_geometry(
     return get_skeleton(default), (note,)
 
 
-def _doubts(
-    values: Sequence[np.ndarray], named: Skeleton, layouts: Sequence[str]
-) -> tuple[str, ...]:
-    """A note if another layout of the format fits much better than the one the caller named."""
-    length = bone_length(values, named)
-    for name in layouts:
-        if name in SKELETONS and length >= CLEAR_RATIO * bone_length(values, SKELETONS[name]):
-            return (f"read as {named.name} as told, but the geometry looks like {name}",)
-    return ()
-
-
 def _all_clearly_longer(lengths: Mapping[str, float], default: str) -> bool:
     others = [length for name, length in lengths.items() if name != default]
     return all(length >= CLEAR_RATIO * lengths[default] for length in others)
@@ -161,9 +131,10 @@ def _points(n: int) -> str:
     return f"{n} keypoint{'s' * (n != 1)}"
 
 
-def _fitting(n_points: int, cure: str) -> str:
-    """The cure with the skeletons of so many joints; or, if there is none, another cure."""
-    names = [name for name, s in SKELETONS.items() if s.n_joints == n_points]
+def _fitting(n_points: int, cure: str, values: Sequence[np.ndarray] | np.ndarray = ()) -> str:
+    """The cure with the skeletons of so many joints, the best fitting one first; or another."""
+    names = list(skeletons_by_fit(values)) if len(values) else []
+    names = names or [name for name, s in SKELETONS.items() if s.n_joints == n_points]
     if names:
         return cure + " or ".join(names)
     return (

@@ -19,6 +19,7 @@ from hypopose.io.readers import (
     hypopose_json,
     hypopose_npz,
     mediapipe,
+    mediapipe_json,
     mmpose,
     movement,
     openpose,
@@ -28,28 +29,29 @@ from hypopose.io.readers import (
     videopose3d,
     yolo,
 )
+from hypopose.io.readers.frame_files import frame_files
 from hypopose.io.source import Source
 
-FORMATS: dict[str, Format] = {
-    format.name: format
-    for format in (
-        openpose.FORMAT,
-        coco_results.FORMAT,
-        coco_annotations.FORMAT,
-        alphapose.FORMAT,
-        mmpose.FORMAT,
-        mediapipe.FORMAT,
-        yolo.FORMAT,
-        deeplabcut.FORMAT,
-        sleap.FORMAT,
-        movement.FORMAT,
-        tidy_table.FORMAT,
-        videopose3d.FORMAT,
-        hypopose_npz.FORMAT,
-        hypopose_json.FORMAT,
-        plain_arrays.FORMAT,
-    )
-}
+_FILES = (
+    openpose.FORMAT,
+    coco_results.FORMAT,
+    coco_annotations.FORMAT,
+    alphapose.FORMAT,
+    mmpose.FORMAT,
+    mediapipe.FORMAT,
+    mediapipe_json.FORMAT,
+    yolo.FORMAT,
+    deeplabcut.FORMAT,
+    sleap.FORMAT,
+    movement.FORMAT,
+    tidy_table.FORMAT,
+    videopose3d.FORMAT,
+    hypopose_npz.FORMAT,
+    hypopose_json.FORMAT,
+    plain_arrays.FORMAT,
+)
+
+FORMATS: dict[str, Format] = {f.name: f for f in (*_FILES, frame_files(_FILES))}
 """Every format HypoPose reads, by name."""
 
 

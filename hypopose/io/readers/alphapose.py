@@ -1,6 +1,7 @@
 """AlphaPose: ``[{"image_id": "0.jpg", "keypoints": [x, y, c, ...], "score": 2.6, "box", "idx"}]``.
 
-17 points are COCO-17, 26 are Halpe-26, the two layouts AlphaPose documents. ``idx`` is the tracked
+17 points are COCO-17, 26 Halpe-26, 133 COCO-WholeBody and 136 Halpe full body, as AlphaPose
+documents. ``idx`` is the tracked
 identity, if AlphaPose tracked. Frames are numbered by the last number in ``image_id``; a frame in
 which nobody was seen has no entry.
 """
@@ -13,10 +14,16 @@ from typing import Any
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import json_values
+from hypopose.io.parsing.image_ids import one_image_id
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
 from hypopose.io.source import Source
 
-LAYOUTS = {17: ("coco17",), 26: ("halpe26",)}
+LAYOUTS = {
+    17: ("coco17",),
+    26: ("halpe26",),
+    133: ("coco133",),
+    136: ("halpe136",),
+}
 
 
 def sniff(source: Source) -> bool:
@@ -29,6 +36,11 @@ def sniff(source: Source) -> bool:
         and {"image_id", "keypoints"} <= first.keys()
         and (isinstance(first["image_id"], str) or bool({"box", "idx"} & first.keys()))
     )
+
+
+def one_image(source: Source) -> bool:
+    """Whether all detections are of one image."""
+    return one_image_id(source.json)
 
 
 def read(source: Source, options: ReadOptions) -> Detections:
@@ -62,4 +74,5 @@ FORMAT = Format(
     description="AlphaPose results JSON (COCO-17 or Halpe-26), with its identities",
     sniff=sniff,
     read=read,
+    one_image=one_image,
 )

@@ -28,6 +28,9 @@ Column = tuple[str, str, str, str]
 Table = tuple[list[Column], Int[np.ndarray, " F"], Float[np.ndarray, "F C"]]
 """Columns, frame numbers and values."""
 
+OBJECTS = ("single", "unique")
+"""What DeepLabCut calls the individual that holds the unique body parts of the scene."""
+
 _HEADERS = ("scorer", "individuals", "bodyparts", "coords")
 
 
@@ -58,10 +61,12 @@ def _detections(
 ) -> Detections:
     columns, frames, values = table
     at = {(person, part, coord): i for i, (_, person, part, coord) in enumerate(columns)}
+    unique = len(at) == len(columns)
+    at, more = _without_objects(at)
     people = list(dict.fromkeys(person for person, _, _ in at))
     parts = list(dict.fromkeys(part for _, part, _ in at))
     coords = {coord for _, _, coord in at}
-    _check_columns(source, len(at) == len(columns), coords)
+    _check_columns(source, unique, coords)
     _check_sizes(source, len(values), len(people), len(parts))
     dense = {
         coord: _gather(values, [[at.get((p, k, coord)) for k in parts] for p in people])
@@ -71,8 +76,19 @@ def _detections(
     named = people if people != [""] else None
     return dense_detections(
         source, options, parts, dense["x"], dense["y"], dense.get("likelihood"), named, frames,
-        notes=notes,
+        notes=(*notes, *more),
     )  # fmt: skip
+
+
+def _without_objects(
+    at: dict[tuple[str, str, str], int],
+) -> tuple[dict[tuple[str, str, str], int], tuple[str, ...]]:
+    """The columns of people, if there are any beside those of unique body parts."""
+    people = {key: i for key, i in at.items() if key[0].lower() not in OBJECTS}
+    if not people or len(people) == len(at):
+        return at, ()
+    parts = sorted({part for person, part, _ in at if person.lower() in OBJECTS})
+    return people, (f"{', '.join(parts)}: unique parts, not of a person, are left out",)
 
 
 def _check_columns(source: Source, unique: bool, coords: set[str]) -> None:
@@ -115,7 +131,7 @@ def _read_csv(source: Source) -> Table:
     for line, row in rows:
         csv_rows.check_width(source, row, width, line)
         numbers.append(_frame(source, row[n_index - 1], f"line {line}"))
-        cells = [csv_rows.number(source, c, line, "a coordinate") for c in row[n_index:]]
+        cells = [csv_rows.number(source, c, f"line {line}, a coordinate") for c in row[n_index:]]
         values.append(np.array(cells))
     if not values or not columns:
         raise source.error("a table without rows", "export it again")

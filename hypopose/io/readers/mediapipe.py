@@ -6,7 +6,9 @@ visibility of every landmark: named (``nose_x``, ``NOSE_x``), numbered (``x0``, 
 ``landmark_0_x``, from 0 or 1), or without a header (33 times x, y, z, visibility; x, y, z; or
 x, y).
 Coordinates are fractions of the image, so its size must be given, unless they were saved in
-pixels. z is left alone: it is no measured depth. Visibility becomes the confidence.
+pixels. z is not used: it is not a measured depth. Visibility becomes the confidence. World
+landmarks (meters about the hips) and other 3D joints are refused. A row of zeros is a frame without
+a person; a time column numbers the frames.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from jaxtyping import Float
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import csv_rows
+from hypopose.io.parsing.depth import check_depth
 from hypopose.io.parsing.image_fractions import to_pixels
 from hypopose.io.parsing.landmark_proto import (
     N_LANDMARKS,
@@ -29,6 +32,7 @@ from hypopose.io.parsing.landmark_proto import (
 )
 from hypopose.io.parsing.named_joints import plain
 from hypopose.io.parsing.skeleton_detection import check_joints
+from hypopose.io.parsing.times import rate_of, seconds, time_column, time_of
 from hypopose.io.source import Source
 from hypopose.skeletons import MEDIAPIPE33
 from hypopose.types import Skeleton
@@ -55,16 +59,20 @@ class Header:
     Args:
         x: Column of each landmark's x.
         y: Column of each landmark's y.
+        z: Column of each landmark's z, or None.
         v: Column of each landmark's visibility, or None.
         frame: Column of the frame number, or None.
         rows: Header rows to skip, 0 or 1.
+        time: Column of a time stamp and its unit, if there is one.
     """
 
     x: Sequence[int]
     y: Sequence[int]
+    z: Sequence[int] | None
     v: Sequence[int] | None
     frame: int | None
     rows: int
+    time: tuple[int, str | None] | None = None
 
 
 def sniff(source: Source) -> bool:
@@ -75,33 +83,49 @@ def sniff(source: Source) -> bool:
     return _header(csv_rows.first_rows(source, 2)) is not None
 
 
+def one_image(source: Source) -> bool:
+    """Whether the file is a text proto, or a CSV with a single row of landmarks."""
+    rows = csv_rows.first_rows(source, 4)
+    header = _header(rows[:2])
+    return header is None or len([row for row in rows if row]) == header.rows + 1
+
+
 def read(source: Source, options: ReadOptions) -> Detections:
     """Read all frames."""
     header = _header(csv_rows.first_rows(source, 2))
+    rate: float | None = None
+    doubts: tuple[str, ...] = ()
     if header is None:
         groups = read_landmark_proto(source)
         frames = np.zeros(len(groups), dtype=np.int64)
         values = np.array(groups)
+        times = None
         ids: tuple[str | None, ...] = tuple(str(i) for i in range(len(groups)))
     else:
-        frames, values = _wide(source, header)
+        frames, values, times = _wide(source, header)
+        if header.frame is not None and times is not None:
+            (rate, doubts), times = rate_of(frames, times), None
         ids = ("0",) * len(frames)
     if options.skeleton is not None:
         check_joints(source, options.skeleton, N_LANDMARKS)
     skeleton: Skeleton = options.skeleton or MEDIAPIPE33
-    # In MediaPipe (0, 0) is a corner of the image, a place like any other.
+    if np.isfinite(values[..., 2]).any():
+        check_depth(source, values[..., :3], skeleton)
     xy, notes = to_pixels(source, options, values[..., :2], WHOSE)
-    unsure = np.isnan(values[..., 2]).all()
+    unsure = np.isnan(values[..., 3]).all()
     return Detections(
         skeleton=skeleton,
         frames=frames,
         xy=xy,
-        confidence=None if unsure else values[..., 2],
+        confidence=None if unsure else values[..., 3],
         ids=ids,
         first_frame=int(frames.min()),
         last_frame=int(frames.max()),
         image_size=options.image_size,
+        fps=rate,
+        times=times,
         notes=(*notes, "visibility is taken as the confidence"),
+        doubts=doubts,
     )
 
 
@@ -120,11 +144,11 @@ def _named_header(names: list[str]) -> Header | None:
             found.setdefault(key, column)
     numbers = {joint for field, joint in found if field == "x"}
     first = 1 if numbers == set(range(1, N_LANDMARKS + 1)) else 0
-    x, y, v = (_places(found, field, first) for field in "xyv")
+    x, y, z, v = (_places(found, field, first) for field in "xyzv")
     if x is None or y is None:
         return None
     frame = csv_rows.find_column(names, _FRAME)
-    return Header(x=x, y=y, v=v, frame=frame, rows=1)
+    return Header(x=x, y=y, z=z, v=v, frame=frame, rows=1, time=time_column(names))
 
 
 def _places(found: dict[tuple[str, int], int], field: str, first: int) -> list[int] | None:
@@ -154,8 +178,9 @@ def _bare_header(rows: list[list[str]]) -> Header | None:
         return None
     per, extra = layout
     at = np.arange(N_LANDMARKS) * per + extra
+    z = (at + 2).tolist() if per > 2 else None
     v = (at + 3).tolist() if per == 4 else None
-    return Header(at.tolist(), (at + 1).tolist(), v, 0 if extra else None, 0)
+    return Header(at.tolist(), (at + 1).tolist(), z, v, 0 if extra else None, 0)
 
 
 def _are_numbers(cells: list[str]) -> bool:
@@ -166,42 +191,59 @@ def _are_numbers(cells: list[str]) -> bool:
     return True
 
 
-def _wide(source: Source, header: Header) -> tuple[np.ndarray, Float[np.ndarray, "F 33 3"]]:
+def _wide(
+    source: Source, header: Header
+) -> tuple[np.ndarray, Float[np.ndarray, "F 33 4"], Float[np.ndarray, " F"] | None]:
     rows = csv_rows.rows(source)
     columns = len(next(rows)[1]) if header.rows else None
     frames: list[int] = []
-    values: list[Float[np.ndarray, "33 3"]] = []
+    values: list[Float[np.ndarray, "33 4"]] = []
+    stamps: list[float] = []
     for line, row in rows:
         columns = columns or len(row)
         csv_rows.check_width(source, row, columns, line)
         frames.append(_frame(source, header, row, line, len(frames)))
         values.append(_row_values(source, header, row, line))
+        if header.time is not None:
+            stamps.append(time_of(source, row[header.time[0]], f"line {line}"))
     if not values:
         raise source.error("a header without rows", "check that the detector saw somebody")
     if len(set(frames)) != len(frames):
         raise source.error(
             "a frame number is there twice", "save one person per file, one row per frame"
         )
-    return np.array(frames, dtype=np.int64), np.stack(values)
+    times = None
+    if header.time is not None:
+        times = seconds(source, np.array(stamps), header.time[1])
+    return np.array(frames, dtype=np.int64), _seen(np.stack(values)), times
+
+
+def _seen(values: Float[np.ndarray, "F 33 4"]) -> Float[np.ndarray, "F 33 4"]:
+    """NaN in frames whose landmarks are all exactly 0: nobody was seen.
+
+    One landmark at (0, 0) is in a corner of the image, a place like any other.
+    """
+    empty = (values[..., :2] == 0).all((-2, -1))
+    return np.where(empty[:, None, None], np.nan, values)
 
 
 def _frame(source: Source, header: Header, row: list[str], line: int, n: int) -> int:
     if header.frame is None:
         return n
-    value = csv_rows.number(source, row[header.frame], line, "frame")
+    value = csv_rows.number(source, row[header.frame], f"line {line}, frame")
     return csv_rows.as_frame(source, value, f"line {line}")
 
 
 def _row_values(
     source: Source, header: Header, row: list[str], line: int
-) -> Float[np.ndarray, "33 3"]:
-    columns = [header.x, header.y, header.v]
+) -> Float[np.ndarray, "33 4"]:
+    columns = [header.x, header.y, header.z, header.v]
     nothing = [float("nan")] * N_LANDMARKS
     return np.array(
         [
             nothing
             if places is None
-            else [csv_rows.number(source, row[i], line, f"column {i + 1}") for i in places]
+            else [csv_rows.number(source, row[i], f"line {line}, column {i + 1}") for i in places]
             for places in columns
         ]
     ).T
@@ -212,4 +254,5 @@ FORMAT = Format(
     description="MediaPipe pose landmarks: text proto, or CSV of 33 landmarks; needs image_size",
     sniff=sniff,
     read=read,
+    one_image=one_image,
 )

@@ -20,8 +20,21 @@ from hypopose.io.source import Source
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Skeleton
 
-LAYOUTS = {17: ("coco17", "h36m17"), 26: ("halpe26",)}
-DATASETS = {"coco": "coco17", "halpe26": "halpe26", "body26": "halpe26", "h36m": "h36m17"}
+LAYOUTS = {
+    17: ("coco17", "h36m17"),
+    26: ("halpe26",),
+    133: ("coco133",),
+    136: ("halpe136",),
+}
+DATASETS = {
+    "coco": "coco17",
+    "halpe26": "halpe26",
+    "body26": "halpe26",
+    "h36m": "h36m17",
+    "coco_wholebody": "coco133",
+    "ubody2d": "coco133",
+    "halpe": "halpe136",
+}
 """MMPose's ``dataset_name`` to our skeletons, where the joint names do not settle it."""
 
 
@@ -35,6 +48,14 @@ def sniff(source: Source) -> bool:
     if not value or not isinstance(value[0], dict):
         return False
     return "instances" in value[0] or {"keypoints", "keypoint_scores"} <= value[0].keys()
+
+
+def one_image(source: Source) -> bool:
+    """Whether the file holds the instances of one image, or one frame."""
+    value = source.json
+    frames = value["instance_info"] if isinstance(value, dict) else value
+    bare = bool(frames) and isinstance(frames[0], dict) and "keypoint_scores" in frames[0]
+    return bare or len(frames) == 1
 
 
 def read(source: Source, options: ReadOptions) -> Detections:
@@ -119,4 +140,5 @@ FORMAT = Format(
     description="MMPose JSON: the Inferencer's predictions or the top-down demo's",
     sniff=sniff,
     read=read,
+    one_image=one_image,
 )

@@ -16,7 +16,7 @@ from hypopose.io.parsing.numbered_files import files_ending, numbered
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
 from hypopose.io.source import Source
 
-LAYOUTS = {25: ("body25", "body25b"), 18: ("coco18",)}
+LAYOUTS = {25: ("body25", "body25b"), 18: ("coco18",), 135: ("body135",)}
 
 
 def sniff(source: Source) -> bool:

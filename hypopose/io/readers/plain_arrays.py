@@ -24,6 +24,7 @@ from hypopose.errors import HypoPoseError
 from hypopose.io import native
 from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
 from hypopose.io.format import Format, ReadOptions
+from hypopose.io.parsing.depth import CURE, check_third_channel
 from hypopose.io.parsing.skeleton_detection import check_joints, need_skeleton
 from hypopose.io.readers import videopose3d
 from hypopose.io.source import Source
@@ -149,7 +150,7 @@ def _detections(
     scores = _scores(source, values, extra)
     xy = _with_people(source, values[..., :2].astype(np.float64))
     confidence = None if scores is None else scores.astype(np.float64).reshape(xy.shape[:-1])
-    skeleton = _skeleton(source, options, extra, xy.shape[2])
+    skeleton = _skeleton(source, options, extra, xy.reshape(-1, *xy.shape[2:]))
     n_frames, n_people = xy.shape[:2]
     return Detections(
         skeleton=skeleton,
@@ -176,8 +177,14 @@ def _check_values(source: Source, values: np.ndarray) -> None:
 def _scores(source: Source, values: np.ndarray, extra: dict[str, np.ndarray]) -> np.ndarray | None:
     """The confidences beside the keypoints, or in their third column."""
     scores = next((extra[name] for name in _CONFIDENCE if name in extra), None)
+    third = values[..., 2] if values.shape[-1] == 3 else None
+    if third is not None and scores is not None:
+        raise source.error(f"3 coordinates {values.shape} beside a confidence", CURE)
+    if third is not None:
+        check_third_channel(source, third.astype(np.float64))
+        return np.minimum(third, 1)  # visibility flags may be 2
     if scores is None:
-        return values[..., 2] if values.shape[-1] == 3 else None
+        return None
     if scores.shape != values.shape[:-1] or scores.dtype.kind not in "iuf":
         raise source.error(
             f"confidence {scores.shape} beside keypoints {values.shape}", "give one per keypoint"
@@ -197,7 +204,7 @@ def _with_people(source: Source, xy: np.ndarray) -> np.ndarray:
 
 
 def _skeleton(
-    source: Source, options: ReadOptions, extra: dict[str, np.ndarray], n_points: int
+    source: Source, options: ReadOptions, extra: dict[str, np.ndarray], xy: np.ndarray
 ) -> Skeleton:
     skeleton = options.skeleton
     if skeleton is None and "skeleton" in extra and extra["skeleton"].size == 1:
@@ -207,8 +214,8 @@ def _skeleton(
         if skeleton is None:
             raise source.error(f"HypoPose knows no skeleton {name!r}", "name one with skeleton=")
     if skeleton is None:
-        raise need_skeleton(source, n_points)
-    check_joints(source, skeleton, n_points)
+        raise need_skeleton(source, xy)
+    check_joints(source, skeleton, xy.shape[1])
     return skeleton
 
 

@@ -1,6 +1,7 @@
 """One row per frame, person and joint: ``frame,person,joint,x,y,confidence``, CSV or Parquet.
 
-``person`` and ``confidence`` may be absent; empty cells are missing. ``joint`` holds names.
+``person`` and ``confidence`` may be absent; empty cells are missing. A time column may stand in
+for ``frame``. A column ``z`` is refused: it makes the joints 3D. ``joint`` holds names.
 Column names have the aliases of :data:`COLUMNS`. Before a CSV's header may stand
 ``# skeleton: coco17``, ``# image_size: 1920 1080`` and ``# fps: 60``, in a Parquet file the same as
 metadata of its schema. MediaPipe's long CSV, with landmark numbers and fractions, is read too.
@@ -19,10 +20,12 @@ from jaxtyping import Float, Int
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import csv_rows
+from hypopose.io.parsing.depth import CURE, check_depth
 from hypopose.io.parsing.image_fractions import to_pixels
 from hypopose.io.parsing.json_values import person_id
 from hypopose.io.parsing.named_joints import MAX_JOINTS, MAX_VALUES, find_joints, pick
 from hypopose.io.parsing.stated_facts import stated_facts
+from hypopose.io.parsing.times import rate_of, seconds, time_column, time_of
 from hypopose.io.readers.mediapipe import WHOSE
 from hypopose.io.source import Source
 from hypopose.skeletons import MEDIAPIPE33
@@ -34,10 +37,13 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "joint": ("joint", "keypoint", "keypoints", "bodypart", "node", "landmark", "landmark_id"),
     "x": ("x", "x_px"),
     "y": ("y", "y_px"),
+    "z": ("z", "z_px"),
     "confidence": ("confidence", "score", "likelihood", "visibility", "conf"),
 }
 """Our columns and what others call them."""
-NEEDED = ("frame", "joint", "x", "y")
+NUMERIC = ("frame", "time", "x", "y", "z", "confidence")
+NEEDED = ("joint", "x", "y")
+"""Besides a frame or a time."""
 MAX_PEOPLE = 100_000
 
 
@@ -45,11 +51,13 @@ MAX_PEOPLE = 100_000
 class Columns:
     """A tidy table: N rows, names as codes into lists."""
 
-    frame: Float[np.ndarray, " N"]
+    frame: Float[np.ndarray, " N"] | None
+    time: Float[np.ndarray, " N"] | None
     person: Int[np.ndarray, " N"]
     joint: Int[np.ndarray, " N"]
     x: Float[np.ndarray, " N"]
     y: Float[np.ndarray, " N"]
+    z: Float[np.ndarray, " N"] | None
     confidence: Float[np.ndarray, " N"] | None
     people: Sequence[str]
     joints: Sequence[str]
@@ -65,7 +73,11 @@ def column_places(header: Sequence[str]) -> dict[str, int] | None:
         place = next((names.index(a) for a in aliases if a in names), None)
         if place is not None:
             found[column] = place
-    return found if all(column in found for column in NEEDED) else None
+    time = time_column(names)
+    if time is not None:
+        found["time"] = time[0]
+    timed = "frame" in found or "time" in found
+    return found if timed and all(column in found for column in NEEDED) else None
 
 
 def sniff(source: Source) -> bool:
@@ -93,29 +105,27 @@ def _csv_columns(source: Source) -> tuple[Columns, list[str]]:
     places = column_places(header)
     if places is None:
         raise source.error(
-            "no columns frame, joint, x, y", "name them in the first row", "first row"
+            "no columns frame (or time), joint, x, y", "name them in the first row", "first row"
         )
-    frames, x, y, confidence = array("d"), array("d"), array("d"), array("d")
     codes: dict[str, tuple[dict[str, int], Any]] = {
         n: ({}, array("l")) for n in ("person", "joint")
     }
-    numeric = {"frame": frames, "x": x, "y": y, "confidence": confidence}
+    numeric = {column: array("d") for column in NUMERIC if column in places}
     for line, row in rows:
         csv_rows.check_width(source, row, len(header), line)
         for column, values in numeric.items():
-            if column in places:
-                values.append(csv_rows.number(source, row[places[column]], line, column))
+            read_cell = time_of if column == "time" else csv_rows.number
+            values.append(read_cell(source, row[places[column]], f"line {line}, {column}"))
         for column, (known, coded) in codes.items():
             name = row[places[column]].strip() if column in places else ""
             coded.append(known.setdefault(name, len(known)))
         _check_names(source, codes["person"][0], codes["joint"][0])
-    table = Columns(
-        frame=np.array(frames),
+    table = _columns(
+        source,
+        header,
+        {column: np.array(values) for column, values in numeric.items()},
         person=np.array(codes["person"][1], dtype=np.int64),
         joint=np.array(codes["joint"][1], dtype=np.int64),
-        x=np.array(x),
-        y=np.array(y),
-        confidence=np.array(confidence) if "confidence" in places else None,
         people=list(codes["person"][0]) if "person" in places else ["0"],
         joints=list(codes["joint"][0]),
     )
@@ -127,28 +137,47 @@ def _parquet_columns(source: Source) -> tuple[Columns, list[str]]:
     header = [name.lstrip("/") for name in tree.arrays]
     places = column_places(header)
     if places is None:
-        raise source.error("no columns frame, joint, x, y", "name them so")
+        raise source.error("no columns frame (or time), joint, x, y", "name them so")
     arrays = {c: list(tree.arrays.values())[i] for c, i in places.items()}
-    for column in ("frame", "x", "y", "confidence"):
-        if column in arrays and arrays[column].dtype.kind not in "iuf":
+    numeric = {column: arrays[column] for column in NUMERIC if column in arrays}
+    for column, values in numeric.items():
+        if values.dtype.kind not in "iuf":
             raise source.error(f"column {column!r} holds text", "write numbers")
-    n = arrays["frame"].size
+    n = arrays["x"].size
     if {array.shape for array in arrays.values()} != {(n,)}:
         raise source.error("columns of different lengths", "write it again")
     joints, joint = _coded(arrays["joint"])
     people, person = _coded(arrays["person"]) if "person" in arrays else (["0"], np.zeros(n, int))
     _check_names(source, people, joints)
-    table = Columns(
-        frame=arrays["frame"].astype(np.float64),
+    table = _columns(
+        source,
+        header,
+        {column: values.astype(np.float64) for column, values in numeric.items()},
         person=person,
         joint=joint,
-        x=arrays["x"].astype(np.float64),
-        y=arrays["y"].astype(np.float64),
-        confidence=arrays["confidence"].astype(np.float64) if "confidence" in arrays else None,
         people=people,
         joints=joints,
     )
     return table, header
+
+
+def _columns(
+    source: Source, header: Sequence[str], numeric: dict[str, np.ndarray], **names: Any
+) -> Columns:
+    """The table, times in seconds."""
+    times = numeric.get("time")
+    if times is not None and len(times):
+        column = time_column(header)
+        times = seconds(source, times, None if column is None else column[1])
+    return Columns(
+        frame=numeric.get("frame"),
+        time=times,
+        x=numeric["x"],
+        y=numeric["y"],
+        z=numeric.get("z"),
+        confidence=numeric.get("confidence"),
+        **names,
+    )
 
 
 def _coded(values: np.ndarray) -> tuple[list[str], Int[np.ndarray, " N"]]:
@@ -173,9 +202,9 @@ def _detections(
     stated: Mapping[str, str],
     header: Sequence[str],
 ) -> Detections:
-    if not len(table.frame):
+    if not len(table.x):
         raise source.error("a table without rows", "check that the detector saw somebody")
-    frames = _whole_frames(source, table.frame)
+    frames = _frames(source, table)
     facts = stated_facts(source, stated)
     skeleton, size = facts.pop("skeleton"), facts.pop("image_size")
     if options.skeleton is None and skeleton is not None:
@@ -186,6 +215,9 @@ def _detections(
     x, y, c = (_spread(v, row, table.joint, len(places), len(joints))
                for v in (table.x, table.y, table.confidence))  # fmt: skip
     xy = np.stack([pick(x, order), pick(y, order)], -1)
+    _refuse_3d(source, table.z, _spread(table.z, row, table.joint, len(places), len(joints)), xy,
+               order, chosen, landmarks)  # fmt: skip
+    rate, doubts = _rate(table, frames, facts["fps"])
     if landmarks:
         known = replace(options, image_size=options.image_size or size)
         xy, more = to_pixels(source, known, xy, WHOSE)
@@ -199,10 +231,45 @@ def _detections(
         first_frame=int(frames.min()),
         last_frame=int(frames.max()),
         image_size=size,
-        fps=facts["fps"],
+        fps=rate,
         approximate=_of(chosen, facts["approximate"]),
+        times=table.time[places] if table.frame is None and table.time is not None else None,
         notes=notes,
+        doubts=doubts,
     )
+
+
+def _refuse_3d(
+    source: Source,
+    z: np.ndarray | None,
+    depth: Float[np.ndarray, "N K"],
+    xy: Float[np.ndarray, "N J 2"],
+    order: Sequence[int],
+    skeleton: Skeleton,
+    landmarks: bool,
+) -> None:
+    """Refuse a table with depths: any but MediaPipe's relative z is one."""
+    if z is None or not np.isfinite(z).any() or not np.nan_to_num(z).any():
+        return
+    if not landmarks:
+        raise source.error("has a column z, so it holds 3D joints, not 2D keypoints", CURE)
+    check_depth(source, np.concatenate([xy, pick(depth, order)[..., None]], -1), skeleton)
+
+
+def _frames(source: Source, table: Columns) -> Int[np.ndarray, " N"]:
+    """Frame numbers, or the order of the time stamps where there are none."""
+    if table.frame is not None:
+        return _whole_frames(source, table.frame)
+    return np.unique(table.time, return_inverse=True)[1].ravel()
+
+
+def _rate(
+    table: Columns, frames: Int[np.ndarray, " N"], stated: float | None
+) -> tuple[float | None, tuple[str, ...]]:
+    """The frame rate that is stated, or that numbered frames with time stamps have."""
+    if stated is not None or table.frame is None or table.time is None:
+        return stated, ()
+    return rate_of(frames, table.time)
 
 
 def _rows(

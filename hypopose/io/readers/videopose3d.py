@@ -39,7 +39,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
     metadata = archive.pickled("metadata") if "metadata" in archive.names else {}
     metadata = metadata if isinstance(metadata, dict) else {}
     clips = _clips(source, archive.pickled("positions_2d"))
-    skeleton = _skeleton(source, options, metadata, next(iter(clips.values())).shape[1])
+    skeleton = _skeleton(source, options, metadata, next(iter(clips.values())))
     _check_clips(source, skeleton, clips)
     values = np.concatenate(list(clips.values())).astype(np.float64)
     lengths = [len(clip) for clip in clips.values()]
@@ -110,13 +110,13 @@ def _clip(source: Source, array: Any, place: str) -> np.ndarray:
 
 
 def _skeleton(
-    source: Source, options: ReadOptions, metadata: dict[Any, Any], n_points: int
+    source: Source, options: ReadOptions, metadata: dict[Any, Any], values: np.ndarray
 ) -> Skeleton:
     if options.skeleton is not None:
         return options.skeleton
     name = LAYOUT_NAMES.get(str(metadata.get("layout_name")))
     if name not in SKELETONS:
-        raise need_skeleton(source, n_points)
+        raise need_skeleton(source, values)
     return SKELETONS[name]
 
 

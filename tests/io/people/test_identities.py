@@ -13,6 +13,7 @@ from hypopose.errors import OptionError
 from hypopose.io import load_people
 from hypopose.io.people import identities
 from hypopose.io.recording import read_recording
+from hypopose.io.source import DoubtfulInputWarning
 
 
 @pytest.fixture
@@ -35,13 +36,14 @@ def run(*words):
 
 
 def test_a_swap_is_seen_and_mended(swapped, tmp_path):
-    shown = run("tracks", swapped)
+    kept = "--keep-identities"
+    shown = run("tracks", swapped, kept)
     assert "2 people in 12 frames (2 named by the file, 0 followed)" in shown.output
     assert "--split 1 6" in shown.output
     assert "--split 2 6" in shown.output
     out = tmp_path / "mended.csv"
     words = ["--split", 1, 6, "--split", 2, 6, "--merge", 1, "2-2", "--merge", 2, "1-2"]
-    done = run("tracks", swapped, *words, "-o", out)
+    done = run("tracks", swapped, kept, *words, "-o", out)
     assert done.exit_code == 0, done.output
     assert "jump" not in done.output
     people = load_people(out)
@@ -53,6 +55,14 @@ def test_a_swap_is_seen_and_mended(swapped, tmp_path):
         "exists already; give another name, or --force" in run("tracks", swapped, "-o", out).output
     )
     assert run("tracks", swapped, "-o", out, "--force").exit_code == 0
+
+
+def test_a_swap_is_undone_unless_identities_are_kept(swapped):
+    with pytest.warns(DoubtfulInputWarning, match="1, 2 not believed"):
+        people = load_people(swapped)
+    assert sorted(people) == ["0", "1"]
+    for keypoints in people.values():
+        np.testing.assert_allclose(np.abs(np.diff(keypoints.xy[:, 0, 0].numpy())), 3, atol=1e-3)
 
 
 def test_a_person_who_comes_back_is_found(write_as, figure, tmp_path):
@@ -88,7 +98,7 @@ def test_merging_keeps_the_better_detection(write_as, figure):
 
 
 def test_what_cannot_be_done(swapped):
-    recording = read_recording(swapped, None, None)
+    recording = read_recording(swapped, None, None, keep_identities=True)
     for call, message in (
         (lambda: identities.split(recording, "1", 0), "both sides of frame 0"),
         (lambda: identities.split(recording, "1", 99), "both sides"),
@@ -104,7 +114,8 @@ def test_what_cannot_be_done(swapped):
 
 def test_convert_keypoints(swapped, tmp_path):
     out = tmp_path / "out.csv"
-    done = run("convert-keypoints", swapped, "-o", out, "--skeleton", "mpii16", "--fps", 30)
+    words = ["--keep-identities", "--skeleton", "mpii16", "--fps", 30]
+    done = run("convert-keypoints", swapped, "-o", out, *words)
     assert done.exit_code == 0, done.output
     for words in (
         "2 people, 12 frames, mpii16",
@@ -118,9 +129,8 @@ def test_convert_keypoints(swapped, tmp_path):
     assert (again.exit_code, "replaced by its own result" in again.output) == (2, True)
     nobody = run("convert-keypoints", swapped, "-o", tmp_path / "b.npz", "--person", "7")
     assert (nobody.exit_code, "No person '7'" in nobody.output) == (2, True)
-    assert (
-        run("convert-keypoints", swapped, "-o", tmp_path / "b.npz", "--person", "2").exit_code == 0
-    )
+    words = ["--keep-identities", "--person", "2"]
+    assert run("convert-keypoints", swapped, "-o", tmp_path / "b.npz", *words).exit_code == 0
 
 
 def test_info_of_several_files(swapped, tmp_path):

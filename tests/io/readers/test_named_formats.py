@@ -75,7 +75,7 @@ def test_body_parts_of_ones_own_need_a_map(tmp_path, walk):
     assert any("no skeleton HypoPose knows" in note for note in own.notes)
     toml = tmp_path / "map.toml"
     toml.write_text('skeleton = "coco17"\n[names]\nleft_hip = "part3"\nright_hip = "part5"\n')
-    keypoints = load(path, skeleton=str(toml))
+    keypoints = load(path, skeleton=str(toml), min_joints=2)
     np.testing.assert_allclose(keypoints.xy[:, COCO.index("left_hip")].numpy(), walk[:, 3])
     np.testing.assert_allclose(keypoints.xy[:, COCO.index("nose")].numpy(), walk[:, 16])
     assert int(keypoints.detected[0].sum()) == 3
@@ -182,7 +182,7 @@ def test_mediapipe_needs_the_image_size(tmp_path):
 def test_mediapipe_text_proto_leaves_zeros_out(tmp_path):
     points = ["landmark { y: 0.5 visibility: 0.9 }"] + ["landmark { x: 0.5 y: 0.25 }"] * 32
     (tmp_path / "a.pbtxt").write_text("# a comment {\nlandmarks {\n" + "\n".join(points) + "\n}\n")
-    keypoints = load(tmp_path / "a.pbtxt", image_size=(100, 200))
+    keypoints = load(tmp_path / "a.pbtxt", image_size=(100, 200), min_joints=0)
     assert keypoints.xy[0, 0].tolist() == [0, 100]
     assert keypoints.xy[0, 1].tolist() == [50, 50] or not keypoints.detected[0, 1]
     (tmp_path / "a.pbtxt").write_text("landmarks {" + "\n".join(points[:-1]) + "}")

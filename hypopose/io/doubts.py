@@ -1,0 +1,116 @@
+"""Doubts about a file that can be read but may not mean what it seems to mean.
+
+A doubt is one short sentence with a cure. It is raised as a :class:`DoubtfulInputWarning` (on the
+command line a line on standard error), and it stands among the notes of the keypoints.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+
+import numpy as np
+from jaxtyping import Float
+
+from hypopose.io.detections import Detections
+from hypopose.io.parsing.skeleton_fit import CLEAR_RATIO, skeletons_by_fit
+from hypopose.io.source import DoubtfulInputWarning
+from hypopose.types import Skeleton
+
+UPSIDE_DOWN_SHARE = 0.6
+"""Share of bodies with the shoulders below the hips from which the whole file is doubted."""
+OUTSIDE_SHARE = 0.05
+"""Share of keypoints outside the image from which the image size is doubted."""
+N_EXAMINED = 200
+"""Detections that are looked at, spread over the file."""
+
+
+def warn_of(doubts: Iterable[str], file: str) -> None:
+    """Raise each doubt as a warning that names the file."""
+    for doubt in doubts:
+        warnings.warn(f"{file}: {doubt}", DoubtfulInputWarning, stacklevel=3)
+
+
+def doubts_about(detections: Detections, *, skeleton_told: bool) -> tuple[str, ...]:
+    """What about the keypoints themselves is doubtful.
+
+    Args:
+        detections: Cleaned detections, in pixels.
+        skeleton_told: Whether the caller, and not the file, named the skeleton.
+
+    Returns:
+        One sentence per doubt.
+    """
+    step = max(1, len(detections.xy) // N_EXAMINED)
+    xy = detections.xy[::step]
+    wrong = misnamed(xy, detections.skeleton) if skeleton_told else ""
+    # Joints under wrong names say nothing about which way is up.
+    found = wrong or upside_down(xy, detections.skeleton)
+    return (found,) if found else ()
+
+
+def upside_down(xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton) -> str:
+    """A doubt if most bodies have the head below the shoulders below the hips; else nothing."""
+    levels = [_level(xy, skeleton, names) for names in _LEVELS]
+    known = np.isfinite(levels[1:]).all(0)
+    below = levels[1] > levels[2]
+    has_head = np.isfinite(levels[0])
+    below &= ~has_head | (levels[0] > levels[1])
+    share = float(below[known].mean()) if known.any() else 0.0
+    if share < UPSIDE_DOWN_SHARE:
+        return ""
+    return (
+        f"people are upside down in {share:.0%} of the frames: if the file counts y upwards, read "
+        "it with y_up=True; if the video is turned, with rotate=180"
+    )
+
+
+_LEVELS = (
+    ("nose", "head", "head_top", "left_ear", "right_ear"),
+    ("left_shoulder", "right_shoulder"),
+    ("left_hip", "right_hip"),
+)
+
+
+def _level(
+    xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton, names: tuple[str, ...]
+) -> Float[np.ndarray, " N"]:
+    """Mean height in the image of the joints that are seen; NaN where none is."""
+    there = [skeleton.index(name) for name in names if name in skeleton.joint_names]
+    y = xy[:, there, 1]
+    seen = np.isfinite(y)
+    total = np.where(seen, y, 0.0).sum(-1)
+    return np.where(seen.any(-1), total / np.maximum(seen.sum(-1), 1), np.nan)
+
+
+def misnamed(xy: Float[np.ndarray, "N J 2"], named: Skeleton) -> str:
+    """A doubt if the points fit another skeleton of as many joints clearly better; else nothing."""
+    fits = skeletons_by_fit(xy)
+    if named.name not in fits:
+        return ""
+    better = [name for name, misfit in fits.items() if fits[named.name] >= CLEAR_RATIO * misfit]
+    if not better:
+        return ""
+    return (
+        f"read as {named.name} as told, but the points look like {' or '.join(better)}: check "
+        "skeleton="
+    )
+
+
+def outside_doubt(xy: Float[np.ndarray, "*any 2"], size: tuple[int, int] | None) -> tuple[str, ...]:
+    """A doubt about the image size if many keypoints lie outside the image; else nothing.
+
+    Args:
+        xy: Pixels, NaN where missing.
+        size: Width and height of the image; None if unknown.
+    """
+    known = xy[np.isfinite(xy).all(-1)]
+    if size is None or not len(known):
+        return ()
+    share = float(((known < 0) | (known > np.array(size))).any(-1).mean())
+    if share <= OUTSIDE_SHARE:
+        return ()
+    return (
+        f"{share:.0%} of the keypoints lie outside the {size[0]} x {size[1]} image: check "
+        "image_size=",
+    )
