@@ -242,11 +242,43 @@ def _mediapipe_json() -> list[bytes]:
     return [_json(frames), _json(timed), _json(people[0])]
 
 
+def _ultralytics() -> list[bytes]:
+    def detection(xy: np.ndarray, **more: Any) -> dict[str, Any]:
+        points = {"x": xy[:, 0].tolist(), "y": xy[:, 1].tolist(), "visible": [0.9] * len(xy)}
+        box = {"x1": 1, "y1": 2, "x2": 3, "y2": 4}
+        entry = {"name": "person", "class": 0, "confidence": 0.9, "box": box, **more}
+        return {**entry, "keypoints": points}
+
+    frames = [[detection(xy, track_id=3)] for xy in XY]
+    rows = ["name,class,confidence,box,keypoints,frame"]
+    for f, xy in enumerate(XY):
+        entry = detection(xy)
+        cells = [str(entry["box"]), str(entry["keypoints"])]
+        rows.append(f'person,0,0.9,"{cells[0]}","{cells[1]}",{f}')
+    return [_json(frames), _json([detection(XY[0])]), "\n".join(rows).encode()]
+
+
+def _alphapose_frames() -> list[bytes]:
+    people = [{"joints": _triples(xy)} for xy in XY]
+    cmu = {f"{f}.jpg": {"version": 0.1, "bodies": [p]} for f, p in enumerate(people)}
+    flow = {f"{f}.jpg": [{"keypoints": p["joints"], "idx": 1}] for f, p in enumerate(people)}
+    return [_json(cmu), _json(flow)]
+
+
+def _vitpose() -> list[bytes]:
+    frames = [{"0": [[y, x, 0.9] for x, y in xy.tolist()]} for xy in XY]
+    names = {str(i): name for i, name in enumerate(NAMES)}
+    return [_json({"keypoints": frames, "skeleton": names})]
+
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "openpose": _openpose,
     "coco-results": lambda: [_json(_entries())],
     "coco-annotations": _annotations,
     "alphapose": _alphapose,
+    "alphapose-frames": _alphapose_frames,
+    "ultralytics": _ultralytics,
+    "easy-vitpose": _vitpose,
     "mmpose": _mmpose,
     "mediapipe": _mediapipe,
     "mediapipe-json": _mediapipe_json,

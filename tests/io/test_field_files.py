@@ -496,3 +496,81 @@ def test_points_outside_the_image_are_doubted(tmp_path, figure):
     np.savez(tmp_path / "a.npz", xy=2 * walking(figure), skeleton="coco17", image_size=(640, 480))
     with pytest.warns(DoubtfulInputWarning, match=r"outside the 640 x 480 image"):
         load(tmp_path / "a.npz")
+
+
+# --- formats of further tools -------------------------------------------------------------------
+
+
+def ultralytics_frames(clips, **more):
+    return [
+        [
+            {
+                "name": "person", "class": 0, "confidence": 0.9, "box": {"x1": 0.0}, **more,
+                "keypoints": {"x": xy[:, 0].tolist(), "y": xy[:, 1].tolist(),
+                              "visible": [0.9] * len(xy)},
+            }
+            for xy in frame
+        ]
+        for frame in clips
+    ]  # fmt: skip
+
+
+def test_ultralytics_json_of_many_frames(tmp_path, figure):
+    clip = walking(figure, 12)
+    frames = ultralytics_frames([[xy] for xy in clip], track_id=5)
+    frames[3] = []
+    frames[4].append({"name": "dog", "class": 16, "confidence": 0.5, "keypoints": {}})
+    (tmp_path / "r.json").write_text(json.dumps(frames))
+    (keypoints,) = load_people(tmp_path / "r.json").values()
+    np.testing.assert_allclose(keypoints.xy[5].numpy(), clip[5], atol=1e-3)
+    assert not keypoints.detected[3].any()
+    assert "detections of dog are left out" in keypoints.notes
+
+
+def test_ultralytics_fractions_need_the_size(tmp_path, figure):
+    frames = ultralytics_frames([[xy / SIZE] for xy in walking(figure, 5)])
+    (tmp_path / "r.json").write_text(json.dumps(frames))
+    with pytest.raises(FormatError, match="image_size"):
+        load(tmp_path / "r.json")
+    keypoints = load(tmp_path / "r.json", image_size=SIZE)
+    np.testing.assert_allclose(keypoints.xy[2].numpy(), walking(figure, 5)[2], atol=1e-3)
+
+
+@pytest.mark.parametrize("framed", [True, False])
+def test_ultralytics_csv(tmp_path, figure, framed):
+    clip = walking(figure, 5 if framed else 1)
+    lines = ["name,class,confidence,box,keypoints" + ",frame" * framed]
+    for f, frame in enumerate(ultralytics_frames([[xy] for xy in clip])):
+        cells = f'person,0,0.9,"{frame[0]["box"]}","{frame[0]["keypoints"]}"'
+        lines.append(cells + f",{f}" * framed)
+    (tmp_path / "r.csv").write_text("\n".join(lines))
+    (keypoints,) = load_people(tmp_path / "r.csv").values()
+    np.testing.assert_allclose(keypoints.xy.numpy(), clip, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", ["cmu", "open", "poseflow"])
+def test_alphapose_by_image(tmp_path, figure, form):
+    skeleton = "coco17" if form == "poseflow" else "coco18"
+    clip = walking(figure, 6, skeleton=skeleton)
+    images = {}
+    for f, xy in enumerate(clip):
+        flat = np.column_stack([xy, np.full(len(xy), 0.8)]).ravel().tolist()
+        images[f"{f}.jpg"] = {
+            "cmu": {"version": 0.1, "bodies": [{"joints": flat}]},
+            "open": {"version": 0.1, "people": [{"pose_keypoints_2d": flat}]},
+            "poseflow": [{"keypoints": flat, "scores": 2.0, "idx": 7}],
+        }[form]
+    (tmp_path / "r.json").write_text(json.dumps(images))
+    (keypoints,) = load_people(tmp_path / "r.json").values()
+    assert keypoints.skeleton.name == skeleton
+    np.testing.assert_allclose(keypoints.xy.numpy(), clip, atol=1e-3)
+
+
+def test_vitpose_has_y_first(tmp_path, figure):
+    clip = walking(figure, 6)
+    frames = [{"2": [[y, x, 0.9] for x, y in xy.tolist()]} for xy in clip]
+    names = {str(i): name for i, name in enumerate(COCO)}
+    (tmp_path / "r.json").write_text(json.dumps({"keypoints": frames, "skeleton": names}))
+    people = load_people(tmp_path / "r.json")
+    assert list(people) == ["2"]
+    np.testing.assert_allclose(people["2"].xy.numpy(), clip, atol=1e-3)

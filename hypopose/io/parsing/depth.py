@@ -15,8 +15,9 @@ from hypopose.io.source import Source
 from hypopose.types import Skeleton
 
 CURE = "give the 2D keypoints that the detector found in the image"
-MAX_CONFIDENCE = 2.0
-"""Detectors write confidences a little above 1, and visibility flags up to 2; not more."""
+MAX_CONFIDENCE = 10.0
+"""Old detectors write confidences up to 6; most stay below 1."""
+MANY = 10
 NEGATIVE_SHARE = 0.2
 CENTERED = 0.02
 RIGID = 0.02
@@ -52,12 +53,13 @@ def check_confidences(confidence: np.ndarray, file: str) -> None:
         file: Name of the file, for the message.
 
     Raises:
-        FormatError: If one is above 2 or below -2.
+        FormatError: If one is above 10 or below -1, or none of many is below 1.
     """
     if not confidence.size:
         return
     low, high = float(confidence.min()), float(confidence.max())
-    if high > MAX_CONFIDENCE or low < -MAX_CONFIDENCE:
+    never_low = low > 1 and confidence.size >= MANY
+    if high > MAX_CONFIDENCE or low < -1 or never_low:
         raise FormatError(
             f"{file}: the number beside each x and y runs from {low:.4g} to {high:.4g}, so it is "
             f"not a confidence and may be a depth; {CURE}, and if it is a confidence, scale it to "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +10,29 @@ import numpy as np
 from jaxtyping import Int
 
 from hypopose.io.detections import Detections
+from hypopose.io.parsing import json_values
+from hypopose.io.source import Source
 
+LAYOUTS = {17: ("coco17",), 133: ("coco133",)}
+"""Skeletons of the COCO family by number of points."""
 MIN_EVEN = 5
 """Evenly spaced image ids from which they are frames of one video."""
 SPARSE = 10
 """Image ids that span more than this many times their number are not frame numbers."""
+
+
+def image_number(source: Source, value: Any, place: str) -> int:
+    """The frame number of an image: a number, or the last number in its name.
+
+    Raises:
+        FormatError: If there is none.
+    """
+    if not isinstance(value, str):
+        return json_values.whole_number(source, value, place)
+    digits = re.findall(r"\d+", re.sub(r"\.[A-Za-z]\w*$", "", value), re.ASCII)
+    if not digits or len(digits[-1]) > 18:
+        raise source.error(f"no frame number in {value[:60]!r}", "name images by number", place)
+    return int(digits[-1])
 
 
 def one_image_id(listed: Any) -> bool:

@@ -13,6 +13,7 @@ from hypopose.io.footage import describe_footage, footage_kind
 from hypopose.io.format import Format
 from hypopose.io.readers import (
     alphapose,
+    alphapose_frames,
     coco_annotations,
     coco_results,
     deeplabcut,
@@ -26,7 +27,9 @@ from hypopose.io.readers import (
     plain_arrays,
     sleap,
     tidy_table,
+    ultralytics,
     videopose3d,
+    vitpose,
     yolo,
 )
 from hypopose.io.readers.frame_files import frame_files
@@ -37,10 +40,13 @@ _FILES = (
     coco_results.FORMAT,
     coco_annotations.FORMAT,
     alphapose.FORMAT,
+    alphapose_frames.FORMAT,
     mmpose.FORMAT,
     mediapipe.FORMAT,
     mediapipe_json.FORMAT,
     yolo.FORMAT,
+    ultralytics.FORMAT,
+    vitpose.FORMAT,
     deeplabcut.FORMAT,
     sleap.FORMAT,
     movement.FORMAT,

@@ -8,13 +8,10 @@ which nobody was seen has no entry.
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import json_values
-from hypopose.io.parsing.image_ids import one_image_id
+from hypopose.io.parsing.image_ids import image_number, one_image_id
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
 from hypopose.io.source import Source
 
@@ -51,22 +48,13 @@ def read(source: Source, options: ReadOptions) -> Detections:
         entry = json_values.record(source, value, place)
         if not {"image_id", "keypoints"} <= entry.keys():
             raise source.error("no key 'image_id' or 'keypoints'", "write both", place)
-        frame = _frame_number(source, entry["image_id"], f"{place}, image_id")
+        frame = image_number(source, entry["image_id"], f"{place}, image_id")
         values = json_values.triples(source, entry["keypoints"], f"{place}, keypoints")
         identity = json_values.person_id(entry.get("idx"))
         found.add(frame, values, place, identity, json_values.scalar(entry.get("score")))
     found.require_people()
     skeleton, notes = choose_skeleton(source, options, found.values, LAYOUTS, "AlphaPose")
     return found.build(skeleton, notes)
-
-
-def _frame_number(source: Source, value: Any, place: str) -> int:
-    if not isinstance(value, str):
-        return json_values.whole_number(source, value, place)
-    digits = re.findall(r"\d+", re.sub(r"\.[A-Za-z]\w*$", "", value), re.ASCII)
-    if not digits or len(digits[-1]) > 18:
-        raise source.error(f"no frame number in {value[:60]!r}", "name images by number", place)
-    return int(digits[-1])
 
 
 FORMAT = Format(

@@ -16,10 +16,9 @@ from typing import Any
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import json_values
-from hypopose.io.parsing.image_ids import as_video_or_images, third_numbers
+from hypopose.io.parsing.image_ids import LAYOUTS, as_video_or_images, third_numbers
 from hypopose.io.parsing.named_joints import find_joints, pick
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
-from hypopose.io.readers.coco_results import LAYOUTS
 from hypopose.io.source import Source
 
 MAX_IMAGES = 2_000_000

@@ -13,13 +13,12 @@ from typing import Any
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import json_values
-from hypopose.io.parsing.image_ids import as_video_or_images, one_image_id, third_numbers
+from hypopose.io.parsing.image_ids import LAYOUTS, as_video_or_images, one_image_id, third_numbers
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
 from hypopose.io.source import Source
 
 MAX_LOOKED_AT = 100_000
 """Detections whose category is looked at to find out which category is people."""
-LAYOUTS = {17: ("coco17",), 133: ("coco133",)}
 
 
 def sniff(source: Source) -> bool:

@@ -24,10 +24,9 @@ from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import json_values
 from hypopose.io.parsing.image_fractions import to_pixels
-from hypopose.io.parsing.image_ids import as_video_or_images, third_numbers
+from hypopose.io.parsing.image_ids import LAYOUTS, as_video_or_images, third_numbers
 from hypopose.io.parsing.numbered_files import files_ending, numbered
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
-from hypopose.io.readers.coco_results import LAYOUTS
 from hypopose.io.source import Source
 
 N_BOX = 5
