@@ -260,7 +260,7 @@ def _frames(source: Source, table: Columns) -> Int[np.ndarray, " N"]:
     """Frame numbers, or the order of the time stamps where there are none."""
     if table.frame is not None:
         return _whole_frames(source, table.frame)
-    return np.unique(table.time, return_inverse=True)[1].ravel()
+    return np.unique(np.asarray(table.time), return_inverse=True)[1].ravel()
 
 
 def _rate(
