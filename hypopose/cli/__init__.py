@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import click
 
 from hypopose import __version__
+from hypopose.cli.wording import in_cli_words
 from hypopose.errors import HypoPoseError
 
 
@@ -161,7 +162,7 @@ def one_line(error: BaseException) -> str:
     """
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_cli_words(" ".join(str(error).split())) or type(error).__name__
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

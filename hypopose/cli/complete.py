@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hypopose.cli.options import shared
+from hypopose.cli.options import READING, reading_given, shared
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
 from hypopose.errors import OptionError
 
@@ -29,7 +29,7 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @shared(
-    "person", "input_format", "image_size", "fps",
+    "person", "input_format", "image_size", "fps", *READING,
     skeleton={"help": "Skeleton of INPUT, where it does not say; with --3d h36m17."},
     output={"help": "New file: .csv, .parquet, .nc or, for one person, .npz; with --3d .npz."},
 )  # fmt: skip
@@ -128,6 +128,7 @@ def _people(source: Path, options: dict[str, Any]) -> dict[str, Keypoints2D]:
     given = {name: options[name] for name in ("skeleton", "image_size", "fps")}
     given["format"] = options["input_format"]
     given = {name: value for name, value in given.items() if value is not None}
+    given |= reading_given(options)
     if options["camera_file"] is not None:
         path, name = split_camera_name(options["camera_file"])
         given["camera"] = load_camera(path, name, options["image_size"])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.options import renamed, shared, warn_of_former
+from hypopose.cli.options import READING, reading_given, renamed, shared, warn_of_former
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
+from hypopose.cli.wording import in_cli_words
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class _Command(renamed({"--from-skeleton": "--skeleton"})):  # type: ignore[misc
 @click.command("convert-keypoints", cls=_Command, epilog=EXAMPLES)
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @shared(
-    "person", "skeleton", "input_format", "image_size", "fps",
+    "person", "skeleton", "input_format", "image_size", "fps", *READING,
     output={"help": "New file; .csv, .parquet, .nc or .json for everybody, .npz for one person."},
 )  # fmt: skip
 @click.option("--to", "target", help="Skeleton to write, a name or a TOML file; default: as it is.")
@@ -63,6 +64,7 @@ def convert_keypoints(source: Path, output: Path, force: bool, **options: Any) -
             skeleton=options["skeleton"],
             image_size=options["image_size"],
             fps=options["fps"],
+            **reading_given(options),
         )
     notes = next(iter(people.values())).notes
     if options["person"] is not None:
@@ -79,7 +81,7 @@ def convert_keypoints(source: Path, output: Path, force: bool, **options: Any) -
     save_people(output, converted)
     _tell(output, converted, before, after, options["conversion"])
     for note in notes:
-        click.echo(f"  note        {note}")
+        click.echo(f"  note        {in_cli_words(note)}")
 
 
 def _target(name: str) -> Skeleton:

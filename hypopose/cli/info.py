@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hypopose.cli import CommandError, one_line
-from hypopose.cli.options import shared
+from hypopose.cli.options import READING, reading_given, shared
+from hypopose.cli.wording import in_cli_words
 from hypopose.errors import FormatError, HypoPoseError
 
 if TYPE_CHECKING:
@@ -23,13 +24,8 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@shared("skeleton", "input_format", "image_size")
-def info(
-    files: tuple[Path, ...],
-    skeleton: str | None,
-    input_format: str | None,
-    image_size: tuple[int, int] | None,
-) -> None:
+@shared("skeleton", "input_format", "image_size", "fps", *READING)
+def info(files: tuple[Path, ...], **options: Any) -> None:
     """Show what is in FILES: format, skeleton, people, frames, gaps, camera; or a result's record.
 
     Exit code 0: all were read. 1: some of several were refused. 2: none was read.
@@ -37,7 +33,7 @@ def info(
     refused = []
     for file in files:
         try:
-            click.echo(_describe(file, skeleton, input_format, image_size))
+            click.echo(_describe(file, options))
         except (HypoPoseError, OSError) as error:
             if len(files) == 1:
                 raise
@@ -49,19 +45,16 @@ def info(
         raise SystemExit(1)
 
 
-def _describe(
-    file: Path,
-    skeleton: str | None,
-    input_format: str | None,
-    image_size: tuple[int, int] | None,
-) -> str:
+def _describe(file: Path, options: dict[str, Any]) -> str:
     from hypopose.io import inspect, load_hypotheses
 
     try:
         result = load_hypotheses(file)
     except FormatError:
-        found = inspect(file, format=input_format, skeleton=skeleton, image_size=image_size)
-        return found.describe()
+        given = {name: options[name] for name in ("skeleton", "image_size", "fps")}
+        given["format"] = options["input_format"]
+        found = inspect(file, **given, **reading_given(options))
+        return in_cli_words(found.describe())
     return describe_result(file, result)
 
 

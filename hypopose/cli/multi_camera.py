@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hypopose.cli.options import reading_given
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def load_views(options: Mapping[str, Any], inputs: Sequence[Path]) -> tuple[Keyp
     _refuse_repeats(options, inputs[0])
     names = {"format": "input_format", "skeleton": "skeleton", "fps": "fps"}
     given = {k: options[v] for k, v in names.items() if options[v] is not None}
+    given |= reading_given(options)
     views = []
     for path, camera in options["view_files"]:
         placed = load_camera(*split_camera_name(camera), options["image_size"])

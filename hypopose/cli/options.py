@@ -54,6 +54,32 @@ OPTIONS: dict[str, Declared] = {
         ("--fps",),
         {"type": float, "help": "Frames per second, where the file does not say."},
     ),
+    # how an unusual file is read
+    "y_up": (("--y-up",), {"is_flag": True, "help": "y grows upwards, as Apple Vision writes it."}),
+    "fractions": (
+        ("--fractions",),
+        {"is_flag": True, "help": "Coordinates are fractions of the image; give --image-size."},
+    ),
+    "resample": (
+        ("--resample",),
+        {"type": float, "metavar": "HZ", "help": "Bring irregular time stamps to this rate."},
+    ),
+    "ignore_identities": (
+        ("--ignore-identities",),
+        {"is_flag": True, "help": "Track people by position, whatever identities the file gives."},
+    ),
+    "keep_identities": (
+        ("--keep-identities",),
+        {"is_flag": True, "help": "Keep identities even if they cannot be one person each."},
+    ),
+    "min_joints": (
+        ("--min-joints",),
+        {
+            "type": click.IntRange(0, 12),
+            "metavar": "N",
+            "help": "Leave out people who never have N of 12 body joints; default: 4.",
+        },
+    ),
     # how hypotheses are drawn
     "sampler": (
         ("--sampler",),
@@ -108,6 +134,18 @@ OPTIONS: dict[str, Declared] = {
     ),
 }
 """Name of the parameter -> how it is declared; the order is that of every command's help."""
+
+
+READING = (
+    "y_up", "fractions", "resample", "ignore_identities", "keep_identities", "min_joints",
+)  # fmt: skip
+"""The options of :class:`hypopose.io.format.Reading`."""
+
+
+def reading_given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """How an unusual file is read, as far as the command line says."""
+    given = {name: options.get(name) for name in READING}
+    return {name: value for name, value in given.items() if value not in (None, False)}
 
 
 def shared(*names: str, **changes: Mapping[str, Any]) -> Callable[[Decorated], Decorated]:

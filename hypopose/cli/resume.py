@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hypopose.cli.options import READING
 from hypopose.cli.overwrite import refuse_existing
 from hypopose.errors import FormatError, OptionError
 
@@ -95,6 +96,7 @@ def made_with(
     del plain["sampler"]  # the description says more
     if not plain.get("view_files"):
         plain.pop("view_files", None)  # results from before there was --view stay valid
+    plain = {k: v for k, v in plain.items() if k not in READING or v not in (None, False)}
     others = {"plugins": list(plugins)} if plugins else {}
     return {"version": version, "sampler": sampler, **plain, **others}
 

@@ -13,6 +13,7 @@ import click
 from hypopose.cli import one_line
 from hypopose.cli.jobs import Job, Plan
 from hypopose.cli.summary import Row
+from hypopose.cli.wording import in_cli_words
 from hypopose.cli.worker import Worker
 from hypopose.errors import HypoPoseError
 
@@ -54,7 +55,7 @@ def _warnings_as_lines() -> Iterator[None]:
         warnings.simplefilter("always", UserWarning)
         yield
     for message in dict.fromkeys(str(w.message) for w in caught if w.category is not None):
-        click.echo(f"Warning: {' '.join(message.split())}", err=True)
+        click.echo(f"Warning: {in_cli_words(' '.join(message.split()))}", err=True)
 
 
 def _naming(source: Path, error: Exception) -> str:

@@ -10,7 +10,7 @@ import click
 from hypopose.cli.camera_options import camera_options
 from hypopose.cli.jobs import FORMATS, plan_jobs
 from hypopose.cli.multi_camera import view_option
-from hypopose.cli.options import shared
+from hypopose.cli.options import READING, shared
 from hypopose.cli.overwrite import force_option
 from hypopose.cli.running import run_all
 from hypopose.cli.summary import finish
@@ -27,7 +27,7 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @shared(
-    "person", "skeleton", "input_format", "image_size", "fps",
+    "person", "skeleton", "input_format", "image_size", "fps", *READING,
     output={"help": "Result file; a folder for several inputs. Several people: OUT_<person>."},
 )  # fmt: skip
 @camera_options

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.options import shared
+from hypopose.cli.options import READING, reading_given, shared
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
+from hypopose.cli.wording import in_cli_words
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @shared(
-    "skeleton", "input_format", "image_size", "fps",
+    "skeleton", "input_format", "image_size", "fps", *READING,
     output={"required": False, "help": "Write the corrected people to this file."},
 )  # fmt: skip
 @click.option(
@@ -79,7 +80,10 @@ def tracks(source: Path, output: Path | None, force: bool, **options: Any) -> No
             options["fps"],
             options["image_size"],
             tracking,
+            **reading_given(options),
         )
+    for doubt in recording.detections.doubts:
+        click.echo(f"Warning: {in_cli_words(doubt)}", err=True)
     recording = corrected(recording, options)
     click.echo("\n".join(describe_people(recording)))
     if output is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hypopose.cli.camera_options import camera_of, refuse_contradictions
 from hypopose.cli.jobs import Job
 from hypopose.cli.multi_camera import describe_views, load_views
+from hypopose.cli.options import reading_given
 from hypopose.cli.overwrite import refuse_overwriting
 from hypopose.cli.resume import Outputs, digest, made_with
 from hypopose.cli.set_option import read_settings
@@ -141,7 +142,8 @@ def reading_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of ``load_people``; what was not given is left out."""
     given = {name: options[name] for name in ("skeleton", "image_size", "fps")}
     given |= {"format": options["input_format"], "camera": camera_of(options)}
-    return {name: value for name, value in given.items() if value is not None}
+    known = {name: value for name, value in given.items() if value is not None}
+    return {**known, **reading_given(options)}
 
 
 def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -> Row:

@@ -371,7 +371,7 @@ def _image_size(
 def _other_size(camera: tuple[int, int], stated: tuple[int, int]) -> str:
     return (
         f"the file says {stated[0]} x {stated[1]} pixels, the camera {camera[0]} x {camera[1]}: "
-        "the camera was believed; name the size the keypoints were found in with --image-size"
+        "the camera was believed; name the size the keypoints were found in with image_size="
     )
 
 

@@ -36,13 +36,16 @@ _PARENT_BY_NAME = {
 """Parents for drawing; joints not named here hang on the nose."""
 
 
-def face68() -> tuple[tuple[str, ...], dict[str, str]]:
-    """Names of the 68 face points of iBUG, and for each on the person's left the one on the right.
+def face(n_points: int) -> tuple[str, ...]:
+    """Names of the 68 face points of iBUG, or of 70 with the pupils.
+
+    A point on the person's left is named after the one opposite, ``left_face_36`` and
+    ``right_face_36``; those in the middle are ``face_8`` and so on.
 
     Example:
-        >>> names, right_of = face68()
-        >>> len(names), right_of["face_16"], right_of["face_45"]
-        (68, 'face_0', 'face_36')
+        >>> names = face(68)
+        >>> names[16], names[0], names[8]
+        ('left_face_0', 'right_face_0', 'face_8')
     """
     pairs = [(16 - i, i) for i in range(8)]  # jaw
     pairs += [(26 - i, 17 + i) for i in range(5)]  # brows
@@ -50,8 +53,11 @@ def face68() -> tuple[tuple[str, ...], dict[str, str]]:
     pairs += [(45, 36), (44, 37), (43, 38), (42, 39), (47, 40), (46, 41)]  # eyes
     pairs += [(54, 48), (53, 49), (52, 50), (55, 59), (56, 58)]  # outer lips
     pairs += [(64, 60), (63, 61), (65, 67)]  # inner lips
-    names = tuple(f"face_{i}" for i in range(68))
-    return names, {f"face_{left}": f"face_{right}" for left, right in pairs}
+    pairs += [(69, 68)]  # pupils
+    names = {i: f"face_{i}" for i in range(n_points)}
+    for left, right in pairs:
+        names |= {left: f"left_face_{right}", right: f"right_face_{right}"}
+    return tuple(names[i] for i in range(n_points))
 
 
 def hand(side: str, n_points: int) -> tuple[str, ...]:
@@ -64,8 +70,8 @@ def hand(side: str, n_points: int) -> tuple[str, ...]:
     return tuple(f"{side}_hand_{i}" for i in range(21 - n_points, 21))
 
 
-def _whole(name: str, joints: tuple[str, ...], right_of: dict[str, str]) -> Skeleton:
-    """A skeleton whose sides are told by name, or by the table for points of the face."""
+def _whole(name: str, joints: tuple[str, ...]) -> Skeleton:
+    """A skeleton whose sides and parents are told by its names."""
     at = {joint: i for i, joint in enumerate(joints)}
 
     def parent(joint: str) -> int:
@@ -75,23 +81,19 @@ def _whole(name: str, joints: tuple[str, ...], right_of: dict[str, str]) -> Skel
             return at[f"{joint.split('_', maxsplit=1)[0]}_wrist"]
         return at[_PARENT_BY_NAME.get(joint, "nose")]
 
-    named = {j: j.replace("left_", "right_", 1) for j in joints if j.startswith("left_")}
-    pairs = [(at[left], at[right]) for left, right in {**named, **right_of}.items()]
+    left = tuple(joint for joint in joints if joint.startswith("left_"))
     return Skeleton(
         name=name,
         joint_names=joints,
         parents=tuple(parent(joint) for joint in joints),
-        left=tuple(left for left, _ in pairs),
-        right=tuple(right for _, right in pairs),
+        left=tuple(at[joint] for joint in left),
+        right=tuple(at[joint.replace("left_", "right_", 1)] for joint in left),
     )
 
 
-_FACE, _FACE_RIGHT = face68()
-
 COCO133 = _whole(
     "coco133",
-    (*_COCO17_NAMES, *_FEET_BY_SIDE, *_FACE, *hand("left", 21), *hand("right", 21)),
-    _FACE_RIGHT,
+    (*_COCO17_NAMES, *_FEET_BY_SIDE, *face(68), *hand("left", 21), *hand("right", 21)),
 )
 """COCO-WholeBody: COCO-17, six points of the feet, 68 of the face, 21 of each hand."""
 
@@ -99,9 +101,8 @@ HALPE136 = _whole(
     "halpe136",
     (
         *_COCO17_NAMES, "head_top", "neck", "pelvis", *_FEET_BY_POINT,
-        *_FACE, *hand("left", 21), *hand("right", 21),
+        *face(68), *hand("left", 21), *hand("right", 21),
     ),
-    _FACE_RIGHT,
 )  # fmt: skip
 """Halpe full body: Halpe-26, 68 points of the face, 21 of each hand."""
 
@@ -109,9 +110,8 @@ BODY135 = _whole(
     "body135",
     (
         *_COCO17_NAMES, "neck", "head_top", *_FEET_BY_SIDE,
-        *hand("left", 20), *hand("right", 20), *_FACE, "face_68", "face_69",
+        *hand("left", 20), *hand("right", 20), *face(70),
     ),
-    {**_FACE_RIGHT, "face_68": "face_69", "face_69": "face_68"},
 )  # fmt: skip
 """OpenPose BODY_135: BODY_25B, 20 points of each hand, 70 of the face."""
 

@@ -17,6 +17,7 @@ from hypopose.types import Skeleton
 CURE = "give the 2D keypoints that the detector found in the image"
 MAX_CONFIDENCE = 10.0
 """Old detectors write confidences up to 6; most stay below 1."""
+MAX_FLAG = 2
 MANY = 10
 NEGATIVE_SHARE = 0.2
 CENTERED = 0.02
@@ -53,12 +54,12 @@ def check_confidences(confidence: np.ndarray, file: str) -> None:
         file: Name of the file, for the message.
 
     Raises:
-        FormatError: If one is above 10 or below -1, or none of many is below 1.
+        FormatError: If one is above 10 or below -1, or none of many is as low as 2.
     """
     if not confidence.size:
         return
     low, high = float(confidence.min()), float(confidence.max())
-    never_low = low > 1 and confidence.size >= MANY
+    never_low = low > MAX_FLAG and confidence.size >= MANY
     if high > MAX_CONFIDENCE or low < -1 or never_low:
         raise FormatError(
             f"{file}: the number beside each x and y runs from {low:.4g} to {high:.4g}, so it is "

@@ -32,7 +32,7 @@ def to_pixels(
     if options.image_size is None:
         raise source.error(
             f"{whose} are fractions of the image, whose size the file does not state",
-            "give it: image_size=(W, H), on the command line --image-size W H",
+            "give it: image_size=(W, H)",
         )
     w, h = options.image_size
     return xy * np.array([w, h]), (f"fractions of the image became pixels of {w} x {h}",)

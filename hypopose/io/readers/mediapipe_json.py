@@ -34,6 +34,8 @@ def sniff(source: Source) -> bool:
     if not source.is_json:
         return False
     frames = source.json if isinstance(source.json, list) else [source.json]
+    if _first_landmark(frames) is not None:
+        return True
     return any(_is_frame(frame) for frame in frames[:1000])
 
 

@@ -18,6 +18,7 @@ from hypopose.io.writers.bvh_animation import DEFAULTS, euler_zxy
 from hypopose.io.writers.rig import bone_lengths, build_rig, perform
 from hypopose.io.writers.scene import ExportScene, Take, build_scene
 from hypopose.skeletons import SKELETONS
+from hypopose.skeletons.wholebody import WHOLE_BODIES
 from hypopose.types import Skeleton
 
 
@@ -35,7 +36,8 @@ def scene_of(joints: np.ndarray, skeleton: Skeleton, up: str = "y") -> ExportSce
     )
 
 
-@pytest.mark.parametrize("name", sorted(SKELETONS))
+# Results are never in whole-body sets, whose fingers and faces hang on one joint.
+@pytest.mark.parametrize("name", sorted(set(SKELETONS) - {s.name for s in WHOLE_BODIES}))
 @pytest.mark.parametrize("up", ["y", "z"])
 def test_bones_keep_their_length_and_the_seen_direction(name, up):
     skeleton = SKELETONS[name]
