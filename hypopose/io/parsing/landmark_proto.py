@@ -56,7 +56,7 @@ def read_landmark_proto(source: Source) -> list[Float[np.ndarray, "33 4"]]:
 def _landmarks(source: Source, text: str) -> Iterator[tuple[float, float, float, float]]:
     """x, y, z and visibility of every ``landmark { ... }``."""
     tokens = _TOKEN.findall(_COMMENT.sub(" ", text))
-    _check_braces(source, tokens)
+    depth = _depth_at_end(source, tokens)
     field = ""
     current: dict[str, float] | None = None
     for token in tokens:
@@ -70,9 +70,12 @@ def _landmarks(source: Source, text: str) -> Iterator[tuple[float, float, float,
             field = token
         elif current is not None and field in _READ and token != ":":
             current[field] = _value(source, token)
+    if depth != 0:
+        raise source.error("its braces do not match", "the file may be cut off, write it again")
 
 
-def _check_braces(source: Source, tokens: Sequence[str]) -> None:
+def _depth_at_end(source: Source, tokens: Sequence[str]) -> int:
+    """Braces that are open at the end, negative if one closes that was never opened."""
     depth = 0
     for token in tokens:
         depth += _STEPS.get(token, 0)
@@ -80,8 +83,7 @@ def _check_braces(source: Source, tokens: Sequence[str]) -> None:
             raise source.error("nested too deeply", "this is not a frame of landmarks")
         if depth < 0:
             break
-    if depth != 0:
-        raise source.error("its braces do not match", "the file may be cut off, write it again")
+    return depth
 
 
 def _is_field(token: str) -> bool:

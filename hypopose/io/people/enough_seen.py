@@ -40,11 +40,13 @@ def too_little_seen(
     Args:
         detections: Cleaned detections.
         people: Rows per person.
-        min_joints: Body joints a frame must have to count.
+        min_joints: Body joints a frame must have to count; 0 if anybody will do.
 
     Returns:
         Name to a few words: ``"at most 1 of 12 body joints detected"``.
     """
+    if min_joints == 0:
+        return {}
     joints = body_joints(detections.skeleton)
     # Joints of a skeleton of its own may be anything: one of them will do.
     named = len(joints) < detections.skeleton.n_joints or len(joints) == 2 * len(_PARTS)

@@ -28,7 +28,9 @@ def sniff(source: Source) -> bool:
 def read(source: Source, options: ReadOptions) -> Detections:
     """Read all frames."""
     top = json_values.record(source, source.json, "top level")
-    names = _names(source, top["skeleton"])
+    if not {"keypoints", "skeleton"} <= top.keys():
+        raise source.error("no keys 'keypoints' and 'skeleton'", "write both")
+    names = _names(source, json_values.record(source, top["skeleton"], "skeleton"))
     skeleton, order, notes = find_joints(source, options, names)
     found = json_values.DetectionList(source)
     for f, value in enumerate(json_values.entries(source, top["keypoints"], "keypoints")):
