@@ -24,6 +24,8 @@ what the file says. Readers import from ``source``, ``format``, ``detections``, 
 
 from hypopose.io.atomic import write_atomically
 from hypopose.io.camera_files import (
+    CameraFileWarning,
+    NoImageSizeError,
     load_camera,
     load_cameras,
     resized,
@@ -46,10 +48,12 @@ from hypopose.io.writers.keypoints import save_people
 __all__ = [
     "EXPORTERS",
     "FORMATS",
+    "CameraFileWarning",
     "ExportOptions",
     "Exported",
     "FileInfo",
     "Format",
+    "NoImageSizeError",
     "OtherPeopleWarning",
     "PersonInfo",
     "ReadOptions",

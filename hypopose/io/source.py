@@ -157,6 +157,24 @@ class Source:
         except OSError as error:
             raise self.error(f"cannot be read ({_reason(error)})", "check its rights") from None
 
+    def read_text(self, max_bytes: int, what: str) -> str:
+        """The whole file as UTF-8 text without a byte order mark.
+
+        Args:
+            max_bytes: A larger file is refused.
+            what: What the file should be, for the message: ``"a camera file"``.
+
+        Raises:
+            FormatError: If the file is larger, or not UTF-8.
+        """
+        size = self.path.stat().st_size
+        if size > max_bytes:
+            raise self.error(f"{size} bytes, more than {max_bytes}", f"this is not {what}")
+        try:
+            return self.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise self.error("text is not UTF-8", f"give {what}", f"byte {error.start}") from None
+
     def read_bytes(self) -> bytes:
         """The whole file."""
         try:

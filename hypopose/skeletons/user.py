@@ -25,7 +25,6 @@ or names for a skeleton there is::
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +32,7 @@ from typing import Any
 
 from hypopose.errors import FormatError, HypoPoseError
 from hypopose.skeletons.tables import SKELETONS
+from hypopose.skeletons.toml_text import parse_toml
 from hypopose.types import Skeleton
 
 MAX_BYTES = 2**20
@@ -131,12 +131,12 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise _error(path, f"larger than {MAX_BYTES} bytes")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _error(path, f"cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise _error(path, "is not UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+    except ValueError as error:
         if isinstance(error, FormatError):
             raise
         raise _error(path, f"is not TOML ({' '.join(str(error).split())[:120]})") from None

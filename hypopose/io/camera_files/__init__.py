@@ -1,21 +1,29 @@
 """Cameras on disk: our JSON, and the calibration files of other tools.
 
-| file | tools |
-| --- | --- |
-| JSON with ``focal``, ``center``, ``image_size`` | HypoPose |
-| JSON with ``camera_matrix``, ... or one such object a camera | scripts around OpenCV |
-| YAML with ``camera_matrix`` | OpenCV's FileStorage, ROS |
-| TOML with a table a camera | Pose2Sim, anipose |
-| ``cameras.txt`` | COLMAP |
-| a photo | its EXIF focal length |
+| file | tools | unit |
+| --- | --- | --- |
+| JSON with ``focal``, ``center``, ``image_size`` | HypoPose | m |
+| JSON with ``camera_matrix``, ... or one such object a camera | scripts around OpenCV | m |
+| YAML with ``camera_matrix`` | OpenCV's FileStorage, ROS | m |
+| TOML with a table a camera | Pose2Sim, anipose, FreeMoCap, Caliscope | m, or inferred |
+| ``intri.yml`` and ``extri.yml`` | EasyMocap | m |
+| ``cameraIntrinsicsExtrinsics.pickle`` | OpenCap | mm |
+| JSON with ``Calibration`` | calib.io | m, or inferred |
+| ``.qca.txt``, XML with ``calibration`` | Qualisys, Theia | mm |
+| ``.xcp`` | Vicon | mm |
+| XML with ``calibration`` or ``document`` | Agisoft Lens, Metashape | m, or inferred |
+| ``cameras.txt`` | COLMAP | none |
+| a photo | its EXIF focal length | none |
 
-Our JSON: pixels and meters; ``x_cam = R x_world + t``. ``focal`` is one number or two,
-``distortion`` is ``[k1, k2, p1, p2, k3]`` and comes with its model (``opencv``, ``h36m`` or
-``vp3d``). A camera that moves has one rotation and translation a frame.
+A unit that puts cameras where cameras do not stand is replaced if one other is plausible, with a
+:class:`CameraFileWarning`, and refused otherwise; ``unit=`` (``--camera-unit``) names it. Cameras
+are ``x_cam = R x_world + t`` in meters; x right, y down, z forward.
 """
 
 from hypopose.io.camera_files.camera_json import camera_from_dict, camera_to_dict, save_camera
+from hypopose.io.camera_files.errors import CameraFileWarning, NoImageSizeError
 from hypopose.io.camera_files.loading import (
+    CAMERA_FORMATS,
     load_camera,
     load_cameras,
     resized,
@@ -24,6 +32,9 @@ from hypopose.io.camera_files.loading import (
 from hypopose.io.camera_files.moving_camera import load_camera_motion
 
 __all__ = [
+    "CAMERA_FORMATS",
+    "CameraFileWarning",
+    "NoImageSizeError",
     "camera_from_dict",
     "camera_to_dict",
     "load_camera",

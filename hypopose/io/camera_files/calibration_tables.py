@@ -6,10 +6,12 @@
 | lens | ``distortions``, ``distortion_coefficients``, ``dist_coeffs``, ``dist``, ``D`` |
 | size | ``size``, ``image_size``, ``resolution``, or ``image_width`` and ``image_height`` |
 | rotation | ``rotation``, ``R``, ``rvec``: 3 x 3, or a rotation vector |
-| translation | ``translation``, ``t``, ``T``, ``tvec``, in meters |
+| translation | ``translation``, ``t``, ``T``, ``tvec`` |
+| the picture was turned | ``rotation_count``: clockwise quarter turns (Caliscope) |
 
-Rotation and translation go from the world to the camera. Lenses are OpenCV's; coefficients beyond
-the fifth, and fisheye lenses, are other models and are refused unless they are zero.
+Rotation and translation go from the world to the camera. Lenses are OpenCV's, see
+:mod:`hypopose.io.camera_files.lens`; keys that change the picture are read or refused, see
+:mod:`hypopose.io.camera_files.geometry`.
 """
 
 from __future__ import annotations
@@ -22,14 +24,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hypopose.errors import FormatError
+from hypopose.cameras.quarter_turns import turn_camera, turn_size
+from hypopose.io.camera_files import geometry
+from hypopose.io.camera_files.errors import NoImageSizeError, camera_error, camera_note
+from hypopose.io.camera_files.lens import COUNTS, five_coefficients
 from hypopose.types import Camera
 
 MATRIX = ("matrix", "camera_matrix", "intrinsic_matrix", "K", "mtx")
 LENS = ("distortions", "distortion_coefficients", "dist_coeffs", "dist", "D")
 SIZE = ("size", "image_size", "resolution")
+WIDTH_HEIGHT = (("image_width", "image_height"), ("width", "height"), ("w", "h"))
 ROTATION = ("rotation", "R", "rvec")
 TRANSLATION = ("translation", "t", "T", "tvec")
+_KNOWN = (
+    *MATRIX, *LENS, *SIZE, *ROTATION, *TRANSLATION, "rotation_count", "fisheye", "camera_model",
+    "distortion_model", *(key for pair in WIDTH_HEIGHT for key in pair),
+)  # fmt: skip
 
 
 def is_camera_table(values: Any) -> bool:
@@ -40,13 +50,15 @@ def is_camera_table(values: Any) -> bool:
 def camera_from_table(
     values: Mapping[str, Any], place: str, image_size: tuple[int, int] | None = None
 ) -> Camera:
-    """A camera from a table.
+    """A camera from a table, in the unit of the file.
 
     Args:
         values: Keys as in the module's table; values are numbers, lists of them, or OpenCV's
             ``{"rows", "cols", "data"}``.
         place: File and camera, for messages.
-        image_size: Taken where the table names none.
+        image_size: Size of the pictures that keypoints were found in; taken where the table names
+            none. A table that says its pictures were turned gives the turned camera, unless this
+            size is that of the unturned ones.
 
     Returns:
         The camera, with OpenCV's lens if it has coefficients.
@@ -59,81 +71,95 @@ def camera_from_table(
         >>> camera_from_table({"matrix": K, "size": [640, 480]}, "a.toml").focal.tolist()
         [900.0, 900.0]
     """
-    _, matrix = _find(values, MATRIX)
-    K = _numbers(matrix, place, "camera matrix", (9,)).reshape(3, 3)
-    if K[0, 0] <= 0 or K[1, 1] <= 0 or abs(K[2, 2] - 1) > 1e-6:
-        raise camera_error(place, "camera matrix", "expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]",
-                    "focal lengths are positive pixels")  # fmt: skip
-    if abs(K[0, 1]) > 1e-3 * K[0, 0]:
-        raise camera_error(place, "camera matrix", f"skew {K[0, 1]:.3g}", "calibrate without skew")
-    lens = _lens(values, place)
+    geometry.check_keys(values, _KNOWN, place)
+    turns = geometry.quarter_turns(values, place)
+    K = _matrix(values, place)
+    fallback = None if image_size is None else turn_size(image_size, turns)
+    size = _size(values, place, fallback)
+    geometry.check_picture(K, size, place)
+    lens = _lens(values, K, size, place)
     rotation, translation = _pose(values, place)
-    return Camera(
+    camera = Camera(
         focal=_float(K[[0, 1], [0, 1]]),
         center=_float(K[:2, 2]),
-        image_size=_size(values, place, image_size),
+        image_size=size,
         distortion=None if lens is None else _float(lens),
         distortion_model="none" if lens is None else "opencv",
         rotation=None if rotation is None else _float(rotation),
         translation=None if translation is None else _float(translation),
     )
+    return _turned(camera, turns, image_size, place)
 
 
-def opencv_lens(coefficients: NDArray[np.float64], place: str) -> NDArray[np.float64] | None:
-    """k1, k2, p1, p2, k3 of OpenCV's four to fourteen coefficients; None if all are zero.
+def _turned(camera: Camera, turns: int, image_size: tuple[int, int] | None, place: str) -> Camera:
+    """The camera of the turned picture, if keypoints were found in that."""
+    if turns == 0:
+        return camera
+    w, h = camera.image_size
+    if image_size is not None and turns % 2 and (w > h) == (image_size[0] > image_size[1]):
+        camera_note(place, f"rotation_count {turns} is left out: keypoints of {image_size[0]} x "
+                    f"{image_size[1]} come from pictures that were not turned")  # fmt: skip
+        return camera
+    camera_note(place, f"rotation_count {turns}: the camera is turned by {90 * turns} degrees "
+                "clockwise, as its pictures were")  # fmt: skip
+    return turn_camera(camera, turns)
 
-    Raises:
-        FormatError: If coefficients beyond the fifth are not zero.
-    """
-    if not coefficients.any():
-        return None
-    if coefficients[5:].any():
+
+def _matrix(values: Mapping[str, Any], place: str) -> NDArray[np.float64]:
+    _, matrix = find(values, MATRIX)
+    K = numbers(matrix, place, "camera matrix", (9,)).reshape(3, 3)
+    if (
+        K[0, 0] <= 0
+        or K[1, 1] <= 0
+        or abs(K[2, 2] - 1) > 1e-6
+        or abs(K[[1, 2, 2], [0, 0, 1]]).any()
+    ):
         raise camera_error(
             place,
-            "distortion",
-            "a rational, thin-prism or tilted lens (more than five coefficients)",
-            "calibrate with five coefficients",
+            "camera matrix",
+            "expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]",
+            "focal lengths are positive pixels",
         )
-    return np.pad(coefficients[:5], (0, max(0, 5 - len(coefficients))))
+    if abs(K[0, 1]) > 1e-3 * K[0, 0]:
+        raise camera_error(place, "camera matrix", f"skew {K[0, 1]:.3g}", "calibrate without skew")
+    return K
 
 
-def camera_error(place: str, key: str, problem: str, cure: str) -> FormatError:
-    """One line: file, key, problem; cure."""
-    return FormatError(" ".join(f"{place}: {key}: {problem}; {cure}.".split()))
-
-
-def _lens(values: Mapping[str, Any], place: str) -> NDArray[np.float64] | None:
-    model = str(values.get("distortion_model", "plumb_bob")).lower()
-    if values.get("fisheye") is True or model in ("equidistant", "fisheye", "kannala_brandt"):
-        raise camera_error(place, "lens", "a fisheye lens, which no model here describes",
-                    "undistort the keypoints first and give the camera without lens")  # fmt: skip
-    name, raw = _find(values, LENS)
-    if raw is None:
+def _lens(
+    values: Mapping[str, Any], K: NDArray[np.float64], size: tuple[int, int], place: str
+) -> NDArray[np.float64] | None:
+    fisheye = geometry.lens_model(values, place) == "fisheye"
+    name, raw = find(values, LENS)
+    if raw is None and not fisheye:
         return None
-    return opencv_lens(_numbers(raw, place, name, (4, 5, 8, 12, 14)), place)
+    if fisheye:
+        coefficients = numbers(raw, place, f"{name} of a fisheye lens", (4,))
+    else:
+        coefficients = numbers(raw, place, name, COUNTS)
+    return five_coefficients(coefficients, K, size, place, fisheye=fisheye)
 
 
 def _pose(
     values: Mapping[str, Any], place: str
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    name, raw = _find(values, ROTATION)
+    name, raw = find(values, ROTATION)
     rotation = None
     if raw is not None:
-        numbers = _numbers(raw, place, name, (3, 9))
-        rotation = numbers.reshape(3, 3) if len(numbers) == 9 else _turned(numbers)
+        flat = numbers(raw, place, name, (3, 9))
+        rotation = flat.reshape(3, 3) if len(flat) == 9 else _from_vector(flat)
         check_rotation(rotation, place)
-    name, raw = _find(values, TRANSLATION)
-    return rotation, None if raw is None else _numbers(raw, place, name, (3,))
+    name, raw = find(values, TRANSLATION)
+    return rotation, None if raw is None else numbers(raw, place, name, (3,))
 
 
-def _turned(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+def _from_vector(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.spatial.transform import Rotation
 
     return np.asarray(Rotation.from_rotvec(vector).as_matrix(), dtype=np.float64)
 
 
 def check_rotation(rotation: NDArray[np.float64], place: str) -> None:
-    """Refuse what is no rotation.
+    """Refuse what is not a rotation.
 
     Raises:
         FormatError: If ``R Rᵀ`` is not the identity, or R mirrors.
@@ -148,14 +174,18 @@ def check_rotation(rotation: NDArray[np.float64], place: str) -> None:
 def _size(
     values: Mapping[str, Any], place: str, fallback: tuple[int, int] | None
 ) -> tuple[int, int]:
-    name, raw = _find(values, SIZE)
-    if raw is None and "image_width" in values and "image_height" in values:
-        name, raw = "image_width", [values["image_width"], values["image_height"]]
+    name, raw = find(values, SIZE)
+    pair = next((p for p in WIDTH_HEIGHT if p[0] in values and p[1] in values), None)
+    if raw is None and pair is not None:
+        name, raw = pair[0], [values[pair[0]], values[pair[1]]]
     if raw is None:
         if fallback is None:
-            raise camera_error(place, "image size", "not in the file", "give it: --image-size W H")
+            raise NoImageSizeError(
+                f"{place}: image size: not in the file; give it: --image-size W H (image_size= in "
+                "Python)."
+            )
         return fallback
-    return checked_size(_numbers(raw, place, name, (2,)).tolist(), place, name)
+    return checked_size(numbers(raw, place, name, (2,)).tolist(), place, name)
 
 
 def checked_size(size: Sequence[float], place: str, key: str) -> tuple[int, int]:
@@ -170,13 +200,17 @@ def checked_size(size: Sequence[float], place: str, key: str) -> tuple[int, int]
     return int(w), int(h)
 
 
-def _find(values: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
+def find(values: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
     """The first of the names that is there, and its value; None if none is."""
     return next(((n, values[n]) for n in names if values.get(n) is not None), (names[0], None))
 
 
-def _numbers(value: Any, place: str, key: str, counts: tuple[int, ...]) -> NDArray[np.float64]:
-    """All numbers of a value in reading order, if there are as many as there should be."""
+def numbers(value: Any, place: str, key: str, counts: tuple[int, ...]) -> NDArray[np.float64]:
+    """All numbers of a value in reading order, if there are as many as there should be.
+
+    Raises:
+        FormatError: If there are others.
+    """
     if isinstance(value, Mapping):
         value = value.get("data")
     flat = list(_flat(value, 3))

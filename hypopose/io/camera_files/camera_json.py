@@ -15,11 +15,8 @@ import torch
 
 from hypopose.errors import FormatError, HypoPoseError, ShapeError
 from hypopose.io.atomic import write_atomically
-from hypopose.io.camera_files.calibration_tables import (
-    camera_error,
-    check_rotation,
-    checked_size,
-)
+from hypopose.io.camera_files.calibration_tables import check_rotation, checked_size
+from hypopose.io.camera_files.errors import camera_error
 from hypopose.types import Camera
 
 KEYS = (

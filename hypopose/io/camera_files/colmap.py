@@ -12,7 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hypopose.io.camera_files.calibration_tables import camera_error, opencv_lens
+from hypopose.io.camera_files.errors import camera_error
+from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.camera_files.geometry import check_picture
+from hypopose.io.camera_files.lens import five_coefficients
+from hypopose.io.source import Source
 from hypopose.types import Camera
 
 MODELS: dict[str, tuple[str, ...]] = {
@@ -21,11 +25,16 @@ MODELS: dict[str, tuple[str, ...]] = {
     "SIMPLE_RADIAL": ("f", "cx", "cy", "k1"),
     "RADIAL": ("f", "cx", "cy", "k1", "k2"),
     "OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2"),
+    "OPENCV_FISHEYE": ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "k4"),
     "FULL_OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
 }
-"""Models whose lens OpenCV's five coefficients describe, with their parameters in order."""
+"""Models that OpenCV's lenses describe, with their parameters in order."""
+
+MAX_BYTES = 1 << 20
+"""A larger cameras.txt is refused."""
 
 _LENS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+_FISHEYE = ("k1", "k2", "k3", "k4")
 
 
 def is_cameras_txt(text: str) -> bool:
@@ -62,7 +71,10 @@ def cameras_from_txt(text: str, file: str) -> dict[str, Camera]:
         if len(numbers) != 2 + len(names):
             raise camera_error(place, words[1], f"expected size and {len(names)} parameters",
                         "export the model again")  # fmt: skip
-        cameras[words[0]] = _camera(numbers[:2], dict(zip(names, numbers[2:], strict=True)), place)
+        values = dict(zip(names, numbers[2:], strict=True))
+        if words[1].endswith("FISHEYE"):
+            values["fisheye"] = 1.0
+        cameras[words[0]] = _camera(numbers[:2], values, place)
     return cameras
 
 
@@ -115,11 +127,16 @@ def _camera(size: list[float], values: dict[str, float], place: str) -> Camera:
         raise camera_error(
             place, "camera", "focal lengths and size must be positive", "export it again"
         )
-    lens = opencv_lens(np.array([values.get(name, 0.0) for name in _LENS]), place)
+    K = np.array([[fx, 0.0, values["cx"]], [0.0, fy, values["cy"]], [0.0, 0.0, 1.0]])
+    width, height = int(size[0]), int(size[1])
+    check_picture(K, (width, height), place)
+    fisheye = "fisheye" in values
+    coefficients = np.array([values.get(name, 0.0) for name in (_FISHEYE if fisheye else _LENS)])
+    lens = five_coefficients(coefficients, K, (width, height), place, fisheye=fisheye)
     return Camera(
         focal=torch.tensor([fx, fy]),
         center=torch.tensor([values["cx"], values["cy"]]),
-        image_size=(int(size[0]), int(size[1])),
+        image_size=(width, height),
         distortion=None if lens is None else torch.from_numpy(lens).float(),
         distortion_model="none" if lens is None else "opencv",
     )
@@ -138,3 +155,16 @@ def _floats(words: list[str], place: str) -> list[float]:
     if not all(abs(x) < 1e9 for x in numbers):
         raise camera_error(place, "line", "expected finite numbers", "export the model again")
     return numbers
+
+
+def suits(source: Source) -> bool:
+    """A first line with an id, a model, size and parameters."""
+    return is_cameras_txt("\n".join(source.opening))
+
+
+def read(source: Source) -> Tables:
+    """Every camera of the file."""
+    return cameras_from_txt(source.read_text(MAX_BYTES, "a camera file"), str(source.path))
+
+
+FORMAT = CameraFormat("COLMAP cameras.txt", suits, read)

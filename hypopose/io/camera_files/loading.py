@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from hypopose.errors import OptionError
-from hypopose.io.camera_files import colmap, photo
-from hypopose.io.camera_files.calibration_tables import camera_from_table, is_camera_table
-from hypopose.io.camera_files.camera_json import KEYS, camera_from_dict
-from hypopose.io.camera_files.yaml_text import MAX_BYTES, parse_yaml
+from hypopose.io.camera_files import (
+    agisoft,
+    calibio,
+    colmap,
+    easymocap,
+    opencap,
+    photo,
+    plain_text,
+    qualisys,
+    vicon,
+)
+from hypopose.io.camera_files.calibration_tables import camera_from_table
+from hypopose.io.camera_files.errors import CameraFileWarning
+from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.camera_files.units import in_meters
 from hypopose.io.source import Source
 from hypopose.types import Camera
 
+CAMERA_FORMATS: tuple[CameraFormat, ...] = (
+    photo.FORMAT,
+    plain_text.TOML,
+    opencap.FORMAT,
+    qualisys.FORMAT,
+    vicon.FORMAT,
+    agisoft.FORMAT,
+    easymocap.FORMAT,
+    calibio.FORMAT,
+    plain_text.JSON,
+    plain_text.YAML,
+    colmap.FORMAT,
+)
+"""Formats of camera files; the first that suits a file reads it. A new one is a module and a
+line."""
+
 
 def load_camera(
-    path: str | Path, name: str | None = None, image_size: tuple[int, int] | None = None
+    path: str | Path,
+    name: str | None = None,
+    image_size: tuple[int, int] | None = None,
+    *,
+    unit: str | float | None = None,
 ) -> Camera:
     """Read one camera of a file.
 
@@ -29,6 +58,7 @@ def load_camera(
         name: Which camera, where the file holds several.
         image_size: The size keypoints were found in. Taken where the file names none; a camera of
             another size and the same aspect is resized to it.
+        unit: See :func:`load_cameras`.
 
     Returns:
         The camera.
@@ -37,48 +67,73 @@ def load_camera(
         FormatError: If a value is absent or impossible; the message names it.
         OptionError: If the name is missing or unknown, or the aspects differ.
     """
-    cameras = load_cameras(path, image_size)
-    if name is None and len(cameras) > 1:
+    source = Source(path)
+    found, format = _found(source)
+    if name is None and len(found) > 1:
         raise OptionError(
-            f"{path} holds {len(cameras)} cameras: {_listed(cameras)}. Say which, for example "
-            f"{path}:{next(iter(cameras))}."
+            f"{path} holds {len(found)} cameras: {_listed(found)}. Say which, for example "
+            f"{path}:{next(iter(found))}."
         )
-    if name is not None and name not in cameras:
-        raise OptionError(f"{path} has no camera {name!r}; it has {_listed(cameras)}.")
-    camera = cameras[name] if name is not None else next(iter(cameras.values()))
+    if name is not None and name not in found:
+        raise OptionError(f"{path} has no camera {name!r}; it has {_listed(found)}.")
+    chosen = next(iter(found)) if name is None else name
+    cameras = {chosen: _camera(found, chosen, source, image_size)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CameraFileWarning)  # what they say is not about this one
+        cameras |= {
+            other: _camera(found, other, source, image_size) for other in found if other != chosen
+        }
+    camera = in_meters(cameras, str(source.path), unit, format.unit)[chosen]
     return camera if image_size is None else resized(camera, image_size)
 
 
-def load_cameras(path: str | Path, image_size: tuple[int, int] | None = None) -> dict[str, Camera]:
+def load_cameras(
+    path: str | Path,
+    image_size: tuple[int, int] | None = None,
+    *,
+    unit: str | float | None = None,
+) -> dict[str, Camera]:
     """Read every camera of a file.
 
     Args:
-        path: A calibration file, or a photo; see the module.
-        image_size: Taken for cameras whose size the file does not name.
+        path: A calibration file, or a photo; see :mod:`hypopose.io.camera_files`.
+        image_size: The size keypoints were found in. Taken for cameras whose size the file does
+            not name, and to tell whether pictures were turned.
+        unit: The unit of the file's translations: ``"m"``, ``"cm"``, ``"mm"`` or meters per unit.
+            If None the format's own; a unit that puts cameras where none stand is replaced, with a
+            warning, if one other is plausible, and else refused.
 
     Returns:
-        Name -> camera; a file of one nameless camera gives it the file's name.
+        Name -> camera, in meters; a file of one nameless camera gives it the file's name.
 
     Raises:
-        FormatError: If the file is none of the kinds, or holds no camera.
+        FormatError: If the file is none of the kinds, holds no camera, or an impossible one.
+        OptionError: If the unit named is none.
     """
     source = Source(path)
-    if source.path.suffix.lower() in photo.SUFFIXES:
-        return {source.path.stem: photo.camera_from_photo(source.path)}
-    if source.is_folder:
-        raise source.error("a folder, not a camera file", "name the file")
-    is_json = source.is_json and source.path.suffix.lower() != ".toml"
-    values = source.json if is_json else _parsed(source)
-    if isinstance(values, dict) and all(isinstance(v, Camera) for v in values.values()) and values:
-        return values
-    cameras = _from_tables(values, str(source.path), source.path.stem, image_size)
-    if not cameras:
+    found, format = _found(source)
+    cameras = {name: _camera(found, name, source, image_size) for name in found}
+    return in_meters(cameras, str(source.path), unit, format.unit)
+
+
+def _found(source: Source) -> tuple[Tables, CameraFormat]:
+    """The tables of a file, and the format that read them."""
+    format = next((f for f in CAMERA_FORMATS if f.suits(source)), None)
+    found = {} if format is None else format.read(source)
+    if not found or format is None:
         raise source.error(
-            "holds no camera",
-            "give JSON with focal, center and image_size, OpenCV YAML with camera_matrix, TOML of "
-            "Pose2Sim or anipose, COLMAP's cameras.txt, or a photo",
+            "a folder, not a camera file" if source.is_folder else "holds no camera",
+            f"give a photo, or {', '.join(f.name for f in CAMERA_FORMATS[1:])}",
         )
-    return cameras
+    return found, format
+
+
+def _camera(found: Tables, name: str, source: Source, image_size: tuple[int, int] | None) -> Camera:
+    value = found[name]
+    if isinstance(value, Camera):
+        return value
+    place = str(source.path) if len(found) == 1 else f"{source.path}: {name[:40]}"
+    return camera_from_table(value, place, image_size)
 
 
 def split_camera_name(text: str) -> tuple[Path, str | None]:
@@ -128,48 +183,6 @@ def resized(camera: Camera, image_size: tuple[int, int]) -> Camera:
     )
 
 
-def _parsed(source: Source) -> Any:
-    """What a text file says; COLMAP's lines become cameras at once."""
-    file, suffix = str(source.path), source.path.suffix.lower()
-    if source.path.stat().st_size > MAX_BYTES:
-        raise source.error("larger than a mebibyte", "this is no camera file")
-    try:
-        text = source.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise source.error("not text", "give a calibration file", f"byte {error.start}") from None
-    if suffix == ".toml":
-        try:
-            return tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise source.error(f"not valid TOML ({str(error)[:80]})", "write it again") from None
-    if colmap.is_cameras_txt(text):
-        return colmap.cameras_from_txt(text, file)
-    if suffix in (".yaml", ".yml") or text.startswith("%YAML"):
-        return parse_yaml(text, file)
-    return None
-
-
-def _from_tables(
-    values: Any, file: str, stem: str, size: tuple[int, int] | None
-) -> dict[str, Camera]:
-    """Cameras of parsed text: one at the top, or one in each table."""
-    if not isinstance(values, Mapping):
-        return {}
-    if is_camera_table(values):
-        return {str(values.get("camera_name", stem)): camera_from_table(values, file, size)}
-    if "focal" in values or any(key in values for key in KEYS):
-        return {stem: camera_from_dict(dict(values), file)}
-    cameras: dict[str, Camera] = {}
-    for key, table in values.items():
-        place = f"{file}: {str(key)[:40]}"
-        if is_camera_table(table):
-            name = str(table.get("name", key))
-            cameras[key if name in cameras else name] = camera_from_table(table, place, size)
-        elif isinstance(table, Mapping) and "focal" in table:
-            cameras[str(key)] = camera_from_dict(dict(table), place)
-    return cameras
-
-
-def _listed(cameras: Mapping[str, Camera], most: int = 12) -> str:
+def _listed(cameras: Tables, most: int = 12) -> str:
     names = ", ".join(list(cameras)[:most])
     return names + (f" and {len(cameras) - most} more" if len(cameras) > most else "")

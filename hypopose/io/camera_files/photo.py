@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from hypopose.errors import FormatError
+from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.source import Source
 from hypopose.types import Camera
 
 SUFFIXES = (".jpg", ".jpeg", ".tif", ".tiff", ".png", ".webp", ".heic")
@@ -65,8 +69,19 @@ def camera_from_35mm(image_size: tuple[int, int], focal_35mm: float) -> Camera:
         >>> camera_from_35mm((3600, 2400), 26.0).focal.tolist()
         [2600.0, 2600.0]
     """
-    import torch
-
     focal = focal_35mm / FILM_WIDTH * max(image_size)
     w, h = image_size
     return Camera(torch.tensor([focal, focal]), torch.tensor([w / 2, h / 2]), (int(w), int(h)))
+
+
+def suits(source: Source) -> bool:
+    """By its ending."""
+    return source.path.suffix.lower() in SUFFIXES
+
+
+def read(source: Source) -> Tables:
+    """The camera that took the photo."""
+    return {source.path.stem: camera_from_photo(source.path)}
+
+
+FORMAT = CameraFormat("photo", suits, read)

@@ -37,13 +37,7 @@ def read_landmark_proto(source: Source) -> list[Float[np.ndarray, "33 4"]]:
     Raises:
         FormatError: If it is not a text proto of 33 landmarks per person.
     """
-    size = source.path.stat().st_size
-    if size > MAX_TEXT_BYTES:
-        raise source.error(f"{size} bytes for one frame", "this is not a frame of landmarks")
-    try:
-        text = source.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise source.error("text is not UTF-8", "save it as UTF-8") from None
+    text = source.read_text(MAX_TEXT_BYTES, "a frame of landmarks")
     points = list(_landmarks(source, text))
     if not points or len(points) % N_LANDMARKS:
         raise source.error(

@@ -1,0 +1,138 @@
+"""Lens coefficients of calibration files as the five that HypoPose keeps, k1, k2, p1, p2, k3.
+
+OpenCV writes 4, 5, 8, 12 or 14 coefficients: ``k1, k2, p1, p2, k3``, the denominator ``k4, k5,
+k6`` of the rational model, the thin prism ``s1, s2, s3, s4`` and the tilted sensor ``tau_x,
+tau_y``; its fisheye model has four, ``k1, k2, k3, k4`` of the angle. Models beyond five
+coefficients are replaced by the five that come closest over the picture, in least squares (the
+model is linear in them), if that moves no pixel by more than :data:`TOLERANCE_PX`; else refused.
+
+Source: OpenCV, "Camera Calibration and 3D Reconstruction" and "Fisheye camera model",
+https://docs.opencv.org/4.x/d9/d0c/group__calib3d.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hypopose.io.camera_files.errors import camera_error
+
+Array = NDArray[np.float64]
+
+TOLERANCE_PX = 0.25
+"""Largest error, in pixels of the picture, that another lens model may bring."""
+
+COUNTS = (4, 5, 8, 12, 14)
+_GRID = 33
+
+
+def opencv_distort(points: Array, coefficients: Array) -> Array:
+    """OpenCV's lens on the normalized plane.
+
+    Args:
+        points: ``(n, 2)``, x / z and y / z.
+        coefficients: 4, 5, 8, 12 or 14 of them, in OpenCV's order.
+
+    Returns:
+        Distorted points ``(n, 2)``.
+    """
+    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = np.pad(
+        coefficients, (0, 14 - len(coefficients))
+    )
+    x, y = points.T
+    r2 = x * x + y * y
+    gain = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    u = x * gain + 2 * p1 * x * y + p2 * (r2 + 2 * x * x) + s1 * r2 + s2 * r2 * r2
+    v = y * gain + 2 * p2 * x * y + p1 * (r2 + 2 * y * y) + s3 * r2 + s4 * r2 * r2
+    return _tilted(np.stack([u, v], -1), tx, ty)
+
+
+def _tilted(points: Array, tau_x: float, tau_y: float) -> Array:
+    """A sensor turned by two angles about x and y."""
+    if tau_x == 0 and tau_y == 0:
+        return points
+    from scipy.spatial.transform import Rotation
+
+    R = Rotation.from_euler("xy", [-tau_x, -tau_y]).as_matrix()
+    project = np.array([[R[2, 2], 0, -R[0, 2]], [0, R[2, 2], -R[1, 2]], [0, 0, 1.0]])
+    turned = np.concatenate([points, np.ones((len(points), 1))], -1) @ (project @ R).T
+    return np.asarray(turned[:, :2] / turned[:, 2:])
+
+
+def fisheye_distort(points: Array, coefficients: Array) -> Array:
+    """OpenCV's fisheye lens on the normalized plane: ``θ_d = θ (1 + k1 θ² + ... + k4 θ⁸)``."""
+    r = np.linalg.norm(points, axis=-1, keepdims=True)
+    theta = np.arctan(r)
+    powers = theta ** np.arange(2, 10, 2)
+    bent = theta * (1 + powers @ coefficients[:, None])
+    return np.asarray(points * np.where(r > 0, bent / np.where(r > 0, r, 1.0), 1.0))
+
+
+def five_coefficients(
+    coefficients: Array, K: Array, size: tuple[int, int], place: str, *, fisheye: bool = False
+) -> Array | None:
+    """k1, k2, p1, p2, k3 of a lens; None if it bends nothing.
+
+    Args:
+        coefficients: In OpenCV's order for their number, or four of its fisheye model.
+        K: Camera matrix.
+        size: Width and height of the picture in pixels.
+        place: File and camera, for messages.
+        fisheye: Whether the coefficients are the fisheye model's.
+
+    Raises:
+        FormatError: If five coefficients do not describe the lens to :data:`TOLERANCE_PX`.
+    """
+    if not fisheye and not coefficients.any():
+        return None
+    if not fisheye and not coefficients[5:].any():
+        return np.pad(coefficients[:5], (0, max(0, 5 - len(coefficients))))
+    distort = fisheye_distort if fisheye else opencv_distort
+    return _fitted(lambda points: distort(points, coefficients), K, size, place)
+
+
+def _fitted(
+    distort: Callable[[Array], Array], K: Array, size: tuple[int, int], place: str
+) -> Array:
+    focal = K[[0, 1], [0, 1]]
+    points = _picture(distort, K, size)
+    bent = distort(points)
+    x, y = points.T
+    r2 = x * x + y * y
+    columns = np.stack(
+        [
+            [x * r2, x * r2**2, 2 * x * y, r2 + 2 * x * x, x * r2**3],
+            [y * r2, y * r2**2, r2 + 2 * y * y, 2 * x * y, y * r2**3],
+        ]
+    )  # (2, 5, n)
+    design = np.concatenate([columns[0].T * focal[0], columns[1].T * focal[1]])
+    wanted = np.concatenate([(bent[:, 0] - x) * focal[0], (bent[:, 1] - y) * focal[1]])
+    five = np.linalg.lstsq(design, wanted, rcond=None)[0]
+    worst = float(np.abs(design @ five - wanted).max()) if len(points) else np.inf
+    if not worst <= TOLERANCE_PX:
+        raise camera_error(
+            place,
+            "distortion",
+            f"a lens that five coefficients miss by {worst:.3g} px (fisheye, or a strong rational "
+            "or tilted model)",
+            "undistort the keypoints first and give the camera without lens",
+        )
+    return np.asarray(five)
+
+
+def _picture(distort: Callable[[Array], Array], K: Array, size: tuple[int, int]) -> Array:
+    """Points of the normalized plane that the lens brings into the picture."""
+    corners = np.array([[0.0, 0.0], [size[0], 0.0], [0.0, size[1]], size], dtype=np.float64)
+    reach = np.abs((corners - K[:2, 2]) / K[[0, 1], [0, 1]]).max(0)
+    grid = np.linspace(-3, 3, 6 * _GRID)
+    x, y = np.meshgrid(grid * reach[0], grid * reach[1])
+    points = np.stack([x.ravel(), y.ravel()], -1)
+    with np.errstate(all="ignore"):
+        bent, farther = distort(points), distort(1.001 * points)
+        pixels = bent * K[[0, 1], [0, 1]] + K[:2, 2]
+    # Models fold over beyond some radius: what comes back into the picture is left out.
+    grows = np.linalg.norm(farther, axis=-1) >= np.linalg.norm(bent, axis=-1)
+    inside = (np.isfinite(pixels) & (pixels >= 0) & (pixels <= np.array(size))).all(-1)
+    return points[inside & grows]
