@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.errors import OptionError
-from hypopose.types import Camera
+from hypopose.types import Camera, Keypoints2D
 
 
 def quarter_turns(degrees: float | int) -> int:
@@ -80,6 +80,44 @@ def turn_camera(camera: Camera, turns: int) -> Camera:
         distortion=None if lens is None else _turn_lens(lens, camera.distortion_model, turns),
         rotation=R if rotation is None else R.to(rotation) @ rotation,
         translation=None if translation is None else translation @ R.to(translation).T,
+    )
+
+
+def turn_keypoints(keypoints: Keypoints2D, turns: int) -> Keypoints2D:
+    """Keypoints of the turned picture, with its size and camera.
+
+    Args:
+        keypoints: Of the picture as recorded; its size must be known.
+        turns: Clockwise quarter turns.
+
+    Raises:
+        OptionError: If the size of the picture is not known.
+
+    Example:
+        >>> from hypopose.skeletons import COCO17
+        >>> lying = Keypoints2D(torch.rand(3, 17, 2), COCO17, image_size=(640, 480))
+        >>> turn_keypoints(lying, 1).image_size
+        (480, 640)
+    """
+    size = keypoints.image_size
+    turns %= 4
+    if turns == 0:
+        return keypoints
+    if size is None:
+        raise OptionError(
+            "Turning keypoints needs the size of their picture: give image_size (--image-size W H)."
+        )
+    covariance, camera = keypoints.covariance, keypoints.camera
+    if covariance is not None:
+        R = torch.linalg.matrix_power(torch.tensor([[0.0, -1.0], [1.0, 0.0]]), turns)
+        covariance = R.to(covariance) @ covariance @ R.to(covariance).mT
+    return replace(
+        keypoints,
+        xy=turn_pixels(keypoints.xy, size, turns),
+        image_size=turn_size(size, turns),
+        camera=None if camera is None else turn_camera(camera, turns),
+        covariance=covariance,
+        notes=(*keypoints.notes, f"the picture was turned clockwise by {90 * turns} degrees"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hypopose.errors import FormatError, OptionError
+from hypopose.errors import FormatError, HypoPoseError, OptionError
 
 if TYPE_CHECKING:
     from hypopose.types import Camera
@@ -21,8 +22,23 @@ _OPTIONS = (
         "--camera",
         "camera_file",
         metavar="FILE[:NAME]",
-        help="Camera: JSON, OpenCV YAML, Pose2Sim or anipose TOML, COLMAP cameras.txt, or a photo "
-        "whose EXIF block says its focal length. See docs/cameras.md.",
+        help="Camera: JSON, a calibration of OpenCV, Pose2Sim, anipose, Caliscope, EasyMocap, "
+        "OpenCap, Qualisys, Vicon, calib.io, Agisoft or COLMAP, or a photo whose EXIF block names "
+        "its focal length. See docs/cameras.md.",
+    ),
+    click.option(
+        "--camera-unit",
+        metavar="UNIT",
+        help="Unit of the camera file's translations: m, cm, mm, or meters per unit such as 0.025; "
+        "default: the format's, or inferred.",
+    ),
+    click.option(
+        "--rotate",
+        type=click.Choice(["90", "180", "270"]),
+        callback=lambda _, __, value: None if value is None else int(value),
+        metavar="DEGREES",
+        help="Turn the picture clockwise by 90, 180 or 270 degrees: keypoints, image size and the "
+        "camera of the file.",
     ),
     click.option("--focal", type=float, help="Focal length in pixels; the center is the image's."),
     click.option("--fov", type=float, help="Field of view along the longer side, in degrees."),
@@ -85,11 +101,54 @@ def refuse_contradictions(options: Mapping[str, Any]) -> None:
         raise FormatError(f"{motion}: there is no such file; check the path of --camera-motion.")
 
 
-def camera_of(options: Mapping[str, Any]) -> Camera | None:
+def read_camera(text: str, options: Mapping[str, Any], keypoints: Path | None = None) -> Camera:
+    """A camera of a file, with what was inferred about it printed.
+
+    Args:
+        text: ``FILE[:NAME]``.
+        options: Of the command: the image size and the file's unit are taken from them.
+        keypoints: Names the image size if neither the file nor the options do.
+
+    Raises:
+        FormatError: If the file is not a camera's.
+        OptionError: If the file has no such camera.
+    """
+    from hypopose.io import NoImageSizeError, load_camera, split_camera_name
+
+    path, name = split_camera_name(text)
+    unit, size = options.get("camera_unit"), options["image_size"]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            camera = load_camera(path, name, size, unit=unit)
+        except NoImageSizeError:
+            size = _stated_size(options, keypoints)
+            if size is None:
+                raise
+            camera = load_camera(path, name, size, unit=unit)
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        click.echo(f"Warning: {message}.", err=True)
+    return camera
+
+
+def _stated_size(options: Mapping[str, Any], keypoints: Path | None) -> tuple[int, int] | None:
+    """The image size that the keypoints' file names."""
+    from hypopose.io import inspect
+
+    if keypoints is None:
+        return None
+    try:
+        return inspect(keypoints, format=options.get("input_format")).image_size
+    except HypoPoseError:
+        return None  # reading it will say what is wrong
+
+
+def camera_of(options: Mapping[str, Any], keypoints: Path | None = None) -> Camera | None:
     """The camera from a file, a focal length or an angle; None leaves it to be assumed.
 
     Args:
         options: Of the command.
+        keypoints: Names the image size if neither the camera's file nor the options do.
 
     Raises:
         OptionError: If the image size is needed and missing.
@@ -97,10 +156,7 @@ def camera_of(options: Mapping[str, Any]) -> Camera | None:
     """
     size = options["image_size"]
     if options["camera_file"] is not None:
-        from hypopose.io import load_camera, split_camera_name
-
-        path, name = split_camera_name(options["camera_file"])
-        return load_camera(path, name, size)
+        return read_camera(options["camera_file"], options, keypoints)
     focal, fov = options["focal"], options["fov"]
     if focal is None and fov is None:
         return None

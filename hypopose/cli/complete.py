@@ -123,15 +123,15 @@ def _from_result(source: Path, options: dict[str, Any]) -> dict[str, CompletedKe
 
 def _people(source: Path, options: dict[str, Any]) -> dict[str, Keypoints2D]:
     from hypopose.api import share_camera
-    from hypopose.io import load, load_camera, load_people, split_camera_name
+    from hypopose.cli.camera_options import read_camera
+    from hypopose.io import load, load_people
 
     given = {name: options[name] for name in ("skeleton", "image_size", "fps")}
     given["format"] = options["input_format"]
     given = {name: value for name, value in given.items() if value is not None}
     given |= reading_given(options)
     if options["camera_file"] is not None:
-        path, name = split_camera_name(options["camera_file"])
-        given["camera"] = load_camera(path, name, options["image_size"])
+        given["camera"] = read_camera(options["camera_file"], options, source)
     if options["person"] is not None:
         return {options["person"]: load(source, person=options["person"], **given)}
     return share_camera(load_people(source, **given))

@@ -49,7 +49,8 @@ def load_views(options: Mapping[str, Any], inputs: Sequence[Path]) -> tuple[Keyp
         return ()
     from hypopose.api import default_sampler, prepare
     from hypopose.api.making import options_of
-    from hypopose.io import load, load_camera, load_people, split_camera_name
+    from hypopose.cli.camera_options import read_camera
+    from hypopose.io import load, load_people
     from hypopose.plugins import look_up
     from hypopose.samplers import SAMPLERS
 
@@ -70,7 +71,7 @@ def load_views(options: Mapping[str, Any], inputs: Sequence[Path]) -> tuple[Keyp
     given |= reading_given(options)
     views = []
     for path, camera in options["view_files"]:
-        placed = load_camera(*split_camera_name(camera), options["image_size"])
+        placed = read_camera(camera, options, path)
         read = {**given, "camera": placed}
         if options["person"] is not None:
             views.append(prepare(load(path, person=options["person"], **read)))

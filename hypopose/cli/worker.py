@@ -117,7 +117,7 @@ def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
     )
     return Worker(
         pipeline=pipeline,
-        reading=reading_options(options),
+        reading=reading_options(options, jobs[0].source),
         made_with=made_with(
             options,
             describe_sampler(pipeline.sampler),
@@ -138,10 +138,15 @@ _PIPELINE = (
 """Options of the command that the pipeline takes as they are."""
 
 
-def reading_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of ``load_people``; what was not given is left out."""
-    given = {name: options[name] for name in ("skeleton", "image_size", "fps")}
-    given |= {"format": options["input_format"], "camera": camera_of(options)}
+def reading_options(options: Mapping[str, Any], source: Path) -> dict[str, Any]:
+    """Options of ``load_people``; what was not given is left out.
+
+    Args:
+        options: Of the command.
+        source: The first input; its image size serves camera files that name none.
+    """
+    given = {name: options[name] for name in ("skeleton", "image_size", "fps", "rotate")}
+    given |= {"format": options["input_format"], "camera": camera_of(options, source)}
     known = {name: value for name, value in given.items() if value is not None}
     return {**known, **reading_given(options)}
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
+from hypopose.cameras.quarter_turns import quarter_turns, turn_keypoints
 from hypopose.errors import OptionError
 from hypopose.io.detections import Detections, check_size, clean
 from hypopose.io.doubts import doubts_about, outside_doubt, warn_of
@@ -83,6 +84,7 @@ def load(
     image_size: tuple[int, int] | None = None,
     fps: float | int | None = None,
     camera: Camera | None = None,
+    rotate: int = 0,
     **reading: Unpack[Reading],
 ) -> Keypoints2D:
     """Read one person's 2D keypoints from a file or folder of any known format.
@@ -97,6 +99,8 @@ def load(
         image_size: Width and height in pixels; overrides what the file says.
         fps: Frames per second; overrides what the file says.
         camera: The camera, if known.
+        rotate: Degrees, a multiple of 90, by which keypoints, image size and camera are turned
+            clockwise.
         **reading: How an unusual file is to be read: ``y_up``, ``fractions``, ``resample``,
             ``ignore_identities``, ``keep_identities``, ``min_joints``; see
             :class:`hypopose.io.format.Reading`.
@@ -128,7 +132,8 @@ def load(
             stacklevel=2,
         )
     warn_of(recording.detections.doubts, source.path.name)
-    return assemble(recording, chosen, image_size, rate, camera)
+    keypoints = assemble(recording, chosen, image_size, rate, camera)
+    return turn_keypoints(keypoints, quarter_turns(rotate))
 
 
 def load_people(
@@ -139,6 +144,7 @@ def load_people(
     image_size: tuple[int, int] | None = None,
     fps: float | int | None = None,
     camera: Camera | None = None,
+    rotate: int = 0,
     **reading: Unpack[Reading],
 ) -> dict[str, Keypoints2D]:
     """Read everybody's 2D keypoints, each person followed through time.
@@ -150,6 +156,7 @@ def load_people(
         image_size: Width and height in pixels; overrides what the file says.
         fps: Frames per second; overrides what the file says.
         camera: The camera, if known.
+        rotate: See :func:`load`.
         **reading: How an unusual file is to be read, see :func:`load`.
 
     Returns:
@@ -174,7 +181,11 @@ def load_people(
             )
     warn_of((*detections.doubts, *recording.skip_note), recording.source.path.name)
     rate = None if reading.get("resample") else fps
-    return {name: assemble(recording, name, image_size, rate, camera) for name in names}
+    turns = quarter_turns(rotate)
+    return {
+        name: turn_keypoints(assemble(recording, name, image_size, rate, camera), turns)
+        for name in names
+    }
 
 
 def read_recording(

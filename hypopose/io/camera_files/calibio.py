@@ -78,8 +78,8 @@ def _pose(camera: Any) -> dict[str, Any]:
     }
 
 
-def _parameter(data: Any, key: str, place: str, default: float | None = None) -> float:
-    value = _at(data, "parameters", key, "val")
+def _parameter(data: Any, key: str, place: str, default: Any = None) -> float:
+    value: Any = _at(data, "parameters", key, "val")
     value = default if value is None else value
     if type(value) not in (int, float) or not abs(value) < 1e9:
         raise camera_error(place, key, "expected a number", "export it from calib.io again")

@@ -28,7 +28,10 @@ CLEAR = 2.0
 
 
 def placed(
-    rotations: Sequence[Array], vectors: Sequence[Array], place: str, documented: tuple[bool, ...]
+    rotations: Sequence[Array],
+    vectors: Sequence[Array],
+    place: str,
+    documented: tuple[bool, bool, bool],
 ) -> list[tuple[Array, Array]]:
     """World-to-camera rotations and translations of a rig, z forward and y down.
 
@@ -53,7 +56,7 @@ def placed(
     if len(rotations) == 1:
         camera_note(place, "a single camera: whether its directions are read rightly cannot be "
                     "checked, as it could with a rig")  # fmt: skip
-        return found[documented]  # type: ignore[index]  # a tuple of three
+        return found[documented]
     misses = {convention: _miss(poses) for convention, poses in found.items()}
     best, second = sorted(misses, key=lambda convention: misses[convention])[:2]
     clear = best == documented or misses[second] > CLEAR * misses[best]

@@ -132,8 +132,7 @@ def check_picture(K: NDArray[np.float64], size: tuple[int, int], place: str) -> 
             suits another size.
     """
     w, h = size
-    cx, cy = K[0, 2], K[1, 2]
-    fx, fy = K[0, 0], K[1, 1]
+    (fx, _, cx), (_, fy, cy) = K[:2].tolist()
     low, high = FOCAL_RANGE
     if not (0 <= cx <= w and 0 <= cy <= h):
         raise camera_error(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 from xml.etree import ElementTree
 
 from hypopose.io.camera_files.errors import camera_error
@@ -33,7 +34,7 @@ def parse_xml(source: Source) -> ElementTree.Element:
     text = source.read_text(MAX_BYTES, "a camera file")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise source.error("XML with entities or a document type", "take these lines out")
-    parser = ElementTree.XMLPullParser(("start", "end"))
+    parser: Any = ElementTree.XMLPullParser(("start", "end"))
     depth, root = 0, None
     try:
         for at in range(0, len(text), 65536):
