@@ -24,6 +24,7 @@ from hypopose.api.making import (
     weights_label,
 )
 from hypopose.api.postprocessing import adjust, read_calibrator, recalibrate, refine
+from hypopose.api.threads import limited_threads
 from hypopose.calibration import Calibrator
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
@@ -56,6 +57,7 @@ class Pipeline:
         height: The subject's stature in meters.
         ground: Whether gravity and floor are estimated; not with ``camera_motion``.
         notes: Added to every result.
+        threads: Of the processor; None for what suits the size of the input and the idle cores.
     """
 
     sampler: Sampler
@@ -72,6 +74,7 @@ class Pipeline:
     height: float | None = None
     ground: bool = False
     notes: tuple[str, ...] = ()
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         sampling.check_aggregation(self.aggregate)
@@ -112,13 +115,13 @@ class Pipeline:
         names = [name for name in people if only is None or name in only]
         if not names:
             return {}
-        people = sampling.share_camera(people)
-        focal = self._focal_of(list(people.values()))
-        return {
-            name: replace(self._finish(self._draw(people[name], focal, callback)),
-                          person=name, source=source)
-            for name in names
-        }  # fmt: skip
+        with limited_threads(self.threads, self._n_poses(people.values())):
+            people = sampling.share_camera(people)
+            focal = self._focal_of(list(people.values()))
+            results = {
+                name: self._finish(self._draw(people[name], focal, callback)) for name in names
+            }
+        return {n: replace(result, person=n, source=source) for n, result in results.items()}
 
     def estimate_file(
         self,
@@ -131,6 +134,11 @@ class Pipeline:
         """Estimate the people of a file; see :func:`estimate_file`."""
         people = read_people(path, person, **reading)
         return self.estimate_people(people, source=source_name(path), callback=callback)
+
+    def _n_poses(self, people: Collection[Keypoints2D]) -> int:
+        """How many poses are drawn, counted anew for every step."""
+        frames = sum(keypoints.n_frames for keypoints in people)
+        return frames * self.n_hypotheses * int(getattr(self.sampler, "n_steps", 1))
 
     def _focal_of(self, people: Sequence[Keypoints2D]) -> FocalBelief | None:
         if self.focal == "estimate":
@@ -218,6 +226,7 @@ def make_pipeline(
     height: float | None = None,
     ground: bool = False,
     notes: Sequence[str] = (),
+    threads: int | None = None,
     **options: Any,
 ) -> Pipeline:
     """Load networks and calibrator once, for many files.
@@ -240,6 +249,7 @@ def make_pipeline(
         height: The subject's stature in meters.
         ground: Estimate gravity and floor from feet: a world with z up.
         notes: Added to every result.
+        threads: Of the processor; None for one for small inputs, the idle cores for large ones.
         **options: Further fields of the method.
 
     Returns:
@@ -277,6 +287,7 @@ def make_pipeline(
         height=height,
         ground=ground,
         notes=tuple(notes),
+        threads=threads,
     )
 
 

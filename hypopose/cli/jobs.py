@@ -79,6 +79,29 @@ class Plan:
     jobs: tuple[Job, ...]
     is_batch: bool
 
+    def shard(self, part: str | None) -> Plan:
+        """One part of the inputs, of parts that have nothing in common.
+
+        Args:
+            part: ``I/N``: every N-th input from the I-th on; None for all.
+
+        Raises:
+            OptionError: If it is not two numbers, the first from 1 to the second.
+
+        Example:
+            >>> jobs = tuple(Job(Path(f"{n}.json"), Path(f"{n}.npz")) for n in "abcde")
+            >>> [job.source.stem for job in Plan(jobs, True).shard("2/2").jobs]
+            ['b', 'd']
+        """
+        if part is None:
+            return self
+        index, _, count = part.partition("/")
+        if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+            raise OptionError(f"--shard takes I/N with I from 1 to N, for example 2/8; got {part}.")
+        if not self.is_batch:
+            raise OptionError("--shard splits a folder or several inputs; there is one input.")
+        return Plan(self.jobs[int(index) - 1 :: int(count)], is_batch=True)
+
 
 def plan_jobs(inputs: tuple[Path, ...], output: Path) -> Plan:
     """Find the inputs in folders and give every input a result path.

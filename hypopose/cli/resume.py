@@ -20,7 +20,10 @@ from hypopose.errors import FormatError, OptionError
 if TYPE_CHECKING:
     from hypopose.io import Result
 
-_NO_SHAPE = {"device", "file_formats", "force", "no_overview", "person"}
+_NO_SHAPE = {
+    "device", "file_formats", "force", "log_file", "log_json", "n_processes", "no_overview",
+    "person", "shard", "threads",
+}  # fmt: skip
 """Options that choose what is written or where it is computed, not what comes out."""
 
 _NAMED = ("calibrator", "camera_motion", "skeleton", "weights")

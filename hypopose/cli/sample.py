@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import click
 
 from hypopose.cli.camera_options import camera_options
 from hypopose.cli.jobs import FORMATS, plan_jobs
+from hypopose.cli.log import open_log
 from hypopose.cli.multi_camera import view_option
 from hypopose.cli.options import READING, shared
 from hypopose.cli.overwrite import force_option
@@ -48,6 +51,26 @@ Examples:
     "for several.",
 )
 @click.option("--no-overview", is_flag=True, help="Write no PNG.")
+@click.option(
+    "--jobs",
+    "n_processes",
+    type=click.IntRange(1, 1024),
+    help="Inputs to work on at once; default: one for each idle core.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="Threads for each input; default: one, for large inputs the idle cores.",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Only the I-th of N parts of the inputs, for an array of cluster jobs.",
+)
+@click.option(
+    "--log", "log_file", type=click.Path(path_type=Path), help="Add a line per input to this file."
+)
+@click.option("--log-json", is_flag=True, help="Write the lines of --log as JSON.")
 @force_option
 def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Draw 3D motions for 2D keypoint files and write one result per person.
@@ -56,10 +79,17 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     many inputs as it holds. A bad file is reported and the others go on; a table ends the run.
 
     The same command again continues a run that was stopped: npz results of the same input and
-    options are kept. Other existing files are left untouched without --force.
+    options are kept. Other existing files are left untouched without --force. Several runs on one
+    folder, on one machine or many, share the work.
 
     Exit code 0: all done. 1: some of several inputs failed. 2: nothing was written.
     """
-    plan = plan_jobs(inputs, output)
-    rows = run_all(plan, make_worker(options, plan.jobs))
-    finish(rows, is_batch=plan.is_batch)
+    plan = plan_jobs(inputs, output).shard(options["shard"])
+    if not plan.jobs:
+        click.echo("There are fewer inputs than parts; this part has none.")
+        return
+    start = time.perf_counter()
+    make = partial(make_worker, options, plan.jobs)
+    with open_log(options["log_file"], as_json=options["log_json"]) as log:
+        rows = run_all(plan, make, options["n_processes"], log)
+    finish(rows, is_batch=plan.is_batch, seconds=time.perf_counter() - start)

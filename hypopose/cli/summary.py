@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import click
 
@@ -12,24 +13,42 @@ from hypopose.cli import CommandError
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the summary: what became of a person, or of a file that failed."""
+    """One line of the summary: what became of a person, or of a file that failed.
+
+    Args:
+        source: The input.
+        person: Identity in it.
+        written: The result file.
+        n_frames: Its frames.
+        camera: ``given`` or ``assumed``.
+        error: Why it failed, with the file's name.
+        reason: The same in words that other files share.
+        kept: Whether an earlier run had made it.
+        notes: What the user should know.
+        picture: A picture that is still to be drawn.
+        seconds: What took how long, by stage; the same for all people of an input.
+    """
 
     source: str
     person: str = ""
     written: str = ""
-    frames: str = ""
+    n_frames: int = 0
     camera: str = ""
     error: str = ""
+    reason: str = ""
     kept: bool = False
     notes: tuple[str, ...] = ()
+    picture: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def finish(rows: Sequence[Row], *, is_batch: bool) -> None:
+def finish(rows: Sequence[Row], *, is_batch: bool, seconds: float = 0.0) -> None:
     """Print the summary and choose the exit code.
 
     Args:
         rows: Of all inputs.
         is_batch: Whether a table is printed, rather than a line for each person.
+        seconds: How long the run took.
 
     Raises:
         CommandError: If every input failed.
@@ -42,6 +61,10 @@ def finish(rows: Sequence[Row], *, is_batch: bool) -> None:
         _print_table(rows)
         for row in failed:
             click.echo(f"Error: {row.error}", err=True)
+        for reason, n in Counter(row.reason for row in failed).most_common():
+            if n > 1:
+                click.echo(f"{n} inputs failed alike: {reason}")
+        click.echo(_pace(rows, seconds))
         click.echo(_count(rows, failed))
     else:
         for row in rows:
@@ -55,7 +78,21 @@ def finish(rows: Sequence[Row], *, is_batch: bool) -> None:
 def _sentence(row: Row, *, alone: bool) -> str:
     who = "" if alone else f"{row.person}: "
     done = "kept, made before with the same options:" if row.kept else "->"
-    return f"{who}{row.frames} frames, camera {row.camera} {done} {row.written}"
+    return f"{who}{row.n_frames} frames, camera {row.camera} {done} {row.written}"
+
+
+def _pace(rows: Sequence[Row], seconds: float) -> str:
+    """How much was done how fast, as a line.
+
+    Example:
+        >>> _pace([Row("a.json", n_frames=30), Row("b.json", n_frames=50)], 2.0)
+        '2 inputs, 2 people, 80 frames in 2.0 s: 1.0 inputs/s, 40 frames/s'
+    """
+    inputs = len({row.source for row in rows})
+    people = sum(not row.error for row in rows)
+    frames = sum(row.n_frames for row in rows)
+    rates = f": {inputs / seconds:.1f} inputs/s, {frames / seconds:.0f} frames/s" if seconds else ""
+    return f"{inputs} inputs, {people} people, {frames} frames in {seconds:.1f} s{rates}"
 
 
 def _count(rows: Sequence[Row], failed: Sequence[Row]) -> str:
@@ -76,7 +113,7 @@ def _print_table(rows: Sequence[Row]) -> None:
     for name in ("input", "person", "frames", "camera", "result"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(row.source, row.person, row.frames, row.camera, _outcome(row))
+        table.add_row(row.source, row.person, str(row.n_frames or ""), row.camera, _outcome(row))
     Console().print(table)
 
 

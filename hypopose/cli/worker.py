@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ class Worker:
         formats: Further formats to write every result in.
         overview: Whether a PNG is drawn too.
         force: Whether files are replaced.
+        device: Where networks run.
     """
 
     pipeline: Pipeline
@@ -43,13 +45,21 @@ class Worker:
     formats: tuple[str, ...] = ()
     overview: bool = True
     force: bool = False
+    device: str = "cpu"
 
-    def run(self, job: Job, report: Callable[..., None]) -> list[Row]:
+    def run(
+        self,
+        job: Job,
+        report: Callable[..., None] = lambda **_: None,
+        *,
+        pictures_later: bool = False,
+    ) -> list[Row]:
         """Work on one input: all of its people are computed before the first file is written.
 
         Args:
             job: The input and where its results go.
             report: Called with ``total=`` steps and ``advance=1`` after each.
+            pictures_later: Leave the pictures out; rows name those that are to be drawn.
 
         Returns:
             A row per person.
@@ -60,11 +70,13 @@ class Worker:
         from hypopose.api.pipeline import read_people, source_name
 
         job.check_links()
+        clock = _Clock()
         people = read_people(job.source, self.person, **self.reading)
         made = {"input": digest(job.source), **self.made_with}
         paths = job.outputs_of(list(people))
         files = dict(zip(people, (self._outputs(job.source, path) for path in paths), strict=True))
         kept = {name: out.kept(made, force=self.force) for name, out in files.items()}
+        clock.stop("read")
         missing = [name for name, result in kept.items() if result is None]
         report(total=len(missing) * getattr(self.pipeline.sampler, "n_steps", 1))
         estimated = self.pipeline.estimate_people(
@@ -74,10 +86,16 @@ class Worker:
             callback=lambda step: report(advance=1),
         )
         results = {name: replace(r, made_with=made) for name, r in estimated.items()}
-        return [
+        clock.stop("estimate")
+        rows = [
             _write(job.source, out, results.get(name) or kept[name], kept=name not in results)
             for name, out in files.items()
         ]
+        clock.stop("write")
+        if not pictures_later:
+            for name, row in zip(files, rows, strict=True):
+                _draw(row, results.get(name) or kept[name])
+        return [replace(row, seconds=clock.seconds) for row in rows]
 
     def _outputs(self, source: Path, path: Path) -> Outputs:
         """All files of one person, none of them the input."""
@@ -128,12 +146,13 @@ def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
         formats=options["file_formats"],
         overview=not options["no_overview"],
         force=options["force"],
+        device=options["device"],
     )
 
 
 _PIPELINE = (
     "sampler", "weights", "n_hypotheses", "n_steps", "aggregate", "seed", "device", "refine",
-    "calibrator", "camera_motion", "smooth", "height", "ground",
+    "calibrator", "camera_motion", "smooth", "height", "ground", "threads",
 )  # fmt: skip
 """Options of the command that the pipeline takes as they are."""
 
@@ -163,17 +182,36 @@ def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -
     for path in files.exports:
         if not (kept and path.exists()):
             notes += export_result(path, result).notes
-    if files.picture is not None and not (kept and files.picture.exists()):
-        from hypopose.report.overview import draw_overview
-
-        draw_overview(files.picture, result)
+    wanted = files.picture is not None and not (kept and files.picture.exists())
     camera = result.keypoints.camera
     return Row(
         source=str(source),
         person=result.person,
         written=os.fspath(files.result),
-        frames=str(result.keypoints.n_frames),
+        n_frames=result.keypoints.n_frames,
         camera="assumed" if camera is None or camera.assumed else "given",
         kept=kept,
         notes=tuple(f"{files.result.stem}: {note}" for note in notes),
+        picture=os.fspath(files.picture) if files.picture is not None and wanted else "",
     )
+
+
+def _draw(row: Row, result: Result | None) -> None:
+    if row.picture and result is not None:
+        from hypopose.report.overview import draw_overview
+
+        draw_overview(row.picture, result)
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def stop(self, stage: str) -> None:
+        """What was done since the last stop was this stage."""
+        now = time.perf_counter()
+        self.seconds[stage] = now - self._last
+        self._last = now
