@@ -62,7 +62,10 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
     Example: hypopose evaluate --benchmark test-clean --data motion --sampler boneflips
     """
     if (result is None) == (options["benchmark"] is None):
-        raise OptionError("Give either --benchmark NAME --data FOLDER, or RESULT --truth FILE.")
+        raise OptionError(
+            "Give either --benchmark NAME --data FOLDER (--benchmark synthetic alone), or RESULT "
+            "--truth FILE."
+        )
     refuse_existing(output, force=force)
     from hypopose.evaluation.result_files import evaluation_to_dict
 
@@ -86,18 +89,21 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
 
 
 def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
-    if options["data"] is None:
-        raise OptionError("A benchmark needs its motion: add --data FOLDER with the shards.")
     from hypopose.datasets import load_benchmark
     from hypopose.evaluation import evaluate_benchmark
 
     benchmark = load_benchmark(options["benchmark"])
+    if options["data"] is None and not benchmark.is_built_in:
+        raise OptionError(
+            "This benchmark needs its motion: add --data FOLDER with the shards; the benchmark "
+            "'synthetic' needs none."
+        )
     sampler, record = sampler_of(options, benchmark)
     with progress_bar(benchmark.name) as progress:
         return evaluate_benchmark(
             sampler,
             benchmark,
-            options["data"],
+            options["data"] or Path(),
             n_hypotheses=options["n_hypotheses"],
             seed=options["seed"],
             limit=options["limit"],

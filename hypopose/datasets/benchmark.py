@@ -22,6 +22,7 @@ import torch
 from hypopose.cameras import project, rotation_from_quaternion, world_to_cam
 from hypopose.datasets.baselines import MeanPose
 from hypopose.datasets.shards import load_motion
+from hypopose.datasets.synthetic import NAME, synthetic_motion
 from hypopose.errors import FormatError, OptionError
 from hypopose.simulation import CameraDistribution, DetectorNoise, Motion, coco_joints
 from hypopose.skeletons import H36M17, SKELETONS
@@ -97,6 +98,7 @@ class Benchmark:
         shards: Motion shards by file stem.
         split: ``"train"``, ``"val"`` or ``"test"``.
         seed: Seed of cameras and detector noise.
+        subjects: The people whose clips are seen; all of the split if empty.
         cameras: The distribution the views' cameras were drawn from.
         window: Clips are cut into windows of this many frames, each with its own camera; None
             leaves them whole.
@@ -121,17 +123,36 @@ class Benchmark:
     keypoint_skeleton: str = "h36m17"
     mean_pose: tuple[tuple[float, ...], ...] = ()
     views: tuple[BenchmarkView, ...] = ()
+    subjects: tuple[str, ...] = ()
 
     @property
     def baseline(self) -> MeanPose:
         """The mean-pose baseline of this benchmark."""
         return MeanPose(self.mean_pose)
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether its motion is made by code, so that no folder of shards is needed."""
+        return self.shards == (NAME,)
+
+    def motion(self, folder: str | Path, split: str | None = None) -> Motion:
+        """The clips of a split.
+
+        Args:
+            folder: Where the shards lie; not looked at if :attr:`is_built_in`.
+            split: The benchmark's own if None.
+        """
+        if self.is_built_in:
+            return synthetic_motion(split or self.split)
+        paths = [Path(folder) / f"{shard}.npz" for shard in self.shards]
+        own = self.subjects if split is None and self.subjects else None
+        return load_motion(paths, split or self.split, subjects=own)
+
     def items(self, folder: str | Path, limit: int | None = None) -> Iterator[BenchmarkItem]:
         """Read the motion and make keypoints and truth.
 
         Args:
-            folder: Where the shards lie.
+            folder: Where the shards lie; not looked at if :attr:`is_built_in`.
             limit: Take this many views, spread evenly over all; None takes all.
 
         Yields:
@@ -143,7 +164,7 @@ class Benchmark:
         """
         if limit is not None and limit < 1:
             raise OptionError(f"limit must be at least 1, got {limit}.")
-        motion = load_motion([Path(folder) / f"{shard}.npz" for shard in self.shards], self.split)
+        motion = self.motion(folder)
         row = {name: i for i, name in enumerate(motion.names)}
         n = len(self.views) if limit is None else min(limit, len(self.views))
         for i in range(n):

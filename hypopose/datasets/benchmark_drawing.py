@@ -12,7 +12,6 @@ from torch import Tensor
 
 from hypopose.cameras import world_to_cam
 from hypopose.datasets.benchmark import Benchmark, BenchmarkView, keyed_generator
-from hypopose.datasets.shards import load_motion
 from hypopose.simulation import Motion
 
 
@@ -26,14 +25,13 @@ def define(draft: Benchmark, folder: str | Path) -> Benchmark:
     Returns:
         The complete definition; the same draft gives the same one.
     """
-    paths = [Path(folder) / f"{shard}.npz" for shard in draft.shards]
-    motion = load_motion(paths, draft.split)
+    motion = draft.motion(folder)
     views = [
         _draw_view(draft, motion, i, start, stop)
         for i in range(motion.n_clips)
         for start, stop in cut(int(motion.length[i]), draft.window)
     ]
-    mean_pose = _mean_pose(draft, load_motion(paths, "train"))
+    mean_pose = _mean_pose(draft, draft.motion(folder, "train"))
     rounded = tuple(tuple(round(v, 4) for v in point) for point in mean_pose.tolist())
     return replace(draft, views=tuple(views), mean_pose=rounded)
 

@@ -1,80 +1,227 @@
 """Motion shards: clips of 17 joints in world coordinates (meters, z up) at 50 Hz.
 
 The format is one npz a shard, without pickled objects: ``joints`` int16 (N, 17, 3) with ``scale``
-(meters a step), ``fps``, and one entry per clip in ``start``, ``length``, ``name``, ``subject``,
-``action``, ``license`` and ``split``.
+(meters a step), ``fps``, and one entry per clip in ``start``, ``length``, ``name``, ``action`` and
+``split``; ``subject`` and ``flags`` where they are known. The flag ``replaces:A|B`` says that a
+clip shows the same motion as the clips A and B, better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
 from hypopose.errors import FormatError, OptionError
+from hypopose.io.source import Source
+from hypopose.io.untrusted.arrays import NpzArchive
 from hypopose.simulation.motion import Motion
 
 SPLITS = ("train", "val", "test")
 
+NEEDED = ("joints", "scale", "fps", "start", "length", "name", "action", "split")
 
-def load_motion(paths: str | Path | Sequence[str | Path], split: str = "train") -> Motion:
+REPLACES = "replaces:"
+
+RATES = (1.0, 2000.0)
+"""Frame rates of shards lie between these."""
+
+REACH = 1000.0
+"""No joint is farther than this many meters from the origin."""
+
+
+def load_motion(
+    paths: str | Path | Sequence[str | Path],
+    split: str = "train",
+    *,
+    exclude: Sequence[str] = (),
+    subjects: Sequence[str] | None = None,
+) -> Motion:
     """Read one split of one or several motion shards.
+
+    Clips that another clip of these shards and this split replaces are left out.
 
     Args:
         paths: Shard files.
         split: ``"train"``, ``"val"`` or ``"test"``.
+        exclude: Names of clips to leave out; ``*`` and ``?`` stand for any letters.
+        subjects: Only these people; all if None.
 
     Returns:
         The clips of that split, in the order of the files.
 
     Raises:
-        FormatError: If a file is absent or no motion shard.
+        FormatError: If a file is absent, damaged or not a motion shard.
         OptionError: If the split is unknown or empty.
     """
     if split not in SPLITS:
         raise OptionError(f"Unknown split {split!r}; choose one of {', '.join(SPLITS)}.")
     files = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
-    joints: list[np.ndarray] = []
-    lengths: list[int] = []
-    labels: list[tuple[str, str, str]] = []
-    fps = set()
-    for file in files:
-        shard = _read(file)
-        fps.add(float(shard["fps"]))
-        for i in np.flatnonzero(shard["split"] == split):
-            first, n = int(shard["start"][i]), int(shard["length"][i])
-            joints.append(
-                shard["joints"][first : first + n].astype(np.float32) * float(shard["scale"])
-            )
-            lengths.append(n)
-            labels.append((str(shard["name"][i]), str(shard["action"][i]), file.stem))
-    if not joints:
+    shards = [read_shard(file) for file in files]
+    found = [clip for shard in shards for clip in shard.clips() if clip.split == split]
+    clips = [
+        clip
+        for clip in _newest(found)
+        if (subjects is None or clip.subject in subjects)
+        and not any(fnmatchcase(clip.name, pattern) for pattern in exclude)
+    ]
+    if not clips:
         raise OptionError(
             f"No {split!r} clip in {', '.join(f.name for f in files)}; name more shards."
         )
-    if len(fps) > 1:
-        raise FormatError(f"Shards differ in frame rate ({sorted(fps)}); resample them first.")
-    length = torch.tensor(lengths)
-    names, actions, shards = zip(*labels, strict=True)
+    rates = {shard.fps for shard in shards}
+    if len(rates) > 1:
+        raise FormatError(f"Shards differ in frame rate ({sorted(rates)}); resample them first.")
+    length = torch.tensor([len(clip.joints) for clip in clips])
     return Motion(
-        torch.from_numpy(np.concatenate(joints)),
+        torch.from_numpy(np.concatenate([clip.meters() for clip in clips])),
         length.cumsum(0) - length,
         length,
-        fps.pop(),
-        names,
-        actions,
-        shards,
+        rates.pop(),
+        tuple(clip.name for clip in clips),
+        tuple(clip.action for clip in clips),
+        tuple(clip.shard for clip in clips),
+        tuple(clip.subject for clip in clips),
     )
 
 
-def _read(file: Path) -> dict[str, np.ndarray]:
-    needed = ("joints", "scale", "fps", "start", "length", "name", "action", "split")
+@dataclass(frozen=True, eq=False)
+class ShardClip:
+    """One clip of a shard.
+
+    Args:
+        joints: Steps of ``scale``.
+        scale: Meters a step.
+        name: Of the clip.
+        action: What it shows.
+        subject: Who moves; empty if unknown.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        flags: Words about it.
+        shard: File stem.
+    """
+
+    joints: np.ndarray
+    scale: float
+    name: str
+    action: str
+    subject: str
+    split: str
+    flags: str
+    shard: str
+
+    def meters(self) -> Float[np.ndarray, "F 17 3"]:
+        """Joints in meters, float32."""
+        return self.joints.astype(np.float32) * self.scale
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """Names of the clips that this one replaces."""
+        words = [w.removeprefix(REPLACES) for w in self.flags.split() if w.startswith(REPLACES)]
+        return tuple(name for word in words for name in word.split("|"))
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """A shard whose arrays belong together.
+
+    Args:
+        file: Where it was read.
+        joints: All frames, in steps of ``scale``.
+        scale: Meters a step.
+        fps: Frames per second.
+        start: First frame of each clip.
+        length: Frames of each clip.
+        words: Texts per clip by name.
+    """
+
+    file: Path
+    joints: np.ndarray
+    scale: float
+    fps: float
+    start: Int[np.ndarray, " clips"]
+    length: Int[np.ndarray, " clips"]
+    words: dict[str, tuple[str, ...]]
+
+    def clips(self) -> Iterator[ShardClip]:
+        """Every clip, in order."""
+        texts = (self.words[key] for key in ("name", "action", "subject", "split", "flags"))
+        rows = zip(self.start.tolist(), self.length.tolist(), *texts, strict=True)
+        for start, length, *words in rows:
+            joints = self.joints[start : start + length]
+            yield ShardClip(joints, self.scale, *words, self.file.stem)
+
+
+def read_shard(file: str | Path) -> Shard:
+    """Read and check a motion shard.
+
+    Args:
+        file: npz.
+
+    Raises:
+        FormatError: If it is absent, damaged or not a motion shard.
+    """
+    file = Path(file)
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in needed}
-    except (OSError, ValueError, KeyError) as error:
+        archive = NpzArchive(Source(file))
+        absent = [name for name in NEEDED if name not in archive.names]
+        if absent:
+            raise ValueError(f"it lacks {', '.join(absent)}")
+        arrays = {name: archive.array(name) for name in NEEDED}
+        n = len(np.atleast_1d(arrays["start"]))
+        words = {name: _words(arrays[name], n, name) for name in ("name", "action", "split")}
+        for name in ("subject", "flags"):
+            known = name in archive.names
+            words[name] = _words(archive.array(name), n, name) if known else ("",) * n
+        return _checked(file, arrays, words)
+    except (ValueError, FormatError) as error:
         raise FormatError(
-            f"{file} is not a motion shard (npz with {', '.join(needed)}): {error}"
+            f"{file} is not a motion shard (npz with {', '.join(NEEDED)}): {error}"
         ) from error
+
+
+def _checked(file: Path, arrays: dict[str, np.ndarray], words: dict[str, tuple[str, ...]]) -> Shard:
+    joints, start, length = arrays["joints"], arrays["start"], arrays["length"]
+    scale, fps = _number(arrays["scale"], "scale"), _number(arrays["fps"], "fps")
+    if joints.ndim != 3 or joints.shape[1:] != (17, 3) or joints.dtype.kind not in "if":
+        raise ValueError(f"joints are {joints.dtype} {joints.shape}, not numbers (N, 17, 3)")
+    if not (RATES[0] <= fps <= RATES[1] and scale > 0):
+        raise ValueError(f"fps {fps:g} or scale {scale:g} cannot be")
+    if start.dtype.kind not in "iu" or length.dtype.kind not in "iu" or start.ndim != 1:
+        raise ValueError("start and length are not whole numbers, one a clip")
+    start, length = start.astype(np.int64), length.astype(np.int64)
+    if start.shape != length.shape or not _inside(start, length, len(joints)):
+        raise ValueError(f"start and length reach outside the {len(joints)} frames")
+    most = max(float(joints.max(initial=0)), -float(joints.min(initial=0)))
+    if not most * scale <= REACH:  # also where it is not a number
+        raise ValueError(f"joints are not finite, or farther than {REACH:g} m from the origin")
+    unknown = sorted(set(words["split"]) - set(SPLITS))
+    if unknown:
+        raise ValueError(f"a clip is in the split {unknown[0]!r}, not in {', '.join(SPLITS)}")
+    return Shard(file, joints, scale, fps, start, length, words)
+
+
+def _inside(start: np.ndarray, length: np.ndarray, n: int) -> bool:
+    return bool(((start >= 0) & (length > 0) & (start <= n) & (length <= n - start)).all())
+
+
+def _number(array: np.ndarray, name: str) -> float:
+    if array.size != 1 or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        raise ValueError(f"{name} is not a number")
+    return float(array.reshape(()))
+
+
+def _words(array: np.ndarray, n: int, name: str) -> tuple[str, ...]:
+    if array.dtype.kind != "U" or array.shape != (n,):
+        raise ValueError(f"{name} is not a text for each of the {n} clips")
+    return tuple(map(str, array))
+
+
+def _newest(clips: Sequence[ShardClip]) -> list[ShardClip]:
+    """Clips that no other of them replaces."""
+    replaced = {name for clip in clips for name in clip.replaced}
+    return [clip for clip in clips if clip.name not in replaced]

@@ -20,6 +20,7 @@ class Motion:
         names: One name a clip.
         actions: What each clip shows.
         shards: The shard each clip came from.
+        subjects: Who moves in each clip; empty if unknown.
     """
 
     joints: Float[Tensor, "N J 3"]
@@ -29,6 +30,7 @@ class Motion:
     names: tuple[str, ...]
     actions: tuple[str, ...]
     shards: tuple[str, ...]
+    subjects: tuple[str, ...] = ()
 
     @property
     def n_clips(self) -> int:

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hypopose.datasets.shards import load_motion
 from hypopose.networks.inputs import Encoded, encode_rays, encode_screen
 from hypopose.simulation import (
     BodyMaker,
@@ -27,11 +28,22 @@ from hypopose.simulation import (
     place_cameras,
     project_rays,
 )
+from hypopose.training.config import TrainConfig
 
 FOCALS = (1.3, 3.0)
 """Focal lengths in half image widths: fields of view of 75 to 37 degrees across the image."""
 
 Inputs = Literal["subject", "screen"]
+
+
+def motion_of(config: TrainConfig, split: str) -> Motion:
+    """The clips of a run's shards.
+
+    Args:
+        config: The run's options.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+    """
+    return load_motion(config.data.shards, split, exclude=config.data.exclude)
 
 
 @dataclass(frozen=True, eq=False)

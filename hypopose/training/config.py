@@ -22,6 +22,7 @@ class DataOptions:
 
     Args:
         shards: Motion shards to draw from, see :func:`hypopose.datasets.load_motion`.
+        exclude: Names of clips to leave out; ``*`` and ``?`` stand for any letters.
         batch_frames: Frames per optimizer step.
         lengths: Window lengths; each batch has one of them.
         length_shares: How often each length comes.
@@ -31,6 +32,7 @@ class DataOptions:
     """
 
     shards: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
     batch_frames: int = 1296
     lengths: tuple[int, ...] = (1, 9, 17, 27, 41, 81)
     length_shares: tuple[float, ...] = (0.04, 0.08, 0.08, 0.45, 0.1, 0.25)

@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from hypopose.datasets.shards import load_motion
 from hypopose.errors import OptionError
+from hypopose.training.batches import motion_of
 from hypopose.training.config import TrainConfig
 from hypopose.training.trainer import Trainer
 from hypopose.training.validation import HeldOut, hold_out
@@ -163,7 +163,7 @@ class Every:
 def held_out_windows(config: TrainConfig) -> HeldOut | None:
     """Windows of the shards' validation subjects; None if they have none long enough."""
     try:
-        motion = load_motion(config.data.shards, "val")
+        motion = motion_of(config, "val")
     except OptionError:
         return None
     return hold_out(motion) if int(motion.length.max()) >= 27 else None

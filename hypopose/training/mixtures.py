@@ -22,7 +22,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hypopose.calibration import ece, energy_score
-from hypopose.datasets.shards import load_motion
 from hypopose.diffusion import GaussianMixture, Schedule, seeded_noise
 from hypopose.metrics import mpjpe
 from hypopose.networks.base import Network
@@ -31,7 +30,7 @@ from hypopose.samplers.mixture_diffpose import INITIAL_FILE, MixtureDiffPose, to
 from hypopose.samplers.uncertainty import MIN_JOINTS, DepthPrior, InitialDistribution
 from hypopose.simulation import Motion
 from hypopose.skeletons import H36M17
-from hypopose.training.batches import Batch, BatchMaker
+from hypopose.training.batches import Batch, BatchMaker, motion_of
 from hypopose.training.config import TrainConfig
 from hypopose.training.validation import HeldOut
 
@@ -123,7 +122,7 @@ def initial_distribution(batches: BatchMaker, device: torch.device) -> InitialDi
 
 def write_initial(target: Path, config: TrainConfig) -> None:
     """Put the initial distribution beside exported weights."""
-    motion = load_motion(config.data.shards, "train")
+    motion = motion_of(config, "train")
     mixture_batches(motion, torch.device("cpu"), config).initial.save(target / INITIAL_FILE)
 
 
@@ -185,7 +184,7 @@ def validate_mixture(
     Returns:
         Error of the mean in mm, fair energy score per joint in mm, ECE and spread, by name.
     """
-    motion = load_motion(config.data.shards, "train")
+    motion = motion_of(config, "train")
     sampler = MixtureDiffPose(
         cast(Network, network),
         n_steps=5,

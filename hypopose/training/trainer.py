@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from hypopose.datasets.shards import load_motion
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import BackendError, CheckpointError, OptionError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.attention import Backend
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.training.batches import motion_of
 from hypopose.training.config import TrainConfig
 from hypopose.training.ema import EMA
 from hypopose.training.new_network import new_network, start_from
@@ -87,7 +87,7 @@ class Trainer:
         self.generator = torch.Generator(self.device).manual_seed(config.compute.seed)
         self.choices = torch.Generator().manual_seed(config.compute.seed)
         self.schedule = cosine_schedule(config.objective.n_timesteps)
-        motion = load_motion(config.data.shards, "train")
+        motion = motion_of(config, "train")
         self.make_batch = self.objective.make_batches(motion, self.device, config)
 
     def step(self) -> dict[str, float]:

@@ -22,6 +22,7 @@ from hypopose.datasets import (
     example_pair,
     from_json,
     load_benchmark,
+    load_motion,
     stack,
     to_json,
 )
@@ -176,12 +177,14 @@ def test_bundled_definitions_are_complete_and_small(name: str) -> None:
     assert benchmark.name == name
     assert len(benchmark.mean_pose) == 17
     n_frames = sum(view.stop - view.start for view in benchmark.views)
-    assert n_frames == {"test": 10546, "val": 4806}[benchmark.split]
+    expected = {"cmu_permissive": (10546, 4806), "cmu_own_bodies": (6004, 3616)}
+    if not benchmark.is_built_in:
+        assert n_frames == expected[benchmark.shards[0]][benchmark.split == "val"]
     assert len(to_json(benchmark)) < 25_000
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["val-clean", "test-detector"])
+@pytest.mark.parametrize("name", ["val-clean", "test-detector", "val-people-detector", "synthetic"])
 def test_bundled_definitions_follow_from_their_parameters(shared, name: str) -> None:
     folder = shared / "data" / "motion"
     kept = load_benchmark(name)
@@ -204,3 +207,24 @@ def test_the_test_benchmark_reads_from_the_shards(shared) -> None:
         assert reprojection_error(item.truth, item.keypoints).max() < 0.05
         inside = (item.keypoints.xy >= 0) & (item.keypoints.xy <= 1000)
         assert inside.double().mean() > 0.9
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["people-clean", "val-people-clean"])
+def test_people_of_their_own_are_in_no_training_split(shared, name: str) -> None:
+    folder = shared / "data" / "motion"
+    benchmark = load_benchmark(name)
+    motion = benchmark.motion(folder)
+    assert set(motion.subjects) == set(benchmark.subjects)
+    assert {view.clip for view in benchmark.views} == set(motion.names)
+    for shard in ("cmu_permissive", "cmu_own_bodies"):
+        assert not set(load_motion(folder / f"{shard}.npz").subjects) & set(benchmark.subjects)
+
+
+def test_the_synthetic_benchmark_needs_no_data() -> None:
+    benchmark = load_benchmark("synthetic")
+    items = list(benchmark.items("no such folder", limit=8))
+    for item in items:
+        assert reprojection_error(item.truth, item.keypoints).max() < 1e-2
+        assert item.truth.root[:, 2].min() > 0.5
+    assert len({item.action for item in items}) > 3

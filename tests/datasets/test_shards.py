@@ -54,6 +54,67 @@ def test_what_is_no_shard_is_refused(tmp_path: Path) -> None:
         load_motion(write(tmp_path / "pickled.npz", name=objects))
 
 
+def test_a_clip_that_replaces_others_is_taken_for_them(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.npz", split=np.array(["train", "train"]))
+    new = write(
+        tmp_path / "new.npz",
+        name=np.array(["c", "d"]),
+        split=np.array(["train", "test"]),
+        flags=np.array(["replaces:a|other", "replaces:b"]),
+        subject=np.array(["s1", "s2"]),
+    )
+    motion = load_motion([old, new])
+    assert motion.names == ("b", "c")  # of another split, d replaces nothing here
+    assert motion.subjects == ("", "s1")
+    assert load_motion(old).names == ("a", "b")
+    assert load_motion([old, new], exclude=("b*",)).names == ("c",)
+    assert load_motion([old, new], subjects=("s1",)).names == ("c",)
+    with pytest.raises(OptionError, match="No 'train' clip"):
+        load_motion([old, new], exclude=("?",))
+
+
+nan = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"joints": np.zeros((50, 16, 3), np.int16)}, "not numbers"),
+        ({"joints": np.full((50, 17, 3), "x")}, "not numbers"),
+        ({"joints": np.full((50, 17, 3), nan)}, "not finite"),
+        ({"joints": np.full((50, 17, 3), 1e30)}, "not finite"),
+        ({"scale": nan}, "scale is not a number"),
+        ({"scale": -1.0}, "scale -1"),
+        ({"scale": "x"}, "scale is not a number"),
+        ({"fps": 0}, "fps 0"),
+        ({"fps": np.array([25, 30])}, "fps is not a number"),
+        ({"start": np.array([0, 45])}, "reach outside the 50 frames"),
+        ({"start": np.array([-5, 30])}, "reach outside"),
+        ({"start": np.array([0.5, 30.0])}, "whole numbers"),
+        ({"length": np.array([30, 2**40])}, "reach outside"),
+        ({"length": np.array([30])}, "reach outside"),
+        ({"name": np.array(["a"])}, "name is not a text"),
+        ({"name": np.array([1, 2])}, "name is not a text"),
+        ({"split": np.array(["train", "dev"])}, "split 'dev'"),
+        ({"flags": np.array([1.0, 2.0])}, "flags is not a text"),
+    ],
+)
+def test_damaged_shards_are_refused_by_name(
+    tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    shard = write(tmp_path / "bad.npz", **changes)
+    with pytest.raises(FormatError, match=rf"bad\.npz is not a motion shard.*{words}"):
+        load_motion(shard)
+
+
+def test_cut_and_empty_archives_are_refused_by_name(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.npz").read_bytes()
+    for data in (b"", b"PK", whole[: len(whole) // 2], whole[:200] + b"?" * 300 + whole[500:]):
+        (tmp_path / "bad.npz").write_bytes(data)
+        with pytest.raises(FormatError, match=r"bad\.npz is not a motion shard"):
+            load_motion(tmp_path / "bad.npz")
+
+
 def test_the_real_shards_have_the_splits_of_their_card(shared: Path) -> None:
     folder = shared / "data" / "motion"
     files = [folder / "cmu_permissive.npz", folder / "procedural_seated.npz"]
