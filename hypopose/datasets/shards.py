@@ -149,11 +149,10 @@ class Shard:
 
     def clips(self) -> Iterator[ShardClip]:
         """Every clip, in order."""
-        texts = (self.words[key] for key in ("name", "action", "subject", "split", "flags"))
-        rows = zip(self.start.tolist(), self.length.tolist(), *texts, strict=True)
-        for start, length, *words in rows:
+        for i, (start, length) in enumerate(zip(self.start, self.length, strict=True)):
+            words = {name: texts[i] for name, texts in self.words.items()}
             joints = self.joints[start : start + length]
-            yield ShardClip(joints, self.scale, *words, self.file.stem)
+            yield ShardClip(joints, self.scale, shard=self.file.stem, **words)
 
 
 def read_shard(file: str | Path) -> Shard:
