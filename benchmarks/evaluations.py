@@ -6,7 +6,8 @@
 Windows of 27 frames of the validation subjects, clean keypoints. The weights in the box differ in
 what they were trained on and for how long; FOLDER, made by ``benchmarks/ablations.py``, adds three
 small networks of equal size that saw equal numbers of frames. What is in the output is kept;
-``benchmarks/results/evaluations.json`` is that of the picture in docs/distributional.md.
+``benchmarks/results/evaluations.json`` is that of the picture in
+docs/explanation/distributional.md.
 """
 
 from __future__ import annotations

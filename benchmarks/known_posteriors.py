@@ -1,6 +1,6 @@
 """Every sampler on the problems it can represent, against their exact posteriors.
 
-    python benchmarks/known_posteriors.py table      # the table of docs/mcmc.md
+    python benchmarks/known_posteriors.py table      # for docs/explanation/exact-posteriors.md
     python benchmarks/known_posteriors.py plot -o docs/images/posterior-evaluations.png
 
 One frame, keypoints of a detector with normal errors. ``one place``: depth is normal, so that all

@@ -1,19 +1,26 @@
-"""Sphinx configuration: ``make docs`` builds the site from these pages, docstrings and examples."""
+"""Sphinx configuration: ``make docs`` builds the site from these pages, docstrings and examples.
+
+Pages link to files of the repository as GitHub shows them. :func:`site_links` turns such links into
+links within the site; model cards, CONTRIBUTING and CHANGELOG become pages of it.
+"""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-os.environ["JAXTYPING_DISABLE"] = "1"  # signatures show shapes; nothing is checked while drawing
+os.environ["JAXTYPING_DISABLE"] = "1"  # nothing is checked while the site is built
 
 import hypopose
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+GENERATED = HERE / "_generated"
 
 project = "HypoPose"
 author = "HypoPose maintainers"
@@ -23,81 +30,124 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx_click",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery/**/*.ipynb"]
+exclude_patterns = ["_build", "**/*.ipynb", "**/sg_execution_times.rst", "sg_execution_times.rst"]
 html_theme = "furo"
 html_title = f"HypoPose {version}"
 html_show_sourcelink = False
+copybutton_prompt_text = "$ "
 
-myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
-myst_url_schemes = {"http": None, "https": None}
-suppress_warnings = [
-    "config.cache",  # the sort key and the scraper below are functions
-]
+suppress_warnings = ["config.cache"]  # the scraper below is a function
 
-napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_custom_sections = [("Convention", "notes_style"), ("Example", "notes_style")]
+napoleon_custom_sections = [("Convention", "notes_style")]
 autodoc_member_order = "groupwise"
-autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-python_maximum_signature_line_length = 88
 autodoc_inherit_docstrings = False
+python_maximum_signature_line_length = 88
+
+PAGES = {
+    "CONTRIBUTING.md": "_generated/contributing",
+    "CHANGELOG.md": "_generated/changelog",
+    "README.md": "index",
+    "examples": "_generated/gallery/index",
+} | {
+    f"hypopose/weights/{card.parent.name}/README.md": f"_generated/models/{card.parent.name}"
+    for card in ROOT.glob("hypopose/weights/*/README.md")
+}
+"""Files of the repository, and the pages of the site that show them."""
 
 
-def _names(module: Path) -> list[str]:
+def site_links(text: str, folder: Path) -> str:
+    """Turn links from a file in ``folder`` into links within the site; others become text."""
+
+    def link(match: re.Match[str]) -> str:
+        label, target, anchor = match[1], match[2], match[3] or ""
+        if "://" in target or not target or target.startswith("/"):
+            return match[0]
+        path = (folder / target).resolve()
+        if path.is_relative_to(HERE):
+            return f"[{label}](/{path.relative_to(HERE)}{anchor})"
+        page = PAGES.get(str(path.relative_to(ROOT)))
+        if page is None:
+            return label
+        return f"[{label}](/{page}.md{anchor})" if anchor else f"{{doc}}`{label} </{page}>`"
+
+    text = re.sub(r"(?<!!)\[([^\]]+)\]\(([^)#\s]*)(#[^)\s]*)?\)", link, text)
+    return text.replace("](docs/images/", "](/images/")
+
+
+def copy_pages() -> None:
+    """Write the pages that show files of the repository."""
+    (GENERATED / "models").mkdir(parents=True, exist_ok=True)
+    for source, page in PAGES.items():
+        path = ROOT / source
+        if path.is_file() and page != "index":
+            text = site_links(path.read_text(encoding="utf-8"), path.parent)
+            (HERE / f"{page}.md").write_text(text, encoding="utf-8")
+
+
+def exported(module: Path) -> list[str]:
     """``__all__`` of a module, without importing it."""
-    for node in ast.parse(module.read_text()).body:
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
             return list(ast.literal_eval(node.value))
     return []
 
 
-def _write_api_pages() -> list[str]:
-    """One page for the verbs and nouns, and one for each room that exports names."""
-    folder = HERE / "api" / "_generated"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    packages = [ROOT / "hypopose", *sorted(p.parent for p in ROOT.glob("hypopose/*/__init__.py"))]
-    pages = []
-    for package in packages:
-        names = _names(package / "__init__.py")
-        module = ".".join(package.relative_to(ROOT).parts)
-        if not names:
-            continue
-        lines = [module, "=" * len(module), "", f".. automodule:: {module}", ""]
-        lines += [f".. currentmodule:: {module}", ""]
-        for name in names:
-            value = getattr(__import__(module, fromlist=[name]), name)
-            lines += [*_directive(name, value), ""]
-        (folder / f"{module}.rst").write_text("\n".join(lines))
-        pages.append(module)
-    return pages
-
-
-def _directive(name: str, value: Any) -> list[str]:
+def directive(name: str, value: Any) -> list[str]:
+    """The lines that document one name."""
     if isinstance(value, type) and issubclass(value, BaseException):
         return [f".. autoexception:: {name}"]
     if isinstance(value, type):
         return [f".. autoclass:: {name}", "   :members:"]
     if callable(value) and hasattr(value, "__name__"):
         return [f".. autofunction:: {name}"]
-    return [f".. autodata:: {name}", "   :no-value:"]
+    names = ", ".join(f"``{key}``" for key in value) if isinstance(value, dict) else ""
+    return [f".. py:data:: {name}", "", f"   {type(value).__name__}: {names or repr(value)[:200]}"]
 
 
-_write_api_pages()
+def write_api_pages() -> None:
+    """One page for ``hypopose``, and one for each package that exports names."""
+    folder = GENERATED / "api"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    seen: dict[int, str] = {}
+    inits = [ROOT / "hypopose" / "__init__.py", *sorted(ROOT.glob("hypopose/*/__init__.py"))]
+    for init in inits:
+        module = ".".join(init.parent.relative_to(ROOT).parts)
+        names = exported(init)
+        if not names or (module != "hypopose" and module == "hypopose.api"):
+            continue
+        loaded = importlib.import_module(module)
+        lines = [module, "=" * len(module), "", f".. automodule:: {module}", "   :no-members:", ""]
+        lines += [f".. currentmodule:: {module}", ""]
+        for name in names:
+            value = getattr(loaded, name)
+            documented = isinstance(value, type) or callable(value)
+            if documented and id(value) in seen:
+                lines += [f"``{name}`` is :py:obj:`{seen[id(value)]}.{name}`.", ""]
+                continue
+            seen[id(value)] = module
+            lines += [*directive(name, value), ""]
+        (folder / f"{module}.rst").write_text("\n".join(lines), encoding="utf-8")
 
 
 # Examples run on a copy, so that what they write stays out of the checkout.
 EXAMPLES = HERE / "_build" / "examples"
-shutil.rmtree(EXAMPLES, ignore_errors=True)
-shutil.copytree(ROOT / "examples", EXAMPLES, ignore=shutil.ignore_patterns("*.md", "__pycache__"))
-(EXAMPLES / "GALLERY_HEADER.rst").write_text(
-    "Examples\n========\n\nScripts with cells; each one runs in the documentation build.\n"
-)
+
+
+def copy_examples() -> None:
+    """Copy the examples and their data, with the heading of the gallery."""
+    shutil.rmtree(EXAMPLES, ignore_errors=True)
+    ignored = shutil.ignore_patterns("*.md", "__pycache__")
+    shutil.copytree(ROOT / "examples", EXAMPLES, ignore=ignored)
+    heading = "Examples\n========\n\nScripts with cells. Each runs when the site is built.\n"
+    (EXAMPLES / "GALLERY_HEADER.rst").write_text(heading, encoding="utf-8")
 
 
 def saved_pictures(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
@@ -115,11 +165,25 @@ def saved_pictures(block: Any, block_vars: dict[str, Any], gallery_conf: dict[st
 
 sphinx_gallery_conf = {
     "examples_dirs": [str(EXAMPLES)],
-    "gallery_dirs": ["gallery"],
+    "gallery_dirs": ["_generated/gallery"],
     "filename_pattern": r"\.py$",
     "image_scrapers": ("matplotlib", saved_pictures),
     "abort_on_example_error": True,
     "download_all_examples": False,
-    "remove_config_comments": True,
-    "plot_gallery": os.environ.get("HYPOPOSE_DOCS_RUN_EXAMPLES", "1") == "1",
+    "plot_gallery": os.environ.get("HYPOPOSE_RUN_EXAMPLES", "1") == "1",
 }
+
+copy_pages()
+write_api_pages()
+copy_examples()
+
+
+def setup(app: Any) -> None:
+    """Rewrite the links of every page when it is read."""
+
+    def rewrite(app: Any, name: str, source: list[str]) -> None:
+        path = Path(app.env.doc2path(name))
+        if path.suffix == ".md":
+            source[0] = site_links(source[0], path.parent)
+
+    app.connect("source-read", rewrite)

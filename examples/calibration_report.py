@@ -1,4 +1,8 @@
-"""Two methods side by side against a known truth: a page and a PDF.
+"""
+A calibration report
+====================
+
+Two methods side by side against known motion: a page and a PDF.
 
 Run it as a script, or cell by cell; it needs no data and writes into a folder:
 
@@ -7,7 +11,7 @@ Run it as a script, or cell by cell; it needs no data and writes into a folder:
 
 from __future__ import annotations
 
-# %% A motion whose truth is known, cut into clips
+# %% A motion with known ground truth
 import sys
 import tempfile
 from pathlib import Path

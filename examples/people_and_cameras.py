@@ -1,12 +1,18 @@
-"""Several people in one file, and a camera that was measured."""
+"""
+Several people, a measured camera
+=================================
 
-# %% People are told apart and followed over the frames; nobody is mixed with anybody.
+Load several people from one file, and give the camera.
+"""
+
+# %% People are separated and followed over the frames.
 from pathlib import Path
 
 import torch
 
 import hypopose
 from hypopose import Camera
+from hypopose.report.overview import draw_overview
 
 DATA = Path(__file__).parent / "data"
 people = hypopose.load_people(
@@ -16,7 +22,7 @@ for name, keypoints in people.items():
     seen = keypoints.detected.float().mean()
     print(f"{name}: {keypoints.n_frames} frames, {100 * seen:.0f} % of the joints detected")
 
-# %% A measured camera makes distances mean something. These numbers only show how it is given.
+# %% A measured camera makes distances reliable. These numbers are only an example.
 camera = Camera(
     focal=torch.tensor([1700.0, 1700.0]),
     center=torch.tensor([544.0, 960.0]),
@@ -28,3 +34,4 @@ for name, keypoints in people.items():
     result = hypopose.estimate(keypoints.with_camera(camera), n_hypotheses=5, person=name)
     root = result.pose.root[:, 2].median()
     print(f"{name}: about {root:.1f} m from the camera")
+    draw_overview(f"person_{name}.png", result)

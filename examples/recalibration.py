@@ -1,4 +1,9 @@
-"""Mend the spread of a sampler: fit on some sequences, check on others."""
+"""
+Recalibrate a sampler
+=====================
+
+Fit the spread on some sequences and check it on others.
+"""
 
 # %% One walk, turned about the vertical: each angle is a sequence with its own keypoints.
 import math
@@ -37,8 +42,8 @@ def stacked(pairs: list[tuple[Hypotheses, Poses3D]]) -> tuple[Hypotheses, Poses3
     return Hypotheses(joints, walk.skeleton), Poses3D(truth, walk.skeleton)
 
 
-# %% Fit, then look at sequences the calibrators never saw. Coin flips have two modes; no widening
-# makes one honest ball of two modes: the coverage improves more than the calibration error.
+# %% Fit, then check on other sequences. Bone flips have two modes per bone, which widening cannot
+# turn into one cloud, so coverage improves more than the calibration error.
 hypotheses, truth = stacked(check)
 calibrators = {
     "one factor": SpreadScaling.fit(fit, per="pose"),
@@ -52,11 +57,11 @@ for name, moved in rows.items():
     covered = ece(moved, truth, levels=LEVELS).curve
     print(f"{name:16}{ece(moved, truth).ece:7.3f}" + "".join(f"{100 * c:6.1f} %" for c in covered))
 
-# %% Conformal balls promise coverage for a new sequence; 20 sequences promise at most 20/21.
+# %% Conformal balls guarantee coverage for a new sequence; 20 sequences support at most 20/21.
 balls = ConformalBalls.fit([stacked(fit)], levels=LEVELS)
 inside = [balls.regions(hypotheses, q).contains(truth)[..., 1:].mean() for q in LEVELS]
 print(f"{'conformal balls':16}{'':7}" + "".join(f"{100 * c:6.1f} %" for c in inside))
 
-# %% A calibrator is a small file: hypopose sample walk.json -o walk.npz --calibrator mended.json
-save_calibrator(calibrators["axes and radii"], "mended.json")
-print("mended.json")
+# %% A calibrator is a small file, for hypopose sample --calibrator calibrator.json
+save_calibrator(calibrators["axes and radii"], "calibrator.json")
+print("calibrator.json")

@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+QUICK = ("calibration_curve", "compare_samplers", "first_steps", "people_and_cameras")
+CASES = [
+    pytest.param(path, id=path.stem, marks=[] if path.stem in QUICK else [pytest.mark.slow])
+    for path in EXAMPLES
+]
 
 
 def test_there_are_examples() -> None:
     assert EXAMPLES
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", CASES)
 def test_example_runs(
     example: Path,
     tmp_path: Path,
@@ -41,7 +46,7 @@ def test_the_ambiguity_example_finds_the_recording_beside_the_repository(
     script.write_text(source.split("# %% What a second camera")[0])
     monkeypatch.setattr(sys, "argv", [str(script)])
     runpy.run_path(str(script), run_name="__main__")
-    assert "the synthetic walk in the box" in capsys.readouterr().out
+    assert "the built-in synthetic walk" in capsys.readouterr().out
     recording = tmp_path / "shared" / "data" / "keypoints" / "openpose" / "motionet_body25"
     recording.mkdir(parents=True)
     asked = []

@@ -1,17 +1,31 @@
-"""The README and the pages of docs/ run: their Python blocks, and the README's commands in CI."""
+"""The README and the pages of docs/ run: their Python blocks, and the README's commands in CI.
+
+Commands of hypopose in the pages name commands and options that exist.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 
+from hypopose.cli import main
+
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(p for p in (ROOT / "docs").rglob("*.md") if not {"_build", "_generated"} & {*p.parts}),
+    *sorted((ROOT / "hypopose" / "weights").glob("*/README.md")),
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -19,7 +33,9 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 WITH_CODE = [
-    pytest.param(page, id=page.name, marks=[pytest.mark.onnx] if page.name == "onnx.md" else [])
+    pytest.param(
+        page, id=page.name, marks=[pytest.mark.onnx] if page.name == "export-onnx.md" else []
+    )
     for page in PAGES
     if blocks(page, "python")
 ]
@@ -32,7 +48,7 @@ def test_python_blocks_run(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
-    if page.name == "onnx.md":
+    if page.name == "export-onnx.md":
         request.getfixturevalue("onnx_extra")
     shutil.copytree(ROOT / "examples" / "data", tmp_path / "examples" / "data")
     monkeypatch.chdir(tmp_path)
@@ -59,3 +75,76 @@ def test_readme_links_lead_somewhere() -> None:
             if "://" not in target and not (page.parent / target).exists():
                 broken.append(f"{page.name}: {target}")
     assert not broken
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Words of every hypopose command in the blocks, tables and text of a page."""
+    text = page.read_text().replace("\\\n", " ")
+    listings = re.findall(r"```(?:bash|console)\n(.*?)```", text, re.DOTALL)
+    lines = [line for listing in listings for line in listing.splitlines()]
+    lines += re.findall(r"`(hypopose [^`]*)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    found = []
+    for line in lines:
+        for part in line.removeprefix("$ ").split(" && "):
+            if part.startswith("hypopose "):
+                found.append(shlex.split(part, comments=True)[1:])
+    return found
+
+
+def unknown_words(words: list[str]) -> list[str]:
+    """Subcommands and options of a command that the command line does not have."""
+    group: click.Command = main
+    context = click.Context(main)
+    while isinstance(group, click.Group) and words and not words[0].startswith("-"):
+        name, words = words[0], words[1:]
+        if name == "COMMAND":
+            return []
+        found = group.get_command(context, name)
+        if found is None:
+            return [name]
+        group = found
+    options = {"--help", "-h", "--version"}
+    for parameter in group.params:
+        options |= {*parameter.opts, *parameter.secondary_opts}
+    asked = [word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+    return [word for word in asked if word not in options]
+
+
+def test_pages_named_in_code_exist() -> None:
+    missing = []
+    for folder in ("hypopose", "tests", "benchmarks", "examples"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            named = re.findall(r"\bdocs/[\w/-]+\.(?:md|png|svg)", path.read_text())
+            missing += [f"{path.name}: {page}" for page in named if not (ROOT / page).exists()]
+    assert not missing
+
+
+def said(path: Path) -> Iterator[str]:
+    """Every text constant of a module; what is filled in becomes a space."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            parts = [p.value if isinstance(p, ast.Constant) else " " for p in node.values]
+            yield "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_messages_in_troubleshooting_exist() -> None:
+    page = (ROOT / "docs" / "how-to" / "troubleshooting.md").read_text()
+    tables = re.findall(r"\| message contains .*?\n\n", page + "\n\n", re.DOTALL)
+    quoted = [m for table in tables for m in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)]
+    texts = [text for path in (ROOT / "hypopose").rglob("*.py") for text in said(path)]
+    assert len(quoted) > 10
+    assert not [message for message in quoted if not any(message in text for text in texts)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
+def test_commands_exist(page: Path) -> None:
+    wrong = {" ".join(words): unknown_words(words) for words in commands(page)}
+    assert not {command: words for command, words in wrong.items() if words}
+
+
+def test_a_wrong_option_is_noticed() -> None:
+    assert unknown_words(["sample", "walk.json", "--no-such-option"]) == ["--no-such-option"]
+    assert unknown_words(["no-such-command"]) == ["no-such-command"]
+    assert not unknown_words(["sample", "walk.json", "-o", "walk.npz", "--fps", "30"])

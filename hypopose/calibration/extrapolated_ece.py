@@ -16,7 +16,7 @@ What remains of the pool's size is the center, which is off by terms in 1 / (s +
 data set have these sizes, so the expectation is the same for S = 5 and S = 200, calibrated or not,
 and more hypotheses only make it less noisy. The price is in what two terms and one extrapolation
 miss of the limit: up to 8 % of the ECE where the spread is off by a factor of up to two
-(docs/calibration.md).
+(docs/reference/calibration.md).
 """
 
 from __future__ import annotations

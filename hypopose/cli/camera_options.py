@@ -24,7 +24,7 @@ _OPTIONS = (
         metavar="FILE[:NAME]",
         help="Camera: JSON, a calibration of OpenCV, Pose2Sim, anipose, Caliscope, EasyMocap, "
         "OpenCap, Qualisys, Vicon, calib.io, Agisoft or COLMAP, or a photo whose EXIF block names "
-        "its focal length. See docs/cameras.md.",
+        "its focal length. See docs/reference/cameras.md.",
     ),
     click.option(
         "--camera-unit",

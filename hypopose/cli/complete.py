@@ -39,7 +39,9 @@ Examples:
     is_flag=True,
     help="INPUT is a 3D motion: npy, or npz (array 'joints'), of (F, J, 3) camera-frame meters.",
 )
-@click.option("--camera", "camera_file", metavar="FILE[:NAME]", help="See docs/cameras.md.")
+@click.option(
+    "--camera", "camera_file", metavar="FILE[:NAME]", help="See docs/reference/cameras.md."
+)
 @click.option("--below", type=float, help="Also replace keypoints of less confidence than this.")
 @shared(
     "sampler", "n_hypotheses", "device",

@@ -1,7 +1,7 @@
 """HypoPose's npz layout, shared by keypoint files and results.
 
 Arrays are float32 and one JSON text, ``metadata``, holds the rest; nothing is pickled. The layout
-is described in ``docs/file-formats.md``.
+is described in ``docs/reference/file-formats.md``.
 """
 
 from __future__ import annotations

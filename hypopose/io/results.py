@@ -1,7 +1,7 @@
 """Results on disk: everything a run found, and everything needed to run it again.
 
 npz is the full record and loads back; :mod:`hypopose.io.writers` writes what other programs read.
-``docs/file-formats.md`` writes the layouts down.
+``docs/reference/file-formats.md`` writes the layouts down.
 """
 
 from __future__ import annotations

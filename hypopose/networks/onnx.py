@@ -1,7 +1,7 @@
 """Networks as ONNX files, for programs without torch.
 
 A file holds *one evaluation* of a network, as lifter, as denoiser (noisy pose in, clean pose out)
-or as a prior. Samplers are loops around it, which ``docs/onnx.md`` shows in numpy.
+or as a prior. Samplers are loops around it, which ``docs/how-to/export-onnx.md`` shows in numpy.
 
 | input | axes | is |
 | --- | --- | --- |
@@ -155,7 +155,7 @@ def export_onnx(
         BackendError: If the extra is missing, the network cannot be written, or the file differs
             from torch; no file is left then.
 
-    An example that runs is in ``docs/onnx.md``.
+    An example that runs is in ``docs/how-to/export-onnx.md``.
     """
     _require_packages()
     network = weights if isinstance(weights, PretrainedNetwork) else load_network(weights)

@@ -143,7 +143,7 @@ def get_conversion(source: Skeleton, target: Skeleton, name: str = "default") ->
         f"No conversion {name!r} leads from skeleton {source.name!r} to {target.name!r}. There are "
         f"{', '.join(others) or 'none for either'}; published ones: {', '.join(PUBLISHED)}; and by "
         "name between skeletons with hips and shoulders: say which joints these are with "
-        "skeleton=FILE.toml, see docs/skeletons.md."
+        "skeleton=FILE.toml, see docs/reference/skeletons.md."
     )
 
 

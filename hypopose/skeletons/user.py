@@ -188,5 +188,5 @@ def _texts(path: Path, value: Any, place: str) -> dict[str, str]:
 
 
 def _error(path: Path, problem: str) -> FormatError:
-    text = f"{path}: {problem}; see docs/skeletons.md."
+    text = f"{path}: {problem}; see docs/reference/skeletons.md."
     return FormatError("".join(c if c.isprintable() else "?" for c in text))

@@ -268,8 +268,8 @@ def test_options_of_the_other_kind_are_refused(arguments: list[str], message: st
 
 
 def documented() -> dict[str, Any]:
-    """What the first Python block of docs/onnx.md defines."""
-    page = Path(__file__).parents[2] / "docs" / "onnx.md"
+    """What the first Python block of docs/how-to/export-onnx.md defines."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "export-onnx.md"
     code = page.read_text().split("```python\n")[1].split("```")[0]
     names: dict[str, Any] = {}
     functions = code[code.index("def alpha_bar") : code.index("keypoints, _ =")]

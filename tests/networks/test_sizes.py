@@ -1,6 +1,6 @@
 """Parameters and multiplications of the published configurations.
 
-``python tests/networks/test_sizes.py`` prints the table of docs/networks/index.md.
+``python tests/networks/test_sizes.py`` prints the table of docs/reference/networks.md.
 """
 
 from __future__ import annotations

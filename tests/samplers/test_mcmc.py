@@ -251,7 +251,9 @@ def test_ranks_of_poses_from_the_model_are_uniform() -> None:
 def test_a_whole_person_is_found_again() -> None:
     sampler = MCMC()
     truth, keypoints = ModelSimulator(sampler, CAMERA)(seeded_noise(11))
-    with pytest.warns(UserWarning, match="have not converged"):  # as docs/mcmc.md says
+    with pytest.warns(
+        UserWarning, match="have not converged"
+    ):  # as docs/explanation/exact-posteriors.md says
         hypotheses = sampler.sample(keypoints, 100, seeded_noise(0))
     seen = project(hypotheses.joints + hypotheses.root[..., None, :], CAMERA)  # type: ignore[index]
     assert (seen - keypoints.xy).norm(dim=-1).median() < 8.0

@@ -88,7 +88,7 @@ def _looked_up(
     if max(order) < 0:
         raise source.error(
             f"none of its joints ({', '.join(names[:12])}) is called as in {skeleton.name}",
-            "say which is which with skeleton=FILE.toml, see docs/skeletons.md",
+            "say which is which with skeleton=FILE.toml, see docs/reference/skeletons.md",
         )
     missing = [joint for joint, i in zip(skeleton.joint_names, order, strict=True) if i < 0]
     note = f"read as {skeleton.name}; the file has no {', '.join(missing)}"

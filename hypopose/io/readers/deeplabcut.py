@@ -3,7 +3,8 @@
 Rows are frames, numbered by the first column; labeled projects number them by the last number in
 an image's name. One or several scorers' columns may be there; the last one's are read if there are
 several, with a note. ``likelihood`` is the confidence. Body parts are whatever the user called
-them: name the skeleton with a TOML file that says which is which, see ``docs/skeletons.md``.
+them: name the skeleton with a TOML file that says which is which, see
+``docs/reference/skeletons.md``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Results as other programs read them: one file per format, one table.
 
 A result is chosen from, turned and scaled once (:mod:`hypopose.io.writers.scene`); a format only
-writes. ``docs/file-formats.md`` shows the layouts.
+writes. ``docs/reference/file-formats.md`` shows the layouts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Keypoints out, for people who go on with other tools: tidy CSV, Parquet, NetCDF, JSON, our npz.
 
 All but the npz hold several people and can be read back, by HypoPose and by what reads these
-formats; layouts are in ``docs/file-formats.md``. Only the npz keeps covariances and the camera.
+formats; layouts are in ``docs/reference/file-formats.md``. Only the npz keeps covariances and the
+camera.
 """
 
 from __future__ import annotations

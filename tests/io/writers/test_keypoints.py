@@ -128,7 +128,7 @@ def test_json_that_is_refused(tmp_path, name):
 
 
 def test_movement_takes_what_is_written(tmp_path):
-    """Skipped where ``movement`` is not installed; docs/file-formats.md says with which it ran."""
+    """Skipped where ``movement`` is not installed."""
     datasets = pytest.importorskip("movement.validators.datasets")
     for fps in (50.0, None):
         people = people_in(COCO17, fps=fps)
