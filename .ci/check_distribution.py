@@ -20,15 +20,18 @@ NEEDED = (
     "hypopose/weights/distributional-frame-small/model.safetensors",
     "hypopose/weights/distributional-frame-small/README.md",
 )
-NEVER = ("benchmarks/", "tests/", "fuzz/", "__pycache__/", ".pyc", ".git/", ".ci/")
+NEVER = {"benchmarks", "tests", "fuzz", "docs", ".ci", ".github"}
+CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache"}
 
 
 def faults(names: list[str], roots: set[str] | None) -> list[str]:
     """What is missing from, or should not be in, a distribution with these file names."""
+    parts = {name: name.split("/") for name in names}
     found = [f"misses {name}" for name in NEEDED if name not in names]
-    found += [f"contains {name}" for name in names for part in NEVER if part in name]
+    found += [f"contains {name}" for name in names if parts[name][0] in NEVER]
+    found += [f"contains {name}" for name in names if CACHES & {*parts[name]}]
     if roots is not None:
-        others = {name.split("/")[0] for name in names} - roots
+        others = {parts[name][0] for name in names} - roots - NEVER
         found += [f"contains {name}" for name in sorted(others) if not name.endswith(".dist-info")]
     return found
 

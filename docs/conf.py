@@ -150,6 +150,11 @@ def copy_examples() -> None:
     (EXAMPLES / "GALLERY_HEADER.rst").write_text(heading, encoding="utf-8")
 
 
+def enter_examples(gallery_conf: dict[str, Any], name: str) -> None:
+    """Let an example write beside its copy."""
+    os.chdir(EXAMPLES)
+
+
 def saved_pictures(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
     """Show the PNG files that a cell of an example has written."""
     from sphinx_gallery.scrapers import figure_rst
@@ -168,6 +173,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["_generated/gallery"],
     "filename_pattern": r"\.py$",
     "image_scrapers": ("matplotlib", saved_pictures),
+    "reset_modules": ("matplotlib", enter_examples),
     "abort_on_example_error": True,
     "download_all_examples": False,
     "plot_gallery": os.environ.get("HYPOPOSE_RUN_EXAMPLES", "1") == "1",

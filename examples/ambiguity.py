@@ -24,7 +24,8 @@ from hypopose.ambiguity import analyze, hide_keypoints, second_camera
 from hypopose.api import prepare
 from hypopose.types import Hypotheses, Keypoints2D
 
-beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "keypoints"
+here = Path(globals().get("__file__", "notebook")).resolve().parent
+beside = here.parents[1] / "shared" / "data" / "keypoints"
 recording = beside / "openpose" / "motionet_body25"  # one person, 640 x 640 assumed
 if len(sys.argv) > 1:
     source, size = Path(sys.argv[1]), tuple(int(pixels) for pixels in sys.argv[2:4])
@@ -52,7 +53,7 @@ hypotheses = hypopose.sample(keypoints, n_hypotheses=60, sampler="boneflips")
 for sentence in analyze(hypotheses).sentences():
     print(sentence)
 
-# %% How much ambiguity a second camera would leave
+# %% What a second camera would leave
 angles = [0.0, 15.0, 30.0, 60.0, 90.0]
 two = second_camera(hypotheses, angles)
 for angle, left in zip(angles, two.reweighted, strict=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 import hypopose
 from hypopose.report.overview import draw_overview
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(globals().get("__file__", "notebook")).resolve().parent / "data"
 keypoints = hypopose.load(DATA / "openpose", image_size=(640, 640))
 print(f"{keypoints.n_frames} frames, skeleton {keypoints.skeleton.name}")
 print(f"{int((~keypoints.detected).sum())} joints were not detected; they stay missing")

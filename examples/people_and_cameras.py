@@ -14,7 +14,7 @@ import hypopose
 from hypopose import Camera
 from hypopose.report.overview import draw_overview
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(globals().get("__file__", "notebook")).resolve().parent / "data"
 people = hypopose.load_people(
     DATA / "openpose_two_people", skeleton="body25b", image_size=(1088, 1920), fps=60
 )

@@ -14,6 +14,20 @@ mpl.use("Agg")
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).parents[2] / "shared"
+SLOW = Path(__file__).parent / "slow.txt"
+
+
+def slow_tests() -> list[str]:
+    """The test functions that tests/slow.txt lists."""
+    lines = [line.partition("#")[0].strip() for line in SLOW.read_text().splitlines()]
+    return [line for line in lines if line]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    listed = set(slow_tests())
+    for item in items:
+        if {item.nodeid, item.nodeid.partition("[")[0]} & listed:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -80,3 +80,20 @@ def test_rooms_point_at_what_they_import(tmp_path: Path) -> None:
     assert module.first_line(package, "low") == "Low things."
     module.main(package, tmp_path / "rooms.svg")
     assert "middle" in (tmp_path / "rooms.svg").read_text()
+
+
+def test_a_distribution_without_weights_or_with_tests_is_refused() -> None:
+    spec = importlib.util.spec_from_file_location(
+        "check_distribution", BENCHMARKS.parent / ".ci" / "check_distribution.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    good = [*module.NEEDED, "hypopose-0.1.0.dist-info/METADATA"]
+    assert not module.faults(good, {"hypopose"})
+    assert module.faults(good[1:], {"hypopose"}) == ["misses hypopose/__init__.py"]
+    assert module.faults([*good, "tests/a.py"], None) == ["contains tests/a.py"]
+    assert module.faults([*good, "other/a.py"], {"hypopose"}) == ["contains other"]
+    cache = "hypopose/__pycache__/a.pyc"
+    assert module.faults([*good, cache], {"hypopose"}) == [f"contains {cache}"]

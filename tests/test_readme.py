@@ -148,3 +148,11 @@ def test_a_wrong_option_is_noticed() -> None:
     assert unknown_words(["sample", "walk.json", "--no-such-option"]) == ["--no-such-option"]
     assert unknown_words(["no-such-command"]) == ["no-such-command"]
     assert not unknown_words(["sample", "walk.json", "-o", "walk.npz", "--fps", "30"])
+
+
+def test_listed_slow_tests_exist() -> None:
+    lines = [
+        x.partition("#")[0].strip() for x in (ROOT / "tests/slow.txt").read_text().splitlines()
+    ]
+    listed = [line.partition("[")[0].split("::") for line in lines if line]
+    assert not [name for path, name in listed if f"def {name}(" not in (ROOT / path).read_text()]
