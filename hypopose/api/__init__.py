@@ -5,6 +5,7 @@ reads, and keypoints without a camera get an assumed one, marked so. The rooms b
 """
 
 from hypopose.api.completion import complete
+from hypopose.api.estimation import estimate, estimate_file, estimate_people
 from hypopose.api.footage import Stream, detect
 from hypopose.api.making import (
     BUNDLED_WEIGHTS,
@@ -15,18 +16,12 @@ from hypopose.api.making import (
     describe_sampler,
     make_sampler,
 )
-from hypopose.api.pipeline import (
-    Pipeline,
-    estimate,
-    estimate_file,
-    estimate_focal,
-    estimate_people,
-    make_pipeline,
-)
+from hypopose.api.pipeline import Pipeline, make_pipeline
 from hypopose.api.postprocessing import adjust, aggregate_result, recalibrate, refine
 from hypopose.api.sampling import (
     aggregate,
     check_aggregation,
+    estimate_focal,
     evaluate,
     measure,
     prepare,

@@ -146,6 +146,26 @@ def calibrator_beside(weights: str | Path | None = None, sampler: str | None = N
     return path
 
 
+def calibrator_file(
+    choice: str | Path, weights: str | Path | None = None, sampler: str | None = None
+) -> Path:
+    """A calibrator's file: a path, or ``"bundled"`` for the one that came with the weights.
+
+    Args:
+        choice: Which.
+        weights: Bundled weights by name, or a folder of weights; None for the sampler's own.
+        sampler: The sampler it is wanted for, by name.
+
+    Raises:
+        OptionError: If the weights come without one.
+
+    Example:
+        >>> calibrator_file("mine.json").name, calibrator_file("bundled").name
+        ('mine.json', 'calibrator.json')
+    """
+    return calibrator_beside(weights, sampler) if str(choice) == "bundled" else Path(choice)
+
+
 def describe_sampler(sampler: Sampler) -> dict[str, Any]:
     """A method as JSON-ready options, its name first; networks and skeletons by name.
 

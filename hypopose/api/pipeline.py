@@ -1,15 +1,14 @@
 """The whole way from keypoints to a result, as ``hypopose sample`` goes it.
 
 A :class:`Pipeline` is made once, with its networks and its calibrator loaded, and estimates any
-number of people, scenes or files. :func:`estimate`, :func:`estimate_people` and
-:func:`estimate_file` make one and use it for one call.
+number of people, scenes or files.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +30,6 @@ from hypopose.errors import OptionError
 from hypopose.io import load, load_camera_motion, load_people
 from hypopose.io.results import Result
 from hypopose.optimization import FocalBelief, sample_with_focal
-from hypopose.optimization import estimate_focal as infer_focal
 from hypopose.types import Hypotheses, Keypoints2D, Sampler
 
 Callback = Callable[[Any], None]
@@ -142,7 +140,7 @@ class Pipeline:
 
     def _focal_of(self, people: Sequence[Keypoints2D]) -> FocalBelief | None:
         if self.focal == "estimate":
-            return estimate_focal(people, self.sampler, seed=self.seed)
+            return sampling.estimate_focal(people, self.sampler, seed=self.seed)
         assert not isinstance(self.focal, str)
         return self.focal
 
@@ -289,150 +287,6 @@ def make_pipeline(
         notes=tuple(notes),
         threads=threads,
     )
-
-
-def estimate(
-    keypoints: Keypoints2D,
-    *,
-    person: str = "",
-    source: str = "",
-    callback: Callback | None = None,
-    **options: Any,
-) -> Result:
-    """Sample and aggregate one person, and keep the record that a result file stores.
-
-    Args:
-        keypoints: One person, no batch axes.
-        person: The person's label, for the record.
-        source: The file, for the record.
-        callback: Called after every step, see :func:`sample`; not with ``focal``.
-        **options: Of :func:`make_pipeline`: ``sampler``, ``weights``, ``n_hypotheses``,
-            ``aggregate``, ``seed``, ``calibrator``, ``refine``, ``height`` and others; further
-            fields of the method.
-
-    Returns:
-        Hypotheses, the aggregate, the prepared keypoints with their camera, and how they came
-        about; write it with :func:`save_result`.
-
-    Raises:
-        OptionError: If an option is unknown or out of range, or two contradict each other.
-        SkeletonMismatchError: If the keypoints' skeleton has no conversion.
-
-    Example:
-        >>> import hypopose
-        >>> keypoints, _ = hypopose.datasets.example_pair()
-        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=3)
-        >>> result.aggregate, result.seed
-        ('mean', 0)
-    """
-    pipeline = make_pipeline(**options)
-    return pipeline.estimate(keypoints, person=person, source=source, callback=callback)
-
-
-def estimate_people(
-    people: Mapping[str, Keypoints2D],
-    *,
-    only: Collection[str] | None = None,
-    source: str = "",
-    callback: Callback | None = None,
-    **options: Any,
-) -> dict[str, Result]:
-    """Estimate people whom one camera saw: they share its estimate where it is unknown.
-
-    Args:
-        people: As :func:`load_people` returns them.
-        only: Sample these; the others only help to find the camera. None for everybody.
-        source: The file, for the record.
-        callback: Called after every step, see :func:`sample`.
-        **options: As for :func:`estimate`.
-
-    Returns:
-        A result by identity, in the order of ``people``.
-
-    Raises:
-        OptionError: As for :func:`estimate`, or if further cameras saw one person of several.
-
-    Example:
-        >>> import hypopose
-        >>> keypoints, _ = hypopose.datasets.example_pair()
-        >>> results = estimate_people({"0": keypoints}, sampler="boneflips", n_hypotheses=3)
-        >>> results["0"].person
-        '0'
-    """
-    pipeline = make_pipeline(**options)
-    return pipeline.estimate_people(people, only=only, source=source, callback=callback)
-
-
-def estimate_file(
-    path: str | Path,
-    *,
-    person: str | None = None,
-    reading: Mapping[str, Any] | None = None,
-    callback: Callback | None = None,
-    **options: Any,
-) -> dict[str, Result]:
-    """Estimate the people of a keypoint file, as ``hypopose sample`` does.
-
-    Args:
-        path: A keypoint file, or a folder of one file per frame.
-        person: Only this person, by identity; None for everybody.
-        reading: Options of :func:`load_people`, for example ``{"image_size": (1920, 1080)}``.
-        callback: Called after every step, see :func:`sample`.
-        **options: As for :func:`estimate`.
-
-    Returns:
-        A result by identity; write each with :func:`save_result`.
-
-    Raises:
-        FormatError: If the file is not what its format says.
-        OptionError: As for :func:`estimate`.
-
-    Example:
-        >>> import tempfile, hypopose
-        >>> keypoints, _ = hypopose.datasets.example_pair()
-        >>> path = Path(tempfile.mkdtemp()) / "walk.npz"
-        >>> hypopose.io.save_keypoints(path, keypoints)
-        >>> results = hypopose.estimate_file(path, sampler="boneflips", n_hypotheses=3)
-        >>> [len(result.hypotheses) for result in results.values()]
-        [3]
-    """
-    pipeline = make_pipeline(**options)
-    return pipeline.estimate_file(path, person=person, callback=callback, **(reading or {}))
-
-
-def estimate_focal(
-    people: Sequence[Keypoints2D], sampler: Sampler, *, seed: int = 0
-) -> FocalBelief:
-    """Infer an unknown focal length from people seen by one camera.
-
-    Args:
-        people: As loaded, without batch axes.
-        sampler: A method; if it takes steps, one is enough here.
-        seed: Same seed, same posterior.
-
-    Returns:
-        The posterior over the focal length; pass it to :func:`estimate` as ``focal``.
-
-    Raises:
-        OptionError: If there are no people, or a camera was given: then there is nothing to
-            estimate.
-
-    Example:
-        >>> import hypopose
-        >>> keypoints, _ = hypopose.datasets.example_pair()
-        >>> unknown = replace(keypoints, camera=None, image_size=(1000, 1000))
-        >>> focal = estimate_focal([unknown], hypopose.make_sampler("boneflips"))
-        >>> 400 < focal.median < 2600
-        True
-    """
-    if any(person.camera is not None and not person.camera.assumed for person in people):
-        raise OptionError("These keypoints carry a camera; drop it, or do not estimate its focal.")
-    quick: Any = sampler
-    if is_dataclass(sampler) and "n_steps" in {field.name for field in fields(quick)}:
-        quick = replace(quick, n_steps=1)
-    seen = [sampling.prepare(person, skeleton_read_by(sampler)) for person in people]
-    with torch.no_grad():
-        return infer_focal(seen, quick, seeded_noise(seed))
 
 
 def read_people(

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.api.making import calibrator_beside
+from hypopose.api.making import calibrator_file
 from hypopose.api.sampling import aggregate as combine
 from hypopose.api.sampling import describe_aggregation, prepare
 from hypopose.calibration import Calibrator, describe_calibrator, load_calibrator
@@ -206,7 +206,7 @@ def read_calibrator(
         OptionError: If there is none, or it moves no hypothesis.
         FormatError: If the file is not a calibrator.
     """
-    path = calibrator_beside(weights, sampler) if str(choice) == "bundled" else Path(choice)
+    path = calibrator_file(choice, weights, sampler)
     calibrator = load_calibrator(path)
     if not isinstance(calibrator, Calibrator):
         raise OptionError(

@@ -1,9 +1,10 @@
-"""Draw hypotheses and use them: sample, aggregate, evaluate, measure."""
+"""Draw hypotheses and use them: sample, estimate a focal length, aggregate, evaluate, measure."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
 from hypopose.evaluation import evaluate_pair
 from hypopose.io.results import Result
+from hypopose.optimization import FocalBelief
+from hypopose.optimization import estimate_focal as infer_focal
 from hypopose.plugins import look_up, plugin_of
 from hypopose.skeletons import convert, get_skeleton
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
@@ -113,6 +116,41 @@ def sample(
         extra["callback"] = callback
     with torch.no_grad():
         return method.sample(keypoints, n_hypotheses, seeded_noise(seed, items), **extra)
+
+
+def estimate_focal(
+    people: Sequence[Keypoints2D], sampler: Sampler, *, seed: int = 0
+) -> FocalBelief:
+    """Infer an unknown focal length from people seen by one camera.
+
+    Args:
+        people: As loaded, without batch axes.
+        sampler: A method; if it takes steps, one is enough here.
+        seed: Same seed, same posterior.
+
+    Returns:
+        The posterior over the focal length; pass it to :func:`estimate` as ``focal``.
+
+    Raises:
+        OptionError: If there are no people, or a camera was given: then there is nothing to
+            estimate.
+
+    Example:
+        >>> import hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> unknown = replace(keypoints, camera=None, image_size=(1000, 1000))
+        >>> focal = estimate_focal([unknown], hypopose.make_sampler("boneflips"))
+        >>> 400 < focal.median < 2600
+        True
+    """
+    if any(person.camera is not None and not person.camera.assumed for person in people):
+        raise OptionError("These keypoints carry a camera; drop it, or do not estimate its focal.")
+    quick: Any = sampler
+    if is_dataclass(sampler) and "n_steps" in {field.name for field in fields(quick)}:
+        quick = replace(quick, n_steps=1)
+    seen = [prepare(person, skeleton_read_by(sampler)) for person in people]
+    with torch.no_grad():
+        return infer_focal(seen, quick, seeded_noise(seed))
 
 
 def aggregate(hypotheses: Hypotheses, keypoints: Keypoints2D, method: str = "mean") -> Poses3D:

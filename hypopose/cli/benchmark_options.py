@@ -21,26 +21,49 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SAMPLING = (
-    click.option("--sampler", help="A sampler, or mean-pose; default: the one of the weights."),
-    click.option("--weights", help="Bundled weights by name, or a folder of weights."),
-    click.option("--n-hypotheses", default=20, show_default=True, help="3D motions per view."),
-    click.option("--n-steps", type=int, help="Network evaluations; default: what the weights say."),
+    shared(
+        "weights",
+        "n_steps",
+        "settings",
+        "device",
+        sampler={
+            "help": "A sampler by name, mean-pose, or your own: package.module:Class or "
+            "./file.py:Class. Default: the one the weights were trained for.",
+        },
+        n_hypotheses={"help": "3D motions per view."},
+        seed={"help": "Same seed, same numbers."},
+    ),
     click.option(
         "--window",
         type=int,
-        help="Frames per window, to measure seams; default: what the weights say.",
+        help="Frames per window, to measure seams; default: what the weights recommend.",
     ),
-    click.option("--seed", default=0, show_default=True, help="Same seed, same numbers."),
     click.option("--limit", type=int, help="Only this many views, spread evenly; default: all."),
     click.option("--batch-size", default=16, show_default=True, help="Views sampled together."),
-    shared("settings"),
-    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
+)
+
+_DATA = (
+    click.option(
+        "--benchmark", help="Sample this benchmark; DATA is the folder of its motion shards."
+    ),
+    click.option(
+        "--truth", type=click.Path(path_type=Path), help="Folder of truths; default: DATA/truth."
+    ),
 )
 
 
 def sampling_options(command: Command) -> Command:
     """Give a command the options of sampling a benchmark."""
-    for option in reversed(_SAMPLING):
+    return _all(_SAMPLING, command)
+
+
+def data_options(command: Command) -> Command:
+    """Give a command ``--benchmark`` and ``--truth``, for a folder of motion or of results."""
+    return _all(_DATA, command)
+
+
+def _all(options: tuple[Callable[..., Any], ...], command: Command) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command
 

@@ -8,36 +8,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.benchmark_options import draws_of, sampling_options
-from hypopose.cli.options import warn_of_former
+from hypopose.cli.benchmark_options import data_options, draws_of, sampling_options
+from hypopose.cli.options import shared, warn_of_former
 from hypopose.cli.overwrite import force_option, refuse_existing
 
 if TYPE_CHECKING:
     from hypopose.evaluation import CalibrationResults
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  hypopose calibrate results -o calibration.json
+  hypopose calibrate results -o calibration.json --calibrator calibrator.json
+  hypopose calibrate motion -o calibration.json --benchmark test-clean"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Calibration results (JSON), for hypopose report.",
-)
-@click.option("--benchmark", help="Sample this benchmark; DATA is the folder of its motion shards.")
-@click.option(
-    "--truth", type=click.Path(path_type=Path), help="Folder of truths; default: DATA/truth."
-)
-@click.option(
-    "--calibrator",
-    type=click.Path(path_type=Path),
-    help="Also measure after recalibration with this file.",
+@shared(output={"help": "Calibration results (JSON), for hypopose report."})
+@data_options
+@sampling_options
+@shared(
+    calibrator={
+        "help": "Also measure after recalibration with this file, or with 'bundled', the one "
+        "shipped with the weights.",
+    },
 )
 @click.option("--exclude-root", is_flag=True, help="Leave the root joint out of errors.")
 @click.option("--fit", type=click.Path(path_type=Path), hidden=True)
 @click.option("--method", default="chain", hidden=True)
-@sampling_options
 @force_option
 def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
     """Measure calibration: how often do regions of the hypotheses hold the truth?
@@ -45,10 +44,9 @@ def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
     DATA is a folder of results of hypopose sample, with the truth of each (npy or npz of (F, J, 3)
     camera-frame meters, same name) in DATA/truth; or, with --benchmark, the folder of its motion.
     The results go to hypopose report. To fit a calibrator, see hypopose fit-calibrator.
-
-    Example: hypopose calibrate motion --benchmark test-clean -o test.json
     """
     refuse_existing(output, options["fit"], force=force)
+    from hypopose.api.making import calibrator_file
     from hypopose.calibration import load_calibrator, save_calibrator
     from hypopose.calibration.fitting import check_method, fit_calibrator
     from hypopose.evaluation import measure_calibration, save_results
@@ -56,7 +54,8 @@ def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
     check_method(options["method"])
     calibrators, fitted = {}, None
     if options["calibrator"] is not None:
-        calibrators[f"with {options['calibrator'].name}"] = load_calibrator(options["calibrator"])
+        path = calibrator_file(options["calibrator"], options["weights"], options["sampler"])
+        calibrators[f"with {path.name}"] = load_calibrator(path)
     others = ("calibrator", "exclude_root", "fit", "method")
     with draws_of(data, options, others) as (name, details, stream):
         draws = list(stream) if options["fit"] is not None else stream

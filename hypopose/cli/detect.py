@@ -8,27 +8,31 @@ from typing import Any
 import click
 
 from hypopose.cli.footage_options import footage_options, read_footage
+from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import OptionError
 
+EXAMPLES = """\b
+Examples:
+  hypopose detect walk.mp4 -o walk.json
+  hypopose detect walk.mp4 -o walk.csv --start 2 --end 10"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("source", metavar="VIDEO")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Keypoint file: .json, .csv, .parquet or .nc for everybody, .npz for one person.",
+@shared(
+    "person",
+    fps={"help": "Frames per second; overrides the timestamps."},
+    output={
+        "help": "Keypoint file: .json, .csv, .parquet or .nc for everybody, .npz for one person.",
+    },
 )
 @footage_options
-@click.option("--fps", type=float, help="Frames per second; overrides the timestamps.")
-@click.option("--person", help="Only this person; default: everybody.")
 @force_option
 def detect(source: str, output: Path, **options: Any) -> None:
     """Find 2D keypoints in a video, a picture, a folder of pictures or camera:0.
 
-    Needs the extra hypopose[video]. The same command again goes on where a stopped run ended.
+    Needs the extra hypopose[video]. The same command again continues a run that was stopped.
     """
     from dataclasses import replace
 

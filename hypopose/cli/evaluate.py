@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hypopose.cli.benchmark_options import progress_bar, sampler_of, sampling_options
+from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.cli.set_option import refuse_sampling_options
 from hypopose.errors import OptionError
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
     from hypopose.evaluation import Estimate, Evaluation
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  hypopose evaluate walk.npz --truth truth.npy
+  hypopose evaluate --benchmark test-clean --data motion --sampler boneflips -o scores.json"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("result", required=False, type=click.Path(path_type=Path))
+@shared(output={"required": False, "help": "JSON file to write."})
 @click.option("--benchmark", help="A bundled benchmark by name, or a definition file.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder of the benchmark's motion shards."
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame meters.",
 )
+@sampling_options
 @click.option(
     "--metric",
     "metric_names",
@@ -50,16 +59,12 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Groupings of the hypotheses that the ECE is averaged over; more are less noisy.",
 )
-@sampling_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file to write.")
 @force_option
 def evaluate(result: Path | None, output: Path | None, force: bool, **options: Any) -> None:
     """Measure a sampler on a benchmark, or RESULT against --truth.
 
     Prints a table, oracle scores apart; -o also writes JSON. A benchmark adds 95 % intervals over
     sequences, per-action scores, settings, and what was taken from the truth.
-
-    Example: hypopose evaluate --benchmark test-clean --data motion --sampler boneflips
     """
     if (result is None) == (options["benchmark"] is None):
         raise OptionError(

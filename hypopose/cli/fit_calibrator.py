@@ -7,23 +7,20 @@ from typing import Any
 
 import click
 
-from hypopose.cli.benchmark_options import draws_of, sampling_options
+from hypopose.cli.benchmark_options import data_options, draws_of, sampling_options
+from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing
 
+EXAMPLES = """\b
+Examples:
+  hypopose fit-calibrator results -o calibrator.json
+  hypopose fit-calibrator motion -o calibrator.json --benchmark val-clean"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Calibrator (JSON), for hypopose sample --calibrator.",
-)
-@click.option("--benchmark", help="Sample this benchmark; DATA is the folder of its motion shards.")
-@click.option(
-    "--truth", type=click.Path(path_type=Path), help="Folder of truths; default: DATA/truth."
-)
+@shared(output={"help": "Calibrator (JSON), for hypopose sample --calibrator."})
+@data_options
 @click.option(
     "--method",
     default="chain",
@@ -39,8 +36,6 @@ def fit_calibrator(data: Path, output: Path, force: bool, **options: Any) -> Non
     DATA is a folder of results of hypopose sample, with the truth of each (npy or npz of (F, J, 3)
     camera-frame meters, same name) in DATA/truth; or, with --benchmark, the folder of its motion.
     Fit on one split, and measure on another with hypopose calibrate --calibrator.
-
-    Example: hypopose fit-calibrator motion --benchmark val-clean -o calibrator.json
     """
     refuse_existing(output, force=force)
     from hypopose.calibration import describe_calibrator, fitting, save_calibrator

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from hypopose.cli.options import shared
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -16,25 +17,33 @@ if TYPE_CHECKING:
     from hypopose.types import Hypotheses
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  hypopose live camera:0 -o live.jsonl
+  hypopose live walk.json -o live.jsonl --look-ahead 4"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("source")
 @click.option(
     "-o",
     "--output",
     type=click.File("w", encoding="utf-8"),
     default="-",
-    help="JSON Lines, one a pose; default: standard output.",
+    help="JSON Lines, one per pose; default: standard output.",
 )
-@click.option("--look-ahead", default=0, show_default=True, help="Frames to wait for, 0 to 8.")
-@click.option("--n-hypotheses", default=20, show_default=True, help="3D motions to draw.")
-@click.option("--sampler", help="As in hypopose sample; default: the fastest calibrated one.")
-@click.option("--weights", help="Bundled weights by name, or a folder of weights.")
+@shared(
+    person={"help": "Keypoint files: this person; default: the one seen most."},
+    fps={"help": "Frames per second, where the source does not say."},
+)
 @click.option("--detector", default="auto", show_default=True, help="As in hypopose detect.")
-@click.option("--fps", type=float, help="Frames per second, where the source does not say.")
 @click.option("--end", type=float, help="Seconds at which to stop; default: the end, or Ctrl-C.")
-@click.option("--person", help="Keypoint files: this person; default: the one seen most.")
+@shared(
+    "weights", "n_hypotheses", "seed",
+    sampler={"help": "As in hypopose sample; default: the fastest calibrated one."},
+)  # fmt: skip
+@click.option("--look-ahead", default=0, show_default=True, help="Frames to wait for, 0 to 8.")
 @click.option("--all-hypotheses", is_flag=True, help="Write every hypothesis, not only the mean.")
-@click.option("--seed", default=0, show_default=True, help="Same seed, same hypotheses.")
 def live(source: str, output: TextIO, **options: Any) -> None:
     """Draw 3D hypotheses while frames come: from camera:0, a video, or a keypoint file.
 

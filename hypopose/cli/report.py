@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import OptionError
 
@@ -22,15 +23,15 @@ Given = tuple[Path, "Result", "Poses3D | None"]
 """A result file, what is in it, and its truth if there is one."""
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  hypopose report walk.npz -o report.html
+  hypopose report a.npz b.npz -o report.pdf --truth truth.npy"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="report.html, report.pdf, or a folder for page, PDF, figures and tables.",
-)
+@shared(output={"help": "report.html, report.pdf, or a folder for page, PDF, figures and tables."})
 @click.option(
     "--truth",
     "truths",
@@ -60,8 +61,6 @@ def report(
     RESULTS are files of hypopose sample (npz), and of hypopose calibrate or evaluate (json). Files
     of one sampler are one method: with --truth they are measured together, a file a sequence.
     Without truth the report shows what needs none and says so.
-
-    Example: hypopose report a.npz b.npz --truth truth.npz -o report.html
     """
     if names and len(names) != len(results):
         raise OptionError(f"Give --name once for each of the {len(results)} RESULTS, or not.")

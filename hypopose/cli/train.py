@@ -1,4 +1,4 @@
-"""``hypopose train``: start a run, go on with it, or export its weights."""
+"""``hypopose train``: start a run, continue it, or export its weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ RESUMABLE = ("minutes", "n_frames", "device", "compile")
 """Options that may change when a run goes on."""
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  hypopose train runs/default --config default --motion motion
+  hypopose train runs/default
+  hypopose train runs/default --export weights/mine"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--shard",
@@ -89,12 +96,10 @@ def train(
     small: bool,
     **options: Any,
 ) -> None:
-    """Train a network in the folder RUN, or go on with the run that is there.
+    """Train a network in the folder RUN, or continue the run that is there.
 
-    Ctrl-C, or a file RUN/STOP, ends it cleanly; `hypopose train RUN` alone goes on later. Averaged
+    Ctrl-C, or a file RUN/STOP, ends it cleanly; `hypopose train RUN` alone continues it. Averaged
     weights are written to RUN/weights, which `hypopose sample --weights RUN/weights` takes.
-
-    Example: hypopose train runs/default --config default --motion MOTION
     """  # fmt: skip
     if target is not None:
         from hypopose.training import export
