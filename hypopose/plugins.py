@@ -34,7 +34,7 @@ T = TypeVar("T")
 _ONE: dict[Kind, str] = {
     "samplers": "sampler",
     "networks": "network",
-    "readers": "reader",
+    "readers": "format",
     "aggregators": "aggregation",
     "metrics": "metric",
 }

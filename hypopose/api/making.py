@@ -134,7 +134,7 @@ def calibrator_beside(weights: str | Path | None = None, sampler: str | None = N
         'calibrator.json'
     """
     sampler = sampler or default_sampler(weights)
-    fit_one = "fit one with hypopose calibrate --fit and pass its file."
+    fit_one = "fit one with hypopose fit-calibrator and pass its file."
     if sampler in SAMPLERS and NETWORK not in options_of(SAMPLERS[sampler]):
         raise OptionError(
             f"The sampler {sampler!r} has no weights, so no calibrator comes with them; {fit_one}"

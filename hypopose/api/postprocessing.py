@@ -128,7 +128,7 @@ def recalibrate(
 
     Args:
         result: As :func:`estimate` made it, not refined: calibrators are fitted to such hypotheses.
-        calibrator: A calibrator, a file that ``hypopose calibrate --fit`` wrote, or ``"bundled"``
+        calibrator: A calibrator, a file that ``hypopose fit-calibrator`` wrote, or ``"bundled"``
             for the one that came with the result's weights.
         name: How the record names a calibrator that is not a file.
         aggregate: How to aggregate again; None for the way the result was.
@@ -138,8 +138,8 @@ def recalibrate(
         calibrator in the record.
 
     Raises:
-        OptionError: If the weights come without a calibrator, it moves no hypothesis, or the result
-            was refined or recalibrated before.
+        OptionError: If the weights come without a calibrator, or the result was refined or
+            recalibrated before.
 
     Example:
         >>> import hypopose
@@ -203,17 +203,11 @@ def read_calibrator(
         sampler: The sampler it is wanted for, by name.
 
     Raises:
-        OptionError: If there is none, or it moves no hypothesis.
+        OptionError: If the weights come without one.
         FormatError: If the file is not a calibrator.
     """
     path = calibrator_file(choice, weights, sampler)
-    calibrator = load_calibrator(path)
-    if not isinstance(calibrator, Calibrator):
-        raise OptionError(
-            f"{path} holds {calibrator.kind}, which gives regions and moves no hypothesis; fit "
-            "another with hypopose calibrate --fit --method chain."
-        )
-    return path.name, calibrator
+    return path.name, load_calibrator(path)
 
 
 def adjust(

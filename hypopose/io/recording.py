@@ -28,6 +28,7 @@ from hypopose.io.people.tracking import TrackingOptions, track
 from hypopose.io.readers import format_of
 from hypopose.io.source import Source
 from hypopose.io.unusual import in_pixels, on_the_clock, resampled, y_down
+from hypopose.plugins import plugin_of
 from hypopose.skeletons import get_skeleton, load_skeleton
 from hypopose.types import Camera, Keypoints2D, Skeleton
 
@@ -220,6 +221,10 @@ def read_recording(
         if source.is_folder and kind.folders is None:
             raise source.error(f"is a folder, but {kind.name} is one file", "name the file")
         detections = on_the_clock(kind.read(source, options), source, fps, options.resample)
+        plugin = plugin_of(kind)
+        if plugin is not None:
+            note = f"read by {plugin.name} ({plugin.origin})"
+            detections = replace(detections, notes=(*detections.notes, note))
         check_size(detections, str(source.path))
         if not kind.exact:
             detections = _usual(detections, source, options, reading)

@@ -34,6 +34,7 @@ from hypopose.io.readers import (
 )
 from hypopose.io.readers.frame_files import frame_files
 from hypopose.io.source import Source
+from hypopose.plugins import available, look_up
 
 _FILES = (
     openpose.FORMAT,
@@ -96,19 +97,22 @@ def is_recording(folder: str | Path) -> bool:
 def format_of(source: Source, name: str | None) -> Format:
     """The format named, or else the only one that fits.
 
+    A name may be a plug-in's, see :mod:`hypopose.plugins`; those of installed packages are asked
+    where none of ours fits.
+
     Raises:
         OptionError: If there is no format of that name.
         FormatError: If no format, or more than one, fits.
     """
-    if name is not None and name not in FORMATS:
-        raise OptionError(f"No format {name!r}; HypoPose reads {', '.join(FORMATS)}.")
+    named = None if name is None else _named(name)
     footage = footage_kind(source.path)
     if footage is not None:
         problem, _, cure = describe_footage(footage).partition(": ")
         raise source.error(problem, cure)
-    if name is not None:
-        return FORMATS[name]
+    if named is not None:
+        return named
     fitting = [format for format in FORMATS.values() if format.sniff(source)]
+    fitting = fitting or [format for format in _installed() if format.sniff(source)]
     if not fitting:
         raise source.error(
             f"is {source.contents}, in no keypoint format HypoPose knows",
@@ -119,3 +123,20 @@ def format_of(source: Source, name: str | None) -> Format:
             f"could be {' or '.join(f.name for f in fitting)}", "name one with format="
         )
     return fitting[0]
+
+
+def _named(name: str) -> Format:
+    """A format by name: ours, or a plug-in's.
+
+    Raises:
+        OptionError: If there is none, or it is not a :class:`Format`.
+    """
+    found: object = look_up("readers", name, FORMATS)
+    if not isinstance(found, Format):
+        raise OptionError(f"{name!r} is not a hypopose.io.Format: it needs name, sniff and read.")
+    return found
+
+
+def _installed() -> list[Format]:
+    """The formats that installed packages register."""
+    return [_named(name) for name in available("readers", {}) if name not in FORMATS]

@@ -247,7 +247,7 @@ def test_scattered_coco_images_are_not_a_video(write_as, figure):
 def test_forced_format_and_unknown_format(write_as, figure):
     path = write_as("coco-results", [[figure("coco17")]])
     assert load(path, format="alphapose").n_frames == 1
-    with pytest.raises(OptionError, match=r"No format 'bvh'; HypoPose reads openpose"):
+    with pytest.raises(OptionError, match=r"no format 'bvh'; choose one of openpose"):
         load(path, format="bvh")
     with pytest.raises(FormatError):
         load(path, format="openpose")
