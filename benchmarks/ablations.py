@@ -231,7 +231,7 @@ def samplers(network: Any, config: TrainConfig, steps: Sequence[int] = ()) -> di
     if config.objective.name == "uncertainty":
         return {1: Lifter(network, flip=False)}
     if config.objective.name == "energy":
-        options["flicker"] = config.objective.flicker
+        options["frame_noise_scale"] = config.objective.flicker
         return {n: DistributionalDiffusion(network, n_steps=n, **options) for n in steps or (1,)}
     if config.objective.name == "flow":
         return {n: FlowMatching(network, n_steps=n, **options) for n in steps or (1, 5)}

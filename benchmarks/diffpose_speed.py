@@ -18,11 +18,13 @@ import torch
 from hypopose.datasets import example_pair
 from hypopose.diffusion import seeded_noise
 from hypopose.networks import DiffPosePair
-from hypopose.samplers import DiffPose
+from hypopose.samplers import ReleasedDiffPose
 from hypopose.types import Keypoints2D
 
 
-def milliseconds(sampler: DiffPose, keypoints: Keypoints2D, H: int, repeats: int) -> list[float]:
+def milliseconds(
+    sampler: ReleasedDiffPose, keypoints: Keypoints2D, H: int, repeats: int
+) -> list[float]:
     """Processor time per frame of each repetition."""
     taken = []
     for _ in range(repeats + 1):
@@ -46,8 +48,8 @@ def main() -> None:
     many = replace(keypoints, xy=xy, confidence=None, covariance=None)
     one = replace(many, xy=xy[:1])
     samplers = {
-        (2, 1): DiffPose(network, n_steps=2),
-        (5, 5): DiffPose(network, n_steps=5, n_test_timesteps=25, eta=1.0, start="noised"),
+        (2, 1): ReleasedDiffPose(network, n_steps=2),
+        (5, 5): ReleasedDiffPose(network, n_steps=5, n_test_timesteps=25, eta=1.0, start="noised"),
     }
     for (n_steps, H), sampler in samplers.items():
         for name, keypoints in (("one frame", one), (f"{options.frames} frames", many)):

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import click
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
 from hypopose.datasets import load_motion
 from hypopose.diffusion import cosine_schedule
 from hypopose.networks import FrameTokens, load_network
+from hypopose.networks.pretrained import save_weights
 from hypopose.training import BatchMaker, x0_loss
 
 N_BLOCKS, N_HIDDEN = 3, 640
@@ -52,7 +52,7 @@ def cut(target: Path, shards: tuple[str, ...], weights: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
     options = {**network.config, "n_layers": N_BLOCKS, "mlp_ratio": N_HIDDEN / 256}
     (target / "config.json").write_text(json.dumps(options, indent=2, default=str))
-    save_file(state, target / "model.safetensors", metadata={"format": "pt"})
+    save_weights(state, target)
     click.echo(f"blocks {kept} -> {target}")
 
 

@@ -34,7 +34,7 @@ from hypopose.datasets import BenchmarkItem, load_benchmark
 from hypopose.datasets.benchmark import define
 from hypopose.diffusion import seeded_noise
 from hypopose.optimization import (
-    FocalBelief,
+    FocalPosterior,
     belief_of_prior,
     estimate_focal,
     estimate_ground,
@@ -50,7 +50,7 @@ def ways(
     keypoints: Keypoints2D,
     truth: Camera,
     height: float,
-    belief: FocalBelief,
+    belief: FocalPosterior,
     sampler: Sampler,
     n: int,
     seed: str,

@@ -43,8 +43,8 @@ from hypopose.samplers import (
     DistributionalDiffusion,
     FlowMatching,
     Lifter,
-    MixtureDiffPose,
     PosePrior,
+    ReleasedDiffPose,
 )
 from hypopose.samplers.mcmc import ModelSimulator
 from hypopose.skeletons import H36M17
@@ -330,7 +330,7 @@ def perfect_rows(problem: PlacesPosterior) -> list[Row]:
     paper = {"eta": 1.0, "flip": False, "clamp": None}
 
     def mixture() -> Sampler:
-        return MixtureDiffPose(told, 20, initial=initial, **SHORT)
+        return DiffPose(told, 20, initial=initial, **SHORT)
 
     return [
         Row("`d3dp`, as in the paper", "perfect", 5, lambda: D3DP(perfect, 5, **paper)),
@@ -344,10 +344,10 @@ def perfect_rows(problem: PlacesPosterior) -> list[Row]:
 
 def refiner(problem: PlacesPosterior, n_steps: int, n_test_timesteps: int) -> Sampler:
     """The released DiffPose: the posterior's mean with noise, refined."""
-    plain = DiffPose(GCNdiff(width=4, n_layers=1), PerfectLifter(problem))
+    plain = ReleasedDiffPose(GCNdiff(width=4, n_layers=1), PerfectLifter(problem))
     return replace(
         plain,
-        denoiser=PerfectRefiner(problem, plain.schedule),
+        network=PerfectRefiner(problem, plain.schedule),
         n_steps=n_steps,
         n_test_timesteps=n_test_timesteps,
         start="noised",
@@ -359,7 +359,7 @@ def refiner(problem: PlacesPosterior, n_steps: int, n_test_timesteps: int) -> Sa
 def lifter(problem: PlacesPosterior) -> Sampler:
     """The posterior's mean, and draws at the expected distance from it; 0.92 for three normals."""
     std = (2 * problem.sigma**2 * problem.share + problem.depth_std**2) ** 0.5
-    return Lifter(PerfectLifter(problem), flip=False, spread=0.92 * std, kinship=0.0)
+    return Lifter(PerfectLifter(problem), flip=False, spread=0.92 * std, parent_correlation=0.0)
 
 
 def trained_rows(problem: PlacesPosterior, n_steps: int) -> list[Row]:
@@ -377,7 +377,7 @@ def trained_rows(problem: PlacesPosterior, n_steps: int) -> list[Row]:
 
     def mixture() -> Sampler:
         network = trained(problem, "told", n_steps)
-        return MixtureDiffPose(network, 20, scale=SCALE, initial=initial, **SHORT)
+        return DiffPose(network, 20, scale=SCALE, initial=initial, **SHORT)
 
     return [
         Row("`d3dp`, `eta=0`, `spacing=2`", "trained, its own loss", 20, d3dp("x0")),

@@ -1,7 +1,7 @@
 """How good the motion prior and the sampler that uses it are.
 
     python benchmarks/platypose.py prior --data MOTION --picture grid.png
-    python benchmarks/platypose.py belief --data MOTION
+    python benchmarks/platypose.py error_covariance --data MOTION
     python benchmarks/platypose.py accuracy --data MOTION --frames 16 --n-hypotheses 10 --limit 12
     python benchmarks/platypose.py sbc --n 40 --frames 9
     python benchmarks/platypose.py speed
@@ -34,21 +34,22 @@ from hypopose.cameras import cam_to_world, fit_roots, project, world_to_cam
 from hypopose.datasets import load_benchmark, load_motion
 from hypopose.diffusion import seeded_noise
 from hypopose.networks.motion_prior import MotionPrior
-from hypopose.samplers import Platypose
-from hypopose.samplers.belief import moment_basis
-from hypopose.samplers.evidence import to_camera, view_of
-from hypopose.samplers.released_platypose import MultiView, ReleasedCamera, released_chain
+from hypopose.samplers import HeuristicPlatypose, Platypose
+from hypopose.samplers.platypose.error_covariance import moment_basis
+from hypopose.samplers.platypose.likelihood import to_camera, view_of
+from hypopose.samplers.platypose.released import MultiView, ReleasedCamera, released_chain
 from hypopose.samplers.windows import seam_jump, window_starts
 from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Hypotheses, Keypoints2D, NoiseSource, Poses3D
 
 FEET = (3, 6)
 FPS = 50.0
+MODES = {"posterior": "platypose", "heuristic": "platypose-heuristic"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("what", choices=["prior", "belief", "accuracy", "sbc", "speed"])
+    parser.add_argument("what", choices=["prior", "error_covariance", "accuracy", "sbc", "speed"])
     parser.add_argument("--data", type=Path, help="Folder of motion shards.")
     parser.add_argument("--weights", default=None, help="Of a motion prior; default: the box.")
     parser.add_argument("--picture", type=Path, help="Where to draw samples of the prior.")
@@ -66,13 +67,19 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=methods)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    parts = {"prior": prior, "belief": belief, "accuracy": accuracy, "sbc": sbc, "speed": speed}
+    parts = {
+        "prior": prior,
+        "error_covariance": error_covariance,
+        "accuracy": accuracy,
+        "sbc": sbc,
+        "speed": speed,
+    }
     report = parts[args.what](args)
     print(json.dumps(report, indent=1))
 
 
-def made(args: argparse.Namespace, **options: Any) -> Platypose:
-    sampler = hypopose.make_sampler("platypose", weights=args.weights, **options)
+def made(args: argparse.Namespace, method: str = "posterior", **options: Any) -> Platypose:
+    sampler = hypopose.make_sampler(MODES[method], weights=args.weights, **options)
     assert isinstance(sampler, Platypose)
     return sampler
 
@@ -186,10 +193,10 @@ def draw(x: Tensor, path: Path) -> None:
     figure.savefig(path, dpi=70)
 
 
-def belief(args: argparse.Namespace) -> dict[str, Any]:
-    """Errors of the clean estimate on people not trained on, beside what is believed of them."""
+def error_covariance(args: argparse.Namespace) -> dict[str, Any]:
+    """Errors of the clean estimate on people not trained on, beside their assumed covariance."""
     sampler, F = made(args), args.frames
-    network, chain = sampler.denoiser, sampler._chain()
+    network, chain = sampler.network, sampler._chain()
     x = turned(cut(load_motion([args.data / "cmu_permissive.npz"], "val"), F, 150))
     slots = torch.cat([x[:, :, :1], x[:, :, 1:] - x[:, :, :1]], 2)
     basis = moment_basis(F, FPS)
@@ -202,7 +209,7 @@ def belief(args: argparse.Namespace) -> dict[str, Any]:
         with torch.no_grad():
             said = network(x_t, torch.full((len(x),), chain.timesteps[i])) / network.scale
         measured = (slots - said).square().mean((0, 1, 3)).sqrt()
-        believed = sampler.belief(bar, basis, FPS).slot_std()
+        believed = sampler.errors(bar, basis, FPS).slot_std()
         report[f"step {i}, noise {math.sqrt((1 - bar) / bar) / network.scale:.2f} m"] = {
             name: {
                 "measured_mm": round(1000 * float(measured[j].mean()), 1),
@@ -308,7 +315,7 @@ def judged(args: argparse.Namespace, method: str, n_cameras: int, missing: float
         if method in ("posterior", "heuristic"):
             eta = 1.0 if method == "posterior" else 0.0
             options = {"views": scene.others, "window": args.window, **known}
-            sampler = made(args, mode=method, eta=eta, **options)
+            sampler = made(args, method, eta=eta, **options)
         else:
             sampler = hypopose.make_sampler(method)
         h = sampler.sample(scene.keypoints, args.n_hypotheses, noise)
@@ -403,12 +410,9 @@ def sbc(args: argparse.Namespace) -> dict[str, Any]:
     simulator = PriorSimulator(truth, camera, args.frames, 5.0)
     report: dict[str, Any] = {"n": args.n, "hypotheses": 19, "frames": args.frames}
     histograms = {}
-    for name, options in (
-        ("heuristic", {"mode": "heuristic", "eta": 0.0}),
-        ("posterior", {"mode": "posterior", "eta": 1.0}),
-    ):
+    for name, eta in (("heuristic", 0.0), ("posterior", 1.0)):
         result = run_sbc(
-            made(args, **known, **options), simulator, args.n, n_hypotheses=19, of=("axis",)
+            made(args, name, **known, eta=eta), simulator, args.n, n_hypotheses=19, of=("axis",)
         )
         ranks = result.ranks.double() / 19
         depth = ranks[:, 2::3]
@@ -469,7 +473,8 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         ):
             if precision == "float32" and S > 50:
                 continue
-            sampler = Platypose(network, mode=mode, n_steps=16, window=128, precision=precision)
+            kind = {"heuristic": HeuristicPlatypose, "posterior": Platypose}[mode]
+            sampler = kind(network, n_steps=16, window=128, precision=precision)
             began = time.process_time()
             sampler.sample(keypoints, S, seeded_noise(0))
             took[f"{mode}, {precision}"] = round(time.process_time() - began, 1)

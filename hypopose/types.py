@@ -28,6 +28,12 @@ Shapes end in ``(H, F, J, 3)``; axes before H are items. ``hypopose.diffusion.se
 gives every (item, hypothesis) its own stream, so that results do not depend on batch size.
 """
 
+ASSUMED_FPS = 30.0
+"""Frames per second where nothing states them."""
+
+MIN_CONFIDENCE = 0.05
+"""Least confidence of a detected keypoint; 0 means undetected."""
+
 
 @dataclass(frozen=True)
 class Skeleton:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from hypopose.networks import load_network
 from hypopose.networks.load import BOX
 from hypopose.plugins import look_up, plugin_of
 from hypopose.samplers import SAMPLERS
+from hypopose.samplers.options import current_method, current_names, takes_weights_of
+from hypopose.samplers.recommended import SAMPLER_FILE, check_recommended, read_recommended
 from hypopose.types import Sampler, Skeleton
 
 DEFAULT_SAMPLER = "distributional"
@@ -27,10 +29,12 @@ BUNDLED_WEIGHTS = {
     "diffpose": "diffpose-frame-small",
     "lifter": "lifter-frame-small",
     "platypose": "platypose-prior-small",
+    "platypose-heuristic": "platypose-prior-small",
+    "platypose-released": "platypose-prior-small",
 }
 """Sampler -> the weights in the package that it uses unless told otherwise."""
 
-NETWORK = "denoiser"
+NETWORK = "network"
 """The field of a sampler that holds its trained network."""
 
 
@@ -67,14 +71,23 @@ def make_sampler(
     """
     name = default_sampler(weights) if sampler is None else sampler
     # A name that comes out of a folder of weights must not run code.
+    name, options = current_method(name, options)
     method: Any = look_up("samplers", name, SAMPLERS, code=sampler is not None)
+    options = current_names(options, options_of(method))
     options |= {} if n_steps is None else {"n_steps": n_steps}
     place = _device(device)
+    recommended: dict[str, Any] = {}
     if NETWORK in options_of(method):
-        options = _with_network(name, method, weights, place, options)
+        options, recommended = _with_network(name, method, weights, place, options)
     elif weights is not None:
         raise OptionError(f"The sampler {name!r} has no network, so it takes no weights.")
-    return _made(name, method, options)
+    try:
+        return _made(name, method, options)
+    except OptionError as error:
+        if any(option in str(error) for option in recommended):
+            folder = folder_of(weights or default_weights(name))
+            raise CheckpointError(f"{folder / SAMPLER_FILE}: {error}") from error
+        raise
 
 
 def default_sampler(weights: str | Path | None = None) -> str:
@@ -95,7 +108,8 @@ def default_sampler(weights: str | Path | None = None) -> str:
     """
     if weights is None:
         return DEFAULT_SAMPLER
-    return str(_recommended(weights).get("sampler", "d3dp"))
+    recommended = _recommended(weights)
+    return current_method(str(recommended.get("sampler", "d3dp")), recommended)[0]
 
 
 def default_weights(sampler: str) -> str:
@@ -246,23 +260,36 @@ def _with_network(
     weights: str | Path | None,
     place: torch.device,
     options: dict[str, Any],
-) -> dict[str, Any]:
-    """The options with the network of the weights, and what these recommend."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options with the network of the weights, and those of them that these recommend."""
     base = _nearest(method) if plugin_of(method) else name
     chosen = weights or default_weights(base or name)
-    recommended = _recommended(chosen)
-    own = recommended.pop("sampler", None)
-    if own not in (None, base, name):
-        if base == name:
+    known = options_of(method)
+    recommended = current_names(_recommended(chosen), known)
+    own, recommended = current_method(str(recommended.pop("sampler", name)), recommended)
+    if own not in (base, name):
+        if base == name and not takes_weights_of(name, own):
             raise OptionError(
                 f"The weights {chosen} were made for the sampler {own!r}, not {name!r}; leave "
                 "the sampler out, or give other weights."
             )
-        recommended = {}  # they are about another method than the plug-in's
+        # They are about another method than the plug-in's, or a sibling.
+        sibling = base == name
+        recommended = {k: v for k, v in recommended.items() if sibling and k in known}
+    if is_dataclass(method) and isinstance(method, type):
+        check_recommended(method, recommended, folder_of(chosen))
+    if "overlap" not in options and _window(options) <= (recommended.get("overlap") or 0):
+        recommended.pop("overlap")  # it is about longer windows
+    recommended = {k: v for k, v in recommended.items() if k not in options}
     options = {**recommended, **options, NETWORK: load_network(chosen).to(place)}
     if hasattr(method, "options_beside"):
         options = {**method.options_beside(folder_of(chosen)), **options}
-    return options
+    return options, recommended
+
+
+def _window(options: Mapping[str, Any]) -> float:
+    window = options.get("window")
+    return float(window) if isinstance(window, int) else math.inf
 
 
 def _nearest(method: type) -> str | None:
@@ -286,7 +313,9 @@ def _made(name: str, method: Any, options: dict[str, Any]) -> Sampler:
     try:
         made: Any = method if is_made else method(**options)
     except TypeError as error:
-        raise OptionError(f"An option of {name!r} has the wrong type: {error}.") from error
+        raise OptionError(
+            f"An option of {name!r} has the wrong type: {str(error).splitlines()[0]}"
+        ) from error
     if not (hasattr(made, "sample") and hasattr(made, "skeleton")):
         raise OptionError(
             f"{name!r} is not a sampler: it needs `skeleton` and "
@@ -297,14 +326,8 @@ def _made(name: str, method: Any, options: dict[str, Any]) -> Sampler:
 
 
 def _recommended(weights: str | Path) -> dict[str, Any]:
-    """How a folder of weights wants to be sampled, its ``sampler.json``; empty without one."""
-    path = folder_of(weights) / "sampler.json"
-    if not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a JSON object of options: {error}.") from error
+    """How a folder of weights wants to be sampled; empty if it does not say."""
+    return read_recommended(folder_of(weights))
 
 
 def _device(name: str) -> torch.device:

@@ -29,7 +29,7 @@ from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
 from hypopose.io import load, load_camera_motion, load_people
 from hypopose.io.results import Result
-from hypopose.optimization import FocalBelief, sample_with_focal
+from hypopose.optimization import FocalPosterior, sample_with_focal
 from hypopose.types import Hypotheses, Keypoints2D, Sampler
 
 Callback = Callable[[Any], None]
@@ -63,7 +63,7 @@ class Pipeline:
     n_hypotheses: int = 20
     aggregate: str = "mean"
     seed: int = 0
-    focal: FocalBelief | Literal["estimate"] | None = None
+    focal: FocalPosterior | Literal["estimate"] | None = None
     refine: bool = False
     calibrator: Calibrator | None = None
     calibrator_name: str = ""
@@ -138,14 +138,14 @@ class Pipeline:
         frames = sum(keypoints.n_frames for keypoints in people)
         return frames * self.n_hypotheses * int(getattr(self.sampler, "n_steps", 1))
 
-    def _focal_of(self, people: Sequence[Keypoints2D]) -> FocalBelief | None:
+    def _focal_of(self, people: Sequence[Keypoints2D]) -> FocalPosterior | None:
         if self.focal == "estimate":
             return sampling.estimate_focal(people, self.sampler, seed=self.seed)
         assert not isinstance(self.focal, str)
         return self.focal
 
     def _draw(
-        self, keypoints: Keypoints2D, focal: FocalBelief | None, callback: Callback | None
+        self, keypoints: Keypoints2D, focal: FocalPosterior | None, callback: Callback | None
     ) -> Result:
         """Hypotheses and their aggregate, with the record of how they came about."""
         prepared = sampling.prepare(keypoints, skeleton_read_by(self.sampler))
@@ -174,7 +174,7 @@ class Pipeline:
         )
 
     def _sample(
-        self, keypoints: Keypoints2D, focal: FocalBelief | None, callback: Callback
+        self, keypoints: Keypoints2D, focal: FocalPosterior | None, callback: Callback
     ) -> Hypotheses:
         if focal is None:
             return sampling.sample(
@@ -216,7 +216,7 @@ def make_pipeline(
     aggregate: str = "mean",
     seed: int = 0,
     device: str = "cpu",
-    focal: FocalBelief | Literal["estimate"] | None = None,
+    focal: FocalPosterior | Literal["estimate"] | None = None,
     refine: bool = False,
     calibrator: Calibrator | str | Path | None = None,
     camera_motion: str | Path | None = None,
@@ -307,7 +307,7 @@ def _name_or_none(sampler: str | Sampler | None) -> str | None:
     return sampler if isinstance(sampler, str) else None
 
 
-def _with_focal(keypoints: Keypoints2D, focal: FocalBelief) -> Keypoints2D:
+def _with_focal(keypoints: Keypoints2D, focal: FocalPosterior) -> Keypoints2D:
     """Keypoints whose assumed focal length is the posterior's median, with a note of it."""
     assert keypoints.camera is not None  # prepare has seen to it
     median = keypoints.camera.focal.new_full((2,), focal.median)

@@ -29,7 +29,7 @@ from hypopose.optimization import (
 )
 from hypopose.optimization.smoothing import jitter_covariance
 from hypopose.skeletons import convert
-from hypopose.types import Hypotheses, Keypoints2D, Poses3D
+from hypopose.types import ASSUMED_FPS, Hypotheses, Keypoints2D, Poses3D
 
 Root = Literal["fitted", "joint", "given"]
 
@@ -272,7 +272,7 @@ def _smooth_pose(
     joints = smooth_kalman(
         one.joints,
         jitter_covariance(hypotheses.joints),
-        keypoints.fps or 30.0,
+        keypoints.fps or ASSUMED_FPS,
         acceleration,
     )
     joints = keep_bone_lengths(joints, pose.skeleton)[0]

@@ -18,7 +18,7 @@ from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
 from hypopose.evaluation import evaluate_pair
 from hypopose.io.results import Result
-from hypopose.optimization import FocalBelief
+from hypopose.optimization import FocalPosterior
 from hypopose.optimization import estimate_focal as infer_focal
 from hypopose.plugins import look_up, plugin_of
 from hypopose.skeletons import convert, get_skeleton
@@ -120,7 +120,7 @@ def sample(
 
 def estimate_focal(
     people: Sequence[Keypoints2D], sampler: Sampler, *, seed: int = 0
-) -> FocalBelief:
+) -> FocalPosterior:
     """Infer an unknown focal length from people seen by one camera.
 
     Args:

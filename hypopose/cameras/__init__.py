@@ -2,12 +2,12 @@
 
 from hypopose.cameras.assume import estimate_image_size, resolve_camera
 from hypopose.cameras.distortion import distort, invert_distortion
-from hypopose.cameras.each import fit_roots, hypothesis_camera
 from hypopose.cameras.frames import (
     cam_to_world,
     motion_to_world,
     world_to_cam,
 )
+from hypopose.cameras.hypothesis_cameras import fit_roots, hypothesis_camera
 from hypopose.cameras.projection import project, project_normalized, rays, undistort, unproject
 from hypopose.cameras.root import fit_root
 from hypopose.cameras.rotations import (

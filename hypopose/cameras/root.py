@@ -27,7 +27,7 @@ from torch import Tensor
 
 from hypopose.cameras.projection import undistort
 from hypopose.errors import MissingCameraError, OptionError, ShapeError
-from hypopose.types import Keypoints2D
+from hypopose.types import ASSUMED_FPS, Keypoints2D
 
 APPROXIMATE_WEIGHT = 0.25
 """Weight of a joint formed from others: it repeats what its sources already said."""
@@ -40,9 +40,6 @@ N_ROBUST = 5
 
 HUBER = 1.345
 """Huber's threshold in standard deviations: 95 % efficient if errors are normal after all."""
-
-DEFAULT_FPS = 30.0
-"""Assumed by ``smooth`` for keypoints that do not say."""
 
 
 def fit_root(
@@ -98,7 +95,7 @@ def fit_root(
     if robust:
         root, w = _robust_fit(joints, uv, w, root)
     if smooth is not None:
-        root = _smooth_fit(joints, uv, w, root, (keypoints.fps or DEFAULT_FPS) ** 2 / smooth)
+        root = _smooth_fit(joints, uv, w, root, (keypoints.fps or ASSUMED_FPS) ** 2 / smooth)
     return root
 
 

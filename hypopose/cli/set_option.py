@@ -23,7 +23,14 @@ def read_settings(words: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if name == "views":
             raise OptionError("--set takes no views; hypopose sample reads them with --view.")
-        if not equals or name in ("denoiser", "skeleton", "n_steps", "weights", "device"):
+        if not equals or name in (
+            "network",
+            "denoiser",
+            "skeleton",
+            "n_steps",
+            "weights",
+            "device",
+        ):
             raise OptionError(
                 f"--set takes NAME=VALUE with an option of the sampler, got {word!r}."
             )

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from hypopose.checks import check_choice
 from hypopose.errors import OptionError
 
 
@@ -41,8 +42,7 @@ def named_betas(
         >>> [round(beta, 6) for beta in named_betas("quad", 3, 1e-4, 1e-2).tolist()]
         [0.0001, 0.003025, 0.01]
     """
-    if kind not in BETAS:
-        raise OptionError(f"betas={kind!r} is not one of {', '.join(BETAS)}.")
+    check_choice("betas", kind, BETAS)
     if n_timesteps < 1:
         raise OptionError(f"A schedule needs at least one timestep, got {n_timesteps}.")
     return BETAS[kind](n_timesteps, start, end)

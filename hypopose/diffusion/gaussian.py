@@ -21,6 +21,7 @@ import math
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hypopose.checks import check_between
 from hypopose.diffusion.schedule import Schedule
 from hypopose.errors import OptionError
 from hypopose.types import NoiseSource
@@ -83,8 +84,7 @@ def ddim_coefficients(
         >>> [round(x, 3) for x in ddim_coefficients(749, 499, cosine_schedule())]
         [0.647, 0.296]
     """
-    if not 0.0 <= eta <= 1.0:
-        raise OptionError(f"eta lies between 0 (deterministic) and 1 (DDPM), got {eta}.")
+    check_between(0, 1, eta=eta)
     if not -1 <= t_next < t < schedule.n_timesteps:
         raise OptionError(f"A step goes down from t to t_next, got {t} to {t_next}.")
     now, then = schedule.at(t), schedule.at(t_next)

@@ -26,7 +26,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from hypopose.errors import BackendError, OptionError
+from hypopose.checks import check_choice
+from hypopose.errors import BackendError
 
 Backend = Literal["sdpa", "math", "xformers"]
 
@@ -72,8 +73,7 @@ def check_backend(backend: str) -> None:
         OptionError: If no backend has that name.
         BackendError: If xformers is not installed, or has no GPU to run on.
     """
-    if backend not in BACKENDS:
-        raise OptionError(f"attention={backend!r} is not one of {', '.join(BACKENDS)}.")
+    check_choice("attention", backend, BACKENDS)
     if backend == "xformers":
         _xformers_ops()
 

@@ -353,7 +353,7 @@ def _prior(state: dict[str, Tensor], *, n_heads: int = 4, **others: Any) -> Conv
     if others:
         raise OptionError(f"This layout has no option {next(iter(others))!r}; it has n_heads.")
     network = platypose_from_official(state, n_heads=n_heads)
-    return Converted(network, {"sampler": "platypose", "mode": "reference"})
+    return Converted(network, {"sampler": "platypose-released"})
 
 
 def _sha256(path: Path) -> str:

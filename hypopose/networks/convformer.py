@@ -27,7 +27,6 @@ Ours: ``sequence=True`` leaves the last convolution over frames out, and every f
 from __future__ import annotations
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,6 +34,7 @@ from torch.nn import functional
 from hypopose.errors import OptionError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import get_skeleton
@@ -144,7 +144,7 @@ class ConvFormer(PretrainedNetwork):
         torch.Size([2, 1, 1, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         n_frames: int = 243,

@@ -12,7 +12,7 @@ Chen et al., "PixArt-α", ICLR 2024). Positions are rotary and count *time*, not
 "RoFormer", 2021), so that 15 and 60 Hz share what was learned and any length can be read.
 
 With ``on_rays`` the network's pose is moved towards the keypoints' rays as far as it trusts them,
-and it is told how much they tremble (:mod:`hypopose.networks.onto_rays`).
+and it is told how much they tremble (:mod:`hypopose.networks.ray_projection`).
 
 With ``n_shared`` the first blocks see keypoints alone, as the lifter form does: they run once for
 all hypotheses of a clip and know no noise level; noise enters between two blocks.
@@ -30,7 +30,6 @@ from __future__ import annotations
 import math
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,8 +37,9 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.inputs import REFERENCE_FPS, REFERENCE_SIZE
-from hypopose.networks.onto_rays import jitter, onto_rays
+from hypopose.networks.ray_projection import jitter, onto_rays
 from hypopose.networks.staged import StagedNetwork, Tokens, hypotheses_mask, repeated, rows_mask
 from hypopose.skeletons import get_skeleton
 
@@ -109,7 +109,7 @@ class FrameTokens(StagedNetwork):
             noisy poses, latent noise and the noise level enter behind them.
         on_rays: Poses are moved towards the rays of their keypoints, each joint as far as the
             network trusts its keypoint, and every keypoint's jitter is read
-            (:mod:`hypopose.networks.onto_rays`).
+            (:mod:`hypopose.networks.ray_projection`).
 
     Raises:
         ShapeError: If the width does not divide into heads of even width, no block is left for
@@ -123,7 +123,7 @@ class FrameTokens(StagedNetwork):
         torch.Size([2, 5, 9, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         width: int = 256,
@@ -145,19 +145,7 @@ class FrameTokens(StagedNetwork):
     ) -> None:
         super().__init__()
         check_backend(attention)
-        if not isinstance(n_shared, int) or not 0 <= n_shared < n_layers:
-            raise ShapeError(
-                f"n_shared is a whole number up to n_layers - 1 = {n_layers - 1}, got {n_shared!r}."
-            )
-        if width % (2 * n_heads):
-            raise ShapeError(f"width must be a multiple of 2 n_heads = {2 * n_heads}, got {width}.")
-        if n_latent % 12:
-            raise ShapeError(f"n_latent must be a multiple of 12, got {n_latent}.")
-        if on_rays and (keypoint_skeleton != skeleton or n_keypoints != n_joints):
-            raise ShapeError(
-                f"on_rays needs a keypoint for every joint: {n_keypoints} of {keypoint_skeleton} "
-                f"are not {n_joints} of {skeleton}."
-            )
+        self._check_sizes()
         self.scale = scale
         self.n_heads = n_heads
         self.from_keypoints = nn.Linear(4 * n_keypoints + 4, width)
@@ -181,6 +169,26 @@ class FrameTokens(StagedNetwork):
         self.to_share = _head(width, n_joints) if on_rays else None
         if self.from_jitter is not None:
             nn.init.normal_(self.from_jitter.weight, std=0.01)
+
+    def _check_sizes(self) -> None:
+        c = self.config
+        if not 0 <= c.n_shared < c.n_layers:
+            raise ShapeError(
+                f"n_shared is a whole number up to n_layers - 1 = {c.n_layers - 1}, got "
+                f"{c.n_shared!r}."
+            )
+        if c.width % (2 * c.n_heads):
+            raise ShapeError(
+                f"width must be a multiple of 2 n_heads = {2 * c.n_heads}, got {c.width}."
+            )
+        if c.n_latent % 12:
+            raise ShapeError(f"n_latent must be a multiple of 12, got {c.n_latent}.")
+        other = c.keypoint_skeleton != c.skeleton or c.n_keypoints != c.n_joints
+        if c.on_rays and other:
+            raise ShapeError(
+                f"on_rays needs a keypoint for every joint: {c.n_keypoints} of "
+                f"{c.keypoint_skeleton} are not {c.n_joints} of {c.skeleton}."
+            )
 
     def _start_small(self, blocks: list[Block]) -> None:
         """Blocks start near the identity, poses near 0, the noise level without a say."""

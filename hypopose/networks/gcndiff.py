@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,6 +31,7 @@ from hypopose.networks.chebyshev import (
     chebyshev_basis,
     graph_laplacian,
 )
+from hypopose.networks.config import recorded
 from hypopose.networks.gcnpose import GCNpose
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.staged import sinusoid
@@ -63,7 +63,7 @@ class GCNdiff(PretrainedNetwork):
         torch.Size([4, 17, 5])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         width: int = 96,
@@ -123,7 +123,7 @@ class GCNdiff(PretrainedNetwork):
 class DiffPosePair(PretrainedNetwork):
     """The released lifter and denoiser, as one network that saves to one folder.
 
-    Called, it is the lifter alone; :class:`hypopose.samplers.DiffPose` uses both.
+    Called, it is the lifter alone; :class:`hypopose.samplers.ReleasedDiffPose` uses both.
 
     Args:
         width: Channels of both.
@@ -138,7 +138,7 @@ class DiffPosePair(PretrainedNetwork):
         ('lifter',)
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         width: int = 96,

@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -32,6 +31,7 @@ from hypopose.networks.chebyshev import (
     chebyshev_basis,
     graph_laplacian,
 )
+from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import get_skeleton
@@ -109,7 +109,7 @@ class GCNpose(PretrainedNetwork):
         torch.Size([2, 1, 9, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         width: int = 96,

@@ -24,12 +24,12 @@ from __future__ import annotations
 import math
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from hypopose.errors import OptionError
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import get_skeleton
@@ -167,7 +167,7 @@ class GLAGCN(PretrainedNetwork):
         torch.Size([2, 1, 1, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         strides: list[int] | tuple[int, ...] = (3, 3, 3, 3, 3),
@@ -178,15 +178,9 @@ class GLAGCN(PretrainedNetwork):
     ) -> None:
         super().__init__()
         coco = (keypoint_skeleton, skeleton) == ("coco17", "humaneva15")
-        if not coco and keypoint_skeleton not in (None, skeleton):
-            raise OptionError(
-                f"GLAGCN reads keypoints in the skeleton of its poses, or coco17 for humaneva15; "
-                f"got {keypoint_skeleton} for {skeleton}."
-            )
-        if any(s % 2 == 0 for s in strides) or width % 4:
-            raise OptionError(
-                f"strides must be odd and width a multiple of 4, got {tuple(strides)} and {width}."
-            )
+        if not coco:
+            _check_same(keypoint_skeleton, skeleton)
+        _check_sizes(strides, width)
         graph = partitioned_graph(skeleton, COCO_EDGES if coco else ())
         self.sources = COCO_SOURCES if coco else None
         n_inputs = 2 * graph.shape[-1]
@@ -254,3 +248,18 @@ def _convolution(n_in: int, n_out: int, size: int = 1, stride: int = 1) -> nn.Co
     nn.init.kaiming_normal_(layer.weight, mode="fan_out")
     nn.init.constant_(layer.get_parameter("bias"), 0.0)
     return layer
+
+
+def _check_same(keypoint_skeleton: str | None, skeleton: str) -> None:
+    if keypoint_skeleton not in (None, skeleton):
+        raise OptionError(
+            f"GLAGCN reads keypoints in the skeleton of its poses, or coco17 for humaneva15; "
+            f"got {keypoint_skeleton} for {skeleton}."
+        )
+
+
+def _check_sizes(strides: list[int] | tuple[int, ...], width: int) -> None:
+    if any(s % 2 == 0 for s in strides) or width % 4:
+        raise OptionError(
+            f"strides must be odd and width a multiple of 4, got {tuple(strides)} and {width}."
+        )

@@ -19,12 +19,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import H36M17
@@ -296,7 +296,7 @@ class GUMLP(PretrainedNetwork):
         (torch.Size([2, 3, 17, 3]), torch.Size([2, 3, 17]))
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         width: int = 512,

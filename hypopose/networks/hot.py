@@ -38,13 +38,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hypopose.errors import OptionError
 from hypopose.networks.attention import attention
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.ktpformer import KTPFormer
 from hypopose.networks.mhformer import MHFormer
@@ -210,7 +210,7 @@ class Hourglass(PretrainedNetwork):
         torch.Size([2, 5, 9, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         backbone: dict[str, Any],
@@ -265,6 +265,10 @@ class Hourglass(PretrainedNetwork):
             )
         if info.n_frames is None and not c.skip and c.recover == "attention":
             raise OptionError("A network of any clip length has no query per frame; set skip=True.")
+        self._check_graphs(info)
+
+    def _check_graphs(self, info: NetworkInfo) -> None:
+        c = self.config
         pruned = self.network.config.get("pruned")
         bound = isinstance(self.network, MotionAGFormer) and info.n_frames is not None
         if bound and (pruned is None or tuple(pruned) != (c.at, c.keep)):

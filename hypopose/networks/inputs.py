@@ -34,7 +34,7 @@ from torch import Tensor
 from hypopose.cameras import to_screen, turn_towards, undistort
 from hypopose.cameras.turning import Turning
 from hypopose.errors import MissingCameraError, OptionError
-from hypopose.types import Keypoints2D
+from hypopose.types import ASSUMED_FPS, MIN_CONFIDENCE, Keypoints2D
 
 REFERENCE_SIZE = 0.1
 """Subject size at which the size feature is 0: a standing adult about 4 m away."""
@@ -42,14 +42,8 @@ REFERENCE_SIZE = 0.1
 REFERENCE_FPS = 50.0
 """Frame rate at which the rate feature is 0."""
 
-ASSUMED_FPS = 30.0
-"""Frame rate taken where keypoints carry none."""
-
 MIN_COSINE = 0.05
 """Rays further than 87 degrees from the virtual axis are held there."""
-
-MIN_CONFIDENCE = 0.05
-"""A detected keypoint has at least this confidence; 0 means undetected."""
 
 
 @dataclass(frozen=True, eq=False)

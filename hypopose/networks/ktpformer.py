@@ -31,13 +31,13 @@ import re
 from collections.abc import Sequence
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import Form, NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.mixste import Block, name_from_official
 from hypopose.networks.staged import (
     StagedNetwork,
@@ -184,7 +184,7 @@ class KTPFormer(StagedNetwork):
         torch.Size([2, 5, 3, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         n_frames: int = 243,

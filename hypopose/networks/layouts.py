@@ -246,7 +246,7 @@ def mpm_from_official(
     encoder = telling(state, "encoder2d.fc_1.weight", 3, "MPM")
     position = telling(state, "shared_layers_temporal.pos_embedding", 3, "MPM")
     inner = "shared_layers_temporal.model.layers.0.feed_forward.w_1.weight"
-    sizes = {
+    sizes: dict[str, Any] = {
         "width": position.shape[2],
         "hidden": telling(state, inner, 2, "MPM").shape[0],
         "n_layers": count(state, r"shared_layers_temporal\.model\.layers\.(\d+)\."),
@@ -329,13 +329,18 @@ def hot_from_official(
         n_heads=config["n_heads"],
         qkv_bias="cross_attention.linear_q.bias" in state,
     )
+    return filled(network, state, _hot_renaming(own, rename))
+
+
+def _hot_renaming(own: tuple[str, ...], rename: Callable[[str], str]) -> Callable[[str], str]:
+    """HoT's own names beside those of the network it wraps."""
 
     def into(official: str) -> str:
         if official == "pos_embed_token":
             return "slot_position"
         return official if official.startswith(own) else f"network.{rename(official)}"
 
-    return filled(network, state, into)
+    return into
 
 
 def _hot_backbone(
@@ -426,15 +431,19 @@ def _check_platypose_extras(state: State, width: int) -> None:
     present = {n for n in state if n.startswith("skeleton_encoder.")} | (tables & state.keys())
     wrong = [f"missing {n}" for n in sorted((encoder | tables) - present)]
     wrong += [f"unexpected {n}" for n in sorted(present - encoder - tables)]
-    for name in sorted(tables & state.keys()):
-        table = state[name].float()
-        rows = position_table(len(table), width)
-        if table.numel() != rows.numel() or not torch.allclose(
-            table.reshape(rows.shape), rows, atol=2e-3
-        ):
-            wrong.append(f"{name} is not the sinusoid table of width {width}")
+    wrong += [
+        f"{name} is not the sinusoid table of width {width}"
+        for name in sorted(tables & state.keys())
+        if not _is_sinusoid(state[name].float(), width)
+    ]
     if wrong:
         raise CheckpointError(f"The checkpoint does not fit MotionPrior: {'; '.join(wrong)}.")
+
+
+def _is_sinusoid(table: Tensor, width: int) -> bool:
+    rows = position_table(len(table), width)
+    same_size = table.numel() == rows.numel()
+    return same_size and torch.allclose(table.reshape(rows.shape), rows, atol=2e-3)
 
 
 def uao_from_official(state: State) -> PretrainedNetwork:

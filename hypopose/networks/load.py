@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from hypopose.errors import CheckpointError
+from hypopose.networks.config import read_json
 from hypopose.networks.convformer import ConvFormer
 from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
@@ -21,7 +21,7 @@ from hypopose.networks.motion_prior import MotionPrior
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter
-from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.pretrained import CONFIG_FILE, PretrainedNetwork
 from hypopose.networks.scales import ScaleTokens
 
 NETWORKS: dict[str, type[PretrainedNetwork]] = {
@@ -107,15 +107,11 @@ def weights_folder(path_or_name: str | Path) -> Path:
 
 
 def _class_name(folder: Path) -> str:
-    path = folder / "config.json"
-    try:
-        name = json.loads(path.read_text()).get("_class_name")
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is absent; a folder of weights holds it.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError) as error:
-        raise CheckpointError(f"{path} is not a JSON object: {error}.") from error
-    if name not in NETWORKS:
+    path = folder / CONFIG_FILE
+    name = read_json(path).get("_class_name")
+    if not isinstance(name, str) or name not in NETWORKS:
+        shown = name if isinstance(name, str) and len(name) <= 64 else type(name).__name__
         raise CheckpointError(
-            f"{path} names the network class {name!r}; known are {', '.join(NETWORKS)}."
+            f"{path} names the network class {shown!r}; known are {', '.join(NETWORKS)}."
         )
-    return str(name)
+    return name

@@ -18,13 +18,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.mixste import Block
 from hypopose.networks.staged import (
     StagedNetwork,
@@ -171,7 +171,7 @@ class MHFormer(StagedNetwork):
         torch.Size([2, 1, 1, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         n_frames: int = 351,

@@ -25,7 +25,6 @@ from __future__ import annotations
 import re
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -33,6 +32,7 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import Form, NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
     Tokens,
@@ -143,7 +143,7 @@ class MixSTE2(StagedNetwork):
         torch.Size([2, 5, 3, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         n_frames: int = 243,

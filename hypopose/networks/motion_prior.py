@@ -25,7 +25,6 @@ import copy
 import math
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.nn import functional
@@ -33,6 +32,7 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.skeletons import SKELETONS
 
@@ -109,7 +109,7 @@ class MotionPrior(PretrainedNetwork):
         torch.Size([2, 9, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         width: int = 512,

@@ -38,7 +38,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -46,6 +45,7 @@ from torch.nn import functional
 from hypopose.errors import OptionError, ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import Form, NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
     TimeEmbedding,
@@ -360,7 +360,7 @@ class MotionAGFormer(StagedNetwork):
         torch.Size([2, 5, 9, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         n_frames: int | None = 243,
@@ -411,14 +411,18 @@ class MotionAGFormer(StagedNetwork):
                 f"width={c.width} must be even, and a stream's width a multiple of n_heads (and of "
                 "4 with convolutions)."
             )
-        bound = (c.graph_norm == "batch" or c.graph == "chain") and not c.convolutions
-        if c.n_frames is None and bound:
+        if c.n_frames is None and self._is_bound():
             raise ShapeError(
                 "Batch norm over frames and chains are bound to a clip length. Give n_frames, or "
                 "graph_norm='layer' with graph='similarity'."
             )
         if c.n_channels not in (2, 3, 5):
             raise OptionError(f"n_channels must be 2, 3 or 5, got {c.n_channels}.")
+
+    def _is_bound(self) -> bool:
+        """Whether graphs belong to the frames of one clip length."""
+        c = self.config
+        return (c.graph_norm == "batch" or c.graph == "chain") and not c.convolutions
 
     @property
     def info(self) -> NetworkInfo:

@@ -18,12 +18,12 @@ from __future__ import annotations
 import re
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.mixste import Block
 from hypopose.networks.staged import (
     StagedNetwork,
@@ -102,7 +102,7 @@ class MotionBERT(StagedNetwork):
         torch.Size([2, 1, 9, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         n_frames: int = 243,

@@ -31,13 +31,13 @@ import math
 from typing import Literal
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hypopose.errors import OptionError
 from hypopose.networks.attention import attention
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import get_skeleton
@@ -244,7 +244,7 @@ class MPM(PretrainedNetwork):
         (True, torch.Size([18, 2]))
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         n_frames: int = 243,
@@ -463,7 +463,7 @@ class MPMLifter(PretrainedNetwork):
         torch.Size([2, 1, 1, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         strides: list[int] | tuple[int, ...] = (3, 3, 3, 3, 3),
@@ -560,7 +560,7 @@ class MPMRefinement(PretrainedNetwork):
         torch.Size([1, 17, 3])
     """
 
-    @register_to_config
+    @recorded
     def __init__(self, skeleton: str = "h36m17") -> None:
         super().__init__()
         n = get_skeleton(skeleton).n_joints

@@ -41,7 +41,7 @@ from torch.export import Dim, ExportedProgram
 from hypopose import __version__
 from hypopose.errors import BackendError, OptionError
 from hypopose.io.atomic import write_atomically
-from hypopose.networks.base import Form
+from hypopose.networks.base import Form, NetworkInfo
 from hypopose.networks.gcndiff import CHANNELS, DiffPosePair, GCNdiff
 from hypopose.networks.hot import Hourglass
 from hypopose.networks.load import load_network, weights_folder
@@ -381,22 +381,26 @@ def _facts(
         names = [network.config.skeleton]
         facts |= {"units": "screen coordinates and meters", "state": CHANNELS}
     else:
-        info = network.info
-        names = [info.skeleton, info.keypoint_skeleton]
-        facts |= {
-            "units": "meters" if info.units == "meters" else "as the image: screen coordinates",
-            "reads": READS[info.inputs],
-            "skeleton": info.skeleton,
-            "keypoint_skeleton": info.keypoint_skeleton,
-            "frames": info.n_frames or f"{shortest} or more",
-            "trained_up_to": info.n_frames or info.max_frames,
-            "sequence_to_one": info.sequence_to_one,
-            "n_latent": info.n_latent,
-        }
+        names = [network.info.skeleton, network.info.keypoint_skeleton]
+        facts |= _facts_of(network.info, shortest)
     if isinstance(network, MotionPrior):
         facts |= {"scale": network.scale, "n_timesteps": network.n_timesteps}
     facts["joints"] = {name: SKELETONS[name].joint_names for name in names}
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in facts.items()}
+
+
+def _facts_of(info: NetworkInfo, shortest: int) -> dict[str, Any]:
+    """What a sampler would read from the network's info."""
+    return {
+        "units": "meters" if info.units == "meters" else "as the image: screen coordinates",
+        "reads": READS[info.inputs],
+        "skeleton": info.skeleton,
+        "keypoint_skeleton": info.keypoint_skeleton,
+        "frames": info.n_frames or f"{shortest} or more",
+        "trained_up_to": info.n_frames or info.max_frames,
+        "sequence_to_one": info.sequence_to_one,
+        "n_latent": info.n_latent,
+    }
 
 
 def _provenance(folder: Path) -> dict[str, str]:

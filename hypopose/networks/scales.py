@@ -14,18 +14,26 @@ read off the same tokens. :class:`hypopose.networks.GUMLP` is the network of the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from hypopose.errors import CheckpointError
 from hypopose.networks.attention import Backend
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.config import recorded
 from hypopose.networks.frame_tokens import FrameTokens
-from hypopose.networks.pretrained import WEIGHTS_FILE, load_strictly, read_weights
+from hypopose.networks.pretrained import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    load_strictly,
+    read_shapes,
+    read_weights,
+)
 from hypopose.networks.staged import Tokens, check_form
 
 MIN_LOG_SCALE = -6.0
@@ -107,7 +115,7 @@ class ScaleTokens(FrameTokens):
         (torch.Size([2, 9, 17, 3]), torch.Size([2, 9, 17]))
     """
 
-    @register_to_config
+    @recorded
     def __init__(
         self,
         width: int = 192,
@@ -154,29 +162,16 @@ class ScaleTokens(FrameTokens):
         self.register_buffer("moving", moving, persistent=False)
 
     @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        *,
-        revision: str | None = None,
-        **options: Any,
-    ) -> Any:
-        """Load a network, and its base if it has one; see :class:`PretrainedNetwork`.
-
-        Raises:
-            CheckpointError: If weights are absent, unreadable, or have other keys or shapes.
-        """
-        folder = Path(pretrained_model_name_or_path)
-        base = cls.load_config(folder).get("base") if folder.is_dir() else None
+    def _load(cls, folder: Path, config: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        """Fill what the own file leaves out from the base, if there is one."""
+        base = {**config, **options}.get("base")
         if base is None:
-            return super().from_pretrained(folder, revision=revision, **options)
-        network = cls.from_config(cls.load_config(folder), **options)
-        path = folder / WEIGHTS_FILE
-        beside = folder.parent / base
-        place = beside if beside.is_dir() else Path(__file__).parents[1] / "weights" / base
-        state = read_weights(place / WEIGHTS_FILE) | read_weights(path)
-        load_strictly(network, state, path)
-        return network.eval()
+            return super()._load(folder, config, options)
+        path, below = folder / WEIGHTS_FILE, _base_folder(folder, base) / WEIGHTS_FILE
+        shapes = read_shapes(below) | read_shapes(path)
+        network = cls._sized(folder / CONFIG_FILE, config, options, path, shapes)
+        load_strictly(network, read_weights(below) | read_weights(path), path)
+        return network
 
     @property
     def info(self) -> NetworkInfo:
@@ -227,3 +222,22 @@ class ScaleTokens(FrameTokens):
             tokens = self.stage(i, tokens)
         log_scale = self.to_scale(self.norm(tokens.x[:, :, 0])).float()
         return self.leave(tokens), log_scale.clamp(min=MIN_LOG_SCALE)
+
+
+def _base_folder(folder: Path, base: Any) -> Path:
+    """The base beside a folder of weights, or the bundled one of that name.
+
+    Raises:
+        CheckpointError: If the base is no plain name of a folder.
+    """
+    if not isinstance(base, str) or Path(base).name != base:
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE}: base is the name of a folder of weights beside this one."
+        )
+    for parent in (folder.parent, Path(__file__).parents[1] / "weights"):
+        if base not in ("", ".", "..") and (parent / base).is_dir():
+            return parent / base
+    raise CheckpointError(
+        f"{folder / CONFIG_FILE}: the base {base!r} is neither a folder of weights beside this one "
+        "nor bundled."
+    )

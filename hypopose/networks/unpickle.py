@@ -73,7 +73,10 @@ def extract(source: str, entry: str) -> dict[str, torch.Tensor]:
         IndexError,
     ) as error:
         raise RefusedError(_reason(error)) from error
-    state = _entry(loaded, entry)
+    return _tensors(_entry(loaded, entry), entry)
+
+
+def _tensors(state: Any, entry: str) -> dict[str, torch.Tensor]:
     if not isinstance(state, dict) or not state:
         what = "dictionary" if entry == "*" else f"dictionary {entry!r}"
         raise RefusedError(f"it holds no {what} of tensors")

@@ -2,7 +2,7 @@
 
 from hypopose.optimization.descent import Adam, Found, Visit, descend
 from hypopose.optimization.focal import (
-    FocalBelief,
+    FocalPosterior,
     belief_of_prior,
     estimate_focal,
     sample_with_focal,
@@ -18,7 +18,6 @@ from hypopose.optimization.smoothing import (
     keep_bone_lengths,
     smooth_hypotheses,
     smooth_kalman,
-    smooth_one_euro,
 )
 from hypopose.optimization.stature import scale_to_height, stature
 from hypopose.optimization.uao import UAO, Iteration
@@ -26,7 +25,7 @@ from hypopose.optimization.uao import UAO, Iteration
 __all__ = [
     "UAO",
     "Adam",
-    "FocalBelief",
+    "FocalPosterior",
     "Found",
     "Ground",
     "Iteration",
@@ -44,6 +43,5 @@ __all__ = [
     "scale_to_height",
     "smooth_hypotheses",
     "smooth_kalman",
-    "smooth_one_euro",
     "stature",
 ]

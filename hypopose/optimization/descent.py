@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from hypopose.checks import check_choice
 from hypopose.errors import OptionError
 
 Latents = tuple[Tensor, ...]
 """What is moved; every tensor's first axis counts items."""
+
+
+Keep = Literal["best", "last"]
+"""Which point of a descent is returned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +84,14 @@ class Adam:
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
-    keep: str = "best"
+    keep: Keep = "best"
     patience: int | None = 5
     gain: float = 1e-4
 
     def __post_init__(self) -> None:
         if self.n_steps < 0 or not self.learning_rate > 0:
             raise OptionError("n_steps is at least 0, and learning_rate positive.")
-        if self.keep not in ("best", "last"):
-            raise OptionError(f"keep={self.keep!r} is not one of best, last.")
+        check_choice("keep", self.keep, get_args(Keep))
         if self.patience is not None and self.patience < 1:
             raise OptionError(f"patience is at least 1, or None; got {self.patience}.")
 

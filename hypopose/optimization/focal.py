@@ -20,7 +20,7 @@ direction for a whole clip, so n grows with the root of the clip's length in sec
 ``n_r``, ``n_c`` and ``rate`` (networks meet long lenses' rays a little better) were fitted to clips
 of the validation subjects of 0.3 to 4.8 s with focal lengths from half to twice the longer image
 side (``benchmarks/focal.py --fit``): once for networks that write poses freely, and once for those
-that put them on the rays (:mod:`hypopose.networks.onto_rays`), which miss rays by little if the
+that put them on rays (:mod:`hypopose.networks.ray_projection`), which miss rays by little if the
 focal length is right, and by far more if it is not, since then they no longer trust keypoints; what
 their bones tell beyond that is nothing. Even on these clips 80 % intervals hold no more than 72 and
 69 %. The prior is log-normal around the longer image side, which two thirds of phones, video and
@@ -44,7 +44,15 @@ from hypopose.cameras import fit_root, undistort
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.metrics import bone_lengths
 from hypopose.skeletons import convert
-from hypopose.types import Camera, Hypotheses, Keypoints2D, NoiseSource, Sampler, Skeleton
+from hypopose.types import (
+    ASSUMED_FPS,
+    Camera,
+    Hypotheses,
+    Keypoints2D,
+    NoiseSource,
+    Sampler,
+    Skeleton,
+)
 
 LOWEST, HIGHEST = 0.4, 2.6
 """Focal lengths looked at, over the longer image side: 103 to 22 degrees."""
@@ -90,7 +98,7 @@ MIN_RESIDUAL, MIN_VARIATION = 2e-3, 2e-3
 
 
 @dataclass(frozen=True, eq=False)
-class FocalBelief:
+class FocalPosterior:
     """What is believed about a focal length.
 
     Args:
@@ -168,7 +176,7 @@ the width of the assumption)'
 
 def belief_of_prior(
     image_size: tuple[int, int], ratio: float = 1.0, log_std: float = 0.35
-) -> FocalBelief:
+) -> FocalPosterior:
     """What is believed before looking at keypoints.
 
     Args:
@@ -189,15 +197,15 @@ def belief_of_prior(
         )
     logs = torch.linspace(math.log(LOWEST), math.log(HIGHEST), N_FINE, dtype=torch.float64)
     p = torch.softmax(-0.5 * ((logs - math.log(ratio)) / log_std) ** 2, 0)
-    return FocalBelief((logs.exp() * max(image_size)).float(), p.float(), p.float())
+    return FocalPosterior((logs.exp() * max(image_size)).float(), p.float(), p.float())
 
 
 def estimate_focal(
     people: Sequence[Keypoints2D],
     sampler: Sampler,
     noise: NoiseSource,
-    prior: FocalBelief | None = None,
-) -> FocalBelief:
+    prior: FocalPosterior | None = None,
+) -> FocalPosterior:
     """Infer the focal length of the camera that saw these people.
 
     Args:
@@ -237,7 +245,7 @@ def estimate_focal(
 
 def sample_with_focal(
     keypoints: Keypoints2D,
-    belief: FocalBelief,
+    belief: FocalPosterior,
     sampler: Sampler,
     n_hypotheses: int,
     noise: NoiseSource,
@@ -315,7 +323,7 @@ def _one_each(noise: NoiseSource, shape: tuple[int, ...]) -> Tensor:
 def _seconds(keypoints: Keypoints2D) -> float:
     """Seconds in which somebody was seen."""
     seen = keypoints.detected.sum(-1) >= 3
-    return float(seen.sum()) / (keypoints.fps or 30.0)
+    return float(seen.sum()) / (keypoints.fps or ASSUMED_FPS)
 
 
 def _stretches(keypoints: Keypoints2D) -> list[Keypoints2D]:
@@ -348,7 +356,7 @@ def _evidence(
 
 def worth_of(sampler: Sampler) -> Worth:
     """What a clip tells about its focal length through this sampler."""
-    info = getattr(getattr(sampler, "denoiser", None), "info", None)
+    info = getattr(getattr(sampler, "network", None), "info", None)
     return ON_RAYS if getattr(info, "on_rays", False) else FREE
 
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -36,12 +36,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from hypopose.cameras import fit_root, hypothesis_camera, project_normalized, undistort
+from hypopose.checks import check_choice, check_positive
 from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
 from hypopose.optimization.descent import Adam, Latents, Visit, descend
-from hypopose.types import Camera, Hypotheses, Keypoints2D, NoiseSource, Poses3D
+from hypopose.types import (
+    ASSUMED_FPS,
+    Camera,
+    Hypotheses,
+    Keypoints2D,
+    NoiseSource,
+    Poses3D,
+)
 
-ROOTS = ("fitted", "joint", "given")
-SPREADS = ("follow", "posterior")
+Root = Literal["fitted", "joint", "given"]
+"""Where roots come from."""
+
+Spread = Literal["follow", "posterior"]
+"""Whether hypotheses stay apart."""
+
 APPROXIMATE_WEIGHT = 0.25
 """Weight of a keypoint formed from others: it repeats what its sources already said."""
 
@@ -51,8 +63,6 @@ person's."""
 
 ROOT_STEP = 0.05
 """Unit of the root's latent, meters."""
-
-ASSUMED_FPS = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +109,8 @@ class OffsetRefiner:
         OptionError: If an option is out of range.
     """
 
-    root: str = "fitted"
-    spread: str = "posterior"
+    root: Root = "fitted"
+    spread: Spread = "posterior"
     keypoint_error: float = 0.04
     outlier: float = 2.0
     prior: float = 1.0
@@ -113,14 +123,15 @@ class OffsetRefiner:
     patience: int = 5
 
     def __post_init__(self) -> None:
-        for name, allowed in (("root", ROOTS), ("spread", SPREADS)):
-            if getattr(self, name) not in allowed:
-                raise OptionError(
-                    f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}."
-                )
-        for name in ("keypoint_error", "outlier", "prior", "default_scale", "min_depth"):
-            if not getattr(self, name) > 0:
-                raise OptionError(f"{name} must be positive, got {getattr(self, name)}.")
+        check_choice("root", self.root, get_args(Root))
+        check_choice("spread", self.spread, get_args(Spread))
+        check_positive(
+            keypoint_error=self.keypoint_error,
+            outlier=self.outlier,
+            prior=self.prior,
+            default_scale=self.default_scale,
+            min_depth=self.min_depth,
+        )
         if min(self.smooth_s, self.noise_s) < 0:
             raise OptionError("smooth_s and noise_s are at least 0.")
         self._adam()

@@ -5,8 +5,6 @@
   and Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA Journal 1965). The
   gains depend on covariances only, so all hypotheses are filtered alike: the mean of the smoothed
   is the smoothed mean, offsets between hypotheses stay, and what differs from frame to frame goes.
-* :func:`smooth_one_euro` looks at the past only, for live use: a low-pass filter whose cutoff rises
-  with speed (Casiez, Roussel and Vogel, "1 € Filter", CHI 2012).
 * :func:`keep_bone_lengths` gives every bone of a motion one length, moving joints as little as
   possible.
 """
@@ -23,7 +21,7 @@ from torch import Tensor
 from hypopose.cameras import fit_roots
 from hypopose.errors import OptionError, ShapeError
 from hypopose.metrics import bone_lengths
-from hypopose.types import Hypotheses, Keypoints2D, Skeleton
+from hypopose.types import ASSUMED_FPS, Hypotheses, Keypoints2D, Skeleton
 
 ACCELERATION = 10.0
 """Standard deviation of joints' acceleration in m/s²: sport; 3 suits slow walking."""
@@ -58,7 +56,7 @@ def smooth_hypotheses(
     Raises:
         OptionError: If the acceleration is not positive.
     """
-    fps = keypoints.fps or 30.0
+    fps = keypoints.fps or ASSUMED_FPS
     x = hypotheses.joints
     joints = smooth_kalman(x, jitter_covariance(x), fps, acceleration)
     if rigid:
@@ -189,52 +187,6 @@ def _first_known(z: Tensor, known: Tensor) -> Tensor:
     first = known.to(torch.int8).argmax(0)
     index = first[None, ..., None, None].expand(1, *z.shape[1:])
     return z.gather(0, index)[0]
-
-
-def smooth_one_euro(
-    joints: Float[Tensor, "*any F J 3"],
-    fps: float,
-    min_cutoff: float = 1.0,
-    beta: float = 2.0,
-    derivative_cutoff: float = 1.0,
-) -> Float[Tensor, "*any F J 3"]:
-    """Low-pass filter every joint with what came before.
-
-    Args:
-        joints: Motions in meters; leading axes, such as hypotheses, are filtered each on its own.
-        fps: Frames per second.
-        min_cutoff: Hertz at rest: lower removes more jitter.
-        beta: Hertz per m/s: higher lags less in quick motion.
-        derivative_cutoff: Hertz at which speeds are filtered.
-
-    Returns:
-        Filtered motions; the first frame as it was.
-
-    Raises:
-        OptionError: If a parameter is out of range.
-
-    Example:
-        >>> still = torch.ones(3, 30, 17, 3)
-        >>> torch.equal(smooth_one_euro(still, 30.0), still)
-        True
-    """
-    if not (fps > 0 and min_cutoff > 0 and beta >= 0 and derivative_cutoff > 0):
-        raise OptionError("One-euro filters take positive rates and cutoffs, and beta >= 0.")
-    frames = joints.unbind(-3)
-    x, speed = frames[0], torch.zeros_like(frames[0])
-    out = [x]
-    for frame in frames[1:]:
-        velocity = (frame - x) * fps
-        speed = speed + _share(fps, torch.full_like(speed, derivative_cutoff)) * (velocity - speed)
-        cutoff = min_cutoff + beta * speed.norm(dim=-1, keepdim=True)
-        x = x + _share(fps, cutoff) * (frame - x)
-        out.append(x)
-    return torch.stack(out, -3)
-
-
-def _share(fps: float, cutoff: Tensor) -> Tensor:
-    """How much of the new value an exponential filter takes."""
-    return 1 / (1 + fps / (2 * math.pi * cutoff))
 
 
 def keep_bone_lengths(

@@ -31,17 +31,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.cameras import project, to_screen
+from hypopose.checks import check_choice, check_positive
 from hypopose.errors import OptionError
 from hypopose.networks.scales import MIN_LOG_SCALE, ScaleNetwork
-from hypopose.optimization.descent import Adam, Latents, Visit, descend
+from hypopose.optimization.descent import Adam, Keep, Latents, Visit, descend
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Camera
+
+Anchor = Literal["initial", "current"]
+"""Which scale weighs the prior."""
+
+Reduction = Literal["item", "batch"]
+"""Over what energies are averaged."""
+
+Precision = Literal["float32", "bfloat16"]
+"""Of matrix products while descending."""
 
 Branches = Float[Tensor, "N 2 F J 2"]
 
@@ -102,28 +113,21 @@ class UAO:
     learning_rate: float = 1e-3
     weight_projection: float = 1.0
     weight_prior: float = 0.005
-    anchor: str = "initial"
-    reduction: str = "item"
-    keep: str = "best"
+    anchor: Anchor = "initial"
+    reduction: Reduction = "item"
+    keep: Keep = "best"
     patience: int | None = 2
     clamp: float | None = 1.0
     min_log_scale: float = MIN_LOG_SCALE
     min_depth: float = 0.05
-    precision: str = "float32"
+    precision: Precision = "float32"
     chunk: int = 16
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("anchor", ("initial", "current")),
-            ("reduction", ("item", "batch")),
-            ("precision", ("float32", "bfloat16")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise OptionError(
-                    f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}."
-                )
-        if self.chunk < 1:
-            raise OptionError(f"chunk must be at least 1, got {self.chunk}.")
+        check_choice("anchor", self.anchor, get_args(Anchor))
+        check_choice("reduction", self.reduction, get_args(Reduction))
+        check_choice("precision", self.precision, get_args(Precision))
+        check_positive(chunk=self.chunk)
         self._adam()
 
     @staticmethod

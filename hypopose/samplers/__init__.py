@@ -1,17 +1,20 @@
 """Methods that draw hypotheses, one file each; look them up by name in :data:`SAMPLERS`."""
 
+from hypopose.samplers.base import Step
 from hypopose.samplers.boneflips import BoneFlips
-from hypopose.samplers.d3dp import D3DP, Step, interpolate_missing
+from hypopose.samplers.d3dp import D3DP
+from hypopose.samplers.depth_prior import DepthPrior, InitialDistribution
 from hypopose.samplers.diffpose import DiffPose
+from hypopose.samplers.diffusion_sampler import DiffusionSampler
 from hypopose.samplers.distributional import DistributionalDiffusion
 from hypopose.samplers.flow_matching import FlowMatching
 from hypopose.samplers.lifter import Lifter
 from hypopose.samplers.mcmc import MCMC
-from hypopose.samplers.mixture_diffpose import MixtureDiffPose
-from hypopose.samplers.motion_terms import BoneLengths, FootContact, GroundPlane, MotionTerm
-from hypopose.samplers.platypose import Platypose
+from hypopose.samplers.missing import interpolate_missing
+from hypopose.samplers.platypose import HeuristicPlatypose, Platypose, ReleasedPlatypose
+from hypopose.samplers.platypose.energies import BoneLengths, FootContact, GroundPlane, MotionTerm
 from hypopose.samplers.pose_prior import PosePrior
-from hypopose.samplers.uncertainty import DepthPrior, InitialDistribution
+from hypopose.samplers.released_diffpose import ReleasedDiffPose
 
 __all__ = [
     "D3DP",
@@ -21,16 +24,19 @@ __all__ = [
     "BoneLengths",
     "DepthPrior",
     "DiffPose",
+    "DiffusionSampler",
     "DistributionalDiffusion",
     "FlowMatching",
     "FootContact",
     "GroundPlane",
+    "HeuristicPlatypose",
     "InitialDistribution",
     "Lifter",
-    "MixtureDiffPose",
     "MotionTerm",
     "Platypose",
     "PosePrior",
+    "ReleasedDiffPose",
+    "ReleasedPlatypose",
     "Step",
     "interpolate_missing",
 ]
@@ -39,10 +45,12 @@ SAMPLERS = {
     "distributional": DistributionalDiffusion,
     "d3dp": D3DP,
     "boneflips": BoneFlips,
-    "diffpose": MixtureDiffPose,
-    "diffpose-released": DiffPose,
+    "diffpose": DiffPose,
+    "diffpose-released": ReleasedDiffPose,
     "mcmc": MCMC,
     "flow": FlowMatching,
     "lifter": Lifter,
     "platypose": Platypose,
+    "platypose-heuristic": HeuristicPlatypose,
+    "platypose-released": ReleasedPlatypose,
 }

@@ -10,7 +10,6 @@ baseline and an exact test fixture, since every hypothesis reprojects onto the k
 | line of sight of a joint | ``direction``, unit depth |
 | segment length | ``lengths`` |
 | near or far solution | ``coin``, -1 towards the camera, +1 away |
-| interpretation tree | :func:`enumerate_flips` |
 
 For a parent at X and a child on the ray λ d, the bone length L gives λ² |d|² - 2 λ d·X + |X|² - L²
 = 0. A negative discriminant means that the bone is too short to reach its ray at this depth: the
@@ -35,7 +34,6 @@ Ours, beyond the paper:
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 
 import torch
@@ -43,9 +41,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.cameras import rays
+from hypopose.checks import check_between, check_n_hypotheses, check_positive
 from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
 from hypopose.skeletons import H36M17
-from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
+from hypopose.types import ASSUMED_FPS, Hypotheses, Keypoints2D, NoiseSource, Skeleton
 
 BONE_LENGTHS_M: dict[str, float] = {
     "hip": 0.133,
@@ -62,8 +61,6 @@ BONE_LENGTHS_M: dict[str, float] = {
 """Length of the bone that ends in each joint: Human3.6M's published skeleton, meters."""
 
 _MIN_DEPTH = 0.05  # meters: nearer solutions count as behind the camera
-_MAX_ENUMERATED = 12  # 4096 hypotheses
-_FPS = 30.0  # for keypoints that do not say
 
 
 def default_bone_lengths(skeleton: Skeleton = H36M17) -> tuple[float, ...]:
@@ -134,10 +131,9 @@ class BoneFlips:
             )
         if min(lengths) <= 0 or self.scale <= 0:
             raise OptionError("Bone lengths (meters) and scale must be positive.")
-        if not 0 <= self.plane <= 1 or not 0 <= self.reach <= 1 or self.window_s < 0:
-            raise OptionError("BoneFlips needs plane and reach in 0..1, and window_s >= 0.")
-        if self.root_depth is not None and self.root_depth <= 0:
-            raise OptionError(f"root_depth is a depth in meters, got {self.root_depth}.")
+        check_between(0, 1, plane=self.plane, reach=self.reach)
+        check_between(0, 1e6, window_s=self.window_s)
+        check_positive(root_depth=self.root_depth)
 
     @property
     def lengths(self) -> Float[Tensor, " B"]:
@@ -168,8 +164,7 @@ class BoneFlips:
             OptionError: If no hypothesis is asked for.
             SkeletonMismatchError: If the keypoints are in another skeleton.
         """
-        if n_hypotheses < 1:
-            raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
+        check_n_hypotheses(n_hypotheses)
         direction = self._directions(keypoints)
         *batch, n_frames, n_joints, _ = direction.shape
         throws = noise((*batch, n_hypotheses, n_frames, n_joints, 1)).squeeze(-1).to(direction)
@@ -202,7 +197,7 @@ class BoneFlips:
         if self.root_depth is not None:
             return torch.full_like(direction[..., 0, 0], self.root_depth)
         bound = torch.nanquantile(self._bounds(direction), self.reach, dim=-1)
-        half = round(self.window_s * (fps or _FPS) / 2)
+        half = round(self.window_s * (fps or ASSUMED_FPS) / 2)
         return _smooth(_lower_envelope(_fill(bound), half), half)
 
     def _walk(
@@ -219,7 +214,7 @@ class BoneFlips:
         leader = {second: first for first, second in self.opposite_pairs}
         placed: dict[int, Tensor] = {self.skeleton.root: root}
         thrown: dict[int, Tensor] = {}
-        for bone, (parent, child) in _parents_first(self.skeleton):
+        for bone, (parent, child) in parents_first(self.skeleton):
             fit = _Fit.of(placed[parent], direction[..., child, :], self.lengths[bone])
             first = leader.get(child, child)
             if first not in thrown:
@@ -232,7 +227,7 @@ class BoneFlips:
         )
 
 
-def _parents_first(skeleton: Skeleton) -> list[tuple[int, tuple[int, int]]]:
+def parents_first(skeleton: Skeleton) -> list[tuple[int, tuple[int, int]]]:
     """(row of the bone, (parent, child)) so that no child comes before its parent."""
     waiting, placed = list(enumerate(skeleton.bones)), {skeleton.root}
     order: list[tuple[int, tuple[int, int]]] = []
@@ -307,33 +302,3 @@ def _lower_envelope(x: Tensor, half: int) -> Tensor:
 def _smooth(x: Tensor, half: int) -> Tensor:
     weight = half + 1 - torch.arange(-half, half + 1, device=x.device, dtype=x.dtype).abs()
     return (_windows(x, half) * (weight / weight.sum())).sum(-1)
-
-
-def enumerate_flips(sampler: BoneFlips, keypoints: Keypoints2D) -> Hypotheses:
-    """All interpretations of a short chain, coins constant over time: 2^B hypotheses.
-
-    Args:
-        sampler: Its skeleton may have up to 12 free bones.
-        keypoints: With a camera.
-
-    Returns:
-        Every combination of coins, the last bone's coin changing fastest.
-
-    Raises:
-        OptionError: If there are more than 4096 combinations.
-        MissingCameraError: If the keypoints carry no camera.
-    """
-    followers = {second for _, second in sampler.opposite_pairs}
-    free = [child for _, child in sampler.skeleton.bones if child not in followers]
-    if len(free) > _MAX_ENUMERATED:
-        raise OptionError(
-            f"{len(free)} free bones have 2^{len(free)} interpretations; enumerate a skeleton of "
-            f"up to {_MAX_ENUMERATED}, or draw some with sample()."
-        )
-    direction = sampler._directions(keypoints)
-    depth = sampler._root_depth(direction, keypoints.fps)
-    signs = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=len(free))))
-    *batch, n_frames, n_joints, _ = direction.shape
-    coin = torch.ones(*batch, len(signs), n_frames, n_joints, dtype=direction.dtype)
-    coin[..., free] = signs.to(coin)[:, None]
-    return sampler._walk(direction, depth, coin, keypoints.xy.dtype)

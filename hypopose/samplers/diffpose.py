@@ -1,269 +1,210 @@
-"""DiffPose as released: lift, then refine the pose as if it were slightly noisy.
+"""DiffPose as in the paper: walk back from a mixture fitted to what the keypoints leave open.
 
-Gong et al., "DiffPose: Toward More Reliable 3D Pose Estimation", CVPR 2023, the frame setting of
-the published code. The state is (u, v, x, y, z) per joint: screen coordinates and meters. It starts
-at the keypoints and the lifted pose; a network predicts noise and a few DDIM steps remove it. The
-schedule is weak (ᾱ stays above 0.97), so this is a refiner. With eta = 0 and no noise at the start,
-as released, all hypotheses coincide; ``eta`` or ``start="noised"`` keeps them apart. The method the
-paper describes is :class:`hypopose.samplers.MixtureDiffPose`.
+Gong et al., "DiffPose: Toward More Reliable 3D Pose Estimation", CVPR 2023, section 3. The forward
+process of a pose ends in a Gaussian mixture that describes the uncertainty of *this* pose. Every
+hypothesis draws components and noise, keeps its components, and is denoised by a network that
+looks at the keypoints. The released code (:class:`~.released_diffpose.ReleasedDiffPose`) does none
+of it.
 
-| paper, released code | here |
+h_k = μ + √ā_k (h_0 - μ) + √(1 - ā_k) ε, with ε ~ N(0, Σ), and μ, Σ of the hypothesis' components.
+
+| paper | code |
 | --- | --- |
-| H_K, x_init | lifted pose beside the keypoints |
-| T, beta_start, beta_end | ``n_timesteps``, ``beta_start``, ``beta_end`` |
-| test_num_diffusion_timesteps N, test_timesteps S | ``n_test_timesteps``, ``n_steps`` |
-| skip_type | ``spacing`` |
-| variance (used as a standard deviation) | ``scale`` of the process: keypoint noise, 1 meter |
+| H_K, fitted by EM | ``initial``, see :mod:`hypopose.samplers.depth_prior` |
+| N = 5 | ``n_hypotheses`` |
+| K, DDIM steps | ``n_timesteps``, ``n_steps`` |
+| g(h_k, f_ST, k) | ``network``: any denoiser of :mod:`hypopose.networks` |
+| mean of the N results | left to :mod:`hypopose.aggregation` |
 
-Departures from the published code, the first two of which ``quirks`` brings back by name:
+Departures: the schedule is the cosine one, since the paper's never reaches its mixture; the network
+predicts the clean pose, which for one shared noise per trajectory is the paper's previous state in
+other words; components are drawn per joint and hypothesis, once for all frames.
 
-* ``"unscaled_noise"``: fresh noise is scaled as in training; the released sampler's is not (with
-  eta > 0);
-* ``"aliased_centering"``: poses are made relative to the root. The released line subtracts a view
-  from itself: on a CPU it only moves the root to 0, on a GPU it is a race;
-* coefficients are in double precision, which moves results by up to 1e-5 m;
-* the scale of the keypoints is their covariance if they carry one, else ``uv_std``; the released
-  tables with the detector's kernels do not exist for other detectors;
-* no noise is drawn where none is needed.
+A weakness of the paper's g, which a perfect network shows too: it is not told which component a
+hypothesis drew. On a joint with two equally likely places, 60 steps, and components of weights
+0.7 and 0.3 beyond them, hypotheses of the first chose its side in 70 % of draws and those of the
+second in 96 %, where half would be right; over both, the two places came out even. With eta = 0,
+places came out up to 7 cm inside. So our networks are told: one that reads latent rows
+(``info.n_latent == 12 * n_joints``) is shown μ and L of every joint's component beside
+h_k - (1 - √ā_k) μ, see :func:`told_rows`. Then all components lead to the same posterior.
+
+Everything else, windows, solvers, is the base's: a mixture of one standard normal at 0 gives the
+hypotheses of D3DP to the last bit (with a network that is not told).
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.diffusion import AffineGaussian, Schedule, named_betas
-from hypopose.errors import OptionError
-from hypopose.networks.base import Network
-from hypopose.networks.gcndiff import CHANNELS, DiffPosePair, GCNdiff
-from hypopose.networks.inputs import encode
-from hypopose.samplers.d3dp import Step, fitted_root, readable
-from hypopose.skeletons import SKELETONS
-from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
+from hypopose.diffusion import AffineGaussian, GaussianMixture, cosine_schedule
+from hypopose.errors import OptionError, ShapeError
+from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
+from hypopose.samplers.depth_prior import InitialDistribution
+from hypopose.samplers.diffusion_sampler import DiffusionSampler
+from hypopose.samplers.schedulers import Solver
+from hypopose.samplers.window_inputs import Windows
+from hypopose.types import Keypoints2D, NoiseSource
 
-QUIRKS = ("unscaled_noise", "aliased_centering")
-"""What the released code does besides its intention; see the module's text."""
-
-
-def released_pairs(
-    n_steps: int, n_test_timesteps: int, spacing: str = "uniform"
-) -> list[tuple[int, int]]:
-    """The (t, t_next) pairs of the released sampler, which need not start near T.
-
-    Args:
-        n_steps: S; ``uniform`` has more steps if S does not divide N.
-        n_test_timesteps: N.
-        spacing: ``"uniform"``: 0, N // S, ...; ``"quad"``: squares of an even grid to √(0.8 N).
-
-    Returns:
-        Pairs in order; the last t_next is -1.
-
-    Raises:
-        OptionError: If an option is out of range.
-
-    Example:
-        >>> released_pairs(2, 24)
-        [(12, 0), (0, -1)]
-    """
-    if not 1 <= n_steps <= n_test_timesteps:
-        raise OptionError(
-            f"n_steps lies between 1 and n_test_timesteps={n_test_timesteps}, got {n_steps}."
-        )
-    if spacing == "uniform":
-        times = list(range(0, n_test_timesteps, n_test_timesteps // n_steps))
-    elif spacing == "quad":
-        grid = torch.linspace(0, (0.8 * n_test_timesteps) ** 0.5, n_steps, dtype=torch.float64)
-        times = sorted({int(t) for t in (grid**2).tolist()})
-    else:
-        raise OptionError(f"spacing={spacing!r} is not one of uniform, quad.")
-    return list(zip(times[::-1], [*times[-2::-1], -1], strict=True))
+INITIAL_FILE = "initial.safetensors"
+"""Name of the initial distribution in a folder of weights."""
 
 
-@dataclass(frozen=True)
-class DiffPose:
-    """Lift every frame, then refine.
+@dataclass(frozen=True, eq=False)
+class AffineSolver:
+    """Any solver, in coordinates in which the process is standard: z = L⁻¹(x - μ).
 
     Args:
-        denoiser: The released pair, or a GCNdiff with a lifter beside it.
-        lifter: Any lifter of any number of frames; None for the pair's own.
-        n_steps: Network evaluations per draw.
-        n_test_timesteps: Steps are spread over 0 .. this; 24 for detected keypoints, 12 for exact.
-        spacing: ``"uniform"`` or ``"quad"``, see :func:`released_pairs`.
-        n_timesteps: T of the training.
-        betas: Its schedule, a name in :data:`hypopose.diffusion.betas.BETAS`.
-        beta_start: First beta.
-        beta_end: Last beta.
-        eta: Share of fresh noise per step; 0 as released.
-        start: ``"point"`` as released, or ``"noised"``: noise of the first timestep is added.
-        uv_std: Keypoint noise in screen units (half an image width) for keypoints without
-            covariance.
-        quirks: Names in :data:`QUIRKS`.
-        chunk: Frames, of all hypotheses together, in one network call.
-        fill_missing: ``"interpolate"`` fills undetected keypoints over time; ``"error"`` refuses.
-
-    Raises:
-        OptionError: If an option is out of range, or the networks do not make a pair.
+        solver: For the standard process.
+        process: Gives μ and L.
     """
 
-    denoiser: Network | GCNdiff
-    lifter: Network | None = None
-    n_steps: int = 2
-    n_test_timesteps: int = 24
-    spacing: str = "uniform"
-    n_timesteps: int = 51
-    betas: str = "linear"
-    beta_start: float = 1e-4
-    beta_end: float = 1e-3
-    eta: float = 0.0
-    start: str = "point"
-    uv_std: float = 0.01
-    quirks: Sequence[str] = ()
-    chunk: int = 256
-    fill_missing: str = "error"
-
-    def __post_init__(self) -> None:
-        self._networks()
-        pairs = self.pairs
-        if pairs[0][0] >= self.n_timesteps:
-            raise OptionError(
-                f"The first step is at {pairs[0][0]}, beyond n_timesteps={self.n_timesteps}."
-            )
-        for name, value, allowed in (
-            ("start", self.start, ("point", "noised")),
-            ("fill_missing", self.fill_missing, ("error", "interpolate")),
-            *(("quirks", quirk, QUIRKS) for quirk in self.quirks),
-        ):
-            if value not in allowed:
-                raise OptionError(f"{name}={value!r} is not one of {', '.join(allowed)}.")
-        if not 0.0 <= self.eta <= 1.0 or self.uv_std <= 0 or self.chunk < 1:
-            raise OptionError("DiffPose needs eta in 0..1, uv_std > 0 and chunk >= 1.")
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The skeleton of keypoints and hypotheses."""
-        return SKELETONS[self._networks()[0].info.skeleton]
+    solver: Solver
+    process: AffineGaussian
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """The (t, t_next) of each step."""
-        return released_pairs(self.n_steps, self.n_test_timesteps, self.spacing)
+        """The solver's."""
+        return self.solver.pairs
+
+    def step(self, x_t: Tensor, x0: Tensor, t: int, t_next: int, noise: NoiseSource) -> Tensor:
+        """Poses at t_next."""
+        if t_next < 0:
+            return x0
+        pose, rows = torch.split(x_t, [x0.shape[-2], x_t.shape[-2] - x0.shape[-2]], -2)
+        at, clean = (self.process.whiten(x - self.process.location) for x in (pose, x0))
+        return torch.cat(
+            [self.process.prior(self.solver.step(at, clean, t, t_next, noise)), rows], -2
+        )
+
+
+def told_rows(
+    location: Float[Tensor, "*axes J 3"], factor: Float[Tensor, "*axes J 3 3"]
+) -> Float[Tensor, "*axes 4*J 3"]:
+    """How a network is told its components: rows of three, μ of every joint, then L's columns.
+
+    Args:
+        location: μ, in the units of noisy poses.
+        factor: L, lower triangular.
+    """
+    return torch.cat([location, factor.mT.flatten(-3, -2)], -2)
+
+
+@dataclass(frozen=True)
+class DiffPose(DiffusionSampler):
+    """Walk back from a mixture of each joint's places. Other options are the base's.
+
+    The network must have been trained on this process with these initial distributions. A mixture
+    of several components asks ``noise`` for ``(*batch, H, 1, J, 1)`` after the start.
+
+    Args:
+        initial: From keypoints to one mixture per frame and joint, root-relative meters in the
+            camera frame; an :class:`~hypopose.samplers.depth_prior.InitialDistribution`.
+
+    Raises:
+        OptionError: If an option is out of range.
+    """
+
+    initial: Callable[[Keypoints2D], GaussianMixture] | None = None
+
+    reads_latent: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.network, DiffPosePair | GCNdiff):
+            raise OptionError(
+                "These are the networks DiffPose released, a lifter and a refiner: sample them "
+                "with sampler='diffpose-released'."
+            )
+        super().__post_init__()
+        if self.initial is None:
+            raise OptionError(
+                "DiffPose starts from a mixture: pass initial=InitialDistribution("
+                "DepthPrior.from_poses(training_poses))."
+            )
+        n_told = 12 * self.skeleton.n_joints
+        if self.network.info.n_latent not in (0, n_told):
+            raise OptionError(
+                f"This network reads {self.network.info.n_latent} latent channels; one that is "
+                f"told its components reads {n_told}. Sample it with sampler='distributional'."
+            )
+        for name in ("flip", "mirror"):
+            if self.is_told and getattr(self, name):
+                raise OptionError(
+                    f"{name} would mirror the pose but not its components; leave {name}=False."
+                )
 
     @property
-    def schedule(self) -> Schedule:
-        """Noise levels of the training."""
-        betas = named_betas(self.betas, self.n_timesteps, self.beta_start, self.beta_end)
-        return Schedule(betas)
+    def is_told(self) -> bool:
+        """Whether the network reads the components its hypotheses drew."""
+        return self.network.info.n_latent > 0
 
-    @torch.no_grad()
-    def sample(
+    @staticmethod
+    def options_beside(folder: Path) -> dict[str, Any]:
+        """Options that lie beside weights: ``initial.safetensors``, if it is there."""
+        path = folder / INITIAL_FILE
+        return {"initial": InitialDistribution.load(path)} if path.is_file() else {}
+
+    def _begin(
+        self, keypoints: Keypoints2D, z: Float[Tensor, "*batch H F J 3"], noise: NoiseSource
+    ) -> tuple[Solver, Float[Tensor, "*batch H F rows 3"]]:
+        """Draw components, then begin at their means plus their noise."""
+        assert self.initial is not None
+        mixture = self._over_frames(self.initial(keypoints), z)
+        component = torch.zeros(z.shape[:-1], dtype=torch.long)
+        if mixture.n_components > 1:
+            draw = noise((*z.shape[:-3], 1, z.shape[-2], 1))[..., 0]
+            component = mixture.choose(draw.expand(z.shape[:-1]).cpu())
+        fitted = mixture.process(component, cosine_schedule(self.n_timesteps))
+        process = AffineGaussian(
+            fitted.schedule,
+            (fitted.location * self.scale).to(z),
+            (fitted.scale * self.scale).to(z),
+            triangular=True,
+        )
+        x = process.prior(z)
+        if self.is_told:
+            x = torch.cat([x, told_rows(process.location, process.scale)], -2)
+        return AffineSolver(self._solver(), process), x
+
+    def _call(
         self,
-        keypoints: Keypoints2D,
-        n_hypotheses: int,
-        noise: NoiseSource,
-        callback: Callable[[Step], None] | None = None,
-    ) -> Hypotheses:
-        """Lift and refine; frames are independent of one another.
+        x_t: Float[Tensor, "N H L rows 3"],
+        windows: Windows,
+        some: list[tuple[int, int]],
+        t: int,
+    ) -> Float[Tensor, "N H L J 3"]:
+        """Show the components in the network's frame, and the noisy pose without their share."""
+        if not self.is_told:
+            return super()._call(x_t, windows, some, t)
+        w, b = (list(index) for index in zip(*some, strict=True))
+        turn = windows.rotation[w, b].mT[:, None]
+        J = self.skeleton.n_joints
+        pose, location, columns = torch.split(x_t, [J, J, 3 * J], -2)
+        turned = torch.unflatten(columns @ turn, -2, (J, 3)).mT
+        factor = torch.linalg.cholesky(turned @ turned.mT)
+        gone = 1 - math.sqrt(cosine_schedule(self.n_timesteps).at(t))
+        told = torch.cat([pose - gone * location, told_rows(location @ turn, factor)], -2)
+        return super()._call(told, windows, some, t)
 
-        Args:
-            keypoints: With an image size; NaN where undetected.
-            n_hypotheses: How many.
-            noise: Asked for ``(*batch, H, F, J, 5)`` if the start is noised, and once more per
-                noisy step.
-            callback: Called after every step; it sees the meters of the state.
-
-        Returns:
-            Root-relative meters; ``root`` is fitted if the keypoints carry a camera.
-
-        Raises:
-            OptionError: If some keypoints are undetected, or no hypothesis is asked for.
-            SkeletonMismatchError: If the keypoints have another skeleton.
-        """
-        if n_hypotheses < 1:
-            raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
-        if n_hypotheses > 1 and self.eta == 0.0 and self.start == "point":
-            warnings.warn(
-                "DiffPose as released is deterministic: all hypotheses are equal. Pass eta=1.0 or "
-                "start='noised' to keep them apart.",
-                stacklevel=2,
+    def _over_frames(self, mixture: GaussianMixture, z: Tensor) -> GaussianMixture:
+        """With an axis for hypotheses; padded frames repeat the last."""
+        n_frames, n_joints = z.shape[-3:-1]
+        batch = (*z.shape[:-4], mixture.weights.shape[-3], n_joints)
+        if mixture.weights.shape[:-1] != batch or mixture.means.shape[-1] != 3:
+            raise ShapeError(
+                f"initial gave mixtures {tuple(mixture.means.shape)} (frames, joints, components, "
+                f"coordinates) for poses {tuple(z.shape)}."
             )
-        lifter, _ = self._networks()
-        seen = readable(keypoints, lifter.info, self.fill_missing)
-        device = _device(lifter, keypoints.xy.device)
-        uv = encode(seen, "screen").xy.float().to(device)
-        process = self._process(seen, uv)
-        batch = uv.shape[:-3]
-        lifted = lifter(None, uv.reshape(-1, *uv.shape[-3:]))
-        point = torch.cat([uv, self._centered(lifted.reshape(*uv.shape[:-1], 3))], -1)
-        shape = (*batch, n_hypotheses, *point.shape[-3:])
-        x = point.unsqueeze(-4).expand(shape)
-        if self.start == "noised":
-            x = process.noised(x, self.pairs[0][0], noise(shape).to(x))
-        for i, (t, t_next) in enumerate(self.pairs):
-            x0 = process.x0_from(self._eps(x, t), x, t, "eps")
-            if callback is not None:
-                callback(Step(i, t, x[..., 2:], x0[..., 2:]))
-            x = process.step(x, x0, t, t_next, eta=self.eta, noise=noise)
-        joints = self._centered(x[..., 2:]).to(keypoints.xy.device)
-        return Hypotheses(joints, self.skeleton, fitted_root(joints, keypoints, self.skeleton))
-
-    def _networks(self) -> tuple[Network, GCNdiff]:
-        refiner = (
-            self.denoiser.refiner if isinstance(self.denoiser, DiffPosePair) else self.denoiser
+        index = torch.arange(n_frames).clamp(max=mixture.weights.shape[-3] - 1)
+        return GaussianMixture(
+            mixture.weights.index_select(-3, index).unsqueeze(-4),
+            mixture.means.index_select(-4, index).unsqueeze(-5),
+            mixture.cholesky.index_select(-5, index).unsqueeze(-6),
         )
-        lifter = self.denoiser if self.lifter is None else self.lifter
-        if not isinstance(refiner, GCNdiff) or not isinstance(lifter, Network):
-            raise OptionError(
-                "DiffPose refines what a lifter found: pass the released pair "
-                "(hypopose convert --layout diffpose), or a GCNdiff and lifter=."
-            )
-        if (
-            lifter.info.forms != ("lifter",)
-            or lifter.info.n_frames
-            or (lifter.info.inputs != "screen")
-        ):
-            raise OptionError(
-                "DiffPose needs a lifter that reads screen coordinates of any number of frames."
-            )
-        return lifter, refiner
-
-    def _process(self, keypoints: Keypoints2D, uv: Float[Tensor, "*batch F J 2"]) -> AffineGaussian:
-        scale = torch.ones(*uv.shape[:-1], len(CHANNELS), device=uv.device)
-        if "unscaled_noise" not in self.quirks:
-            scale[..., :2] = self._uv_std(keypoints).to(scale)
-        return AffineGaussian(self.schedule, scale=scale.unsqueeze(-4))
-
-    def _uv_std(self, keypoints: Keypoints2D) -> Tensor:
-        """Deviation of each keypoint in screen units."""
-        size = keypoints.image_size or (keypoints.camera and keypoints.camera.image_size)
-        if keypoints.covariance is None or not size:
-            return torch.tensor(self.uv_std)
-        variance = keypoints.covariance.diagonal(dim1=-2, dim2=-1)
-        return (variance.sqrt() * 2 / size[0]).nan_to_num(self.uv_std).clamp(min=1e-6)
-
-    def _eps(self, x: Float[Tensor, "*batch H F J 5"], t: int) -> Tensor:
-        _, refiner = self._networks()
-        time = torch.full((1,), float(t), device=x.device)
-        states = x.reshape(-1, *x.shape[-2:])
-        starts = range(0, len(states), self.chunk)
-        return torch.cat([refiner(states[i : i + self.chunk], time) for i in starts]).reshape(
-            x.shape
-        )
-
-    def _centered(self, xyz: Float[Tensor, "*any J 3"]) -> Float[Tensor, "*any J 3"]:
-        root = self.skeleton.root
-        if "aliased_centering" not in self.quirks:
-            return xyz - xyz[..., root : root + 1, :]
-        centered = xyz.clone()
-        centered[..., root, :] = 0.0
-        return centered
-
-
-def _device(network: Network, otherwise: torch.device) -> torch.device:
-    if isinstance(network, torch.nn.Module):
-        return next((p.device for p in network.parameters()), otherwise)
-    return otherwise

@@ -23,7 +23,7 @@ narrow the spread by themselves.
 
 | symbol | here |
 | --- | --- |
-| G | ``denoiser``, a network with ``info.n_latent`` channels of latent noise |
+| G | ``network``, a network with ``info.n_latent`` channels of latent noise |
 | z | :func:`hypopose.diffusion.latent_noise`: constant, slow and per-frame parts |
 | d | :func:`hypopose.training.motion_distance` |
 """
@@ -39,26 +39,26 @@ from torch import Tensor
 
 from hypopose.diffusion import latent_noise
 from hypopose.errors import OptionError
-from hypopose.networks.inputs import ASSUMED_FPS
-from hypopose.samplers.d3dp import D3DP
-from hypopose.types import Keypoints2D, NoiseSource
+from hypopose.samplers.diffusion_sampler import DiffusionSampler
+from hypopose.types import ASSUMED_FPS, Keypoints2D, NoiseSource
 
 
 @dataclass(frozen=True)
-class DistributionalDiffusion(D3DP):
+class DistributionalDiffusion(DiffusionSampler):
     """Draw motions from a generator, in one step or a few.
 
-    Videos of any length, windows, cameras and solvers are as in :class:`D3DP`: the latent noise
+    Videos of any length, windows, cameras and solvers are as in
+    :class:`~.diffusion_sampler.DiffusionSampler`: the latent noise
     belongs to frames of the video, so that a hypothesis is one motion across windows.
 
     Args:
         n_steps: Network evaluations per draw; 1 draws directly.
         eta: 1 noises each answer afresh, as the derivation asks; used with two steps or more.
         flip: Must stay False: the average of two draws is no draw.
-        mirror: As in :class:`D3DP`; on, because it improves the mean and the energy score.
-        flicker: Size of the noise that is fresh in every frame, 1 as in training. A generator that
-            has not quite learned how smooth people move trembles with it; 0 keeps the constant and
-            the slow noise alone. Noise that several steps put in between is never scaled.
+        mirror: As there; on, because it improves the mean and the energy score.
+        frame_noise_scale: Scale of the noise that is fresh in every frame, 1 as in training. Some
+            generators jitter with it; 0 keeps the constant and the slow noise alone. Noise that
+            several steps put in between is never scaled.
 
     Raises:
         OptionError: If an option is out of range.
@@ -67,7 +67,7 @@ class DistributionalDiffusion(D3DP):
     n_steps: int = 1
     flip: bool = False
     mirror: bool = True
-    flicker: float = 1.0
+    frame_noise_scale: float = 1.0
 
     reads_latent: ClassVar[bool] = True
 
@@ -77,10 +77,11 @@ class DistributionalDiffusion(D3DP):
             raise OptionError(
                 "flip averages two draws, and an average is no draw; leave flip=False."
             )
-        if self.flicker < 0 or (self.flicker == 0 and not self.denoiser.info.n_latent):
+        scale, latent = self.frame_noise_scale, self.network.info.n_latent
+        if scale < 0 or (scale == 0 and not latent):
             raise OptionError(
-                "flicker is 0 or more, and above 0 for networks without latent noise: it would be "
-                "all that tells hypotheses apart."
+                "frame_noise_scale is 0 or more, and above 0 for networks without latent noise: "
+                "nothing else distinguishes their hypotheses."
             )
 
     def _entering(
@@ -95,11 +96,11 @@ class DistributionalDiffusion(D3DP):
         Pure noise is all of it fresh in every frame; it tells nothing of the pose.
         """
         if t == self.n_timesteps - 1:
-            x = x * self.flicker
-        n_latent = self.denoiser.info.n_latent
+            x = x * self.frame_noise_scale
+        n_latent = self.network.info.n_latent
         if not n_latent:
             return x
         seconds = torch.arange(x.shape[-3], device=x.device) / (keypoints.fps or ASSUMED_FPS)
         z = latent_noise(seconds.expand(*x.shape[:-4], -1), x.shape[-4], n_latent, noise)
-        z[..., -n_latent // 4 :] *= self.flicker
+        z[..., -n_latent // 4 :] *= self.frame_noise_scale
         return torch.cat([x, z.reshape(*z.shape[:-1], -1, 3)], -2)

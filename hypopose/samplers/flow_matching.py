@@ -13,13 +13,18 @@ Lipman et al., "Flow matching for generative modeling" (ICLR 2023); Liu et al., 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from torch import Tensor
 
+from hypopose.checks import check_choice
 from hypopose.errors import OptionError
-from hypopose.samplers.d3dp import D3DP
+from hypopose.samplers.diffusion_sampler import DiffusionSampler
 from hypopose.samplers.schedulers import Solver
 from hypopose.types import NoiseSource
+
+FlowStep = Literal["euler", "heun"]
+"""How a step follows the flow."""
 
 
 class FlowSolver:
@@ -76,15 +81,17 @@ class FlowSolver:
 
 
 @dataclass(frozen=True)
-class FlowMatching(D3DP):
+class FlowMatching(DiffusionSampler):
     """Follow a learned flow from noise to motions, the keypoints in view.
 
-    Videos of any length, windows, cameras and flip are as in :class:`D3DP`.
+    Videos of any length, windows, cameras and flip are as in
+    :class:`~.diffusion_sampler.DiffusionSampler`.
 
     Args:
         n_steps: Network evaluations per draw.
         solver: ``"euler"`` or ``"heun"``; Heun needs an odd number of evaluations.
-        eta: Unused: the flow is deterministic.
+        eta: Must stay 0, for the flow is deterministic; ``scheduler`` and ``spacing`` belong to
+            diffusion and must stay as they are.
 
     Raises:
         OptionError: If an option is out of range.
@@ -93,9 +100,13 @@ class FlowMatching(D3DP):
     n_steps: int = 5
     eta: float = 0.0
     flip: bool = False
-    solver: str = "euler"
+    solver: FlowStep = "euler"
 
     def _solver(self) -> Solver:
-        if self.solver not in ("euler", "heun"):
-            raise OptionError(f"solver={self.solver!r} is not one of euler, heun.")
+        check_choice("solver", self.solver, get_args(FlowStep))
+        if (self.eta, self.scheduler, self.spacing) != (0.0, "ddim", 1.0):
+            raise OptionError(
+                "A flow is deterministic and has solvers of its own: leave eta=0, "
+                "scheduler='ddim' and spacing=1; choose with solver='euler' or 'heun'."
+            )
         return FlowSolver(self.n_steps, self.n_timesteps, heun=self.solver == "heun")

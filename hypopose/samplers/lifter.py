@@ -1,9 +1,9 @@
 """Lifters over whole videos: one pose per frame, windows blended, mirrored input averaged.
 
 A lifter that predicts a scale per joint (:class:`hypopose.networks.ScaleNetwork`) gives a
-distribution, from which hypotheses are drawn (:mod:`hypopose.samplers.scale_draws`). Other lifters
-know one answer; they are here so that they run on keypoint files too, as baselines for what
-hypotheses are worth, and ``spread`` gives them one scale for everything.
+distribution, from which hypotheses are drawn (:mod:`hypopose.samplers.noise_from_scales`). Other
+lifters give one pose; they serve as baselines on keypoint files, and ``spread`` gives them one
+scale for everything.
 
 Networks from a sequence to one pose see a window around every frame; the others see windows that
 overlap and blend. Frames beyond the video repeat its first or last.
@@ -20,28 +20,30 @@ from torch import Tensor
 from torch.nn import functional
 
 from hypopose.cameras import rays
+from hypopose.checks import check_between, check_positive
 from hypopose.errors import OptionError
 from hypopose.networks.base import Network
-from hypopose.networks.inputs import ASSUMED_FPS, encode
+from hypopose.networks.inputs import encode
 from hypopose.networks.scales import ScaleNetwork
-from hypopose.samplers.d3dp import Step, fitted_root, mirrored, readable
-from hypopose.samplers.scale_draws import scale_draws
-from hypopose.samplers.windowed import Windowed
+from hypopose.samplers.base import Step, WindowedSampler, fitted_root
+from hypopose.samplers.mirror import mirrored
+from hypopose.samplers.missing import FillMissing, readable
+from hypopose.samplers.noise_from_scales import noise_from_scales
 from hypopose.samplers.windows import blend_weights, take_frames, window_starts
 from hypopose.skeletons import convert
-from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
+from hypopose.types import ASSUMED_FPS, Hypotheses, Keypoints2D, NoiseSource, Skeleton
 
 
 @dataclass(frozen=True)
-class Lifter(Windowed):
+class Lifter(WindowedSampler):
     """A pose and a scale per joint, and draws from them.
 
     Args:
-        denoiser: A network with a lifter form, in meters.
+        network: A network with a lifter form, in meters.
         spread: Expected error of a joint in meters, where the network predicts none; None for one
             motion only.
         correlation_s: Seconds over which errors go on: standard deviation of the smoothing kernel.
-        kinship: Correlation of a joint's error with its parent's, 0 to 1.
+        parent_correlation: Correlation of a joint's error with its parent's, 0 to 1.
         depth_share: Share of the squared error along the line of sight; 1/3 for errors alike in
             all directions. Needs a camera to matter.
         flip: Average with the mirrored input.
@@ -64,19 +66,19 @@ class Lifter(Windowed):
         True
     """
 
-    denoiser: Network
+    network: Network
     flip: bool = True
     overlap: int | None = None
     window: int | None = None
     chunk: int = 2048
-    fill_missing: str = "error"
+    fill_missing: FillMissing = "error"
     spread: float | None = None
     correlation_s: float = 0.5
-    kinship: float = 0.7
+    parent_correlation: float = 0.7
     depth_share: float = 1 / 3
 
     def __post_init__(self) -> None:
-        info = self.denoiser.info
+        info = self.network.info
         if "lifter" not in info.forms:
             raise OptionError("These weights are a denoiser's and cannot lift; use sampler='d3dp'.")
         if info.units != "meters":
@@ -85,11 +87,11 @@ class Lifter(Windowed):
                 "cannot be a result; call the network itself: load_network(folder)(None, xy)."
             )
         self._check_windows()
-        if not (self.spread is None or self.spread > 0) or self.correlation_s < 0:
-            raise OptionError("spread (meters) must be positive and correlation_s at least 0.")
-        for name in ("kinship", "depth_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name} lies between 0 and 1, got {getattr(self, name)}.")
+        check_positive(spread=self.spread)
+        check_between(0, 1e6, correlation_s=self.correlation_s)
+        check_between(
+            0, 1, parent_correlation=self.parent_correlation, depth_share=self.depth_share
+        )
 
     @torch.no_grad()
     def sample(
@@ -117,7 +119,7 @@ class Lifter(Windowed):
             SkeletonMismatchError: If the keypoints have another skeleton.
             MissingCameraError: If the network needs a camera.
         """
-        scaled = self.spread is not None or isinstance(self.denoiser, ScaleNetwork)
+        scaled = self.spread is not None or isinstance(self.network, ScaleNetwork)
         if n_hypotheses < 1 or (n_hypotheses != 1 and not scaled):
             raise OptionError(
                 f"This lifter gives one motion, not {n_hypotheses}. Set n_hypotheses=1, or say how "
@@ -128,12 +130,12 @@ class Lifter(Windowed):
         if scale is not None:
             z = noise((*pose.shape[:-3], n_hypotheses, *pose.shape[-3:])).to(joints)
             frames = self.correlation_s * (keypoints.fps or ASSUMED_FPS)
-            joints = joints + scale_draws(
+            joints = joints + noise_from_scales(
                 z,
                 scale,
                 self.skeleton,
                 frames=frames,
-                kinship=self.kinship,
+                parent_correlation=self.parent_correlation,
                 sight=_sight(keypoints, self.skeleton),
                 depth_share=self.depth_share,
             )
@@ -156,7 +158,7 @@ class Lifter(Windowed):
         Raises:
             OptionError: As :meth:`sample`, and so on.
         """
-        seen = readable(keypoints, self.denoiser.info, self.fill_missing)
+        seen = readable(keypoints, self.network.info, self.fill_missing)
         lifted = self._lifted(seen)
         pose = lifted[..., :3] - lifted[..., self.skeleton.root, None, :3]
         if self.spread is not None:
@@ -167,7 +169,7 @@ class Lifter(Windowed):
         """Poses, and log-scales behind them if the network predicts any."""
         n = keypoints.n_frames
         length, overlap = self._window_of(n)
-        if self.denoiser.info.sequence_to_one:
+        if self.network.info.sequence_to_one:
             starts = [f - (length - 1) // 2 for f in range(n)]
             poses = self._windows(keypoints, starts, length)
             return torch.cat(poses, -3)
@@ -200,7 +202,7 @@ class Lifter(Windowed):
             parts = [take_frames(confidence[..., None], s, length)[..., 0] for s in starts]
             confidence = torch.stack(parts, -3)
         part = replace(keypoints, xy=xy, confidence=confidence, covariance=None)
-        e = encode(part, "screen" if self.denoiser.info.inputs == "screen" else "subject")
+        e = encode(part, "screen" if self.network.info.inputs == "screen" else "subject")
         context = None if e.context is None else e.context.flatten(0, -2).float()
         given = (e.xy.flatten(0, -4).float(), e.confidence.flatten(0, -3).float())
         y = self._lift(*given, context)
@@ -215,12 +217,12 @@ class Lifter(Windowed):
     def _lift(self, xy: Tensor, confidence: Tensor, context: Tensor | None) -> Tensor:
         place = self._device(xy.device)
         moved = None if context is None else context.to(place)
-        if isinstance(self.denoiser, ScaleNetwork):
-            pose, log_scale = self.denoiser.with_scale(
+        if isinstance(self.network, ScaleNetwork):
+            pose, log_scale = self.network.with_scale(
                 xy.to(place), confidence.to(place), None, moved
             )
             return torch.cat([pose, log_scale[..., None]], -1).float().cpu()
-        y = self.denoiser(None, xy.to(place), None, confidence.to(place), None, moved)
+        y = self.network(None, xy.to(place), None, confidence.to(place), None, moved)
         return y[:, 0].float().cpu()
 
 

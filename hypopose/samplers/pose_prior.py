@@ -143,11 +143,11 @@ class PosePrior:
         )
 
     @staticmethod
-    def box() -> PosePrior:
+    def bundled() -> PosePrior:
         """The prior that comes with the package.
 
         Example:
-            >>> PosePrior.box().skeleton.name
+            >>> PosePrior.bundled().skeleton.name
             'h36m17'
         """
         return PosePrior.load(BOX)
@@ -197,15 +197,6 @@ class PosePrior:
             chance = torch.rand(2 * n, generator=generator).double()
             kept.append(u[chance.log() < self.log_limits(u)])
         return torch.cat(kept)[:n]
-
-    def draw_lengths(
-        self, n: int, generator: torch.Generator
-    ) -> tuple[Float64[Tensor, " n"], Float64[Tensor, "n B"]]:
-        """Scales of bodies, and bone lengths in meters without them."""
-        z = torch.randn((n, len(self.lengths)), generator=generator).double()
-        factor = torch.linalg.cholesky(self.log_length_covariance)
-        common = torch.randn(n, generator=generator).double() * self.length_std[0]
-        return common.exp(), self.lengths * (z @ factor.mT).exp()
 
     def save(self, path: str | Path) -> Path:
         """Write one safetensors file, tensors in single precision."""

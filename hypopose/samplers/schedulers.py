@@ -19,14 +19,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from hypopose.checks import check_between, check_choice
 from hypopose.diffusion import Schedule, ddim_step, timestep_pairs
 from hypopose.errors import OptionError
 from hypopose.types import NoiseSource
+
+Scheduler = Literal["ddim", "diffusers-ddim", "dpm++", "unipc"]
+"""Name of a solver."""
 
 
 @runtime_checkable
@@ -107,14 +111,12 @@ def make_solver(
     Raises:
         OptionError: If there is no such solver or it cannot do that eta or spacing.
     """
-    if name not in SCHEDULERS:
-        raise OptionError(f"scheduler={name!r} is not one of {', '.join(SCHEDULERS)}.")
+    check_choice("scheduler", name, SCHEDULERS)
     if not 1 <= n_steps <= schedule.n_timesteps:
         raise OptionError(
             f"n_steps lies between 1 and n_timesteps={schedule.n_timesteps}, got {n_steps}."
         )
-    if not 0.0 <= eta <= 1.0:
-        raise OptionError(f"eta lies between 0 (deterministic) and 1 (DDPM), got {eta}.")
+    check_between(0, 1, eta=eta)
     if spacing != 1.0 and name not in ("ddim", "dpm++"):
         raise OptionError(f"scheduler={name!r} takes equal steps only: leave spacing=1.")
     return SCHEDULERS[name](schedule, n_steps, eta, spacing)

@@ -140,7 +140,7 @@ def window_seams(sampler: Any, n_frames: int) -> list[int]:
     """Frames at which a window of a sampler begins or has just ended.
 
     Args:
-        sampler: With fields ``denoiser``, ``window`` and ``overlap``; others have no windows.
+        sampler: With fields ``network``, ``window`` and ``overlap``; others have no windows.
         n_frames: Length of the video.
 
     Returns:
@@ -151,9 +151,9 @@ def window_seams(sampler: Any, n_frames: int) -> list[int]:
         >>> window_seams(object(), 200)
         []
     """
-    if not all(hasattr(sampler, name) for name in ("denoiser", "window", "overlap")):
+    if not all(hasattr(sampler, name) for name in ("network", "window", "overlap")):
         return []
-    info = sampler.denoiser.info
+    info = sampler.network.info
     if info.sequence_to_one:
         return []
     length = info.n_frames or min(sampler.window or info.max_frames or n_frames, n_frames)

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from hypopose.errors import CheckpointError, OptionError
 from hypopose.io.atomic import write_atomically
-from hypopose.networks.pretrained import WEIGHTS_FILE, read_weights
+from hypopose.networks.pretrained import CONFIG_FILE, WEIGHTS_FILE, read_weights, save_weights
 
 CARD_FILE = "README.md"
 
@@ -58,11 +57,10 @@ def average_weights(shares: Mapping[str | Path, float], target: str | Path) -> P
         )
     target = Path(target)
     target.mkdir(parents=True, exist_ok=True)
-    with write_atomically(target / WEIGHTS_FILE) as partial:
-        save_file(averaged, partial, metadata={"format": "pt"})
-    for name in ("config.json", "sampler.json", "training.json"):
+    for name in (CONFIG_FILE, "sampler.json", "training.json"):
         if (Path(folders[0]) / name).is_file():
             shutil.copy(Path(folders[0]) / name, target / name)
+    save_weights(averaged, target)
     if not (target / CARD_FILE).exists():
         with write_atomically(target / CARD_FILE) as partial:
             partial.write_text(_card({Path(f): s / total for f, s in shares.items()}), "utf-8")

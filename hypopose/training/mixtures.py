@@ -1,7 +1,7 @@
 """The objective of DiffPose as in the paper, for networks that are told their components.
 
 Gong et al., CVPR 2023, section 3. Noise comes from the mixture that is fitted to each window's
-keypoints (:mod:`hypopose.samplers.uncertainty`), one component per joint and window. The poses that
+keypoints (:mod:`hypopose.samplers.depth_prior`), one component per joint and window. The poses that
 depths are looked up from are drawn from the training motion as the batches are, once per run; they
 go with the weights.
 
@@ -25,14 +25,15 @@ from hypopose.calibration import ece, energy_score
 from hypopose.diffusion import GaussianMixture, Schedule, seeded_noise
 from hypopose.metrics import mpjpe
 from hypopose.networks.base import Network
-from hypopose.networks.inputs import MIN_CONFIDENCE, REFERENCE_SIZE, Encoded
-from hypopose.samplers.mixture_diffpose import INITIAL_FILE, MixtureDiffPose, told_rows
-from hypopose.samplers.uncertainty import MIN_JOINTS, DepthPrior, InitialDistribution
+from hypopose.networks.inputs import REFERENCE_SIZE, Encoded
+from hypopose.samplers.depth_prior import MIN_JOINTS, DepthPrior, InitialDistribution
+from hypopose.samplers.diffpose import INITIAL_FILE, DiffPose, told_rows
 from hypopose.simulation import Motion
 from hypopose.skeletons import H36M17
 from hypopose.training.batches import Batch, BatchMaker, motion_of
 from hypopose.training.config import TrainConfig
 from hypopose.training.validation import HeldOut
+from hypopose.types import MIN_CONFIDENCE
 
 N_POSES = 2048
 """Poses that depths are looked up from."""
@@ -185,7 +186,7 @@ def validate_mixture(
         Error of the mean in mm, fair energy score per joint in mm, ECE and spread, by name.
     """
     motion = motion_of(config, "train")
-    sampler = MixtureDiffPose(
+    sampler = DiffPose(
         cast(Network, network),
         n_steps=5,
         scale=config.objective.scale,

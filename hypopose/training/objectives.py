@@ -194,7 +194,7 @@ OBJECTIVES: dict[str, Objective] = {
             clamp=c.objective.clamp,
             flicker=c.objective.flicker,
         ),
-        sampling={"sampler": "distributional", "n_steps": 1, "flicker": 0.0, **_MIRRORED},
+        sampling={"sampler": "distributional", "n_steps": 1, "frame_noise_scale": 0.0, **_MIRRORED},
         role="generator",
         make_batches=keypoint_batches,
         length=True,

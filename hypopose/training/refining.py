@@ -3,7 +3,7 @@
 Gong et al., CVPR 2023, the released code. The refiner learns to tell the noise in (u, v, x, y, z)
 of true poses, so it needs nothing of the lifter, and both are trained in one run: the lifter for
 the mean distance, the refiner for the squared error of noise at the timesteps and scales that
-:class:`hypopose.samplers.DiffPose` has by default.
+:class:`hypopose.samplers.ReleasedDiffPose` has by default.
 
 | released code | here |
 | --- | --- |
@@ -28,7 +28,7 @@ from hypopose.metrics import mpjpe
 from hypopose.networks import DiffPosePair
 from hypopose.networks.base import Network
 from hypopose.networks.gcndiff import CHANNELS
-from hypopose.samplers import DiffPose
+from hypopose.samplers import ReleasedDiffPose
 from hypopose.training.batches import Batch
 from hypopose.training.losses import joint_distance
 from hypopose.training.validation import HeldOut
@@ -63,7 +63,7 @@ def pair_loss(network: Network, batch: Batch, generator: torch.Generator) -> Flo
     Raises:
         OptionError: If the network is no pair.
     """
-    method, pair = DiffPose(network), cast(DiffPosePair, network)
+    method, pair = ReleasedDiffPose(network), cast(DiffPosePair, network)
     uv, target = batch.encoded.xy.flatten(0, 1), batch.target.flatten(0, 1)
     x0 = torch.cat([uv, target], -1)
     scale = x0.new_tensor([method.uv_std] * 2 + [1.0] * (len(CHANNELS) - 2))
@@ -84,7 +84,7 @@ def validate_pair(network: nn.Module, held_out: HeldOut) -> dict[str, float]:
         held_out: What it has not seen.
     """
     first: list[Tensor] = []
-    sampler = DiffPose(cast(Network, network))
+    sampler = ReleasedDiffPose(cast(Network, network))
     refined = sampler.sample(
         held_out.keypoints,
         1,

@@ -134,7 +134,7 @@ def validate_generator(
     scores: dict[str, float] = {}
     for n in (1, 3):
         sampler = DistributionalDiffusion(
-            cast(Network, network), n_steps=n, scale=scale, clamp=clamp, flicker=flicker
+            cast(Network, network), n_steps=n, scale=scale, clamp=clamp, frame_noise_scale=flicker
         )
         scores |= drawn_scores(sampler, held_out, n)
     return scores

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from hypopose import __version__
@@ -17,7 +16,7 @@ from hypopose.errors import CheckpointError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.base import Network
 from hypopose.networks.compact import compact
-from hypopose.networks.pretrained import WEIGHTS_FILE
+from hypopose.networks.pretrained import save_weights, seal
 from hypopose.samplers import SAMPLERS
 from hypopose.training.config import TrainConfig
 from hypopose.training.trainer import Progress, averaged_network, objective_of, read_state
@@ -66,14 +65,14 @@ def export(run: str | Path, target: str | Path, *, small: bool = False) -> Path:
         k: (v.to(torch.float16) if k in half and v.is_floating_point() else v).contiguous()
         for k, v in state_dict.items()
     }
-    with write_atomically(target / WEIGHTS_FILE) as partial:
-        save_file(tensors, partial, metadata={"format": "pt"})
+    save_weights(tensors, target)
     options = _options(target, config, network)
     _write(target / "sampler.json", json.dumps(options, indent=2) + "\n")
     _write(target / "training.json", _as_it_was(config, state).to_json())
     beside = objective_of(config).beside
     if beside is not None:
         beside(target, config)
+        seal(target)
     if not (target / "README.md").exists():
         card = _card(target.name, config, Progress(**state["progress"]), network)
         _write(target / "README.md", card)

@@ -20,7 +20,7 @@ from hypopose.diffusion import (
 from hypopose.networks.convert import mixste_config, schedule_buffers
 from hypopose.networks.mixste import MixSTE2, name_from_official
 from hypopose.networks.pretrained import load_strictly
-from hypopose.samplers.d3dp import D3DP, Step
+from hypopose.samplers import D3DP, Step
 from hypopose.samplers.windows import (
     published_training_windows,
     published_windows,

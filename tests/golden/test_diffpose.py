@@ -22,8 +22,8 @@ from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
 from hypopose.networks.gcnpose import GCNpose, graph_state_from_official
 from hypopose.networks.pretrained import load_strictly
 from hypopose.networks.staged import sinusoid
-from hypopose.samplers.d3dp import Step
-from hypopose.samplers.diffpose import DiffPose, released_pairs
+from hypopose.samplers import Step
+from hypopose.samplers.released_diffpose import ReleasedDiffPose, released_pairs
 from hypopose.skeletons import H36M17
 from hypopose.types import Keypoints2D
 
@@ -246,7 +246,7 @@ def test_pipeline(golden: Callable[[str], Any], name: str, literal: bool) -> Non
     case = golden("diffpose/pipeline")
     options, io = case.meta["cases"][name], starting(case.io, f"{name}.")
     n = options["hypotheses"]
-    sampler = DiffPose(
+    sampler = ReleasedDiffPose(
         recorded_pair(case.weights, case.meta["config"]),
         n_steps=options["test_timesteps"],
         n_test_timesteps=options["test_num_diffusion_timesteps"],

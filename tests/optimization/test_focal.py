@@ -22,7 +22,7 @@ from hypopose.optimization.focal import (
     FREE,
     MAX_SECONDS,
     ON_RAYS,
-    FocalBelief,
+    FocalPosterior,
     log_misfits,
     with_focals,
     worth_of,
@@ -239,6 +239,6 @@ def test_a_sure_belief_is_a_camera() -> None:
     logs = torch.linspace(math.log(500), math.log(5000), 101)
     p = torch.zeros(101)
     p[40] = 1.0
-    belief = FocalBelief(logs.exp(), p, torch.full((101,), 1 / 101))
+    belief = FocalPosterior(logs.exp(), p, torch.full((101,), 1 / 101))
     assert belief.median == pytest.approx(float(logs[40].exp()), rel=0.03)
     assert belief.learned == pytest.approx(1.0)

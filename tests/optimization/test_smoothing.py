@@ -17,7 +17,6 @@ from hypopose.optimization import (
     keep_bone_lengths,
     smooth_hypotheses,
     smooth_kalman,
-    smooth_one_euro,
 )
 from hypopose.optimization.smoothing import MIN_STD, jitter_covariance
 from hypopose.skeletons import H36M17
@@ -108,23 +107,6 @@ def test_batches_are_smoothed_one_by_one() -> None:
     for i in range(2):
         alone = smooth_kalman(both[i], jitter_covariance(both[i]), FPS)
         torch.testing.assert_close(out[i], alone)
-
-
-def test_one_euro_looks_back_only() -> None:
-    joints, _ = noisy()
-    out = smooth_one_euro(joints, FPS)
-    early = smooth_one_euro(joints[:, :20], FPS)
-    torch.testing.assert_close(out[:, :20], early)
-    assert jerk(out) < 0.3 * jerk(joints)
-    assert torch.equal(out[:, 0], joints[:, 0])
-    with pytest.raises(OptionError, match="positive rates"):
-        smooth_one_euro(joints, 0.0)
-
-
-def test_one_euro_lags_less_when_quick() -> None:
-    ramp = torch.linspace(0, 4, 100)[None, :, None, None].expand(1, 100, 17, 3)
-    slow, quick = (ramp - smooth_one_euro(ramp, FPS, beta=b) for b in (0.0, 10.0))
-    assert quick[:, -1].max() < 0.3 * slow[:, -1].max()
 
 
 def test_bones_become_rigid_and_joints_move_little() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from torch import Tensor
 
 from hypopose.cameras import project, to_screen
@@ -199,5 +200,5 @@ def test_errors_say_what_to_do() -> None:
     with pytest.raises(OptionError, match="screen coordinates"):
         UAO().optimize(ScaleTokens(width=16, n_layers=1, n_heads=2), keypoints, CAMERA, root)
     for wrong in ({"chunk": 0}, {"anchor": "none"}, {"reduction": "sum"}, {"precision": "half"}):
-        with pytest.raises(OptionError):
+        with pytest.raises((OptionError, TypeCheckError)):
             UAO(**wrong)  # type: ignore[arg-type]

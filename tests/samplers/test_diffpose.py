@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
@@ -23,8 +24,15 @@ from hypopose.errors import (
 )
 from hypopose.networks import DiffPosePair, FrameTokens, GCNdiff, MixSTE2, Network
 from hypopose.networks.base import NetworkInfo
-from hypopose.samplers import D3DP, DepthPrior, DiffPose, InitialDistribution, MixtureDiffPose, Step
-from hypopose.samplers.diffpose import released_pairs
+from hypopose.samplers import (
+    D3DP,
+    DepthPrior,
+    DiffPose,
+    InitialDistribution,
+    ReleasedDiffPose,
+    Step,
+)
+from hypopose.samplers.released_diffpose import released_pairs
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Camera, Keypoints2D, Poses3D, Sampler
 
@@ -53,7 +61,7 @@ def draw(sampler: Sampler, keypoints: Keypoints2D, n: int = 3) -> Tensor:
 
 
 def test_as_released_all_hypotheses_are_one_and_the_user_is_told(pair: DiffPosePair) -> None:
-    sampler, keypoints = DiffPose(pair), scattered(5)
+    sampler, keypoints = ReleasedDiffPose(pair), scattered(5)
     assert isinstance(sampler, Sampler)
     with pytest.warns(UserWarning, match="deterministic"):
         hypotheses = sampler.sample(keypoints, 3, seeded_noise(0))
@@ -67,12 +75,15 @@ def test_as_released_all_hypotheses_are_one_and_the_user_is_told(pair: DiffPoseP
 def test_noise_at_the_start_or_on_the_way_keeps_hypotheses_apart(
     pair: DiffPosePair, options: dict[str, object]
 ) -> None:
-    sampler = DiffPose(pair, n_steps=3, **options)  # type: ignore[arg-type]
+    sampler = ReleasedDiffPose(pair, n_steps=3, **options)  # type: ignore[arg-type]
     assert draw(sampler, scattered(2)).std(0)[:, 1:].min() > 1e-4
 
 
 def test_results_do_not_depend_on_chunk_batch_or_hypotheses(pair: DiffPosePair) -> None:
-    sampler, keypoints = DiffPose(pair, start="noised", eta=0.5, chunk=1000), scattered(2, 6)
+    sampler, keypoints = (
+        ReleasedDiffPose(pair, start="noised", eta=0.5, chunk=1000),
+        scattered(2, 6),
+    )
     whole = draw(sampler, keypoints)
     assert torch.allclose(draw(replace(sampler, chunk=1), keypoints), whole, atol=1e-6)
     assert torch.allclose(draw(sampler, keypoints, 2), whole[:, :2], atol=1e-6)
@@ -86,7 +97,7 @@ def test_surer_keypoints_are_moved_less(pair: DiffPosePair) -> None:
         keypoints = scattered(1)
         covariance = (std**2 * torch.eye(2)).expand(1, 17, 2, 2)
         states: list[Step] = []
-        sampler = DiffPose(pair, start="noised")
+        sampler = ReleasedDiffPose(pair, start="noised")
         process = sampler._process(replace(keypoints, covariance=covariance), keypoints.xy)
         sampler.sample(keypoints, 1, seeded_noise(0), states.append)
         spread.append(process.scale[0, 0, 0])
@@ -96,8 +107,8 @@ def test_surer_keypoints_are_moved_less(pair: DiffPosePair) -> None:
 
 
 def test_a_lifter_beside_the_denoiser_is_the_pair(pair: DiffPosePair) -> None:
-    apart = DiffPose(pair.refiner, lifter=pair.lifter, eta=0.5)
-    together = DiffPose(pair, eta=0.5)
+    apart = ReleasedDiffPose(pair.refiner, lifter=pair.lifter, eta=0.5)
+    together = ReleasedDiffPose(pair, eta=0.5)
     assert torch.equal(draw(apart, scattered(2)), draw(together, scattered(2)))
 
 
@@ -119,32 +130,34 @@ def test_steps_are_the_released_ones(n: int, total: int, spacing: str, times: li
 
 def test_what_cannot_be_is_refused(pair: DiffPosePair) -> None:
     cases: list[tuple[Callable[[], object], str]] = [
-        (lambda: DiffPose(pair, n_steps=30), "n_steps"),
-        (lambda: DiffPose(pair, n_test_timesteps=200), "beyond"),
-        (lambda: DiffPose(pair, spacing="odd"), "spacing"),
-        (lambda: DiffPose(pair, start="nowhere"), "start"),
-        (lambda: DiffPose(pair, quirks=("odd",)), "quirks"),
-        (lambda: DiffPose(pair, eta=2.0), "eta"),
-        (lambda: DiffPose(FrameTokens(width=32, n_layers=1, n_heads=4)), "released pair"),
-        (lambda: DiffPose(GCNdiff(width=16, n_layers=1)), "released pair"),
+        (lambda: ReleasedDiffPose(pair, n_steps=30), "n_steps"),
+        (lambda: ReleasedDiffPose(pair, n_test_timesteps=200), "beyond"),
+        (lambda: ReleasedDiffPose(pair, spacing="odd"), "spacing"),
+        (lambda: ReleasedDiffPose(pair, start="nowhere"), "start"),
+        (lambda: ReleasedDiffPose(pair, quirks=("odd",)), "quirks"),
+        (lambda: ReleasedDiffPose(pair, eta=2.0), "eta"),
+        (lambda: ReleasedDiffPose(FrameTokens(width=32, n_layers=1, n_heads=4)), "released pair"),
+        (lambda: ReleasedDiffPose(GCNdiff(width=16, n_layers=1)), "released pair"),
         (
-            lambda: DiffPose(pair, lifter=MixSTE2(n_frames=3, width=16, depth=1, lifter=True)),
+            lambda: ReleasedDiffPose(
+                pair, lifter=MixSTE2(n_frames=3, width=16, depth=1, lifter=True)
+            ),
             "any number of frames",
         ),
-        (lambda: DiffPose(pair).sample(scattered(1), 0, seeded_noise(0)), "n_hypotheses"),
+        (lambda: ReleasedDiffPose(pair).sample(scattered(1), 0, seeded_noise(0)), "n_hypotheses"),
     ]
     for make, says in cases:
-        with pytest.raises(OptionError, match=says):
+        with pytest.raises((OptionError, TypeCheckError), match=says):
             make()
     keypoints = scattered(3)
     keypoints.xy[1, 4] = torch.nan
     with pytest.raises(OptionError, match="cannot read gaps"):
-        draw(DiffPose(pair), keypoints, 1)
+        draw(ReleasedDiffPose(pair), keypoints, 1)
     with pytest.warns(UserWarning, match="interpolated"):
-        joints = draw(DiffPose(pair, fill_missing="interpolate"), keypoints, 1)
+        joints = draw(ReleasedDiffPose(pair, fill_missing="interpolate"), keypoints, 1)
     assert bool(torch.isfinite(joints).all())
     with pytest.raises(SkeletonMismatchError):
-        draw(DiffPose(pair), replace(keypoints, skeleton=SKELETONS["coco17"]), 1)
+        draw(ReleasedDiffPose(pair), replace(keypoints, skeleton=SKELETONS["coco17"]), 1)
 
 
 # As in the paper ---------------------------------------------------------------------------------
@@ -174,7 +187,7 @@ def test_one_standard_normal_at_0_is_d3dp_to_the_last_bit(scheduler: str) -> Non
     options = {"n_steps": 3, "scheduler": scheduler, "eta": 1.0 if scheduler == "ddim" else 0.0}
     keypoints = scattered(2, 13)
     initial = same_everywhere([1.0], torch.zeros(17, 1, 3), torch.ones(17, 1, 3))
-    ours = draw(MixtureDiffPose(network, initial=initial, **options), keypoints)  # type: ignore[arg-type]
+    ours = draw(DiffPose(network, initial=initial, **options), keypoints)  # type: ignore[arg-type]
     theirs = draw(D3DP(network, **options), keypoints)  # type: ignore[arg-type]
     assert torch.equal(ours, theirs)
 
@@ -241,9 +254,7 @@ def test_both_places_of_an_ambiguous_joint_are_visited_as_often_as_they_should(
     keypoints = replace(scattered(1), camera=None)
     network = TwoPlaces(places, std, _of_joint(initial(keypoints)))
     assert isinstance(network, Network)
-    sampler = MixtureDiffPose(
-        network, n_steps=n_steps, eta=eta, flip=False, clamp=None, initial=initial
-    )
+    sampler = DiffPose(network, n_steps=n_steps, eta=eta, flip=False, clamp=None, initial=initial)
     steps: list[Step] = []
     joints = sampler.sample(keypoints, n, seeded_noise(5), steps.append).joints[:, 0]
     wrist = joints[:, WRIST]
@@ -270,7 +281,7 @@ def test_a_hypothesis_keeps_its_component_in_all_frames() -> None:
     torch.manual_seed(0)
     network = FrameTokens(width=32, n_layers=1, n_heads=4, max_frames=8).eval()
     steps: list[Step] = []
-    sampler = MixtureDiffPose(network, n_steps=1, initial=initial)
+    sampler = DiffPose(network, n_steps=1, initial=initial)
     sampler.sample(scattered(2, 12), 6, seeded_noise(1), steps.append)
     side = steps[0].x_t[..., 2] > 0  # (B, H, F, J)
     assert bool((side == side[:, :, :1]).all())
@@ -282,10 +293,10 @@ def test_a_mixture_must_fit_the_poses() -> None:
     torch.manual_seed(0)
     network = FrameTokens(width=32, n_layers=1, n_heads=4, max_frames=8).eval()
     with pytest.raises(OptionError, match="InitialDistribution"):
-        MixtureDiffPose(network)
+        DiffPose(network)
     initial = same_everywhere([1.0], torch.zeros(3, 1, 3), torch.ones(3, 1, 3))
     with pytest.raises(ShapeError, match="initial gave mixtures"):
-        draw(MixtureDiffPose(network, initial=initial), scattered(2))
+        draw(DiffPose(network, initial=initial), scattered(2))
 
 
 # From keypoints to mixtures ----------------------------------------------------------------------
@@ -386,7 +397,7 @@ def test_paper_sampler_runs_from_keypoints_to_distinct_hypotheses() -> None:
     network = FrameTokens(width=32, n_layers=1, n_heads=4, max_frames=8).eval()
     poses = population()
     initial = InitialDistribution(DepthPrior.from_poses(poses))
-    sampler = MixtureDiffPose(network, n_steps=2, initial=initial)
+    sampler = DiffPose(network, n_steps=2, initial=initial)
     assert isinstance(sampler, Sampler)
     hypotheses = sampler.sample(seen(poses, ROOTS[1], slice(0, 9)), 4, seeded_noise(0))
     assert hypotheses.joints.shape == (4, 9, 17, 3)
@@ -438,7 +449,7 @@ def test_told_its_component_every_component_leads_to_the_same_posterior(eta: flo
     initial = same_everywhere([0.7, 0.3], means, spread.clone())
     network, n = ToldPlaces(places, 0.05), 400
     assert isinstance(network, Network)
-    sampler = MixtureDiffPose(network, n_steps=40, eta=eta, flip=False, clamp=None, initial=initial)
+    sampler = DiffPose(network, n_steps=40, eta=eta, flip=False, clamp=None, initial=initial)
     steps: list[Step] = []
     keypoints = replace(scattered(1), camera=None)
     joints = sampler.sample(keypoints, n, seeded_noise(5), steps.append).joints[:, 0]
@@ -459,15 +470,15 @@ def test_told_networks_need_their_rows_and_no_flips() -> None:
     initial = same_everywhere([1.0], torch.zeros(17, 1, 3), torch.ones(17, 1, 3))
     told = ToldPlaces(torch.zeros(2, 17, 3), 0.05)
     with pytest.raises(OptionError, match="flip=False"):
-        MixtureDiffPose(told, initial=initial)
+        DiffPose(told, initial=initial)
     with pytest.raises(OptionError, match="mirror=False"):
-        MixtureDiffPose(told, initial=initial, flip=False, mirror=True)
+        DiffPose(told, initial=initial, flip=False, mirror=True)
     torch.manual_seed(0)
     other = FrameTokens(width=32, n_layers=1, n_heads=4, n_latent=12)
     with pytest.raises(OptionError, match="distributional"):
-        MixtureDiffPose(other, initial=initial, flip=False)
+        DiffPose(other, initial=initial, flip=False)
     with pytest.raises(OptionError, match="diffpose-released"):
-        MixtureDiffPose(DiffPosePair(width=16, n_layers=1), initial=initial)
+        DiffPose(DiffPosePair(width=16, n_layers=1), initial=initial)
 
 
 def test_what_a_told_network_sees_turns_with_its_camera() -> None:
@@ -475,7 +486,7 @@ def test_what_a_told_network_sees_turns_with_its_camera() -> None:
     network = FrameTokens(width=32, n_layers=1, n_heads=4, max_frames=4, n_latent=204).eval()
     poses = population()
     initial = InitialDistribution(DepthPrior.from_poses(poses), n_components=2, stride=3)
-    sampler = MixtureDiffPose(network, n_steps=2, initial=initial, flip=False)
+    sampler = DiffPose(network, n_steps=2, initial=initial, flip=False)
     keypoints = seen(poses, ROOTS[1], slice(0, 9))
     joints = draw(sampler, keypoints)
     assert torch.allclose(draw(replace(sampler, chunk=1), keypoints), joints, atol=1e-5)
@@ -527,8 +538,8 @@ def test_initial_distributions_are_saved_and_read(tmp_path: Path) -> None:
     keypoints = seen(poses, ROOTS[0], slice(0, 3))
     assert (again.stride, again.depths.n_neighbors) == (2, 20)
     assert torch.allclose(again(keypoints).mean, initial(keypoints).mean, atol=2e-3)
-    assert "initial" in MixtureDiffPose.options_beside(tmp_path)
-    assert MixtureDiffPose.options_beside(tmp_path / "elsewhere") == {}
+    assert "initial" in DiffPose.options_beside(tmp_path)
+    assert DiffPose.options_beside(tmp_path / "elsewhere") == {}
     (tmp_path / "odd.safetensors").write_bytes(b"no")
     with pytest.raises(CheckpointError, match=r"InitialDistribution\.save"):
         InitialDistribution.load(tmp_path / "odd.safetensors")

@@ -105,7 +105,13 @@ def test_without_flicker_pure_noise_does_not_enter_and_steps_tell_what_does() ->
     network, entered, told = generator_network(), [], []
     network.register_forward_pre_hook(lambda _, given: entered.append(given[0][..., :17, :]))
     sampler = DistributionalDiffusion(
-        network, n_steps=2, scale=SCALE, clamp=None, flicker=0.0, mirror=False, turning="none"
+        network,
+        n_steps=2,
+        scale=SCALE,
+        clamp=None,
+        frame_noise_scale=0.0,
+        mirror=False,
+        turning="none",
     )
     sampler.sample(clip(9), 3, seeded_noise(0), callback=lambda step: told.append(step.x_t))
     assert (entered[0] == 0).all()
@@ -119,10 +125,10 @@ def test_without_flicker_hypotheses_differ_but_do_not_tremble() -> None:
     still = replace(clip(), xy=clip().xy[:1].expand(9, 17, 2).contiguous())
     change = []
     for flicker in (0.0, 1.0):
-        sampler = DistributionalDiffusion(network, scale=SCALE, flicker=flicker)
+        sampler = DistributionalDiffusion(network, scale=SCALE, frame_noise_scale=flicker)
         x = sampler.sample(still, 30, seeded_noise(2)).joints[:, :, 1:]
         assert x.std(0).min() > 1e-3
         change.append(x.diff(dim=1).norm(dim=-1).mean().item())
     assert change[0] < 0.6 * change[1]
     with pytest.raises(OptionError, match="latent noise"):
-        DistributionalDiffusion(FrameTokens(width=16, n_layers=1, n_heads=2), flicker=0.0)
+        DistributionalDiffusion(FrameTokens(width=16, n_layers=1, n_heads=2), frame_noise_scale=0.0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from torch import Tensor
 
 from hypopose.cameras import project, world_to_cam
@@ -15,9 +16,22 @@ from hypopose.datasets import example_pair
 from hypopose.diffusion import cosine_schedule, seeded_noise
 from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
 from hypopose.networks.motion_prior import MotionPrior
-from hypopose.samplers import BoneLengths, FootContact, GroundPlane, MotionTerm, Platypose
-from hypopose.samplers.belief import Belief, body_covariance, moment_basis, reading_precision
-from hypopose.samplers.evidence import (
+from hypopose.samplers import (
+    BoneLengths,
+    FootContact,
+    GroundPlane,
+    HeuristicPlatypose,
+    MotionTerm,
+    Platypose,
+    ReleasedPlatypose,
+)
+from hypopose.samplers.platypose.error_covariance import (
+    ErrorCovariance,
+    body_covariance,
+    moment_basis,
+    reading_precision,
+)
+from hypopose.samplers.platypose.likelihood import (
     MIN_DEPTH,
     Placement,
     conditioned,
@@ -26,8 +40,8 @@ from hypopose.samplers.evidence import (
     look,
     view_of,
 )
-from hypopose.samplers.platypose import _check_place
-from hypopose.samplers.released_platypose import guide
+from hypopose.samplers.platypose.posterior import check_place
+from hypopose.samplers.platypose.released import guide
 from hypopose.skeletons import H36M17, SKELETONS
 from hypopose.types import Camera, Keypoints2D
 
@@ -46,8 +60,8 @@ def clip(n_frames: int = F) -> Keypoints2D:
     return replace(keypoints, **cut)
 
 
-def sampler(**options: Any) -> Platypose:
-    return Platypose(prior(), n_steps=4, **options)
+def sampler(kind: type[Platypose] = Platypose, **options: Any) -> Platypose:
+    return kind(prior(), n_steps=4, **options)
 
 
 def reprojection_px(hypotheses: Any, keypoints: Keypoints2D) -> float:
@@ -57,10 +71,10 @@ def reprojection_px(hypotheses: Any, keypoints: Keypoints2D) -> float:
     return float(off.nanmean())
 
 
-@pytest.mark.parametrize("mode", ["posterior", "heuristic"])
+@pytest.mark.parametrize("kind", [Platypose, HeuristicPlatypose])
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_a_hypothesis_does_not_depend_on_its_neighbors(mode: str, eta: float) -> None:
-    method, keypoints = sampler(mode=mode, eta=eta), clip()
+def test_a_hypothesis_does_not_depend_on_its_neighbors(kind: type[Platypose], eta: float) -> None:
+    method, keypoints = sampler(kind, eta=eta), clip()
     many = method.sample(keypoints, 5, seeded_noise(3))
     few = method.sample(keypoints, 2, seeded_noise(3))
     assert torch.allclose(many.joints[:2], few.joints, atol=1e-5)
@@ -168,7 +182,7 @@ def test_points_behind_the_camera_are_pulled_to_the_front() -> None:
         torch.tensor([2.0, 2.0, 2.0, 0.0], dtype=torch.float64),
     )
     place = torch.zeros(1, 4, dtype=torch.float64)
-    known = belief(1, 10.0, left=0.01)
+    known = errors(1, 10.0, left=0.01)
     for _ in range(6):
         joints, place = conditioned(joints, place, known, 1.0, (view,), None, placement)
     points = joints + placement.at(place)[:, None, None, :3]
@@ -211,12 +225,14 @@ FAR = Camera(
 """At 1000 m it is linear: 100 px a meter."""
 
 
-def belief(n_frames: int, fps: float, left: float, memory: float = 3.0) -> Belief:
+def errors(n_frames: int, fps: float, left: float, memory: float = 3.0) -> ErrorCovariance:
     body = body_covariance(H36M17, 0.5)
-    return Belief.of(body, reading_precision(H36M17), moment_basis(n_frames, fps), memory, left)
+    return ErrorCovariance.of(
+        body, reading_precision(H36M17), moment_basis(n_frames, fps), memory, left
+    )
 
 
-def dense(known: Belief) -> Tensor:
+def dense(known: ErrorCovariance) -> Tensor:
     """Λ of one coordinate, written out."""
     n, size = len(known.own), 17 * len(known.own)
     whole = torch.zeros(n, 17, n, 17, dtype=torch.float64)
@@ -238,7 +254,7 @@ def test_draws_have_the_moments_of_the_joint_normal_distribution(through_regress
         torch.tensor([0.0, 1000.0, 0.0, 0.0], dtype=torch.float64),
         torch.tensor([0.3, 0.0, 0.2, 0.0], dtype=torch.float64),
     )
-    known, n = belief(5, 20.0, left=0.04), 3000
+    known, n = errors(5, 20.0, left=0.04), 3000
     assert known.basis.shape == (5, 3)
     estimate = 0.1 * torch.randn(5, 17, 3, generator=generator, dtype=torch.float64)
     fresh = (
@@ -304,7 +320,7 @@ def test_with_a_normal_prior_the_posterior_is_exact_in_few_steps() -> None:
         origin=(0.0, 1000.0, 0.0), origin_std=(1e-4, 1e-4, 1e-4),
     )  # fmt: skip
     drawn = method.draw(keypoints, 400, seeded_noise(0)).joints[..., 0]
-    known = belief(3, 10.0, left=1e9, memory=10.0)
+    known = errors(3, 10.0, left=1e9, memory=10.0)
     seen = torch.isfinite(xy[..., 0]).flatten()
     design = 100 * torch.eye(51, dtype=torch.float64)[seen]
     covariance = torch.linalg.inv(dense(known) + design.T @ design / 25)
@@ -438,14 +454,15 @@ def test_bad_input_names_the_cure() -> None:
     with pytest.raises(ShapeError, match="same frames"):
         sampler(views=(clip(3),)).sample(keypoints, 1, seeded_noise(0))
     with pytest.raises(OptionError, match="root_world"):
-        sampler(mode="reference")
-    for wrong in ({"mode": "x"}, {"sigma_px": -1.0}, {"skip": 4}, {"n_substeps": 0},
-                  {"precision": "half"}, {"floor_std": 0.0}, {"memory_s": float("inf")},
-                  {"window": 0}):  # fmt: skip
-        with pytest.raises(OptionError):
+        ReleasedPlatypose(prior())
+    for wrong in ({"sigma_px": -1.0}, {"precision": "half"}, {"floor_std": 0.0},
+                  {"memory_s": float("inf")}, {"window": 0}, {"eta": 2.0}):  # fmt: skip
+        with pytest.raises((OptionError, TypeCheckError)):
             sampler(**wrong)
+    with pytest.raises(OptionError, match="n_substeps"):
+        sampler(HeuristicPlatypose, n_substeps=0)
     with pytest.raises(OptionError, match="three lengths"):  # as --set would pass it, untyped
-        _check_place("origin", [1.0, 2.0])
+        check_place("origin", [1.0, 2.0])
     slow = replace(keypoints, fps=7.0)
     camera = replace(keypoints.camera, rotation=torch.eye(3), translation=torch.zeros(3))  # type: ignore[type-var]
     with pytest.raises(OptionError, match="frame rate"):

@@ -13,7 +13,7 @@ import hypopose
 from hypopose.datasets import Motion
 from hypopose.diffusion import cosine_schedule
 from hypopose.networks.base import NetworkInfo
-from hypopose.samplers import MixtureDiffPose
+from hypopose.samplers import DiffPose
 from hypopose.training import TrainConfig, mixtures, train
 from hypopose.training.mixtures import MixtureBatch, mixture_batches, mixture_loss
 
@@ -85,7 +85,7 @@ def test_training_makes_a_folder_that_samples(told: TrainConfig, tmp_path: Path)
     folder = train(told, tmp_path / "run")
     assert (folder / "initial.safetensors").is_file()
     sampler = hypopose.make_sampler("diffpose", weights=folder, n_steps=2)
-    assert isinstance(sampler, MixtureDiffPose)
+    assert isinstance(sampler, DiffPose)
     keypoints, _ = hypopose.datasets.example_pair()
     hypotheses = hypopose.sample(keypoints, sampler=sampler, n_hypotheses=3)
     assert hypotheses.joints.std(0)[:, 1:].norm(dim=-1).min() > 0

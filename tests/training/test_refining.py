@@ -15,7 +15,7 @@ from hypopose.cli import main
 from hypopose.datasets import Motion, load_motion
 from hypopose.errors import OptionError
 from hypopose.networks import DiffPosePair, GCNpose
-from hypopose.samplers import DiffPose
+from hypopose.samplers import ReleasedDiffPose
 from hypopose.training import BatchMaker, TrainConfig, Trainer
 from hypopose.training.batches import Batch
 from hypopose.training.lifting import validate_lifter
@@ -41,7 +41,7 @@ def test_a_refiner_that_knows_the_noise_leaves_the_lifter_s_error(
 ) -> None:
     uv, target = batch.encoded.xy.flatten(0, 1), batch.target.flatten(0, 1)
     x0 = torch.cat([uv, target], -1)
-    schedule = DiffPose(pair).schedule
+    schedule = ReleasedDiffPose(pair).schedule
     seen: list[Tensor] = []
 
     def knows(x_t: Tensor, t: Tensor) -> Tensor:
@@ -108,10 +108,10 @@ def test_the_command_trains_a_pair_that_samples(shard: Path, tmp_path: Path) -> 
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     sampler = hypopose.make_sampler("diffpose-released", weights=tmp_path / "run" / "weights")
-    assert isinstance(sampler, DiffPose)
+    assert isinstance(sampler, ReleasedDiffPose)
     assert sampler.fill_missing == "interpolate"  # it cannot read gaps
-    assert isinstance(sampler.denoiser, DiffPosePair)
-    assert sampler.denoiser.config.dropout == 0.0
+    assert isinstance(sampler.network, DiffPosePair)
+    assert sampler.network.config.dropout == 0.0
     keypoints, _ = hypopose.datasets.example_pair()
     drawn = hypopose.sample(keypoints, sampler=replace(sampler, start="noised"), n_hypotheses=3)
     assert drawn.joints.std(0)[:, 1:].norm(dim=-1).min() > 0

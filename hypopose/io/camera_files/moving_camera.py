@@ -58,6 +58,7 @@ def load_camera_motion(path: str | Path, camera: Camera, n_frames: int) -> Camer
             f"{path} has poses for frames {frames[0]} to {frames[-1]}, the keypoints have 0 to "
             f"{n_frames - 1}; give a pose for the first and the last frame at least."
         )
+
     wanted = np.arange(n_frames)
     turns = Rotation.from_quat(quaternions[:, [1, 2, 3, 0]])
     at = Slerp(frames, turns)(wanted) if len(frames) > 1 else turns
@@ -104,6 +105,7 @@ def _poses(
     tx, qx = trajectory[order, 1:4], trajectory[order, 4:]
     if (np.linalg.norm(qx, axis=1) < 1e-6).any():
         raise source.error("a quaternion of length zero", "write it again")
+
     inverse = Rotation.from_quat(qx).inv()
     return inverse.as_quat()[:, [3, 0, 1, 2]], -inverse.apply(tx), np.arange(len(trajectory))
 

@@ -27,12 +27,9 @@ from torch import Tensor
 from hypopose.cameras import cam_to_world
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.io.results import Result, result_metadata
-from hypopose.types import Camera, Skeleton
+from hypopose.types import ASSUMED_FPS, Camera, Skeleton
 
 PER_METER: dict[str, float] = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
-
-ASSUMED_FPS = 30.0
-"""The rate of formats that need one, for keypoints that do not say."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Platypose as released: its camera, energies, guidance and chains, number for number.
 
 Pierzchlewicz, da Silva, Cotton and Sinz, "Platypose: Calibrated Zero-Shot Multi-Hypothesis 3D Human
-Motion Estimation" (2024). :class:`hypopose.samplers.Platypose` with ``mode="reference"`` runs this;
-its other modes mend what is listed here.
+Motion Estimation" (2024). :class:`hypopose.samplers.ReleasedPlatypose` runs this; the
+other samplers of a motion prior avoid what is listed here.
 
 | released | here |
 | --- | --- |
@@ -64,8 +64,8 @@ class ReleasedCamera:
         """
         if camera.rotation is None or camera.translation is None:
             raise MissingCameraError(
-                "Platypose's reference mode projects from the world, but this camera has no "
-                "rotation and translation. Give it both, or use another mode."
+                "The released Platypose projects from the world, but this camera has no rotation "
+                "and translation. Give it both, or use sampler='platypose'."
             )
         k = torch.zeros(3, 3, dtype=torch.float64)
         k[[0, 1], [0, 1]] = camera.focal.double() / UNIT_PX
@@ -140,33 +140,6 @@ class MultiView:
                 error = error * self.weights[c]
             total = total + error.mean((-1, -2)).sum(-1)
         return total
-
-
-def gaussian_energy(
-    x: Float[Tensor, "S J 3 F"],
-    camera: ReleasedCamera,
-    keypoints: Float[Tensor, "J 2 F"],
-    std: Float[Tensor, "F J 2"],
-    center: Float[Tensor, "3"],
-) -> Float[Tensor, " S"]:
-    """Negative log-density of normal keypoints with its constant; channels first, as released."""
-    uv = camera.project(x.movedim(-1, 1) - center)
-    residual = (uv - keypoints.movedim(-1, 0)) / std
-    nats = residual.square() / 2 + std.log() + 0.5 * math.log(2 * math.pi)
-    return nats.mean((-1, -2)).sum(-1)
-
-
-def coupled_energy(
-    x: Float[Tensor, "S J 3 F"],
-    camera: ReleasedCamera,
-    keypoints: Float[Tensor, "K 2"],
-    center: Float[Tensor, "3 1"],
-) -> Float[Tensor, ""]:
-    """The released ``w_monocular``: one frame, root-centered, and one number for all hypotheses."""
-    uv = camera.project((x.clamp(-1, 1) + center).movedim(-1, 1))
-    uv = uv - uv[..., :1, :]
-    kept = [j for j in range(uv.shape[-2]) if j != NECK]
-    return (uv[..., kept, :] - keypoints).square().mean((-1, -2)).sum()
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ regressor from the joints of the motion. Nothing here knows the truth.
 
 | symbol | here |
 | --- | --- |
-| û; Λ and B, what is left to learn | ``joints``; :class:`~hypopose.samplers.belief.Belief` |
+| û; Λ and B | ``joints``; ``errors``, an :class:`~.error_covariance.ErrorCovariance` |
 | placement z ~ N(0, 1), o = m + S z | ``place``, ``mean``, ``std``: meters, pitch in rad |
 | L'(y - h(u, o)) | ``residual``: whitened, with a third row that holds points in front |
 """
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from hypopose.cameras import undistort
 from hypopose.errors import MissingCameraError, OptionError
-from hypopose.samplers.belief import Belief, BlockChain
+from hypopose.samplers.platypose.error_covariance import BlockChain, ErrorCovariance
 from hypopose.types import Keypoints2D
 
 MIN_DEPTH = 0.2
@@ -206,7 +206,7 @@ class Placement:
 def conditioned(
     joints: Float[Tensor, "H F J 3"],
     place: Float[Tensor, "H 4"],
-    belief: Belief,
+    errors: ErrorCovariance,
     place_variance: float,
     views: tuple[View, ...],
     regressor: Float[Tensor, "K J"] | None,
@@ -224,7 +224,7 @@ def conditioned(
     Args:
         joints: û, meters.
         place: ẑ.
-        belief: How far the motion may be from û: B and Λ.
+        errors: How far the motion may be from û: B and Λ.
         place_variance: v.
         views: Keypoints of every camera.
         regressor: From joints to keypoints; None if they are the same.
@@ -237,13 +237,13 @@ def conditioned(
     """
     H, F, J, _ = joints.shape
     z, u = place, joints
-    c = joints.new_zeros(H, belief.basis.shape[1], 3 * J)
+    c = joints.new_zeros(H, errors.basis.shape[1], 3 * J)
     for i in range(n_rounds):
         o = placement.at(z)
         points = u if regressor is None else torch.einsum("kj,hfjc->hfkc", regressor, u)
-        terms = _equations(points + o[:, None, None, :3], o[:, 3], views, placement, belief)
-        own, beside, right, cross, corner, pull = _of_joints(terms, regressor, belief)
-        right = right - belief.times(c)
+        terms = _equations(points + o[:, None, None, :3], o[:, 3], views, placement, errors)
+        own, beside, right, cross, corner, pull = _of_joints(terms, regressor, errors)
+        right = right - errors.times(c)
         corner = corner + torch.eye(4).to(corner) / place_variance
         pull = pull - (z - place) / place_variance
         chain = BlockChain.of(own, beside)
@@ -258,7 +258,7 @@ def conditioned(
             dz, towards = dz + noise[..., 0], towards + fresh[0]
         z = z + dz
         c = c + chain.backward(towards - torch.einsum("hnai,hi->hna", along, dz))
-        u = joints + torch.einsum("fn,hnd->hfd", belief.basis, c).reshape(H, F, J, 3)
+        u = joints + torch.einsum("fn,hnd->hfd", errors.basis, c).reshape(H, F, J, 3)
     return u, z
 
 
@@ -278,7 +278,7 @@ def _equations(
     pitch: Tensor,
     views: tuple[View, ...],
     placement: Placement,
-    belief: Belief,
+    errors: ErrorCovariance,
 ) -> _Terms:
     H, F, K, _ = points.shape
     info, pulled = points.new_zeros(H, F, K, 3, 3), torch.zeros_like(points)
@@ -293,7 +293,7 @@ def _equations(
         flat = by_place.reshape(H, -1, 4)
         corner = corner + flat.mT @ flat
         pull = pull + (flat.mT @ seen.residual.reshape(H, -1, 1))[..., 0]
-    B = belief.basis.to(points)
+    B = errors.basis.to(points)
 
     def gathered(weights: Tensor, x: Tensor) -> Tensor:
         return (weights.T @ x.reshape(H, F, -1)).reshape(H, weights.shape[1], *x.shape[2:])
@@ -303,16 +303,24 @@ def _equations(
     return _Terms(own.flatten(-2), beside.flatten(-2), right, cross, corner, pull)
 
 
-def _of_joints(terms: _Terms, regressor: Tensor | None, belief: Belief) -> tuple[Tensor, ...]:
-    """The same for joints, with the belief: own and beside become (H, N, 3J, 3J)."""
+def _of_joints(
+    terms: _Terms, regressor: Tensor | None, errors: ErrorCovariance
+) -> tuple[Tensor, ...]:
+    """The same for joints, with the prior's errors: own and beside become (H, N, 3J, 3J)."""
     right, cross = terms.right, terms.cross
     if regressor is None:
-        blocks = [_on_diagonal(terms.own, belief.own), _on_diagonal(terms.beside, belief.beside)]
+        blocks = [
+            _on_diagonal(terms.own, errors.own),
+            _on_diagonal(terms.beside, errors.beside),
+        ]
     else:
         H, J = len(right), regressor.shape[1]
         pairs = torch.einsum("ki,kj->kij", regressor, regressor).flatten(1)
         blocks = []
-        for info, known in ((terms.own, belief.own), (terms.beside, belief.beside)):
+        for info, known in (
+            (terms.own, errors.own),
+            (terms.beside, errors.beside),
+        ):
             at = torch.einsum("kp,hnkq->hnpq", pairs, info).reshape(H, -1, J, J, 3, 3)
             blocks.append(at.transpose(3, 4).reshape(H, -1, 3 * J, 3 * J) + known)
         right = torch.einsum("kj,hnkc->hnjc", regressor, right)

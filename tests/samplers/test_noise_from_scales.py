@@ -14,7 +14,7 @@ from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
 from hypopose.networks import FrameTokens, ScaleTokens, load_network
 from hypopose.samplers import Lifter
-from hypopose.samplers.scale_draws import scale_draws, smooth_in_time
+from hypopose.samplers.noise_from_scales import noise_from_scales, smooth_in_time
 from hypopose.skeletons import H36M17
 from hypopose.types import Poses3D
 
@@ -24,7 +24,7 @@ N = 6000
 def test_distances_follow_the_likelihood() -> None:
     scale = torch.linspace(0.02, 0.2, 17).expand(1, 17)
     z = seeded_noise(0)((N, 1, 17, 3))
-    draws = scale_draws(z, scale, H36M17, frames=0.0, kinship=0.6)
+    draws = noise_from_scales(z, scale, H36M17, frames=0.0, parent_correlation=0.6)
     assert (draws[..., 0, :] == 0).all()
     for j in (3, 13):
         r = draws[:, 0, j].norm(dim=-1) / (scale[0, j] / 3)
@@ -33,7 +33,9 @@ def test_distances_follow_the_likelihood() -> None:
 
 def test_a_joint_errs_with_its_parent() -> None:
     z = seeded_noise(1)((N, 1, 17, 3))
-    draws = scale_draws(z, torch.full((1, 17), 0.1), H36M17, frames=0.0, kinship=0.8)
+    draws = noise_from_scales(
+        z, torch.full((1, 17), 0.1), H36M17, frames=0.0, parent_correlation=0.8
+    )
     wrist, elbow, other = draws[:, 0, 16, 0], draws[:, 0, 15, 0], draws[:, 0, 3, 0]
     assert 0.65 < float(torch.corrcoef(torch.stack([wrist, elbow]))[0, 1]) < 0.85
     assert abs(float(torch.corrcoef(torch.stack([wrist, other]))[0, 1])) < 0.05
@@ -43,8 +45,8 @@ def test_depth_share_keeps_the_expected_distance() -> None:
     z = seeded_noise(2)((N, 1, 17, 3))
     sight = torch.tensor([0.6, 0.0, 0.8]).expand(1, 17, 3)
     scale = torch.full((1, 17), 0.1)
-    draws = scale_draws(
-        z, scale, H36M17, frames=0.0, kinship=0.0, sight=sight, depth_share=0.84
+    draws = noise_from_scales(
+        z, scale, H36M17, frames=0.0, parent_correlation=0.0, sight=sight, depth_share=0.84
     )[:, 0, 5]  # fmt: skip
     assert draws.norm(dim=-1).mean().item() == pytest.approx(0.1, rel=0.03)
     along = (draws @ sight[0, 0]).square().mean() / draws.square().sum(-1).mean()
@@ -100,7 +102,7 @@ def test_lifters_without_a_scale_say_so() -> None:
     with pytest.raises(OptionError):
         Lifter(network, spread=0.0)
     with pytest.raises(OptionError):
-        Lifter(network, kinship=2.0)
+        Lifter(network, parent_correlation=2.0)
 
 
 def test_the_box_lifts_as_its_base_does_and_knows_its_errors() -> None:

@@ -44,12 +44,10 @@ from hypopose.errors import (
 )
 from hypopose.io.atomic import write_atomically
 from hypopose.skeletons import SKELETONS
-from hypopose.types import Keypoints2D, Poses3D, Skeleton
+from hypopose.types import MIN_CONFIDENCE, Keypoints2D, Poses3D, Skeleton
 
 MIN_JOINTS = 3
 """A 2D shape needs so many detected joints."""
-
-MIN_CONFIDENCE = 0.05
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,20 +21,19 @@ from functools import cache
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.special import gammainc, gammaincinv
 from torch import Tensor
 from torch.nn import functional
 
 from hypopose.types import Skeleton
 
 
-def scale_draws(
+def noise_from_scales(
     noise: Float[Tensor, "*batch H F J 3"],
     scale: Float[Tensor, "*batch F J"],
     skeleton: Skeleton,
     *,
     frames: float,
-    kinship: float,
+    parent_correlation: float,
     sight: Float[Tensor, "*batch F J 3"] | None = None,
     depth_share: float = 1 / 3,
 ) -> Float[Tensor, "*batch H F J 3"]:
@@ -45,7 +44,7 @@ def scale_draws(
         scale: Expected distance of each joint, meters.
         skeleton: Of the joints; the root stays.
         frames: Standard deviation of the smoothing kernel, in frames; 0 for none.
-        kinship: Correlation of a joint's error with its parent's, 0 to 1.
+        parent_correlation: Correlation of a joint's error with its parent's, 0 to 1.
         sight: Unit vectors from the camera to the joints; None for draws alike in all directions.
         depth_share: Share of the squared error along them; 1/3 is alike in all directions.
 
@@ -55,11 +54,12 @@ def scale_draws(
     Example:
         >>> from hypopose.skeletons import H36M17
         >>> z = torch.randn(2000, 1, 17, 3, generator=torch.Generator().manual_seed(0))
-        >>> draws = scale_draws(z, torch.full((1, 17), 0.1), H36M17, frames=0.0, kinship=0.5)
+        >>> scale = torch.full((1, 17), 0.1)
+        >>> draws = noise_from_scales(z, scale, H36M17, frames=0.0, parent_correlation=0.5)
         >>> round(draws[:, 0, 3].norm(dim=-1).mean().item(), 2)
         0.1
     """
-    z = _handed_down(smooth_in_time(noise, frames), skeleton, kinship)
+    z = _handed_down(smooth_in_time(noise, frames), skeleton, parent_correlation)
     draws = z * _stretch(z) * (scale / 3)[..., None, :, :, None]
     if sight is None:
         return draws
@@ -104,16 +104,16 @@ def smooth_in_time(
     return (summed / power.sqrt()).reshape(rows.shape).movedim(-1, -3)
 
 
-def _handed_down(z: Tensor, skeleton: Skeleton, kinship: float) -> Tensor:
+def _handed_down(z: Tensor, skeleton: Skeleton, parent_correlation: float) -> Tensor:
     """Correlate each joint with its parent; the root has no error, so its children begin anew."""
-    own = (1 - kinship**2) ** 0.5
+    own = (1 - parent_correlation**2) ** 0.5
     made: dict[int, Tensor] = {skeleton.root: torch.zeros_like(z[..., 0, :])}
     waiting = [(p, j) for p, j in skeleton.bones]
     while waiting:
         ready = [(p, j) for p, j in waiting if p in made]
         for p, j in ready:
             fresh = p == skeleton.root
-            made[j] = z[..., j, :] if fresh else kinship * made[p] + own * z[..., j, :]
+            made[j] = z[..., j, :] if fresh else parent_correlation * made[p] + own * z[..., j, :]
         waiting = [bone for bone in waiting if bone not in ready]
     return torch.stack([made[j] for j in range(skeleton.n_joints)], -2)
 
@@ -134,6 +134,8 @@ _STEP = 0.01
 @cache
 def _table() -> Tensor:
     """Gamma(3, 1) quantile over length, at lengths 0, 0.01, ... 7 of three normals."""
+    from scipy.special import gammainc, gammaincinv
+
     length = np.arange(1, 701) * _STEP
     ratio = gammaincinv(3.0, gammainc(1.5, length**2 / 2)) / length
     return torch.from_numpy(np.concatenate([ratio[:1], ratio]))

@@ -11,7 +11,7 @@ from hypopose.cameras import fit_root
 from hypopose.errors import ShapeError
 from hypopose.networks import FrameTokens
 from hypopose.networks.inputs import encode_rays
-from hypopose.networks.onto_rays import (
+from hypopose.networks.ray_projection import (
     CALM,
     FARTHEST,
     NEAREST,
@@ -58,7 +58,7 @@ def test_people_may_walk_away() -> None:
 
 def test_each_share_moves_that_far_and_counts_that_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Known answer: the least-squares root, and what is left over times the share."""
-    module = sys.modules["hypopose.networks.onto_rays"]
+    module = sys.modules["hypopose.networks.ray_projection"]
     monkeypatch.setattr(module, "PRIOR_WEIGHT", 0.0)
     body, xy, size = scene()
     g = torch.Generator().manual_seed(1)

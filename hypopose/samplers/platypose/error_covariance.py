@@ -16,7 +16,7 @@ ours errs by 47 mm per coordinate however little noise there is. So ρ never cou
 
 With ``share`` 0.46 (0.8 / √3), a memory of 1 s and a floor of 0.17 m the deviations of joints are
 those measured on people the prior in the box has not seen, from hips to wrists and at all noise
-levels, within a quarter (``benchmarks/platypose.py belief``).
+levels, within a quarter (``benchmarks/platypose.py error_covariance``).
 
 | symbol | here |
 | --- | --- |
@@ -102,7 +102,7 @@ def moment_basis(n_frames: int, fps: float) -> Float[Tensor, "F N"]:
 
 
 @dataclass(frozen=True, eq=False)
-class Belief:
+class ErrorCovariance:
     """What is left to learn about a motion: a normal distribution of corrections to its estimate.
 
     Args:
@@ -122,7 +122,7 @@ class Belief:
         basis: Float[Tensor, "F N"],
         memory: float,
         left: float,
-    ) -> Belief:
+    ) -> ErrorCovariance:
         """After a noisy version was read.
 
         Args:
@@ -134,7 +134,7 @@ class Belief:
 
         Example:
             >>> one = torch.eye(2).double()
-            >>> one = Belief.of(one, one, torch.ones(1, 1).double(), 1.0, 1.0)
+            >>> one = ErrorCovariance.of(one, one, torch.ones(1, 1).double(), 1.0, 1.0)
             >>> one.own[0, 0, 0].item()
             2.0
         """
@@ -148,7 +148,7 @@ class Belief:
         own = times[:, None, None] * still + read.diagonal()[:, None, None] * same
         step = torch.full((n - 1,), -a / (1 - a * a), dtype=torch.float64)
         beside = step[:, None, None] * still + read.diagonal(-1)[:, None, None] * same
-        return Belief(basis, own, beside)
+        return ErrorCovariance(basis, own, beside)
 
     def slot_std(self) -> Float[Tensor, " J"]:
         """Standard deviation of each slot per coordinate in meters, mean over frames.
@@ -156,7 +156,7 @@ class Belief:
         Example:
             >>> basis = moment_basis(4, 20.0)
             >>> parts = body_covariance(H36M17, 0.5), reading_precision(H36M17), basis
-            >>> Belief.of(*parts, memory=10.0, left=1e9).slot_std()[2].item()
+            >>> ErrorCovariance.of(*parts, memory=10.0, left=1e9).slot_std()[2].item()
             0.2088...
         """
         N, D = len(self.own), self.own.shape[-1]

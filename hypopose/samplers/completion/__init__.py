@@ -1,0 +1,60 @@
+"""Fill gaps in 2D keypoints and 3D motions with what hypotheses say, and say how sure that is.
+
+Hypotheses drawn for a motion with gaps have a value everywhere, and beside a gap they miss what was
+seen by a little. Each is therefore shifted by its own errors e = seen − h:
+
+    filled_h(t, j) = h(t, j) + w1 e(t1, j) + w2 e(t2, j) + (1 − w1 − w2) e(t, k)
+
+t1 and t2 are the nearest frames in which joint j was seen, with the weights of a process that
+forgets exponentially (the Ornstein-Uhlenbeck bridge); k is the joint seen in frame t that is fewest
+bones away. Filled joints then join what was seen without a jump and hang on the body, and the
+spread over hypotheses shrinks towards both ends of a gap by itself. What was seen is never changed.
+
+2D comes from any sampler, by projection. For 3D the known joints are seen by two made-up cameras
+at right angles, and the sampler's hypotheses for both are taken back to where they belong. A
+network of masked poses (:class:`hypopose.networks.MPM`) fills in both by itself, without a spread.
+
+| symbol | here |
+| --- | --- |
+| h, seen | ``values``, ``observed`` |
+| w1, w2 | :func:`bridge_weights` |
+| k | :func:`nearest_joints` |
+"""
+
+from hypopose.samplers.completion.bridging import (
+    MEMORY_S,
+    between,
+    bridge_weights,
+    bridged,
+    bridged_gaps,
+    nearest_joints,
+)
+from hypopose.samplers.completion.keypoints import (
+    CompletedKeypoints,
+    complete_keypoints,
+    complete_keypoints_by_network,
+    completed_keypoints,
+    shared_joints,
+)
+from hypopose.samplers.completion.motion import (
+    CompletedMotion,
+    complete_motion,
+    complete_motion_by_network,
+)
+
+__all__ = [
+    "MEMORY_S",
+    "CompletedKeypoints",
+    "CompletedMotion",
+    "between",
+    "bridge_weights",
+    "bridged",
+    "bridged_gaps",
+    "complete_keypoints",
+    "complete_keypoints_by_network",
+    "complete_motion",
+    "complete_motion_by_network",
+    "completed_keypoints",
+    "nearest_joints",
+    "shared_joints",
+]
