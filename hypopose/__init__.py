@@ -100,6 +100,7 @@ _ROOMS = {
     "cameras",
     "datasets",
     "diffusion",
+    "distributed",
     "evaluation",
     "io",
     "metrics",

@@ -15,6 +15,7 @@ from hypopose.aggregation import AGGREGATORS
 from hypopose.api.making import resolve_sampler, skeleton_read_by
 from hypopose.cameras import resolve_camera
 from hypopose.diffusion import seeded_noise
+from hypopose.distributed import threads
 from hypopose.errors import OptionError
 from hypopose.evaluation import evaluate_pair
 from hypopose.io.results import Result
@@ -114,7 +115,7 @@ def sample(
     extra: dict[str, Any] = {}
     if callback is not None and "callback" in inspect.signature(method.sample).parameters:
         extra["callback"] = callback
-    with torch.no_grad():
+    with torch.no_grad(), threads(work=n_hypotheses * keypoints.xy.shape[:-2].numel()):
         return method.sample(keypoints, n_hypotheses, seeded_noise(seed, items), **extra)
 
 
