@@ -13,14 +13,14 @@ import click
 import torch
 
 from hypopose.datasets import load_motion
-from hypopose.samplers.pose_prior import BOX, fit_pose_prior
+from hypopose.samplers.pose_prior import BUNDLED, fit_pose_prior
 from hypopose.simulation import BodyMaker, Draws, place_cameras
 from hypopose.simulation.anatomy import BONE_LENGTHS
 
 
 @click.command()
 @click.option("--shard", "shards", multiple=True, required=True, help="Motion shards.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=BOX, show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=BUNDLED, show_default=True)
 @click.option("--n-poses", default=20_000, show_default=True)
 @click.option("--n-components", default=32, show_default=True)
 def main(shards: tuple[str, ...], output: Path, n_poses: int, n_components: int) -> None:

@@ -208,7 +208,7 @@ def _same_joint(base: Hypotheses, keypoints: Keypoints2D, j: int) -> int:
     name = keypoints.skeleton.joint_names[j]
     if name not in base.skeleton.joint_names:
         raise SkeletonMismatchError(
-            f"Keypoint {name!r} is no joint of the hypotheses' skeleton {base.skeleton.name!r}; "
+            f"Keypoint {name!r} is not a joint of the hypotheses' skeleton {base.skeleton.name!r}; "
             "name keypoints that both skeletons have, or convert the keypoints first."
         )
     return base.skeleton.index(name)

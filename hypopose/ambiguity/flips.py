@@ -9,7 +9,7 @@ child, of the depth by which the left joint lies behind its right partner.
 Criterion: an ambiguity of this kind is there if the hypotheses fall on both sides of zero, at least
 ``min_share`` of them on the rarer side, and their signed depths form two or more modes
 (:func:`hypopose.ambiguity.find_modes`) with centers on both sides. A bone that merely scatters
-about the image plane has one mode and is no flip.
+about the image plane has one mode and is not a flip.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def depth_flips(
     Args:
         hypotheses: Two or more; twenty or more for shares worth reading.
         min_share: Smallest share of the rarer direction that counts.
-        resolution: Meters of depth below which differences are no modes.
+        resolution: Meters of depth below which differences are not modes.
 
     Returns:
         One column per bone; ``negative`` is the share pointing towards the camera.
@@ -127,7 +127,7 @@ def side_order(
     Args:
         hypotheses: Two or more; twenty or more for shares worth reading.
         min_share: Smallest share of the rarer order that counts.
-        resolution: Meters of depth below which differences are no modes.
+        resolution: Meters of depth below which differences are not modes.
 
     Returns:
         One column per pair of ``skeleton.left`` and ``skeleton.right``; ``negative`` is the share

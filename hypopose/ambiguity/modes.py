@@ -69,7 +69,7 @@ def find_modes(
     Args:
         samples: Draws; each set of the batch is clustered by itself.
         max_modes: Largest number considered.
-        resolution: In the samples' unit; smaller differences are no modes.
+        resolution: In the samples' unit; smaller differences are not modes.
         min_weight: Smallest share of the samples that counts as a mode.
         max_valley: Density between two modes, relative to the lower of the two.
 

@@ -13,7 +13,7 @@ import torch
 
 from hypopose.errors import BackendError, CheckpointError, OptionError
 from hypopose.networks import load_network
-from hypopose.networks.load import BOX
+from hypopose.networks.load import BUNDLED
 from hypopose.plugins import look_up, plugin_of
 from hypopose.samplers import SAMPLERS
 from hypopose.samplers.options import current_method, current_names, takes_weights_of
@@ -237,7 +237,7 @@ def weights_label(sampler: Sampler, weights: str | Path | None) -> str:
 
 def folder_of(weights: str | Path) -> Path:
     """The folder of weights by path, else that of the bundled weights by name."""
-    return Path(weights) if Path(weights).is_dir() else BOX / str(weights)
+    return Path(weights) if Path(weights).is_dir() else BUNDLED / str(weights)
 
 
 def _name_of(sampler: Sampler) -> str:

@@ -46,7 +46,7 @@ def latent_noise(
         Constant, smooth and white channels, in this order, on the device of ``seconds``.
 
     Raises:
-        OptionError: If the number of channels is no multiple of 4.
+        OptionError: If the number of channels is not a multiple of 4.
 
     Example:
         >>> from hypopose.diffusion import seeded_noise

@@ -10,7 +10,7 @@ from hypopose.networks.gumlp import GUMLP
 from hypopose.networks.hot import Hourglass
 from hypopose.networks.inputs import Encoded, encode, encode_rays
 from hypopose.networks.ktpformer import KTPFormer
-from hypopose.networks.load import NETWORKS, load_network, weights_in_the_box
+from hypopose.networks.load import NETWORKS, bundled_weights, load_network
 from hypopose.networks.mhformer import MHFormer
 from hypopose.networks.mixste import MixSTE2
 from hypopose.networks.motion_prior import MotionPrior
@@ -50,9 +50,9 @@ __all__ = [
     "ScaleTokens",
     "StagedNetwork",
     "Tokens",
+    "bundled_weights",
     "encode",
     "encode_rays",
     "load_network",
     "uncertainty_loss",
-    "weights_in_the_box",
 ]

@@ -137,7 +137,7 @@ class AttentionBlock(nn.Module):
 
         Args:
             x: Features.
-            seen: False for joints nobody attends to; M is N or 1.
+            seen: False for joints that are not attended to; M is N or 1.
         """
         x = x + self._dropped(self.attend(self.norm_attention(x), seen))
         return x + self._dropped(self.pass_on(self.norm_graph(x)))

@@ -1,6 +1,6 @@
 """Weights in a byte each: matrices as 8-bit integers with a scale per row.
 
-What lies in the box must stay small. Large matrices are rounded to 255 levels of the largest number
+Bundled weights must stay small. Large matrices are rounded to 255 levels of the largest number
 in their row; a scale per row, in half precision, turns them back when they are read. Vectors and
 small matrices stay as they are.
 """

@@ -131,7 +131,7 @@ def _check_free(folder: Path, overwrite: bool) -> None:
         )
     if not (folder / "config.json").is_file():
         raise CheckpointError(
-            f"{folder} is no folder of weights, so it is not replaced; choose a new folder."
+            f"{folder} is not a folder of weights, so it is not replaced; choose a new folder."
         )
 
 

@@ -12,7 +12,7 @@ Chen et al., "PixArt-α", ICLR 2024). Positions are rotary and count *time*, not
 "RoFormer", 2021), so that 15 and 60 Hz share what was learned and any length can be read.
 
 With ``on_rays`` the network's pose is moved towards the keypoints' rays as far as it trusts them,
-and it is told how much they tremble (:mod:`hypopose.networks.ray_projection`).
+and it is told how much they jitter (:mod:`hypopose.networks.ray_projection`).
 
 With ``n_shared`` the first blocks see keypoints alone, as the lifter form does: they run once for
 all hypotheses of a clip and know no noise level; noise enters between two blocks.
@@ -104,7 +104,7 @@ class FrameTokens(StagedNetwork):
         attention: Backend, see :mod:`hypopose.networks.attention`.
         perspective: Also reads every keypoint's ray as it is, not divided by the subject's size
             (PersPose's perspective encoding: Hao and Li, ICCV 2025). Keypoints and the size tell
-            the same, so weights in the box go without.
+            the same, so the bundled weights do without.
         n_shared: Blocks at the start that see keypoints alone, once for all hypotheses of a clip;
             noisy poses, latent noise and the noise level enter behind them.
         on_rays: Poses are moved towards the rays of their keypoints, each joint as far as the

@@ -108,7 +108,7 @@ class GCNdiff(PretrainedNetwork):
         Args:
             x_t: Noisy states.
             t: Timestep per state, or one for all.
-            seen: False for joints nobody attends to, per state or for all.
+            seen: False for joints that are not attended to, per state or for all.
 
         Returns:
             Noise in the units of the state.

@@ -147,7 +147,7 @@ class GCNpose(PretrainedNetwork):
 
         Args:
             uv: Screen coordinates.
-            seen: False for joints nobody attends to; M is N or 1.
+            seen: False for joints that are not attended to; M is N or 1.
         """
         x = self.enter(uv)
         for attend, convolve in zip(self.attention_blocks, self.graph_blocks, strict=True):

@@ -158,7 +158,7 @@ class GLAGCN(PretrainedNetwork):
             normalize them.
 
     Raises:
-        OptionError: If a stride is even, the width is no multiple of 4, or keypoints are in a
+        OptionError: If a stride is even, the width is not a multiple of 4, or keypoints are in a
             skeleton that it does not read.
 
     Example:

@@ -76,7 +76,7 @@ def encode(
             ``"screen"`` only the image size. An unknown frame rate counts as 30 Hz.
         kind: ``"screen"`` or ``"subject"``.
         turning: For ``"subject"``: see :func:`hypopose.cameras.turn_towards`. Networks expect what
-            they were trained with, ``"clip"`` for those in the box.
+            they were trained with, ``"clip"`` for the bundled ones.
 
     Returns:
         The encoding; batch axes are kept, and each clip of the batch has its own rotation.

@@ -45,18 +45,18 @@ NETWORKS: dict[str, type[PretrainedNetwork]] = {
 }
 """Class names, as ``_class_name`` in a folder's ``config.json`` gives them."""
 
-BOX = Path(__file__).parents[1] / "weights"
+BUNDLED = Path(__file__).parents[1] / "weights"
 """Where the checkpoints that come with the package live."""
 
 
-def weights_in_the_box() -> list[str]:
+def bundled_weights() -> list[str]:
     """Names of the checkpoints that come with the package.
 
     Example:
-        >>> "d3dp-frame-small" in weights_in_the_box()
+        >>> "d3dp-frame-small" in bundled_weights()
         True
     """
-    return sorted(path.parent.name for path in BOX.glob("*/config.json"))
+    return sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
 
 
 def load_network(path_or_name: str | Path, **options: Any) -> PretrainedNetwork:
@@ -64,7 +64,7 @@ def load_network(path_or_name: str | Path, **options: Any) -> PretrainedNetwork:
 
     Args:
         path_or_name: A folder with ``config.json`` and ``model.safetensors``, or the name of a
-            checkpoint in the box.
+            bundled checkpoint.
         **options: Override entries of the config, for example ``attention="math"``.
 
     Returns:
@@ -86,7 +86,7 @@ def weights_folder(path_or_name: str | Path) -> Path:
     """Where weights lie.
 
     Args:
-        path_or_name: A folder, or the name of a checkpoint in the box.
+        path_or_name: A folder, or the name of a bundled checkpoint.
 
     Raises:
         CheckpointError: If there is no such folder.
@@ -97,11 +97,11 @@ def weights_folder(path_or_name: str | Path) -> Path:
     """
     folder = Path(path_or_name)
     if not folder.is_dir():
-        folder = BOX / str(path_or_name)
+        folder = BUNDLED / str(path_or_name)
     if not folder.is_dir():
         raise CheckpointError(
             f"There are no weights {str(path_or_name)!r}: neither a folder nor one of "
-            f"{', '.join(weights_in_the_box())}."
+            f"{', '.join(bundled_weights())}."
         )
     return folder
 

@@ -233,7 +233,7 @@ class MPM(PretrainedNetwork):
         skeleton: Name of the 2D and 3D skeleton (``h36m16`` without the neck).
 
     Raises:
-        OptionError: If the width is no multiple of eight heads.
+        OptionError: If the width is not a multiple of eight heads.
 
     Example:
         >>> network = MPM(n_frames=9, width=16, hidden=16, n_layers=1).eval()
@@ -455,7 +455,7 @@ class MPMLifter(PretrainedNetwork):
         skeleton: Name of the 2D and 3D skeleton.
 
     Raises:
-        OptionError: If the width is no multiple of eight heads.
+        OptionError: If the width is not a multiple of eight heads.
 
     Example:
         >>> network = MPMLifter(strides=(3, 3), width=16, hidden=16, n_layers=1).eval()

@@ -64,7 +64,7 @@ MEANINGS = {
     "confidence": "detector confidence, 0.05 to 1; 0 where undetected",
     "mask": "False for frames that are padding",
     "context": "log(subject size / 0.1), log(frames per second / 50)",
-    "seen": "False for joints nobody attends to",
+    "seen": "False for joints that are not attended to",
     "x0": "clean poses",
     "log_scale": "log of the expected distance of a joint from its prediction, in meters",
     "noise": "the noise in the state",
@@ -141,7 +141,7 @@ def export_onnx(
     """Write a network as an ONNX file and compare it with torch.
 
     Args:
-        weights: A folder of weights, the name of one in the box, or a network.
+        weights: A folder of weights, the name of bundled ones, or a network.
         path: The file; one that exists is replaced, once the new one is whole and agrees.
         form: What to export it as; None for the first of :func:`forms`.
         tolerance: Largest difference from torch, see :data:`TOLERANCE`.

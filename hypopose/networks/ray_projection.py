@@ -18,7 +18,7 @@ prior, that of a standing adult, keeps τ sane where few joints are seen.
 People follow their keypoints, but not every tremor of a detector: a joint's way to its ray is
 averaged over a few neighboring frames, which takes nothing from what moves smoothly.
 
-What a keypoint is worth shows in how much it trembles (:func:`jitter`). Networks get this as a
+What a keypoint is worth shows in how much it jitters (:func:`jitter`). Networks get this as a
 feature: half a pixel's noise is lost among coordinates that span the body, the more so in bfloat16.
 
 | symbol | here |
@@ -42,7 +42,7 @@ PRIOR_WEIGHT = 1e-3
 """How much the prior counts, against the spread of the keypoints (about 1)."""
 
 NEAREST, FARTHEST = 0.02, 5.0
-"""τ is held between them: a head alone, somebody who walks away to five times the distance."""
+"""τ is held between them: a head alone, a person who walks away to five times the distance."""
 
 CALM = 0.04
 """Standard deviation in seconds of what corrections are averaged over."""
@@ -73,8 +73,8 @@ def onto_rays(
             undetected. Joints that would lie behind the camera are not moved.
         root: Index of the joint that poses are relative to.
         seconds: When frames are; the axis before the joints is time then, and a joint's way to its
-            ray is averaged over neighboring frames, so that detectors that tremble do not make
-            people tremble. Frames stand for themselves where None.
+            ray is averaged over neighboring frames, so that the jitter of detectors does not become
+            motion. Frames stand for themselves where None.
         detected: 1 for joints whose way counts in that, else 0; by default those with a share. A
             share that is not quite 0 here and 0 in another runtime must not decide it.
 
@@ -116,7 +116,7 @@ def _calmed(
 
 
 def jitter(xy: Float[Tensor, "B F J 2"], usable: Float[Tensor, "B F J"]) -> Float[Tensor, "B J"]:
-    """How much keypoints tremble: log of the mean third difference of a clip.
+    """Jitter of keypoints: log of the mean third difference of a clip.
 
     People move smoothly, most detectors do not: in third differences noise that is fresh in every
     frame has twenty times its variance, motion at 50 Hz is hardly left. About -2.3 for steady
@@ -124,7 +124,7 @@ def jitter(xy: Float[Tensor, "B F J 2"], usable: Float[Tensor, "B F J"]) -> Floa
 
     Args:
         xy: Keypoints divided by the subject's size; any number where not usable.
-        usable: 1 for what was detected, in frames that are no padding; else 0.
+        usable: 1 for what was detected, in frames that are not padding; else 0.
 
     Returns:
         log(mean / 0.01 + 0.1); :data:`UNKNOWN` without four usable frames in a row.
@@ -135,10 +135,10 @@ def jitter(xy: Float[Tensor, "B F J 2"], usable: Float[Tensor, "B F J"]) -> Floa
         -2.3
     """
     xy, usable = functional.pad(xy, (0, 0, 0, 0, 3, 0)), functional.pad(usable, (0, 0, 3, 0))
-    trembling = xy.diff(n=3, dim=1).norm(dim=-1)
+    third = xy.diff(n=3, dim=1).norm(dim=-1)
     whole = usable[:, 3:] * usable[:, 2:-1] * usable[:, 1:-2] * usable[:, :-3]
     n = whole.sum(1)
-    mean = (trembling * whole).sum(1) / n.clamp(min=1)
+    mean = (third * whole).sum(1) / n.clamp(min=1)
     return torch.where(n > 0, (mean / 0.01 + 0.1).log(), torch.full_like(mean, UNKNOWN))
 
 

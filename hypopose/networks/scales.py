@@ -103,8 +103,8 @@ class ScaleTokens(FrameTokens):
         keypoint_skeleton: Name of the 2D skeleton.
         skeleton: Name of the 3D skeleton.
         n_latent: 0: a lifter reads no noise.
-        base: A folder of FrameTokens weights beside this network's own, or in the box. Its tensors
-            fill what the own file leaves out, so that a scale for weights in the box costs no
+        base: A folder of FrameTokens weights beside this network's own, or bundled. Its tensors
+            fill what the own file leaves out, so that a scale for bundled weights costs no
             second copy of them; they are not trained. None for a network that stands alone.
         attention: Backend, see :mod:`hypopose.networks.attention`.
 
@@ -228,7 +228,7 @@ def _base_folder(folder: Path, base: Any) -> Path:
     """The base beside a folder of weights, or the bundled one of that name.
 
     Raises:
-        CheckpointError: If the base is no plain name of a folder.
+        CheckpointError: If the base is not a plain name of a folder.
     """
     if not isinstance(base, str) or Path(base).name != base:
         raise CheckpointError(

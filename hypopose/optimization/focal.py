@@ -1,4 +1,4 @@
-"""The focal length that nobody wrote down: how far a clip can tell it, and no further.
+"""Posterior over an unknown focal length.
 
 Turn a focal length up, and the same keypoints come from further away: perspective weakens. A wrong
 one leaves marks that grow with the time one looks: poses that a network finds plausible no longer
@@ -99,7 +99,7 @@ MIN_RESIDUAL, MIN_VARIATION = 2e-3, 2e-3
 
 @dataclass(frozen=True, eq=False)
 class FocalPosterior:
-    """What is believed about a focal length.
+    """A posterior, or a prior, over a focal length.
 
     Args:
         focal: Candidates in pixels, rising, evenly spaced in log.
@@ -177,7 +177,7 @@ the width of the assumption)'
 def belief_of_prior(
     image_size: tuple[int, int], ratio: float = 1.0, log_std: float = 0.35
 ) -> FocalPosterior:
-    """What is believed before looking at keypoints.
+    """The prior, before keypoints are seen.
 
     Args:
         image_size: Pixels.
@@ -210,7 +210,7 @@ def estimate_focal(
 
     Args:
         people: One or several, without batch axes, in the sampler's keypoint skeleton, seen by one
-            camera. Its center is believed, its focal length is not looked at.
+            camera. Its center is used, its focal length is not.
         sampler: Asked for three poses at each of 13 focal lengths; one step is enough.
         noise: The same for every focal length.
         prior: None for :func:`belief_of_prior` of the image.
@@ -250,10 +250,10 @@ def sample_with_focal(
     n_hypotheses: int,
     noise: NoiseSource,
 ) -> Hypotheses:
-    """Draw hypotheses each of which believes in a focal length of its own.
+    """Draw hypotheses, each with a focal length of its own.
 
     Args:
-        keypoints: One person, with a camera whose center is believed.
+        keypoints: One person, with a camera whose center is used.
         belief: Where focal lengths are drawn from.
         sampler: Draws each hypothesis for its camera.
         n_hypotheses: How many.
@@ -321,7 +321,7 @@ def _one_each(noise: NoiseSource, shape: tuple[int, ...]) -> Tensor:
 
 
 def _seconds(keypoints: Keypoints2D) -> float:
-    """Seconds in which somebody was seen."""
+    """Seconds in which a person was seen."""
     seen = keypoints.detected.sum(-1) >= 3
     return float(seen.sum()) / (keypoints.fps or ASSUMED_FPS)
 
@@ -366,7 +366,7 @@ def log_misfits(
     """Logs of reprojection and of bones' variation, smooth in the log ratios ``fine``.
 
     Args:
-        keypoints: One person, with a camera whose center is believed.
+        keypoints: One person, with a camera whose center is used.
         sampler: Asked for three poses at each of 13 focal lengths.
         noise: The same for every focal length.
         fine: Logs of focal lengths over the longer image side.

@@ -99,7 +99,7 @@ class OffsetRefiner:
         default_scale: Expected error in meters where there is one hypothesis only and no scale.
         smooth_s: Seconds: standard deviation of the kernel that offsets go through.
         noise_s: The same for the noise of keypoints: errors of detectors go on, and noise that
-            changed from frame to frame would make motions tremble.
+            changed from frame to frame would make motions jitter.
         min_depth: Joints nearer than so many meters, or behind the camera, count as this near.
         n_steps: Steps of the descent.
         learning_rate: In units of σ.

@@ -1,7 +1,7 @@
 """Smoothing over time that keeps every hypothesis a motion of its own.
 
 * :func:`smooth_kalman` looks at the whole clip: joints move with nearly constant velocity, and a
-  frame is believed the less the more the hypotheses tremble against each other there (Rauch, Tung
+  frame counts the less the more the hypotheses jitter against each other there (Rauch, Tung
   and Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA Journal 1965). The
   gains depend on covariances only, so all hypotheses are filtered alike: the mean of the smoothed
   is the smoothed mean, offsets between hypotheses stay, and what differs from frame to frame goes.
@@ -27,7 +27,7 @@ ACCELERATION = 10.0
 """Standard deviation of joints' acceleration in m/s²: sport; 3 suits slow walking."""
 
 MIN_STD = 0.005
-"""Meters; hypotheses that agree better are not believed more than this."""
+"""Meters; hypotheses that agree better do not count more than this."""
 
 N_PROJECTIONS = 30
 """Sweeps over the bones."""
@@ -40,7 +40,7 @@ def smooth_hypotheses(
     *,
     rigid: bool = True,
 ) -> Hypotheses:
-    """Smooth joints by how the hypotheses tremble, make bones rigid, and fit smooth roots.
+    """Smooth joints by the jitter of the hypotheses, make bones rigid, and fit smooth roots.
 
     Roots seen by a moving camera are fitted frame by frame: its shaking is not the person's.
 
@@ -74,7 +74,7 @@ def smooth_hypotheses(
 def jitter_covariance(joints: Float[Tensor, "*batch H F J 3"]) -> Float[Tensor, "*b F J 3 3"]:
     """Covariance over the hypotheses of what changes from frame to frame.
 
-    Hypotheses that lie apart and stay apart are no reason to smooth; hypotheses that tremble
+    Hypotheses that lie apart and stay apart are not a reason to smooth; hypotheses that jitter
     against each other are. Independent errors of variance v have second differences of variance
     6 v; these are averaged over the hypotheses and nine frames.
 
@@ -115,7 +115,7 @@ def smooth_kalman(
 
     Args:
         joints: Meters; NaN joints know nothing and are bridged.
-        covariance: How far each joint of each frame is to be believed, m².
+        covariance: Variance of each joint of each frame, m².
         fps: Frames per second.
         acceleration: Standard deviation in m/s².
 

@@ -30,7 +30,7 @@ ANKLE_HEIGHT = 0.039
 """Height of the ankle joint over stature."""
 
 SHORTEST, TALLEST = 0.5, 2.6
-"""Statures in meters that are believed."""
+"""Plausible statures in meters."""
 
 
 def stature(joints: Float[Tensor, "*any F J 3"], skeleton: Skeleton) -> Float[Tensor, "*any"]:
@@ -76,7 +76,7 @@ def scale_to_height(hypotheses: Hypotheses, height: float) -> Hypotheses:
         Joints and roots multiplied by one factor per hypothesis: projections stay as they are.
 
     Raises:
-        OptionError: If the height is nobody's (0.5 to 2.6 m), or a hypothesis has no size.
+        OptionError: If the height is outside 0.5 to 2.6 m, or a hypothesis has no size.
         SkeletonMismatchError: If the skeleton does not tell a stature.
 
     Example:

@@ -2,7 +2,7 @@
 
 Paper: Lee and Chen, "Determination of 3D human body postures from a single view", Computer Vision,
 Graphics, and Image Processing 30, 1985. A camera, bone lengths and a root depth leave two places on
-a joint's ray for every bone: 2^B interpretations of one image. No training, no prior: an honest
+a joint's ray for every bone: 2^B interpretations of one image. No training, no prior: a plain
 baseline and an exact test fixture, since every hypothesis reprojects onto the keypoints.
 
 | paper | code |

@@ -18,7 +18,7 @@ that makes the energy score proper, the expectation of
 over pairs z, z' and truths y is least exactly there. At t = T − 1 the noisy motion is pure noise,
 and one evaluation draws from p(x0 | keypoints) itself. With more steps each answer is noised again
 to the next level, x_s ~ q(x_s | x_t, x0): exact for any number of steps if every answer's
-distribution is. So more steps cost time and mend what one answer got wrong; they do not widen or
+distribution is. So more steps cost time and correct errors of one answer; they do not widen or
 narrow the spread by themselves.
 
 | symbol | here |
@@ -54,7 +54,7 @@ class DistributionalDiffusion(DiffusionSampler):
     Args:
         n_steps: Network evaluations per draw; 1 draws directly.
         eta: 1 noises each answer afresh, as the derivation asks; used with two steps or more.
-        flip: Must stay False: the average of two draws is no draw.
+        flip: Must stay False: the average of two draws is not a draw.
         mirror: As there; on, because it improves the mean and the energy score.
         frame_noise_scale: Scale of the noise that is fresh in every frame, 1 as in training. Some
             generators jitter with it; 0 keeps the constant and the slow noise alone. Noise that
@@ -75,7 +75,7 @@ class DistributionalDiffusion(DiffusionSampler):
         super().__post_init__()
         if self.flip:
             raise OptionError(
-                "flip averages two draws, and an average is no draw; leave flip=False."
+                "flip averages two draws, and an average is not a draw; leave flip=False."
             )
         scale, latent = self.frame_noise_scale, self.network.info.n_latent
         if scale < 0 or (scale == 0 and not latent):

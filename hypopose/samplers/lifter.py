@@ -54,7 +54,7 @@ class Lifter(WindowedSampler):
             cannot read gaps (and warns how many); ``"error"`` refuses them.
 
     Raises:
-        OptionError: If the network is no lifter, or its poses are not meters.
+        OptionError: If the network is not a lifter, or its poses are not meters.
 
     Example:
         >>> from hypopose.datasets import example_pair

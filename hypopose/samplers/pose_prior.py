@@ -37,7 +37,7 @@ from hypopose.io.atomic import write_atomically
 from hypopose.skeletons import H36M17, SKELETONS
 from hypopose.types import Skeleton
 
-BOX = Path(__file__).parent / "pose_prior.safetensors"
+BUNDLED = Path(__file__).parent / "pose_prior.safetensors"
 """The prior that comes with the package: Human3.6M-17, fitted to permissive motion."""
 
 ANGLES: tuple[tuple[int, int], ...] = (
@@ -150,7 +150,7 @@ class PosePrior:
             >>> PosePrior.bundled().skeleton.name
             'h36m17'
         """
-        return PosePrior.load(BOX)
+        return PosePrior.load(BUNDLED)
 
     @property
     def log_length_covariance(self) -> Float64[Tensor, "B B"]:
@@ -324,7 +324,7 @@ def fit_pose_prior(
         lengths: Median bone lengths in meters.
         n_components: Of the mixture.
         n_iterations: Of EM.
-        min_std: Added to every component, radians: nobody recorded all poses.
+        min_std: Added to every component, radians: recordings do not hold all poses.
         quantile: Of poses beyond each limit.
 
     Raises:

@@ -53,7 +53,7 @@ def blend_weights(
     """Weight of every window at each of its frames; weights of one absolute frame sum to 1.
 
     A window fades in and out as sin², over its overlap. It does not fade at the video's ends, where
-    nobody else is.
+    no other window is.
 
     Args:
         starts: First frames of the windows.

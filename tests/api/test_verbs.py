@@ -16,7 +16,7 @@ import hypopose
 from hypopose import Camera, Hypotheses, Keypoints2D, Skeleton, api
 from hypopose.datasets import example_pair
 from hypopose.errors import BackendError, CheckpointError, OptionError
-from hypopose.networks.load import BOX
+from hypopose.networks.load import BUNDLED
 from hypopose.types import NoiseSource
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
@@ -241,7 +241,7 @@ def test_people_without_an_image_size_share_one_camera(body25: Keypoints2D) -> N
 
 def test_weights_that_do_not_say_for_whom_they_are_serve_any_sampler(tmp_path: Path) -> None:
     folder = tmp_path / "weights"
-    shutil.copytree(BOX / "d3dp-frame-small", folder)
+    shutil.copytree(BUNDLED / "d3dp-frame-small", folder)
     advice = json.loads((folder / "sampler.json").read_text())
     del advice["sampler"]
     (folder / "sampler.json").write_text(json.dumps(advice))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hypopose.errors import BackendError, CheckpointError, ShapeError
-from hypopose.networks import FrameTokens, Network, load_network, weights_in_the_box
+from hypopose.networks import FrameTokens, Network, bundled_weights, load_network
 from hypopose.networks.inputs import encode
 from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Keypoints2D
@@ -192,7 +192,7 @@ def test_absent_backends_are_refused_when_the_network_is_built() -> None:
         FrameTokens(width=16, n_heads=2, n_layers=1, attention=backend)
 
 
-@pytest.mark.parametrize("name", weights_in_the_box())
+@pytest.mark.parametrize("name", bundled_weights())
 def test_weights_in_the_box_load_and_are_small(name: str) -> None:
     network = load_network(name)
     assert all(torch.isfinite(p).all() for p in network.parameters())

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 import hypopose
-from hypopose.networks.load import BOX
+from hypopose.networks.load import BUNDLED
 from hypopose.samplers import Lifter, Platypose, ReleasedPlatypose
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Any:
     def copy(name: str, advice: dict[str, Any]) -> Path:
-        shutil.copytree(BOX / name, tmp_path / name)
+        shutil.copytree(BUNDLED / name, tmp_path / name)
         (tmp_path / name / "sampler.json").write_text(json.dumps(advice))
         return tmp_path / name
 

@@ -48,7 +48,7 @@ def bridge_weights(seen: Bool[Tensor, " F"], memory: float) -> tuple[Float[Tenso
 
     Args:
         seen: At least one is True.
-        memory: Frames after which an error is believed to 37 %.
+        memory: Frames after which an error counts for 37 %.
 
     Returns:
         Weights, and the two frames; 0 where there is none on that side, 1 at a seen frame.

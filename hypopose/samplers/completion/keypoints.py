@@ -60,7 +60,7 @@ def complete_keypoints(
         hypotheses: Of the same frames. Joints that mean the same in both skeletons are filled,
             others (faces, hands) stay missing.
         others: Hypotheses that only widen the spread, see :func:`completed_keypoints`.
-        memory_s: How long an error at a seen frame is believed, in seconds.
+        memory_s: Seconds after which an error at a seen frame counts for 37 %.
 
     Returns:
         The mean over hypotheses, and how far all lie from it.
@@ -112,7 +112,7 @@ def completed_keypoints(
         sampler: Draws them.
         n_hypotheses: How many in all, at least 2.
         noise: Source of randomness.
-        memory_s: How long an error at a seen frame is believed, in seconds.
+        memory_s: Seconds after which an error at a seen frame counts for 37 %.
 
     Raises:
         OptionError: If there are fewer than two hypotheses.
@@ -141,7 +141,7 @@ def complete_keypoints_by_network(
         keypoints: With image size, without batch axes, in the network's skeleton or one that can
             be converted to it; joints that mean the same in both are filled.
         network: Trained to complete, in eval mode.
-        memory_s: How long an error at a seen frame is believed, in seconds.
+        memory_s: Seconds after which an error at a seen frame counts for 37 %.
 
     Returns:
         The network's keypoints where they were missing; it has no spread.

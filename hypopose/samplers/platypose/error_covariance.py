@@ -1,6 +1,6 @@
 """How far a motion may be from what a prior says about it, given its noisy version.
 
-A prior's error is no white noise: joints that hang on one bone err together, and so do neighboring
+A prior's error is not white noise: joints that hang on one bone err together, and so do neighboring
 frames. The clean motion is û + B c, where c are corrections at moments a tenth of a second apart
 and B interpolates between them. Before x_t is read, bones point anywhere, independently, and
 forget exponentially; the root strays by ``path_std``:
@@ -15,7 +15,7 @@ ours errs by 47 mm per coordinate however little noise there is. So ρ never cou
     Λ = (K ⊗ S)⁻¹ + B'B ⊗ R / max(ρ, floor²)
 
 With ``share`` 0.46 (0.8 / √3), a memory of 1 s and a floor of 0.17 m the deviations of joints are
-those measured on people the prior in the box has not seen, from hips to wrists and at all noise
+those measured on people the bundled prior has not seen, from hips to wrists and at all noise
 levels, within a quarter (``benchmarks/platypose.py error_covariance``).
 
 | symbol | here |
@@ -129,7 +129,7 @@ class ErrorCovariance:
             covariance: S, per coordinate.
             reading: Precision of what is read if ``left`` is 1.
             basis: B.
-            memory: Moments after which a correction is believed to 37 %.
+            memory: Moments after which a correction counts for 37 %.
             left: max(ρ, floor²), m².
 
         Example:

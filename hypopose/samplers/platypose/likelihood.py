@@ -113,7 +113,7 @@ def _factor(keypoints: Keypoints2D, seen: Tensor, sigma_px: float) -> Tensor:
     factor, wrong = torch.linalg.cholesky_ex(precision)
     if bool((singular | wrong).any()) or not bool(torch.isfinite(factor).all()):
         raise OptionError(
-            "A keypoint's covariance is not positive definite (px²); mend or drop it."
+            "A keypoint's covariance is not positive definite (px²); correct or drop it."
         )
     return factor.mT
 
