@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hypopose.errors import CheckpointError
+from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks.config import read_json
 from hypopose.networks.convformer import ConvFormer
 from hypopose.networks.frame_tokens import FrameTokens
@@ -23,6 +23,7 @@ from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter
 from hypopose.networks.pretrained import CONFIG_FILE, PretrainedNetwork
 from hypopose.networks.scales import ScaleTokens
+from hypopose.plugins import available, look_up
 
 NETWORKS: dict[str, type[PretrainedNetwork]] = {
     "ConvFormer": ConvFormer,
@@ -43,7 +44,13 @@ NETWORKS: dict[str, type[PretrainedNetwork]] = {
     "MotionPrior": MotionPrior,
     "ScaleTokens": ScaleTokens,
 }
-"""Class names, as ``_class_name`` in a folder's ``config.json`` gives them."""
+"""Class names, as ``_class_name`` in a folder's ``config.json`` gives them.
+
+Installed packages add theirs as entry points of ``hypopose.networks``.
+"""
+
+MAX_NAME = 64
+"""Longest name of a class."""
 
 BUNDLED = Path(__file__).parents[1] / "weights"
 """Where the checkpoints that come with the package live."""
@@ -78,8 +85,7 @@ def load_network(path_or_name: str | Path, **options: Any) -> PretrainedNetwork:
         'subject'
     """
     folder = weights_folder(path_or_name)
-    network: PretrainedNetwork = NETWORKS[_class_name(folder)].from_pretrained(folder, **options)
-    return network
+    return _network_class(folder).from_pretrained(folder, **options)
 
 
 def weights_folder(path_or_name: str | Path) -> Path:
@@ -106,12 +112,19 @@ def weights_folder(path_or_name: str | Path) -> Path:
     return folder
 
 
-def _class_name(folder: Path) -> str:
+def _network_class(folder: Path) -> type[PretrainedNetwork]:
+    """The class that ``config.json`` names: ours, or of an installed package."""
     path = folder / CONFIG_FILE
     name = read_json(path).get("_class_name")
-    if not isinstance(name, str) or name not in NETWORKS:
-        shown = name if isinstance(name, str) and len(name) <= 64 else type(name).__name__
+    if not isinstance(name, str) or len(name) > MAX_NAME:
+        raise CheckpointError(f"{path}: _class_name is the name of a network's class.")
+    try:
+        found = look_up("networks", name, NETWORKS, code=False)
+    except OptionError as error:
         raise CheckpointError(
-            f"{path} names the network class {shown!r}; known are {', '.join(NETWORKS)}."
-        )
-    return name
+            f"{path} names the network class {name!r}; known are "
+            f"{', '.join(available('networks', NETWORKS))}."
+        ) from error
+    if not isinstance(found, type) or not issubclass(found, PretrainedNetwork):
+        raise CheckpointError(f"{path}: {name!r} is not a class of PretrainedNetwork.")
+    return found
