@@ -88,7 +88,7 @@ class PretrainedNetwork(nn.Module):
     @property
     def info(self) -> NetworkInfo:
         """What a sampler must know about the network."""
-        raise OptionError(f"{type(self).__name__} is a part of other networks; it samples nothing.")
+        raise AttributeError(f"{type(self).__name__} is a part of other networks.")
 
     @classmethod
     def from_config(cls: type[N], config: Mapping[str, Any], **options: Any) -> N:
