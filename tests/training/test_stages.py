@@ -16,7 +16,7 @@ from hypopose.cli import main
 from hypopose.datasets import Motion
 from hypopose.errors import BackendError, FormatError, OptionError
 from hypopose.networks import load_network
-from hypopose.networks.load import BOX
+from hypopose.networks.load import BUNDLED
 from hypopose.training import TrainConfig, Trainer, export, train
 from hypopose.training.config import PLACES
 from hypopose.training.objectives import keypoint_batches
@@ -35,7 +35,7 @@ STAGES = [
 
 def bundled(weights: str) -> TrainConfig:
     """The options that bundled weights were trained with."""
-    path = BOX / weights / "training.json"
+    path = BUNDLED / weights / "training.json"
     return TrainConfig.from_json(path.read_text(encoding="utf-8"))
 
 
