@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,21 +47,24 @@ FOOTAGE_OPTIONS = ("detector", "detector_models", "start", "end", "every")
 
 
 def read_footage(
-    source: str | Path, options: Mapping[str, Any], *, journal: Path | None = None
+    source: str | Path,
+    options: Mapping[str, Any],
+    *,
+    journal: Path | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> dict[str, Keypoints2D]:
     """Keypoints of everybody in footage, with a progress bar on standard error.
 
     Args:
         source: A video, picture, folder of pictures, or ``camera:0``.
         options: Of the command: those of this file, and ``fps``.
-        journal: Where detections are kept until the run is done.
+        journal: Where detections are kept.
+        progress: Called with the frames done and their total, in place of a bar.
 
     Returns:
         As :func:`hypopose.video.detect_people`.
     """
-    from hypopose.cli.resume import digest
     from hypopose.errors import OptionError
-    from hypopose.io import Source
     from hypopose.io.footage import camera_number
     from hypopose.video import Clip, DetectOptions, choose_detector, detect_people, open_footage
 
@@ -69,11 +73,12 @@ def read_footage(
     if live and clip.end is None:
         raise OptionError(f"{source} has no end; say with --end after how many seconds to stop.")
     made: dict[str, Any] = {"clip": [clip.start, clip.end, clip.every, clip.max_side]}
+    made["input"] = digest_of(source)
     if not live:
-        made["input"] = digest(Source(source).path)
         open_footage(source, clip).close()  # says what is wrong with it before models are loaded
     detector, why = choose_detector(options["detector"], options["detector_models"])
-    with progress_bar(f"detecting in {Path(source).name}") as advance:
+    bar = progress_bar(f"detecting in {Path(source).name}") if progress is None else None
+    with bar or nullcontext(progress) as advance:
         people = detect_people(
             source,
             detector,
@@ -83,6 +88,79 @@ def read_footage(
             made_with=made,
         )
     return {name: replace(k, notes=(why, *k.notes)) for name, k in people.items()}
+
+
+def as_read(
+    people: Mapping[str, Keypoints2D], reading: Mapping[str, Any], person: str | None, source: Path
+) -> dict[str, Keypoints2D]:
+    """What was detected, as options of reading keypoint files would have it.
+
+    Args:
+        people: By identity.
+        reading: ``camera``, ``image_size`` and ``skeleton`` as given.
+        person: One person, or None for everybody.
+        source: For messages.
+
+    Raises:
+        OptionError: If there is no such person, or the options contradict the footage.
+    """
+    from hypopose.errors import OptionError
+
+    if person is not None and person not in people:
+        raise OptionError(f"No person {person!r} in {source}; it has {', '.join(people)}.")
+    if "skeleton" in reading:
+        raise OptionError("--skeleton is for keypoint files; detectors bring their own.")
+    size = next(iter(people.values())).image_size
+    camera = reading.get("camera")
+    given = reading.get("image_size") if camera is None else camera.image_size
+    if given is not None and size is not None and tuple(given) != size:
+        raise OptionError(
+            f"{source} shows {size[0]} x {size[1]} pixels, not {given[0]} x {given[1]}; leave out "
+            "--image-size, or give a camera for this size."
+        )
+    chosen = people if person is None else {person: people[person]}
+    if camera is None:
+        return dict(chosen)
+    return {name: k.with_camera(camera) for name, k in chosen.items()}
+
+
+def with_footage_size(options: dict[str, Any], sources: Sequence[Path]) -> dict[str, Any]:
+    """The options of a command with the footage's size, where --focal or --fov need one.
+
+    Args:
+        options: Of the command.
+        sources: Its inputs; one, if it is to say the size.
+    """
+    from hypopose.io.footage import footage_kind
+
+    wanted = options["image_size"] is None and (options["focal"] or options["fov"])
+    if not wanted or len(sources) != 1 or footage_kind(sources[0]) is None:
+        return options
+    from hypopose.video import open_footage
+
+    reader = open_footage(sources[0])
+    reader.close()
+    return {**options, "image_size": reader.footage.size}
+
+
+def digest_of(source: str | Path) -> str:
+    """A fingerprint of footage; cameras never show the same twice.
+
+    Raises:
+        FormatError: If there is no such file.
+    """
+    from hypopose.cli.resume import digest
+    from hypopose.io import Source
+    from hypopose.io.footage import camera_number
+
+    if camera_number(source) is not None:
+        return f"{source} at {time.time():.3f}"
+    return digest(Source(source).path)
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as JSON would give them back."""
+    return {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}
 
 
 @contextmanager

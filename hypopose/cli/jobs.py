@@ -11,6 +11,7 @@ import click
 
 from hypopose.cli.overwrite import refuse_overwriting
 from hypopose.errors import FormatError, OptionError
+from hypopose.io.footage import VIDEO_SUFFIXES, camera_number, pictures_in
 
 FORMATS = ("npz", "json", "csv", "parquet", "nc", "c3d", "trc", "mot", "bvh", "glb")
 """Formats a result can be written in; named here too so that ``--help`` stays quick."""
@@ -125,7 +126,7 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path) -> Plan:
             f"ending in {', '.join(sorted(DATA_SUFFIXES))}."
         )
     is_batch = len(inputs) > 1 or [source for _, source in found] != list(inputs)
-    if not is_batch and not inputs[0].exists():
+    if not is_batch and not inputs[0].exists() and camera_number(inputs[0]) is None:
         raise FormatError(f"{inputs[0]}: there is no such file or folder; check the path.")
     jobs = _into_folder(found, output) if is_batch else [Job(inputs[0], _named(inputs[0], output))]
     sources = {source.resolve(): source for _, source in found}
@@ -226,6 +227,8 @@ class _Folder:
         """A folder of frames holds one kind of file; a mixed one holds many inputs."""
         from hypopose.io.readers import detect_format, is_recording
 
+        if pictures_in(self.path):
+            return True
         endings = {p.suffix.lower() for p in self.frames if p.is_file()} & DATA_SUFFIXES
         if len(endings) > 1 or not is_recording(self.path):
             return False
@@ -242,7 +245,7 @@ def _data_files(children: Iterable[Path]) -> list[Path]:
 
     found = []
     for child in children:
-        if child.suffix.lower() in DATA_SUFFIXES and not child.is_dir():
+        if child.suffix.lower() in DATA_SUFFIXES | VIDEO_SUFFIXES and not child.is_dir():
             found.append(child)
         elif child.suffix.lower() == ".txt" and child.is_file():
             with suppress(FormatError):

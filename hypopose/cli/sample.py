@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hypopose.cli.camera_options import camera_options
+from hypopose.cli.footage_options import footage_options
 from hypopose.cli.jobs import FORMATS, plan_jobs
 from hypopose.cli.log import open_log
 from hypopose.cli.multi_camera import view_option
@@ -22,6 +23,7 @@ from hypopose.cli.worker import make_worker
 EXAMPLES = """\b
 Examples:
   hypopose sample walk.json -o walk.npz
+  hypopose sample walk.mp4 -o walk.npz
   hypopose sample walk.json -o walk.npz --image-size 1920 1080 --height 1.78
   hypopose sample clips/ -o results/ --calibrator bundled --format bvh
   hypopose sample walk.json -o walk.npz --sampler ./jitter.py:Jitter"""
@@ -33,6 +35,7 @@ Examples:
     "person", "skeleton", "input_format", "image_size", "fps", *READING,
     output={"help": "Result file; a folder for several inputs. Several people: OUT_<person>."},
 )  # fmt: skip
+@footage_options
 @camera_options
 @view_option
 @shared(
@@ -73,10 +76,12 @@ Examples:
 @click.option("--log-json", is_flag=True, help="Write the lines of --log as JSON.")
 @force_option
 def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
-    """Draw 3D motions for 2D keypoint files and write one result per person.
+    """Draw 3D motions for 2D keypoint files, or videos, and write one result per person.
 
-    INPUTS are files or folders. A folder of OpenPose frames is one input, any other folder is as
-    many inputs as it holds. A bad file is reported and the others go on; a table ends the run.
+    INPUTS are files or folders: of keypoints or, with the extra hypopose[video], videos, pictures
+    and camera:0, whose detections are kept beside the result. A folder of OpenPose frames, or of
+    pictures, is one input; any other folder is as many inputs as it holds. A bad file is reported
+    and the others go on; a table ends the run.
 
     The same command again continues a run that was stopped: npz results of the same input and
     options are kept. Other existing files are left untouched without --force. Several runs on one

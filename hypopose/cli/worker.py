@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypopose.cli.camera_options import camera_of, refuse_contradictions
+from hypopose.cli.footage_options import (
+    FOOTAGE_OPTIONS,
+    as_read,
+    digest_of,
+    plain,
+    read_footage,
+    with_footage_size,
+)
 from hypopose.cli.jobs import Job
 from hypopose.cli.multi_camera import describe_views, load_views
 from hypopose.cli.options import reading_given
@@ -21,6 +29,7 @@ from hypopose.cli.summary import Row
 if TYPE_CHECKING:
     from hypopose.api import Pipeline
     from hypopose.io.results import Result
+    from hypopose.types import Keypoints2D
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class Worker:
         reading: Options of ``hypopose.load_people``.
         made_with: What results depend on, except the input.
         person: One person by identity, or None for everybody.
+        footage: Options of reading videos and pictures.
         formats: Further formats to write every result in.
         overview: Whether a PNG is drawn too.
         force: Whether files are replaced.
@@ -42,6 +52,7 @@ class Worker:
     reading: dict[str, Any]
     made_with: dict[str, Any]
     person: str | None = None
+    footage: dict[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
     overview: bool = True
     force: bool = False
@@ -67,12 +78,11 @@ class Worker:
         Raises:
             HypoPoseError: If the input cannot be read or sampled, or a file is in the way.
         """
-        from hypopose.api.pipeline import read_people, source_name
+        from hypopose.api.pipeline import source_name
 
         job.check_links()
         clock = _Clock()
-        people = read_people(job.source, self.person, **self.reading)
-        made = {"input": digest(job.source), **self.made_with}
+        people, made = self._read(job, report)
         paths = job.outputs_of(list(people))
         files = dict(zip(people, (self._outputs(job.source, path) for path in paths), strict=True))
         kept = {name: out.kept(made, force=self.force) for name, out in files.items()}
@@ -96,6 +106,28 @@ class Worker:
             for name, row in zip(files, rows, strict=True):
                 _draw(row, results.get(name) or kept[name])
         return [replace(row, seconds=clock.seconds) for row in rows]
+
+    def _read(
+        self, job: Job, report: Callable[..., None]
+    ) -> tuple[dict[str, Keypoints2D], dict[str, Any]]:
+        """Everybody in a keypoint file or in footage, and what results depend on."""
+        from hypopose.api.pipeline import read_people
+        from hypopose.io.footage import footage_kind
+
+        if footage_kind(job.source) is None or "format" in self.reading:
+            made = {"input": digest(job.source), **self.made_with}
+            return read_people(job.source, self.person, **self.reading), made
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+        found = read_footage(
+            job.source,
+            {**self.footage, "fps": self.reading.get("fps")},
+            journal=job.output.with_name(f"{job.output.stem}.detections"),
+            progress=lambda done, total: report(completed=done, total=total),
+        )
+        report(completed=0)
+        people = as_read(found, self.reading, self.person, job.source)
+        made = {"input": digest_of(job.source), **self.made_with, "footage": plain(self.footage)}
+        return people, made
 
     def _outputs(self, source: Path, path: Path) -> Outputs:
         """All files of one person, none of them the input."""
@@ -124,6 +156,9 @@ def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
     for ending in (jobs[0].output.suffix[1:], *options["file_formats"]):
         check_ending(f"result.{ending}")
     refuse_contradictions(options)
+    footage = {name: options[name] for name in FOOTAGE_OPTIONS}
+    options = {name: value for name, value in options.items() if name not in FOOTAGE_OPTIONS}
+    options = with_footage_size(options, [job.source for job in jobs])
     views = load_views(options, [job.source for job in jobs])
     settings: dict[str, Any] = read_settings(options["settings"])
     settings |= {"views": views} if views else {}
@@ -143,6 +178,7 @@ def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
             describe_aggregation(options["aggregate"])[1],
         ),
         person=options["person"],
+        footage=footage,
         formats=options["file_formats"],
         overview=not options["no_overview"],
         force=options["force"],

@@ -75,13 +75,16 @@ def detect_people(
     reader = open_footage(path, options.clip)
     book = Journal(journal, {**(made_with or {}), "detector": detector.describe()})
     try:
-        kept = book.read()
-        stretches = list(kept)
-        n_kept = sum(len(s.seconds) for s in kept)
-        frames = _after(reader.frames(), kept)
-        for stretch in _stretches(frames, detector, reader.footage, n_kept, progress):
-            book.add(stretch)
-            stretches.append(stretch)
+        stretches = book.read()
+        if book.notes is None:
+            n_kept = sum(len(s.seconds) for s in stretches)
+            frames = islice(reader.frames(), n_kept, None)
+            for stretch in _stretches(frames, detector, reader.footage, n_kept, progress):
+                book.add(stretch)
+                stretches.append(stretch)
+            book.finish(reader.footage.notes)
+        else:
+            reader.footage.notes[:] = book.notes
     finally:
         reader.close()
         detector.close()
@@ -94,11 +97,6 @@ def detect_people(
             "be in the picture and large enough. Try another --detector, or --start elsewhere."
         )
     return people
-
-
-def _after(frames: Iterator[Frame], kept: list[Stretch]) -> Iterator[Frame]:
-    """The frames that an earlier run has not seen."""
-    return islice(frames, sum(len(s.seconds) for s in kept), None)
 
 
 def _stretches(

@@ -1,7 +1,8 @@
 """What was detected so far, on disk, so that a stopped run goes on where it ended.
 
 A text file of JSON lines beside the output: first what the run was made with, then one line a
-stretch of frames. A line that was cut off when the run stopped is dropped. Values are rounded
+stretch of frames, at last what was said of the whole. A line that was cut off when the run stopped
+is dropped. Values are rounded
 before they are used, so a run in two parts gives the same keypoints as one in a single part.
 """
 
@@ -81,6 +82,8 @@ class Journal:
 
     def __init__(self, path: Path | None, made_with: dict[str, Any]) -> None:
         self.path, self._made_with = path, json.dumps(made_with, sort_keys=True)
+        self.notes: list[str] | None = None
+        """What an earlier run said of the whole footage; None if it did not come to its end."""
 
     def read(self) -> list[Stretch]:
         """The stretches of an earlier run with the same input and options; none otherwise.
@@ -96,7 +99,10 @@ class Journal:
                 try:
                     kept.append(Stretch.from_line(line))
                 except (ValueError, KeyError, TypeError):
+                    self.notes = _notes_of(line)
                     break
+        if self.notes is not None:
+            return kept
         whole = [self._made_with, *(line for line in lines[1 : 1 + len(kept)])] if kept else []
         self.path.write_text("".join(f"{line}\n" for line in whole), encoding="utf-8")
         return kept
@@ -111,7 +117,17 @@ class Journal:
                 file.write(f"{self._made_with}\n")
             file.write(f"{stretch.to_line()}\n")
 
-    def remove(self) -> None:
-        """The run is done; its results are elsewhere."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+    def finish(self, notes: list[str]) -> None:
+        """All frames were seen; another run with the same options need not open the footage."""
+        if self.path is not None and self.path.is_file():
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps({'notes': notes})}\n")
+
+
+def _notes_of(line: str) -> list[str] | None:
+    """What a closing line says; None if it is none, or not whole."""
+    try:
+        notes = json.loads(line)["notes"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return [str(note) for note in notes]
