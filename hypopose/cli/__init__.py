@@ -47,6 +47,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
     },
     "Use results elsewhere": {
+        "render": Entry(
+            "Draw hypotheses over the frames of a video.",
+            "hypopose render walk.npz --video walk.mp4 -o overlay.mp4",
+        ),
         "export": Entry(
             "Write a result as C3D, TRC, BVH, glTF, tables or NetCDF, or a network as ONNX.",
             "hypopose export walk.npz -o walk.bvh",
