@@ -23,7 +23,8 @@ import numpy as np
 import torch
 
 import hypopose
-from hypopose.datasets.benchmark import batches, load_benchmark, stack
+from hypopose.datasets.batching import batches, stack
+from hypopose.datasets.benchmark_files import load_benchmark
 from hypopose.diffusion import seeded_noise
 from hypopose.evaluation.benchmark import evaluate_pair
 from hypopose.skeletons import convert
