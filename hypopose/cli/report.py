@@ -46,6 +46,11 @@ Examples:
     multiple=True,
     help="A method's name in the report, one for each of RESULTS; by default its sampler.",
 )
+@click.option(
+    "--video",
+    type=click.Path(path_type=Path),
+    help="What the keypoints were found in: its frames are shown under them.",
+)
 @click.option("--title", default="HypoPose report", show_default=True, help="Headline.")
 @force_option
 def report(
@@ -53,6 +58,7 @@ def report(
     output: Path,
     truths: tuple[Path, ...],
     names: tuple[str, ...],
+    video: Path | None,
     title: str,
     force: bool,
 ) -> None:
@@ -69,12 +75,16 @@ def report(
     refuse_existing(output, force=force)
     from hypopose.report.page import save_report
 
-    for path in save_report(output, _gather(results, truths, names, title)):
+    for path in save_report(output, _gather(results, truths, names, title, video)):
         click.echo(f"-> {path}")
 
 
 def _gather(
-    results: tuple[Path, ...], truths: tuple[Path, ...], names: tuple[str, ...], title: str
+    results: tuple[Path, ...],
+    truths: tuple[Path, ...],
+    names: tuple[str, ...],
+    title: str,
+    video: Path | None,
 ) -> Report:
     from dataclasses import replace
 
@@ -101,7 +111,7 @@ def _gather(
     alone = all(len(given) == 1 for given in groups.values())
     labels = _labels(files)
     scenes = [
-        _scene(name if alone else f"{name}, {labels[path]}", stored, truth)
+        scene_of(name if alone else f"{name}, {labels[path]}", stored, truth, video)
         for name, given in groups.items()
         for path, stored, truth in given
     ]
@@ -167,10 +177,28 @@ def _measured(name: str, given: list[Given]) -> CalibrationResults:
     return calibration_results(name, evaluator, _words(stored))
 
 
-def _scene(name: str, stored: Result, truth: Poses3D | None) -> Scene:
+def scene_of(
+    name: str, stored: Result, truth: Poses3D | None = None, video: Path | None = None
+) -> Scene:
+    """One clip as a report shows it.
+
+    Args:
+        name: What tables and menus call it.
+        stored: The result.
+        truth: Its truth, or None.
+        video: What it was seen in, or None.
+
+    Raises:
+        OptionError: If the video shows pictures of another size.
+    """
     from hypopose.ambiguity import analyze
     from hypopose.report.panel import Scene
 
+    pictures = None
+    if video is not None:
+        from hypopose.video.thumbnails import thumbnails
+
+        pictures = thumbnails(video, stored)
     many = len(stored.hypotheses) >= 5
     return Scene(
         name=name,
@@ -180,6 +208,7 @@ def _scene(name: str, stored: Result, truth: Poses3D | None) -> Scene:
         truth=truth,
         ambiguity=analyze(stored.hypotheses) if many else None,
         settings=_words(stored),
+        pictures=pictures,
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _NO_SHAPE = {
     "device", "file_formats", "force", "log_file", "log_json", "n_processes", "no_overview",
-    "person", "shard", "threads",
+    "person", "shard", "threads", "view_html",
 }  # fmt: skip
 """Options that choose what is written or where it is computed, not what comes out."""
 
@@ -38,11 +38,13 @@ class Outputs:
         result: The record, or what ``-o`` named.
         exports: The same in other formats.
         picture: The overview, or None.
+        page: The page with the 3D player, or None.
     """
 
     result: Path
     exports: tuple[Path, ...] = ()
     picture: Path | None = None
+    page: Path | None = None
 
     def kept(self, made_with: dict[str, Any], *, force: bool) -> Result | None:
         """The result that is there already, if it is what this run would make.
@@ -57,7 +59,7 @@ class Outputs:
         if force:
             return None
         if self.result.suffix != ".npz" or not self.result.exists():
-            refuse_existing(self.result, *self.exports, self.picture, force=False)
+            refuse_existing(self.result, *self.exports, self.picture, self.page, force=False)
             return None
         from hypopose.io import load_hypotheses
 

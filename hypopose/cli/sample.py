@@ -53,6 +53,9 @@ Examples:
     help="Also write every result in this format, with the defaults of hypopose export; repeat "
     "for several.",
 )
+@click.option(
+    "--view-html", is_flag=True, help="Also write OUT.html: the 3D player, for any browser."
+)
 @click.option("--no-overview", is_flag=True, help="Write no PNG.")
 @click.option(
     "--jobs",

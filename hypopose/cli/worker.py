@@ -44,6 +44,7 @@ class Worker:
         footage: Options of reading videos and pictures.
         formats: Further formats to write every result in.
         overview: Whether a PNG is drawn too.
+        page: Whether a page with the 3D player is written too.
         force: Whether files are replaced.
         device: Where networks run.
     """
@@ -55,6 +56,7 @@ class Worker:
     footage: dict[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
     overview: bool = True
+    page: bool = False
     force: bool = False
     device: str = "cpu"
 
@@ -134,7 +136,8 @@ class Worker:
         exports = [path.with_suffix(f".{f}") for f in self.formats if path.suffix != f".{f}"]
         refuse_overwriting(source, *exports)
         picture = path.with_suffix(".png") if self.overview else None
-        return Outputs(path, tuple(dict.fromkeys(exports)), picture)
+        page = path.with_suffix(".html") if self.page else None
+        return Outputs(path, tuple(dict.fromkeys(exports)), picture, page)
 
 
 def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
@@ -181,6 +184,7 @@ def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
         footage=footage,
         formats=options["file_formats"],
         overview=not options["no_overview"],
+        page=options["view_html"],
         force=options["force"],
         device=options["device"],
     )
@@ -219,6 +223,8 @@ def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -
         if not (kept and path.exists()):
             notes += export_result(path, result).notes
     wanted = files.picture is not None and not (kept and files.picture.exists())
+    if files.page is not None and not (kept and files.page.exists()):
+        _write_page(source, files.page, result)
     camera = result.keypoints.camera
     return Row(
         source=str(source),
@@ -251,3 +257,15 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[stage] = now - self._last
         self._last = now
+
+
+def _write_page(source: Path, path: Path, result: Result) -> None:
+    """One HTML file with the 3D player; over the frames, if the source has some."""
+    from hypopose.cli.report import scene_of
+    from hypopose.io.footage import footage_kind
+    from hypopose.report.exhibits import Report
+    from hypopose.report.page import save_page
+
+    video = source if footage_kind(source) in ("video", "picture", "pictures") else None
+    scene = scene_of(result.person or source.name, result, video=video)
+    save_page(path, Report(source.name, (), (scene,)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,8 @@ class Scene:
         truth: The truth to show, or None.
         ambiguity: Of the hypotheses; None where there are too few.
         settings: How it came about, in words.
+        pictures: Frame -> what the camera saw then, as the address of an image (``data:``); shown
+            under the keypoints.
 
     Raises:
         ShapeError: If there are batch axes, or frames disagree.
@@ -57,6 +60,7 @@ class Scene:
     truth: Poses3D | None = None
     ambiguity: Ambiguity | None = None
     settings: dict[str, str] | None = None
+    pictures: Mapping[int, str] | None = None
 
     def __post_init__(self) -> None:
         if self.hypotheses.joints.dim() != 4 or self.keypoints.xy.dim() != 3:
@@ -113,6 +117,8 @@ def panel_data(scene: Scene, max_hypotheses: int = 20, max_frames: int = 600) ->
         "keypoints": pack(_near_image(keypoints.xy[frames], keypoints)),
         "notes": notes,
     }
+    if scene.pictures:
+        data["pictures"] = [scene.pictures.get(f) for f in frames]
     if len(hypotheses) > 1:
         data["ellipsoids"] = pack(ELLIPSOID_SCALE * ellipsoid_factors(hypotheses)[frames])
     if scene.truth is not None:

@@ -96,3 +96,31 @@ def test_other_endings_are_refused(result_file: Path, tmp_path: Path) -> None:
     code, said = run(result_file, "-o", tmp_path / "overlay.txt")
     assert code == 2
     assert ".mp4" in said
+
+
+@pytest.mark.video
+def test_a_page_shows_the_frames_under_the_keypoints(tmp_path: Path, result_file: Path) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    from hypopose.cli.report import scene_of
+    from hypopose.report.panel import panel_data
+
+    sky = [np.full((SIZE[1], SIZE[0], 3), (30, 60, 160), np.uint8)] * 8
+    video = write_clip(tmp_path / "sky.mp4", sky, fps=RESULT.keypoints.fps or 25)
+    data = panel_data(scene_of("sky", hypopose.load_hypotheses(result_file), video=video))
+    assert [p[:23] for p in data["pictures"]] == ["data:image/jpeg;base64,"] * 6
+    small = write_clip(tmp_path / "small.mp4", [sky[0][:64, :64]] * 3)
+    with pytest.raises(hypopose.HypoPoseError, match="64, 64"):
+        scene_of("small", RESULT, video=small)
+
+
+def test_sampling_can_write_the_player(tmp_path: Path) -> None:
+    out = tmp_path / "again.npz"
+    keypoints = tmp_path / "keypoints.npz"
+    from hypopose.io import save_keypoints
+
+    save_keypoints(keypoints, RESULT.keypoints)
+    arguments = ["sample", str(keypoints), "-o", str(out), "--view-html", "--no-overview",
+                 "--sampler", "boneflips", "--n-hypotheses", "3"]  # fmt: skip
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "<canvas" in (tmp_path / "again.html").read_text()

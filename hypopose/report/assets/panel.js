@@ -216,6 +216,23 @@
     constructor(canvas) {
       this.canvas = canvas;
       this.context = canvas.getContext("2d");
+      this.pictures = new Map();
+    }
+
+    /* What the camera saw: the frame's picture or the last one before it, once it is decoded. */
+    picture(scene, state) {
+      let frame = state.frame;
+      while (frame > 0 && !scene.pictures[frame]) frame -= 1;
+      const source = scene.pictures[frame];
+      if (!source) return null;
+      if (!this.pictures.has(source)) {
+        const image = new Image();
+        image.onload = () => this.draw(scene, state);
+        image.src = source;
+        this.pictures.set(source, image);
+      }
+      const image = this.pictures.get(source);
+      return image.complete && image.naturalWidth ? image : null;
     }
 
     draw(scene, state) {
@@ -230,14 +247,16 @@
       c.translate((w - iw * scale) / 2, (h - ih * scale) / 2);
       c.strokeStyle = "#888888";
       c.lineWidth = 1;
+      const seen = scene.pictures ? this.picture(scene, state) : null;
+      if (seen) c.drawImage(seen, 0, 0, iw * scale, ih * scale);
       c.strokeRect(0, 0, iw * scale, ih * scale);
       const points = frameOf(scene.keypoints, state.frame);
       this.pose(points, scene.bones2d, scale,
         (bone) => LIMBS[sideOf(bone, scene.left2d, scene.right2d)][0], 3, []);
       this.dots(points, scale);
       if (scene.reprojection) {
-        const seen = frameOf(scene.reprojection, state.frame, state.hypothesis);
-        this.pose(seen, scene.bones, scale, () => "#000000", 1.2, [3, 3]);
+        const through = frameOf(scene.reprojection, state.frame, state.hypothesis);
+        this.pose(through, scene.bones, scale, () => "#000000", 1.2, [3, 3]);
       }
     }
 
