@@ -108,8 +108,12 @@ def as_read(
 
     if person is not None and person not in people:
         raise OptionError(f"No person {person!r} in {source}; it has {', '.join(people)}.")
-    if "skeleton" in reading:
-        raise OptionError("--skeleton is for keypoint files; detectors bring their own.")
+    for name in ("skeleton", "rotate"):
+        if name in reading:
+            raise OptionError(
+                f"--{name} is for keypoint files; detectors bring their skeleton, videos say which "
+                "way is up."
+            )
     size = next(iter(people.values())).image_size
     camera = reading.get("camera")
     given = reading.get("image_size") if camera is None else camera.image_size

@@ -11,7 +11,6 @@ import click
 
 from hypopose.cli.overwrite import refuse_overwriting
 from hypopose.errors import FormatError, OptionError
-from hypopose.io.footage import VIDEO_SUFFIXES, camera_number, pictures_in
 
 FORMATS = ("npz", "json", "csv", "parquet", "nc", "c3d", "trc", "mot", "bvh", "glb")
 """Formats a result can be written in; named here too so that ``--help`` stays quick."""
@@ -126,7 +125,7 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path) -> Plan:
             f"ending in {', '.join(sorted(DATA_SUFFIXES))}."
         )
     is_batch = len(inputs) > 1 or [source for _, source in found] != list(inputs)
-    if not is_batch and not inputs[0].exists() and camera_number(inputs[0]) is None:
+    if not is_batch and not inputs[0].exists() and not str(inputs[0]).startswith("camera:"):
         raise FormatError(f"{inputs[0]}: there is no such file or folder; check the path.")
     jobs = _into_folder(found, output) if is_batch else [Job(inputs[0], _named(inputs[0], output))]
     sources = {source.resolve(): source for _, source in found}
@@ -225,6 +224,7 @@ class _Folder:
 
     def _is_recording(self) -> bool:
         """A folder of frames holds one kind of file; a mixed one holds many inputs."""
+        from hypopose.io.footage import pictures_in
         from hypopose.io.readers import detect_format, is_recording
 
         if pictures_in(self.path):
@@ -241,6 +241,7 @@ def _note(words: str) -> None:
 
 def _data_files(children: Iterable[Path]) -> list[Path]:
     """The files that are inputs: by their endings, and text if YOLO wrote it."""
+    from hypopose.io.footage import VIDEO_SUFFIXES
     from hypopose.io.readers import detect_format
 
     found = []
