@@ -13,7 +13,11 @@ from hypopose.calibration.isotonic_radii import IsotonicRadii
 from hypopose.calibration.recalibration import Calibrator, FitRecord
 from hypopose.calibration.spread_scaling import SpreadScaling
 from hypopose.errors import FormatError
+from hypopose.files import read_bounded, shown
 from hypopose.io.atomic import write_atomically
+
+MAX_BYTES = 64 * 2**20
+"""A larger file is not a calibrator."""
 
 CALIBRATORS: dict[str, Callable[[dict[str, Any]], Calibrator]] = {
     "spread_scaling": SpreadScaling.from_json,
@@ -108,9 +112,14 @@ def load_calibrator(path: str | Path) -> Calibrator:
     """
     path = Path(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_bounded(path, MAX_BYTES, "a calibrator"))
         if not isinstance(document, dict):
             raise FormatError("This is not a calibrator; write one with save_calibrator.")
         return calibrator_from_json(document)
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: {error}") from error
+    except FormatError as error:
+        text = str(error)
+        raise FormatError(
+            text if text.startswith(shown(path)) else f"{shown(path)}: {text}"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise FormatError(f"{shown(path)}: {error}") from error

@@ -104,13 +104,20 @@ def keypoints_from(
             **tensors,
             skeleton=skeleton_from_dict(source, metadata.get("skeleton")),
             image_size=None if size is None else (int(size[0]), int(size[1])),
-            fps=None if fps is None else float(checked(source, fps, (int, float), "fps")),
+            fps=None if fps is None else _rate(source, fps),
             approximate=texts(source, metadata.get("approximate", []), "approximate"),
             notes=texts(source, metadata.get("notes", []), "notes"),
             camera=None if camera is None else camera_from_dict(camera, str(source.path)),
         )
     except HypoPoseError as error:
         raise source.error(str(error).rstrip("."), "write the file again") from None
+
+
+def _rate(source: Source, value: Any) -> float:
+    rate = float(checked(source, value, (int, float), "fps"))
+    if not 0 < rate < 100_000:
+        raise source.error(f"{rate:g} frames per second", "give a frame rate")
+    return rate
 
 
 def tensor_from(source: Source, archive: NpzArchive, name: str) -> Tensor:
@@ -144,7 +151,7 @@ def skeleton_from_dict(source: Source, value: Any) -> Skeleton:
     """
     table = checked(source, value, dict, "skeleton")
     try:
-        return Skeleton(
+        skeleton = Skeleton(
             name=checked(source, table.get("name"), str, "skeleton name"),
             joint_names=texts(source, table.get("joint_names"), "joint_names"),
             parents=_integers(source, table.get("parents"), "parents"),
@@ -153,6 +160,29 @@ def skeleton_from_dict(source: Source, value: Any) -> Skeleton:
         )
     except HypoPoseError as error:
         raise source.error(str(error).rstrip("."), "write the file again") from None
+    _check_tree(source, skeleton)
+    return skeleton
+
+
+def _check_tree(source: Source, skeleton: Skeleton) -> None:
+    """Refuse joints that lead in a circle, and names that no terminal or table takes."""
+    names = (skeleton.name, *skeleton.joint_names)
+    if not all(name and len(name) <= 200 and name.isprintable() for name in names):
+        raise source.error("a joint or skeleton without a printable name", "name it", "skeleton")
+    depth = [0 if parent < 0 else -1 for parent in skeleton.parents]
+    for start in range(skeleton.n_joints):
+        path: list[int] = []
+        joint = start
+        while depth[joint] < 0 and joint not in path[-1:] and len(path) <= skeleton.n_joints:
+            path.append(joint)
+            joint = skeleton.parents[joint]
+        if depth[joint] < 0:
+            raise source.error(
+                f"the parents of {skeleton.joint_names[start]!r} lead in a circle", "correct them",
+                "skeleton",
+            )  # fmt: skip
+        for k, passed in enumerate(reversed(path)):
+            depth[passed] = depth[joint] + k + 1
 
 
 def read_metadata(source: Source, archive: NpzArchive) -> dict[str, Any]:

@@ -20,7 +20,16 @@ from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
-_ARRAYS = ("hypotheses_root", "hypotheses_focal", "pose_root", "pose_std")
+MAX_METERS = 1e5
+"""No person of a result is farther away, and infinity is not either."""
+
+MAX_FOCAL = 1e7
+
+_SHAPES = {
+    "hypotheses": "HFJ3", "hypotheses_root": "HF3", "hypotheses_focal": "H", "pose": "FJ3",
+    "pose_root": "F3", "pose_std": "FJ3",
+}  # fmt: skip
+"""Arrays of a result and their axes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,15 +132,16 @@ def load_hypotheses(path: str | Path) -> Result:
     metadata = native.read_metadata(source, archive)
     if metadata.get("hypopose") != "result":
         raise source.error("holds keypoints, no hypotheses", "give the .npz of hypopose sample")
-    wanted = {"hypotheses", "pose"} | (set(_ARRAYS) & set(archive.names))
+    wanted = {"hypotheses", "pose"} | (set(_SHAPES) & set(archive.names))
     tensors = {name: native.tensor_from(source, archive, name) for name in sorted(wanted)}
     skeleton = native.skeleton_from_dict(source, metadata.get("skeleton"))
+    _check_shapes(source, tensors, skeleton.n_joints)
     words = {
         key: checked(source, metadata.get(key), str, key)
         for key in ("weights", "aggregate", "person", "source", "version")
     }
     try:
-        return Result(
+        result = Result(
             hypotheses=Hypotheses(
                 tensors["hypotheses"],
                 skeleton,
@@ -154,6 +164,43 @@ def load_hypotheses(path: str | Path) -> Result:
         )
     except HypoPoseError as error:
         raise source.error(str(error).rstrip("."), "write the file again") from None
+    _check_values(source, result)
+    return result
+
+
+def _check_shapes(source: Source, tensors: dict[str, Tensor], n_joints: int) -> None:
+    """Refuse arrays of other sizes than the hypotheses', and none at all."""
+    given = tensors["hypotheses"].shape
+    if len(given) != len(_SHAPES["hypotheses"]) or 0 in given[:2]:
+        raise source.error(
+            f"hypotheses of the shape {tuple(given)}", "give (H, F, J, 3), not empty"
+        )
+    sizes = {"H": given[0], "F": given[1], "J": n_joints, "3": 3}
+    for name, tensor in tensors.items():
+        wanted = tuple(sizes[axis] for axis in _SHAPES[name])
+        if tuple(tensor.shape) != wanted:
+            raise source.error(
+                f"{name} of the shape {tuple(tensor.shape)}, not {wanted}", "write the file again"
+            )
+
+
+def _check_values(source: Source, result: Result) -> None:
+    """Refuse a result that nothing could be done with: infinite, or beyond any place."""
+    lengths = {
+        "hypotheses": result.hypotheses.joints,
+        "hypotheses_root": result.hypotheses.root,
+        "pose": result.pose.joints,
+        "pose_root": result.pose.root,
+        "pose_std": result.pose.std,
+    }
+    for name, value in lengths.items():
+        if value is not None and bool((value.abs() > MAX_METERS).any()):
+            raise source.error(
+                f"{name} holds places beyond {MAX_METERS:g} m", "write the file again"
+            )
+    focal = result.hypotheses.focal
+    if focal is not None and not bool(((focal > 0) & (focal < MAX_FOCAL)).all()):
+        raise source.error("hypotheses_focal are not focal lengths", "write the file again")
 
 
 def _pose_arrays(result: Result) -> dict[str, Tensor]:

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from hypopose.errors import FormatError, HypoPoseError
+from hypopose.files import read_bounded
 from hypopose.skeletons.tables import SKELETONS
 from hypopose.skeletons.toml_text import parse_toml
 from hypopose.types import Skeleton
@@ -129,11 +130,7 @@ def _mirror(joint: str) -> str:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _error(path, f"larger than {MAX_BYTES} bytes")
-        return parse_toml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _error(path, f"cannot be read ({error.strerror})") from None
+        return parse_toml(read_bounded(path, MAX_BYTES, "a skeleton file").decode("utf-8"))
     except UnicodeDecodeError:
         raise _error(path, "is not UTF-8") from None
     except ValueError as error:

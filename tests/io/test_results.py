@@ -342,3 +342,63 @@ def test_stored_names_are_the_documented_ones(tmp_path):
         "keypoints_confidence",
     }
     assert math.isfinite(make_result().keypoints.fps or 0)
+
+
+HOSTILE = {
+    "no hypotheses": (lambda a: {"hypotheses": a["hypotheses"][:0]}, "hypotheses"),
+    "no frames": (
+        lambda a: {n: v[:, :0] if n.startswith("hypotheses") else v[:0] for n, v in a.items()
+                   if n.startswith(("hypotheses", "pose", "keypoints_"))},
+        "of the shape",
+    ),
+    "infinite": (lambda a: {"hypotheses": np.full_like(a["hypotheses"], np.inf)}, "beyond"),
+    "far": (lambda a: {"pose_root": a["pose_root"] + 1e9}, "beyond 100000 m"),
+    "wrong axes": (lambda a: {"hypotheses": a["hypotheses"][0]}, r"a\.npz: "),
+    "frames that disagree": (lambda a: {"pose": a["pose"][:2]}, r"a\.npz: "),
+    "text": (lambda a: {"pose": np.array("hello")}, "array 'pose' holds"),
+    "focal": (lambda a: {"hypotheses_focal": np.full(5, -1.0)}, "not focal lengths"),
+    "joints": (lambda a: {"hypotheses": a["hypotheses"][:, :, :5]}, r"a\.npz: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_results_are_refused_at_the_door(kind, tmp_path):
+    save_result(tmp_path / "a.npz", make_result())
+    with np.load(tmp_path / "a.npz") as stored:
+        arrays = dict(stored)
+    change, problem = HOSTILE[kind]
+    np.savez(tmp_path / "a.npz", **{**arrays, **change(arrays)})
+    with pytest.raises(FormatError, match=problem) as caught:
+        load_hypotheses(tmp_path / "a.npz")
+    assert "a.npz" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+FORGED = {
+    "a circle": (("skeleton", "parents"), [-1, 2, 1, *[0] * 14], "lead in a circle"),
+    "no root": (("skeleton", "parents"), [1, 0, *[0] * 15], "no root"),
+    "control characters": (("skeleton", "name"), "a\x1b[2J", "printable name"),
+    "an empty joint": (("skeleton", "joint_names"), ["", *map(str, range(16))], "printable name"),
+    "twelve joints": (("skeleton", "joint_names"), list(map(str, range(12))), "joint names"),
+    "frame rate": (("keypoints", "fps"), -3.0, "frames per second"),
+    "seed": (("seed",), "one", "seed"),
+    "notes": (("notes",), [1], "notes"),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_forged_metadata_is_refused_at_the_door(kind, tmp_path):
+    save_result(tmp_path / "a.npz", make_result())
+    with np.load(tmp_path / "a.npz") as stored:
+        arrays = dict(stored)
+    metadata = json.loads(str(arrays["metadata"]))
+    (*way, last), value, problem = FORGED[kind]
+    table = metadata
+    for key in way:
+        table = table[key]
+    table[last] = value
+    arrays["metadata"] = np.array(json.dumps(metadata))
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(FormatError, match=problem) as caught:
+        load_hypotheses(tmp_path / "a.npz")
+    assert "a.npz" in str(caught.value)

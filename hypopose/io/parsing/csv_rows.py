@@ -16,6 +16,9 @@ from hypopose.io.source import Source
 MAX_LINE_BYTES = 2**20
 MAX_CSV_BYTES = 2 * 2**30
 MAX_COMMENTS = 100
+MAX_COLUMNS = 100_000
+_FORMULA = ("=", "+", "-", "@")
+"""What spreadsheets take for the beginning of a formula."""
 
 
 def comments(source: Source) -> dict[str, str]:
@@ -33,7 +36,7 @@ def comments(source: Source) -> dict[str, str]:
 def first_rows(source: Source, n: int = 5) -> list[list[str]]:
     """The first rows, for finding out the format; empty if it is no such text."""
     lines = [line for line in source.opening if not line.startswith("#")][:n]
-    if not lines:
+    if not lines or max(line.count(_separator(lines[0])) for line in lines) > MAX_COLUMNS:
         return []
     try:
         return list(csv.reader(lines, delimiter=_separator(lines[0])))
@@ -84,6 +87,27 @@ def number(source: Source, text: str, place: str) -> float:
 def find_column(names: Sequence[str], aliases: Sequence[str]) -> int | None:
     """The column that is called by the first of these names that is there."""
     return next((names.index(alias) for alias in aliases if alias in names), None)
+
+
+def as_cell(text: str) -> str:
+    """A name as a cell that no spreadsheet takes for a formula; :func:`from_cell` undoes it.
+
+    Example:
+        >>> as_cell("=1+1"), as_cell("ann")
+        ("'=1+1", 'ann')
+    """
+    return f"'{text}" if text.lstrip("'")[:1] in _FORMULA else text
+
+
+def from_cell(text: str) -> str:
+    """The name that :func:`as_cell` wrote.
+
+    Example:
+        >>> from_cell("'=1+1"), from_cell("'ann")
+        ('=1+1', "'ann")
+    """
+    guarded = text.startswith("'") and text.lstrip("'")[:1] in _FORMULA
+    return text[1:] if guarded else text
 
 
 def check_width(source: Source, row: list[str], width: int, line: int) -> None:

@@ -117,7 +117,7 @@ def _csv_columns(source: Source) -> tuple[Columns, list[str]]:
             read_cell = time_of if column == "time" else csv_rows.number
             values.append(read_cell(source, row[places[column]], f"line {line}, {column}"))
         for column, (known, coded) in codes.items():
-            name = row[places[column]].strip() if column in places else ""
+            name = csv_rows.from_cell(row[places[column]].strip()) if column in places else ""
             coded.append(known.setdefault(name, len(known)))
         _check_names(source, codes["person"][0], codes["joint"][0])
     table = _columns(

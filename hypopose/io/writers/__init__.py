@@ -6,11 +6,12 @@ writes. ``docs/reference/file-formats.md`` shows the layouts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hypopose.errors import OptionError
+from hypopose.io.atomic import write_together
 from hypopose.io.results import Result, write_npz
 from hypopose.io.writers import (
     bvh_animation,
@@ -51,6 +52,7 @@ class Exporter:
         write: Writes a scene whole or not at all; returns what a user should know.
         defaults: What it takes where nobody chooses.
         one_motion: Whether a file holds one motion, so that all of them become a file each.
+        max_frames: Frames that a file holds; longer motions become several.
         packages: What must be installed.
     """
 
@@ -58,6 +60,7 @@ class Exporter:
     write: Callable[[Path, ExportScene], tuple[str, ...]]
     defaults: Defaults
     one_motion: bool = False
+    max_frames: int | None = None
     packages: tuple[str, ...] = ()
 
 
@@ -93,7 +96,12 @@ EXPORTERS: dict[str, Exporter] = {
         packages=("xarray",),
     ),
     "c3d": Exporter(
-        "C3D points, 1 sigma as residual", c3d.write_c3d, c3d.DEFAULTS, True, ("ezc3d",)
+        "C3D points, 1 sigma as residual",
+        c3d.write_c3d,
+        c3d.DEFAULTS,
+        True,
+        c3d.MAX_FRAMES,
+        ("ezc3d",),
     ),
     "trc": Exporter("OpenSim markers", opensim.write_trc, opensim.TRC_DEFAULTS, True),
     "mot": Exporter("OpenSim storage table", opensim.write_mot, opensim.MOT_DEFAULTS, True),
@@ -136,13 +144,16 @@ def export_result(
     path = Path(path)
     exporter = EXPORTERS[check_ending(path)]
     scene = build_scene(result, options or ExportOptions(), exporter.defaults)
-    scenes = [scene]
-    if exporter.one_motion:
-        scenes = [replace(scene, takes=(take,)) for take in scene.takes]
-    paths = _paths(path, scenes)
-    notes = [exporter.write(p, s) for p, s in zip(paths, scenes, strict=True)]
+    files = _files(path, scene, exporter)
+    if len(files) == 1:
+        notes = [exporter.write(path, scene)]
+    else:
+        with write_together(list(files)) as written:
+            notes = [exporter.write(p, s) for p, s in zip(written, files.values(), strict=True)]
     added = scene.notes[len(result.notes) :]
-    return Exported(paths, scene.axes, (*added, *(note for lines in notes for note in lines)))
+    parts = _part_notes(files, exporter)
+    said = (note for lines in notes for note in lines)
+    return Exported(tuple(files), scene.axes, (*added, *parts, *said))
 
 
 def export_paths(
@@ -157,16 +168,49 @@ def export_paths(
     exporter = EXPORTERS[check_ending(path)]
     options = options or ExportOptions()
     which = options.which if options.which is not None else exporter.defaults.which
-    if which != "all" or not exporter.one_motion:
+    short = exporter.max_frames is None or result.keypoints.n_frames <= exporter.max_frames
+    if short and (which != "all" or not exporter.one_motion):
         return (path,)
-    scene = build_scene(result, options, exporter.defaults)
-    return _paths(path, [replace(scene, takes=(take,)) for take in scene.takes])
+    return tuple(_files(path, build_scene(result, options, exporter.defaults), exporter))
 
 
-def _paths(path: Path, scenes: list[ExportScene]) -> tuple[Path, ...]:
-    if len(scenes) == 1:
-        return (path,)
-    return tuple(numbered_path(path, scene.takes[0]) for scene in scenes)
+def _files(path: Path, scene: ExportScene, exporter: Exporter) -> dict[Path, ExportScene]:
+    """What goes into which file."""
+    scenes = {path: scene}
+    if exporter.one_motion and len(scene.takes) > 1:
+        scenes = {numbered_path(path, t): replace(scene, takes=(t,)) for t in scene.takes}
+    most = exporter.max_frames
+    if most is None or scene.n_frames <= most:
+        return scenes
+    n_parts = -(-scene.n_frames // most)
+    return {
+        whole.with_name(f"{whole.stem}_part{part + 1}{whole.suffix}"): _part(s, part * most, most)
+        for whole, s in scenes.items()
+        for part in range(n_parts)
+    }
+
+
+def _part(scene: ExportScene, start: int, n: int) -> ExportScene:
+    """Some frames of a scene."""
+    rows = slice(start, start + n)
+    takes = tuple(
+        replace(
+            take,
+            joints=take.joints[rows],
+            root=None if take.root is None else take.root[rows],
+            std=None if take.std is None else take.std[rows],
+        )
+        for take in scene.takes
+    )
+    last = start + len(takes[0].joints) - 1
+    return replace(scene, takes=takes, notes=(*scene.notes, f"frames {start} to {last}"))
+
+
+def _part_notes(files: Mapping[Path, ExportScene], exporter: Exporter) -> tuple[str, ...]:
+    if exporter.max_frames is None or not any("_part" in path.stem for path in files):
+        return ()
+    names = ", ".join(path.name for path in list(files)[:4])
+    return (f"a file holds {exporter.max_frames} frames, so the motion is in {names}",)
 
 
 def check_ending(path: str | Path) -> str:

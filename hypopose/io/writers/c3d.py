@@ -27,7 +27,7 @@ from hypopose.io.writers.scene import Defaults, ExportScene
 DEFAULTS = Defaults(which="aggregate", up="z", root="placed", unit="mm", needs_rate=True)
 
 MAX_FRAMES = 65_535
-"""C3D counts frames in 16 bits."""
+"""C3D counts frames in 16 bits; longer motions are written as several files."""
 
 _SCREEN = {"y": ("+X", "+Y"), "z": ("+X", "+Z"), "native": ("+X", "-Y")}
 
@@ -37,14 +37,9 @@ def write_c3d(path: Path, scene: ExportScene) -> tuple[str, ...]:
 
     Raises:
         BackendError: If ezc3d is not installed.
-        OptionError: If the clip is longer than the format can count.
+        OptionError: If the folder's name is not UTF-8.
     """
     ezc3d = require("ezc3d", "c3d")
-    if scene.n_frames > MAX_FRAMES:
-        raise OptionError(
-            f"A C3D file counts {MAX_FRAMES} frames, this clip has {scene.n_frames}; export .trc, "
-            "or sample shorter clips."
-        )
     take = scene.takes[0]
     names = list(scene.skeleton.joint_names)
     file = ezc3d.c3d()

@@ -18,6 +18,7 @@ import numpy as np
 from hypopose.errors import BackendError, OptionError, ShapeError
 from hypopose.io.atomic import write_atomically
 from hypopose.io.native import save_keypoints, skeleton_to_dict
+from hypopose.io.parsing.csv_rows import as_cell
 from hypopose.io.writers.keypoint_json import write_json
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Keypoints2D
@@ -112,7 +113,14 @@ def _rows(people: Mapping[str, Keypoints2D]) -> Iterator[tuple[Any, ...]]:
         for frame in range(len(xy)):
             for j, joint in enumerate(keypoints.skeleton.joint_names):
                 x, y = xy[frame, j]
-                yield frame, person, joint, float(x), float(y), float(confidence[frame, j])
+                yield (
+                    frame,
+                    as_cell(person),
+                    as_cell(joint),
+                    float(x),
+                    float(y),
+                    float(confidence[frame, j]),
+                )
 
 
 def _has_confidence(people: Mapping[str, Keypoints2D]) -> bool:

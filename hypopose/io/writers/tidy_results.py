@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypopose.io.atomic import write_atomically
+from hypopose.io.parsing.csv_rows import as_cell
 from hypopose.io.writers.optional import require
 from hypopose.io.writers.scene import Defaults, ExportScene, Take
 
@@ -60,7 +61,7 @@ def _rows(scene: ExportScene, take: Take) -> Iterator[list[Any]]:
         time = "" if times is None else f"{times[f]:.6f}"
         root = _cells(empty[f, 0] if take.root is None else take.root[f])
         for name, place, spread in zip(names, joints, spreads, strict=True):
-            yield [f, time, name, who, *_cells(place), *_cells(spread), *root, scene.axes]
+            yield [f, time, as_cell(name), who, *_cells(place), *_cells(spread), *root, scene.axes]
 
 
 def _cells(values: NDArray[np.float64]) -> list[str]:

@@ -200,3 +200,12 @@ def test_odd_names_survive(tmp_path):
     people = {'a, "b"\n# c': next(iter(people_in(COCO17).values()))}
     save_people(tmp_path / "a.csv", people)
     assert load(tmp_path / "a.csv").n_frames == 6
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+ann", "-1", "@sum", "'=x", "'ann", "ann"])
+def test_no_name_is_a_formula_and_all_come_back(name, tmp_path):
+    xy = torch.rand(3, 17, 2) * 400
+    save_people(tmp_path / "a.csv", {name: Keypoints2D(xy, COCO17)})
+    cells = (tmp_path / "a.csv").read_text().split("\n")[2].split(",")
+    assert cells[1][:1] not in ("=", "+", "-", "@")
+    assert list(load_people(tmp_path / "a.csv")) == [name]
