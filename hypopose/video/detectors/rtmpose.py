@@ -8,7 +8,9 @@ each file is recorded with the results, and a folder may hold ``SHA256SUMS``, wh
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +139,8 @@ def check_digest(path: Path) -> str:
 def _started(make: Callable[..., Any], path: str, model: Model) -> Callable[..., Any]:
     """A model as rtmlib runs it; whatever fails on the way to it becomes one line."""
     try:
-        return make(path, model_input_size=model.size)
+        with contextlib.redirect_stdout(sys.stderr):  # it tells of downloads; ours may be data
+            return make(path, model_input_size=model.size)
     except Exception as error:  # rtmlib lets through what urllib, zipfile and ONNX Runtime raise
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         where = "fetched" if path.startswith("http") else "loaded"
