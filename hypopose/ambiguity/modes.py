@@ -201,17 +201,18 @@ def _bic(x: Tensor, log_likelihood: Tensor, k: int) -> Tensor:
 def _mixture(x: Tensor, labels: Tensor, k: int, resolution: float) -> tuple[Tensor, Tensor]:
     """Expectation–maximization with one common covariance: labels and log-likelihood."""
     dims = x.shape[-1]
-    floor = resolution**2 * torch.eye(dims, dtype=x.dtype, device=x.device)
+    eye = torch.eye(dims, dtype=x.dtype, device=x.device)
     r = torch.nn.functional.one_hot(labels, k).to(x)  # responsibilities (N, S, K)
     previous = torch.full(x.shape[:1], -math.inf, dtype=x.dtype, device=x.device)
     for _ in range(1 if k == 1 else _N_ITERATIONS):
         weight = r.sum(1).clamp(min=1e-9)
         mean = torch.einsum("nsk,nsd->nkd", r, x) / weight[..., None]
-        d = x[:, :, None] - mean[:, None]
-        covariance = torch.einsum("nsk,nskd,nske->nde", r, d, d) / x.shape[1] + floor
+        d = (x[:, :, None] - mean[:, None]).flatten(1, 2)  # (N, S K, D)
+        weighted = d * r.flatten(1)[..., None]
+        covariance = weighted.transpose(1, 2) @ d / x.shape[1] + resolution**2 * eye
         factor = torch.linalg.cholesky(covariance)
-        z = torch.linalg.solve_triangular(factor, d.flatten(1, 2).transpose(1, 2), upper=False)
-        square = z.square().sum(1).reshape(r.shape)
+        whiten = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+        square = (d @ whiten.transpose(1, 2)).square().sum(-1).reshape(r.shape)
         log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         constant = 0.5 * dims * math.log(2 * math.pi) + log_det
         log_joint = (weight / x.shape[1]).log()[:, None] - 0.5 * square - constant[:, None, None]

@@ -76,14 +76,7 @@ def paired(hypotheses: Hypotheses | Tensor, truth: Poses3D | Tensor) -> Pairs:
         ShapeError: If the shapes do not belong together.
         SkeletonMismatchError: If both carry a skeleton and the skeletons differ.
     """
-    skeleton = hypotheses.skeleton if isinstance(hypotheses, Hypotheses) else None
-    if isinstance(truth, Poses3D):
-        if skeleton is not None and skeleton.name != truth.skeleton.name:
-            raise SkeletonMismatchError(
-                f"Hypotheses are in skeleton {skeleton.name!r}, the truth in "
-                f"{truth.skeleton.name!r}; convert one with hypopose.skeletons.convert."
-            )
-        skeleton = skeleton or truth.skeleton
+    skeleton = _common_skeleton(hypotheses, truth)
     x = hypotheses.joints if isinstance(hypotheses, Hypotheses) else hypotheses
     y = truth.joints if isinstance(truth, Poses3D) else truth
     fits = x.dim() >= 4 and x.shape[-1] == 3 and (*x.shape[:-4], *x.shape[-3:]) == tuple(y.shape)
@@ -99,6 +92,17 @@ def paired(hypotheses: Hypotheses | Tensor, truth: Poses3D | Tensor) -> Pairs:
         batch,
         skeleton,
     )
+
+
+def _common_skeleton(hypotheses: Hypotheses | Tensor, truth: Poses3D | Tensor) -> Skeleton | None:
+    """The skeleton that hypotheses and truth share; None if neither has one."""
+    skeletons = [x.skeleton for x in (hypotheses, truth) if not isinstance(x, Tensor)]
+    if len({skeleton.name for skeleton in skeletons}) > 1:
+        raise SkeletonMismatchError(
+            f"Hypotheses are in skeleton {skeletons[0].name!r}, the truth in "
+            f"{skeletons[1].name!r}; convert one with hypopose.skeletons.convert."
+        )
+    return skeletons[0] if skeletons else None
 
 
 def blocks(

@@ -16,7 +16,8 @@ sequence are taken for independent.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -125,24 +126,19 @@ class ConformalBalls:
         Raises:
             OptionError: If an option is out of range, or there is nothing to fit.
         """
-        if not all(0 < q < 1 for q in levels) or (block is not None and block < 1):
-            raise OptionError(
-                f"Levels lie between 0 and 1 and a block has a frame or more; got "
-                f"{tuple(levels)} and {block}."
-            )
-        labels = None if sequences is None else iter(sequences)
+        _check_fit(levels, block)
+        labels: Iterator[Sequence[Hashable] | None]
+        labels = itertools.repeat(None) if sequences is None else iter(sequences)
         scores, units = [], []
         ids: dict[Hashable, int] = {}
-        skeleton, s, n_frames = None, 0, 0
+        skeleton, s = None, 0
         for i, (hypotheses, truth) in enumerate(batches):
-            batch_scores = _scores(hypotheses, truth, scaled)
-            names = None if labels is None else next(labels)
-            scores.append(batch_scores)
-            units.append(_units(batch_scores, names, block, i, ids))
+            scores.append(_scores(hypotheses, truth, scaled))
+            units.append(_units(scores[-1], next(labels), block, i, ids))
             skeleton, s = hypotheses.skeleton, len(hypotheses)
-            n_frames += batch_scores.shape[0] * batch_scores.shape[1]
         if skeleton is None:
             raise OptionError("There is nothing to fit: no batch came.")
+        n_frames = sum(x.shape[0] * x.shape[1] for x in scores)
         group_of, names_of_groups = joint_groups(skeleton, groups)
         flat = torch.cat([x.flatten(0, 1) for x in scores])
         unit = torch.cat([u.flatten() for u in units])
@@ -247,6 +243,14 @@ class ConformalBalls:
             group_of=torch.tensor(fields.pop("group_of")),
             group_names=tuple(fields.pop("group_names")),
             **fields,
+        )
+
+
+def _check_fit(levels: Sequence[float], block: int | None) -> None:
+    if not all(0 < q < 1 for q in levels) or (block is not None and block < 1):
+        raise OptionError(
+            f"Levels lie between 0 and 1 and a block has a frame or more; got {tuple(levels)} and "
+            f"{block}."
         )
 
 

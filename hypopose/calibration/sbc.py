@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from hypopose.calibration.histograms import RankHistogram, Test, benjamini_hochberg, holm
-from hypopose.calibration.judged_quantities import judged_quantity
+from hypopose.calibration.judged_quantities import JudgedQuantity, judged_quantity
 from hypopose.calibration.ranks import Ranks, rank_mass, value_ranks
 from hypopose.diffusion.noise import seeded_noise
 from hypopose.errors import OptionError
@@ -139,16 +139,23 @@ def run_sbc(
         truth, keypoints = simulator(seeded_noise(seed, [f"simulate {i}"]))
         noise = seeded_noise(seed, [f"sample {i}"])
         hypotheses = sampler.sample(keypoints, n_hypotheses, noise)
-        at = truth.joints.shape[-3] // 2 if frame is None else frame
-        window = slice(max(0, at - max(c.extra_frames for c in cells)), at + 1)
-        both = torch.cat([hypotheses.joints, truth.joints.unsqueeze(-4)], -4)[..., window, :, :]
-        values = [c.apply(both)[..., -1, :, :] for c in cells]
-        row = torch.cat(values, -2).reshape(n_hypotheses + 1, -1, values[0].shape[-1])
-        if row.shape[-1] != 1:
-            raise OptionError("SBC ranks scalars; use 'axis', 'depth', 'bone_length' or 'speed'.")
-        rows.append(row.squeeze(-1).double())
+        rows.append(_quantities_at(hypotheses.joints, truth.joints, cells, frame))
     table = torch.stack(rows, 1)
     return sbc_from_samples(table[:-1], table[-1], tuple(name for c in cells for name in c.cells))
+
+
+def _quantities_at(
+    x: Tensor, y: Tensor, cells: Sequence[JudgedQuantity], frame: int | None
+) -> Tensor:
+    """Quantities of the hypotheses, then of the truth, at one frame: ``(S + 1, K)``."""
+    at = y.shape[-3] // 2 if frame is None else frame
+    window = slice(max(0, at - max(c.extra_frames for c in cells)), at + 1)
+    both = torch.cat([x, y.unsqueeze(-4)], -4)[..., window, :, :]
+    values = [c.apply(both)[..., -1, :, :] for c in cells]
+    row = torch.cat(values, -2).reshape(len(x) + 1, -1, values[0].shape[-1])
+    if row.shape[-1] != 1:
+        raise OptionError("SBC ranks scalars; use 'axis', 'depth', 'bone_length' or 'speed'.")
+    return row.squeeze(-1).double()
 
 
 def sbc_from_samples(

@@ -90,6 +90,18 @@ def tarp_references(
     )
 
 
+def _reference_sets(
+    x: Tensor, y: Tensor, references: Tensor | ReferenceKind, n_references: int, seed: int
+) -> list[tuple[Tensor, Tensor]]:
+    """Each set of references ``(N, D)``, and the samples left to be ranked."""
+    if not isinstance(references, Tensor):
+        return [tarp_references(x, y, references, seed=seed + i) for i in range(n_references)]
+    given = references if references.dim() == 3 else references[None]
+    if given.shape[1:] != y.shape:
+        raise ShapeError(f"References must be {tuple(y.shape)}, got {tuple(given.shape[1:])}.")
+    return [(r, x) for r in given]
+
+
 def tarp(
     samples: Tensor,
     truth: Tensor,
@@ -135,18 +147,8 @@ def tarp(
     samples, truth = samples.detach().cpu(), truth.detach().cpu()
     x, y = (_normalized(samples, truth), _normalized(truth, truth)) if normalize else (
         samples, truth)  # fmt: skip
-    if isinstance(references, Tensor):
-        given = references if references.dim() == 3 else references[None]
-        sets = [(r, x) for r in given]
-    else:
-        sets = [tarp_references(x, y, references, seed=seed + i) for i in range(n_references)]
-    fractions, rows = [], []
-    for r, left in sets:
-        if r.shape != y.shape:
-            raise ShapeError(f"References must be {tuple(y.shape)}, got {tuple(r.shape)}.")
-        closer, mass = _ranked(left, y, r.to(y))
-        fractions.append(closer)
-        rows.append(mass)
+    sets = _reference_sets(x, y, references, n_references, seed)
+    fractions, rows = zip(*(_ranked(left, y, r.to(y)) for r, left in sets), strict=True)
     mass = torch.stack(rows)
     alpha = torch.tensor(list(levels), dtype=torch.float64)
     share = coverage_matrix(alpha, mass.shape[-1] - 1)[:-1]

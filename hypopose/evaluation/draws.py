@@ -13,7 +13,6 @@ from hypopose.errors import FormatError, OptionError, ShapeError
 from hypopose.evaluation.comparison import check_target
 from hypopose.evaluation.truth import read_truth
 from hypopose.io import load_hypotheses
-from hypopose.samplers.windows import window_seams
 from hypopose.skeletons import convert
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
 
@@ -131,6 +130,8 @@ def benchmark_draws(
     """
     if n_hypotheses < 1 or batch_size < 1:
         raise OptionError("n_hypotheses and batch_size must be at least 1.")
+    from hypopose.samplers.windows import window_seams  # loads networks, which reports do without
+
     n_views = len(benchmark.views) if limit is None else min(limit, len(benchmark.views))
     done = 0
     for group in batches(benchmark.items(folder, limit), batch_size):

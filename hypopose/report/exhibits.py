@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from hypopose.ambiguity import SecondCamera, second_camera
 from hypopose.calibration import Estimate
 from hypopose.errors import OptionError
-from hypopose.evaluation.results import CalibrationResults
+from hypopose.evaluation.results import CalibrationResults, CoverageRow
 from hypopose.evaluation.scores import TITLES, is_oracle, unit_of
-from hypopose.report import figures
+from hypopose.report import clip_figures, figures
+from hypopose.report.card import card_sentence
 from hypopose.report.panel import Scene
 from hypopose.types import Hypotheses
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+THESE_FILES = "these files"
+"""What a method measured on the files of the report is called beside its results elsewhere."""
+
 ANGLES_DEG = (0.0, 15.0, 30.0, 45.0, 60.0, 90.0)
 
 NO_TRUTH = (
-    "Calibration needs truth. Nothing here says whether the spread is honest: how often the truth "
-    "lies inside a region can only be counted where the truth is known. Give it with --truth, or "
+    "Calibration needs truth. Nothing here says whether the spread is calibrated: how often the "
+    "truth lies inside a region can only be counted where it is known. Give it with --truth, or "
     "add results of hypopose calibrate on a data set. What follows needs no truth."
 )
 
@@ -115,6 +120,11 @@ def exhibits(report: Report) -> tuple[Exhibit, ...]:
         if (having := [j for j in report.results if getattr(j, part)])
     ]
     for i, scene in enumerate(report.scenes):
+        if len(scene.hypotheses) > 1:
+            found.append(
+                Exhibit(f"trajectories_{i}", f"Trajectories: {scene.name}", _TRAJECTORIES,
+                        clip_figures.trajectory_figure(scene), scene.truth is not None)
+            )  # fmt: skip
         if scene.ambiguity is not None:
             found += [
                 Exhibit(f"{key}_{i}", f"{title}: {scene.name}", caption,
@@ -125,7 +135,7 @@ def exhibits(report: Report) -> tuple[Exhibit, ...]:
     if cameras:
         found.append(
             Exhibit("second_camera", "What a second camera would remove", _SECOND_CAMERA,
-                    figures.second_camera_figure(cameras), False)
+                    clip_figures.second_camera_figure(cameras), False)
         )  # fmt: skip
     return tuple(found)
 
@@ -143,12 +153,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         _score_table(report.results, oracle=False),
         _score_table(report.results, oracle=True),
         _coverage_table(report.results),
-        _settings_table(
-            "settings",
-            "Settings and ground truth",
-            [(j.name, j.settings) for j in report.results],
-        ),
-        _settings_table("scenes", "Scenes", [(s.name, s.settings or {}) for s in report.scenes]),
+        _settings_table(report),
     ]
     return tuple(table for table in made if table.rows)
 
@@ -190,12 +195,16 @@ def scene_findings(scene: Scene, n_most: int = 12) -> tuple[str, ...]:
     Returns:
         Sentences without any truth.
     """
+    settings = scene.settings or {}
+    card = ()
+    if "weights" in settings:
+        weights = settings["weights"].removesuffix("none")
+        card = (card_sentence(weights, not settings.get("spread", "").startswith("as sampled")),)
     if scene.ambiguity is None:
-        return ("Too few hypotheses to analyze their ambiguity: five are needed.",)
+        return (*card, "Too few hypotheses to analyze their ambiguity: five are needed.")
     said = scene.ambiguity.sentences()
-    if len(said) <= n_most:
-        return said
-    return (*said[:n_most], f"and {len(said) - n_most} more of the kind")
+    left = len(said) - n_most
+    return (*card, *said[:n_most], *([f"and {left} more of the kind"] if left > 0 else []))
 
 
 def _second_camera(hypotheses: Hypotheses) -> SecondCamera:
@@ -211,66 +220,71 @@ def _second_camera(hypotheses: Hypotheses) -> SecondCamera:
 def _score_table(results: Sequence[CalibrationResults], oracle: bool) -> Table:
     rows_of = [{k: e for k, e in r.scores.items() if is_oracle(k) == oracle} for r in results]
     keys = dict.fromkeys(key for rows in rows_of for key in rows)
-    rows = tuple(
-        (
-            f"{TITLES.get(key, key)}{_unit(key)}",
-            *(_score(key, rows.get(key)) for rows in rows_of),
-        )
-        for key in keys
-    )
+    key, title, note = _ORACLE_SCORES if oracle else _SCORES
     return Table(
-        key="oracle_scores" if oracle else "scores",
-        title="Oracle scores" if oracle else "Scores",
-        note="ORACLE: the truth picked the hypothesis. No method can reach these numbers, and a "
-        "spread that is too wide improves them."
-        if oracle
-        else "Lower is better. In brackets the 95 % interval, whole sequences resampled.",
-        head=("score", *(j.name for j in results)),
-        rows=rows,
+        key=key,
+        title=title,
+        note=note,
+        head=("score", *(r.name for r in results)),
+        rows=tuple(_score_row(key, rows_of) for key in keys),
         oracle=oracle,
     )
 
 
+def _score_row(key: str, rows_of: Sequence[Mapping[str, Estimate]]) -> tuple[str, ...]:
+    unit = unit_of(key)
+    title = f"{TITLES.get(key, key)} ({unit})" if unit else TITLES.get(key, key)
+    return (title, *(_score(key, rows.get(key)) for rows in rows_of))
+
+
 def _coverage_table(results: Sequence[CalibrationResults]) -> Table:
-    rows = tuple(
-        (
-            f"{j.name}, {row.label}",
-            *(
-                _percent(c, low, high)
-                for c, low, high in zip(row.coverage, row.low, row.high, strict=True)
-            ),
-        )
-        for j in results
-        for row in j.coverage
-    )
-    levels = [j.coverage[0].levels for j in results if j.coverage]
-    recalibrated = any(len(j.coverage) > 1 for j in results)
+    shown = [(r.name, row) for r in results for row in r.coverage]
+    blank = any(bool(np.isnan(row.coverage).any()) for _, row in shown)
+    recalibrated = any(len(r.coverage) > 1 for r in results)
+    levels = next((row.levels for _, row in shown), ())
     return Table(
         key="coverage",
         title="Coverage before and after recalibration" if recalibrated else "Coverage",
         note="How many truths lie inside the regions that should hold the share in the head. In "
-        "brackets the 95 % interval, whole sequences resampled."
-        + (
-            f" {_BLANK}"
-            if any(
-                math.isnan(c) for j in results for row in j.coverage for c in row.coverage.tolist()
-            )
-            else ""
-        ),
-        head=("method", *(f"{100 * v:.0f} %" for v in (levels[0] if levels else ()))),
-        rows=rows,
+        "brackets the 95 % interval, whole sequences resampled." + (f" {_BLANK}" if blank else ""),
+        head=("method", *(f"{100 * v:.0f} %" for v in levels)),
+        rows=tuple((f"{name}, {row.label}", *_coverage_cells(row)) for name, row in shown),
     )
 
 
-def _settings_table(key: str, title: str, columns: list[tuple[str, dict[str, str]]]) -> Table:
-    names = dict.fromkeys(name for _, words in columns for name in words)
+def _coverage_cells(row: CoverageRow) -> tuple[str, ...]:
+    ends = zip(row.coverage, row.low, row.high, strict=True)
+    return tuple(_percent(value, low, high) for value, low, high in ends)
+
+
+def _settings_table(report: Report) -> Table:
+    """A column per method: how it was measured, and how its clips came about."""
+    columns = {r.name: dict(r.settings) for r in report.results}
+    for scene in report.scenes:
+        _merge(columns.setdefault(_column(scene, columns), {}), scene.settings or {})
+    names = dict.fromkeys(name for words in columns.values() for name in words)
     return Table(
-        key=key,
-        title=title,
+        key="settings",
+        title="Settings and ground truth" if report.results else "Settings",
         note="What the numbers depend on. Compare methods only where these agree.",
-        head=("setting", *(name for name, _ in columns)),
-        rows=tuple((name, *(words.get(name, "") for _, words in columns)) for name in names),
+        head=("setting", *columns),
+        rows=tuple((name, *(words.get(name, "") for words in columns.values())) for name in names),
     )
+
+
+def _column(scene: Scene, columns: Mapping[str, object]) -> str:
+    """The column of a scene: its method's, that of the method on these files, or its own."""
+    method = scene.method or scene.name
+    here = f"{method}, {THESE_FILES}"
+    return here if here in columns else method
+
+
+def _merge(words: dict[str, str], more: Mapping[str, str]) -> None:
+    """Add settings; where several clips of a method differ, all values stand."""
+    for name, value in more.items():
+        told = words.setdefault(name, value)
+        if value not in told.split(" | "):
+            words[name] = f"{told} | {value}"
 
 
 def _score(key: str, estimate: Estimate | None) -> str:
@@ -290,14 +304,25 @@ def _percent(value: float, low: float, high: float) -> str:
     return text if math.isnan(low) else f"{text} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _unit(key: str) -> str:
-    unit = unit_of(key)
-    return f" ({unit})" if unit else ""
-
-
+_SCORES = (
+    "scores",
+    "Scores",
+    "Lower is better. In brackets the 95 % interval, whole sequences resampled.",
+)
+_ORACLE_SCORES = (
+    "oracle_scores",
+    "Oracle scores",
+    "ORACLE: the truth picked the hypothesis. No method can reach these numbers, and a spread that "
+    "is too wide improves them.",
+)
 _BLANK = (
     "Blank: too few hypotheses to tell; H of them resolve levels up to H / (H + 1), the truths "
     "beyond all of them being of one rank."
+)
+
+_TRAJECTORIES = (
+    "Every joint relative to the root, in the camera's axes, about its mean over the clip. Line: "
+    "median of the hypotheses; bands: their middle 50 and 90 %; dashed black: the truth, if known."
 )
 
 _SECOND_CAMERA = (
@@ -309,7 +334,7 @@ _SECOND_CAMERA = (
 _JUDGED: tuple[tuple[str, str, str, str, Callable[[Sequence[CalibrationResults]], Figure]], ...] = (
     ("calibration", "reliability", "Calibration curves",
      "How often the truth lies inside the ball that should hold the nominal share of hypotheses. "
-     "On the diagonal the spread is honest; below it the hypotheses are overconfident, above it "
+     "On the diagonal it is calibrated; below it the hypotheses are overconfident, above it "
      "underconfident. Joints are compared with themselves. The ECE is that of the curve which many "
      "hypotheses would show, so that their number does not matter.", figures.calibration_figure),
     ("body", "reliability", "Over- and underconfidence per joint",
@@ -327,7 +352,7 @@ _JUDGED: tuple[tuple[str, str, str, str, Callable[[Sequence[CalibrationResults]]
      "dotted what an oracle would reach.", figures.skill_figure),
     ("min_at_k", "min_at_k", "Best of k hypotheses (ORACLE)",
      "Expected error of the best of k hypotheses if the truth picked it. No method can reach it; "
-     "it rewards spread whether honest or not.", figures.min_at_k_figure),
+     "it rewards spread whether calibrated or not.", figures.min_at_k_figure),
     ("coverage", "coverage", "Coverage of 50, 80 and 95 % regions",
      "Black bars are the nominal levels, markers what was measured: as sampled and, where there "
      "is one, after recalibration. Whiskers: 95 % over sequences. A level without a marker needs "
@@ -338,8 +363,8 @@ _SEEN = (
     ("spread", "Spread over time",
      "Root-mean-square distance of the hypotheses to their mean, the part of it that is depth, the "
      "entropy of the joints as a standard deviation, and the number of modes. No truth involved.",
-     figures.spread_figure),
+     clip_figures.spread_figure),
     ("dependence", "Joints uncertain together",
      "1: knowing one joint settles the other. 0: independent. Mean over frames. No truth involved.",
-     figures.dependence_figure),
+     clip_figures.dependence_figure),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The report's plots, as matplotlib figures; no file is read or written here.
+"""Plots of results against the truth, as matplotlib figures; no file is read or written here.
 
 Convention:
     Every method keeps its color, marker and line style in all plots, so that the plots are read
@@ -16,25 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypopose.ambiguity import Ambiguity, SecondCamera, effective_std
 from hypopose.errors import OptionError
 from hypopose.evaluation.results import CalibrationResults, Reliability
+from hypopose.report.plotting import STYLES, new_figure, panel_row, style_of
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Skeleton
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-STYLES: tuple[tuple[str, str | tuple[int, tuple[int, ...]], str], ...] = (
-    ("#0072B2", "-", "o"),
-    ("#D55E00", "--", "s"),
-    ("#009E73", "-.", "^"),
-    ("#CC79A7", ":", "D"),
-    ("#000000", (0, (5, 1, 1, 1, 1, 1)), "v"),
-    ("#56B4E9", (0, (8, 2)), "P"),
-)
-"""Color (Okabe and Ito, 2008), line style and marker of the first, second, ... method."""
 
 BODY: dict[str, tuple[float, float]] = {
     "pelvis": (0, 0), "right_hip": (-0.12, 0), "left_hip": (0.12, 0),
@@ -55,17 +45,6 @@ BODY: dict[str, tuple[float, float]] = {
 _PALE = "#E6E6E6"
 
 
-def style_of(index: int) -> dict[str, Any]:
-    """Line options of the i-th method.
-
-    Example:
-        >>> style_of(0)["marker"], style_of(1)["marker"]
-        ('o', 's')
-    """
-    color, line, marker = STYLES[index % len(STYLES)]
-    return {"color": color, "linestyle": line, "marker": marker, "markersize": 4, "linewidth": 1.8}
-
-
 def calibration_figure(results: Sequence[CalibrationResults]) -> Figure:
     """Coverage against nominal level, one panel a method.
 
@@ -83,7 +62,7 @@ def calibration_figure(results: Sequence[CalibrationResults]) -> Figure:
         OptionError: If none has calibration curves.
     """
     shown = _having(results, "reliability")
-    figure, axes = _row(len(shown), 3.4, 4.4)
+    figure, axes = panel_row(len(shown), 3.4, 4.4)
     for axis, (index, result) in zip(axes, shown, strict=True):
         r = result.reliability
         assert r is not None
@@ -122,7 +101,7 @@ def body_figure(results: Sequence[CalibrationResults]) -> Figure:
         OptionError: If none has calibration curves.
     """
     shown = _having(results, "reliability")
-    figure, axes = _row(len(shown), 3.3, 4.6)
+    figure, axes = panel_row(len(shown), 3.3, 4.6)
     bodies = []
     for axis, (_, result) in zip(axes, shown, strict=True):
         r = result.reliability
@@ -151,7 +130,7 @@ def histogram_figure(results: Sequence[CalibrationResults]) -> Figure:
         OptionError: If none has histograms.
     """
     shown = _having(results, "histograms")
-    figure = _figure(8.2, 1.9 * len(shown) + 0.4)
+    figure = new_figure(8.2, 1.9 * len(shown) + 0.4)
     axes = figure.subplots(len(shown), 3, squeeze=False, sharex=True, sharey="row")
     for row, (index, result) in zip(axes, shown, strict=True):
         h = result.histograms
@@ -186,7 +165,7 @@ def skill_figure(results: Sequence[CalibrationResults]) -> Figure:
         OptionError: If none has a spread.
     """
     shown = _having(results, "skill")
-    figure, (left, right) = _row(2, 4.2, 3.6)
+    figure, (left, right) = panel_row(2, 4.2, 3.6)
     top = 0.0
     for index, result in shown:
         s = result.skill
@@ -223,7 +202,7 @@ def min_at_k_figure(results: Sequence[CalibrationResults]) -> Figure:
     shown = _having(results, "min_at_k")
     bests = [c.best for c in shown[0][1].min_at_k]
     n_most = max(len(c.error) for _, j in shown for c in j.min_at_k)
-    figure, axes = _row(len(bests), 2.9, 3.1, share=True)
+    figure, axes = panel_row(len(bests), 2.9, 3.1, share=True)
     for index, result in shown:
         for axis, curve in zip(axes, result.min_at_k, strict=True):
             k = np.arange(1, len(curve.error) + 1)
@@ -254,7 +233,7 @@ def coverage_figure(results: Sequence[CalibrationResults]) -> Figure:
         OptionError: If none has coverage rows.
     """
     shown = _having(results, "coverage")
-    figure, axes = _row(len(shown), 3.3, 3.2, share=True)
+    figure, axes = panel_row(len(shown), 3.3, 3.2, share=True)
     for axis, (_, result) in zip(axes, shown, strict=True):
         n = len(result.coverage)
         for i, row in enumerate(result.coverage):
@@ -276,98 +255,6 @@ def coverage_figure(results: Sequence[CalibrationResults]) -> Figure:
         axis.set_title(result.name, fontsize=9)
         axis.legend(fontsize=7, loc="lower right")
     axes[0].set_ylabel("measured coverage (%)")
-    return figure
-
-
-def spread_figure(name: str, ambiguity: Ambiguity) -> Figure:
-    """Spread per joint and frame, its depth share, and the entropy over time; needs no truth.
-
-    Args:
-        name: What is shown.
-        ambiguity: Of one clip.
-
-    Returns:
-        A map, bars and a line.
-    """
-    figure = _figure(9.0, 6.0)
-    grid = figure.add_gridspec(2, 2, width_ratios=(2.2, 1), height_ratios=(2.4, 1))
-    std = 1000 * ambiguity.std.numpy()
-    names = [n.replace("_", " ") for n in ambiguity.skeleton.joint_names]
-    heat = figure.add_subplot(grid[0, 0])
-    image = heat.imshow(std.T, aspect="auto", cmap="cividis", vmin=0, interpolation="nearest")
-    heat.set_yticks(range(len(names)), names, fontsize=7)
-    heat.set_title(f"{name}: spread per joint (mm)", fontsize=9)
-    figure.colorbar(image, ax=heat, pad=0.01)
-    bars = figure.add_subplot(grid[0, 1], sharey=heat)
-    variance = ambiguity.std.square().nan_to_num()
-    share = (ambiguity.spread.depth_share.nan_to_num() * variance).mean(0) / variance.mean(0)
-    total = ambiguity.std.nanmean(0).mul(1000).nan_to_num().numpy()
-    depth = np.nan_to_num(share.numpy())
-    places = np.arange(len(names))
-    bars.barh(places, total, color="#BBBBBB", edgecolor="black", lw=0.5, label="across")
-    bars.barh(places, total * depth, color="#0072B2", hatch="//", edgecolor="white", lw=0,
-              label="depth (share of variance)")  # fmt: skip
-    bars.tick_params(labelleft=False)
-    bars.set_xlabel("mean spread (mm)", fontsize=8)
-    bars.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
-    line = figure.add_subplot(grid[1, 0], sharex=heat)
-    moving = [j for j in range(len(names)) if j != ambiguity.skeleton.root]
-    width = 1000 * effective_std(ambiguity.entropy[:, moving].nanmean(-1), 3).numpy()
-    line.plot(width, color="black", lw=1.2, label="entropy, as a standard deviation (mm)")
-    spread = 1000 * ambiguity.std[:, moving].nanmean(-1).numpy()
-    line.plot(spread, color="#D55E00", ls="--", lw=1.2, label="spread (mm)")
-    highest = max(np.nanmax(curve, initial=1.0) for curve in (width, spread))
-    line.set(xlabel="frame", ylim=(0, 1.5 * highest))  # room for the legend
-    line.legend(fontsize=7, loc="upper right")
-    modes = figure.add_subplot(grid[1, 1])
-    counts = ambiguity.n_modes[:, moving].double().mean(0).numpy()
-    order = np.argsort(-counts)[:6]
-    modes.barh([names[moving[j]] for j in order][::-1], counts[order][::-1], color="#999999")
-    modes.set_xlabel("mean number of modes", fontsize=8)
-    modes.tick_params(labelsize=7)
-    return figure
-
-
-def dependence_figure(name: str, ambiguity: Ambiguity) -> Figure:
-    """Which joints are uncertain together; needs no truth.
-
-    Args:
-        name: What is shown.
-        ambiguity: Of one clip.
-
-    Returns:
-        A matrix of squared distance correlations, mean over frames.
-    """
-    figure = _figure(5.6, 4.8)
-    axis = figure.subplots()
-    names = [n.replace("_", " ") for n in ambiguity.skeleton.joint_names]
-    image = axis.imshow(ambiguity.dependence.numpy(), cmap="cividis", vmin=0, vmax=1)
-    axis.set_xticks(range(len(names)), names, fontsize=6, rotation=90)
-    axis.set_yticks(range(len(names)), names, fontsize=6)
-    axis.set_title(f"{name}: joints uncertain together", fontsize=9)
-    bar = figure.colorbar(image, ax=axis)
-    bar.set_label("squared distance correlation", fontsize=8)
-    return figure
-
-
-def second_camera_figure(scenes: Sequence[tuple[str, SecondCamera]]) -> Figure:
-    """What a second camera would leave of the spread; needs no truth.
-
-    Args:
-        scenes: Name and result of each.
-
-    Returns:
-        Remaining spread against the angle, mean over joints and frames.
-    """
-    figure, (axis,) = _row(1, 5.4, 3.8)
-    for index, (name, two) in enumerate(scenes):
-        now = 1000 * float(two.now.nanmean())
-        axis.plot(two.angles_deg, 1000 * two.reweighted.flatten(1).nanmean(-1).numpy(),
-                  label=f"{name} (now {now:.0f} mm)", **style_of(index))  # fmt: skip
-        axis.axhline(now, color=STYLES[index % 6][0], lw=0.8, ls=":")
-    axis.set(xlabel="angle of the second camera (degrees)", ylabel="remaining spread (mm)")
-    axis.set_ylim(0, None)
-    figure.legend(fontsize=7, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -461,23 +348,3 @@ def _interval(
 ) -> None:
     if bool(np.isfinite(low).any()):
         axis.fill_between(x, low, high, color=c, alpha=0.25, lw=0, label="95 % over sequences")
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _row(n: int, width: float, height: float, share: bool = False) -> tuple[Figure, list[Axes]]:
-    """Panels side by side, four in a row at most."""
-    n_columns = min(n, 4)
-    n_rows = math.ceil(n / 4)
-    figure = _figure(width * n_columns + 0.4, height * n_rows)
-    axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey=share).flatten().tolist()
-    for axis in axes[n:]:
-        axis.axis("off")
-    return figure, axes[:n]

@@ -30,6 +30,7 @@ from hypopose.report.exhibits import (
 )
 from hypopose.report.panel import panel_data
 from hypopose.report.pdf import save_pdf
+from hypopose.report.plotting import settle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,7 +131,7 @@ def page(report: Report, drawn: tuple[Exhibit, ...] | None = None) -> str:
         *(_figure(e) for e in drawn if e.needs_truth),
         _panel(report),
         *_scenes(report, [e for e in drawn if not e.needs_truth]),
-        *(_table(t) for t in every if t.key in ("settings", "scenes")),
+        *(_table(t) for t in every if t.key == "settings"),
         "</main>",
     ]
     return _document(report, "\n".join(body))
@@ -147,6 +148,7 @@ def svg(figure: Figure) -> bytes:
     """
     import matplotlib as mpl
 
+    settle(figure)
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "hypopose"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -154,6 +156,7 @@ def svg(figure: Figure) -> bytes:
 
 
 def _png(figure: Figure) -> bytes:
+    settle(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     return buffer.getvalue()

@@ -44,9 +44,10 @@ class Scene:
         pose: An aggregate to show, or None.
         truth: The truth to show, or None.
         ambiguity: Of the hypotheses; None where there are too few.
-        settings: How it came about, in words.
+        settings: How it came about, in words; ``weights`` and ``spread`` are looked at.
         pictures: Frame -> what the camera saw then, as the address of an image (``data:``); shown
             under the keypoints.
+        method: The column of tables it belongs to; its own name if empty.
 
     Raises:
         ShapeError: If there are batch axes, or frames disagree.
@@ -61,6 +62,7 @@ class Scene:
     ambiguity: Ambiguity | None = None
     settings: dict[str, str] | None = None
     pictures: Mapping[int, str] | None = None
+    method: str = ""
 
     def __post_init__(self) -> None:
         if self.hypotheses.joints.dim() != 4 or self.keypoints.xy.dim() != 3:

@@ -1,4 +1,4 @@
-"""The report in print: the same sentences, tables and figures, as vectors."""
+"""The report in print: the same sentences, tables and figures, as vectors on A4 pages."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from hypopose.report.exhibits import (
     scene_findings,
     tables,
 )
+from hypopose.report.plotting import settle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_PAGE = (8.27, 11.69)  # A4, inches
-_LINES = 62
-_WIDTH = 100
+_PAGE = (11.69, 8.27)  # A4 across, inches
+_LINES = 42
+_WIDTH = 145
 _ROWS = 26
+_MARGIN = 0.45
 
 
 def save_pdf(path: str | Path, report: Report, drawn: tuple[Exhibit, ...] | None = None) -> Path:
@@ -73,14 +75,14 @@ def _words(title: str, said: list[str]) -> list[Figure]:
     pages = []
     for part in parts:
         page = _blank(_PAGE)
-        page.text(0.08, 0.95, title, fontsize=16, weight="bold", va="top")
-        page.text(0.08, 0.90, "\n".join(part), fontsize=8.5, va="top", linespacing=1.35)
+        page.text(0.05, 0.95, title, fontsize=16, weight="bold", va="top")
+        page.text(0.05, 0.88, "\n".join(part), fontsize=8.5, va="top", linespacing=1.35)
         pages.append(page)
     return pages
 
 
 def _table_page(table: Table, rows: tuple[tuple[str, ...], ...]) -> Figure:
-    page = _blank((_PAGE[1], _PAGE[0]))
+    page = _blank(_PAGE)
     page.text(0.05, 0.95, table.title, fontsize=14, weight="bold", va="top")
     note = "\n".join(textwrap.wrap(table.note, 130))
     page.text(0.05, 0.90, note, fontsize=9, va="top", weight="bold" if table.oracle else None)
@@ -104,12 +106,26 @@ def _table_page(table: Table, rows: tuple[tuple[str, ...], ...]) -> Figure:
 
 
 def _captioned(exhibit: Exhibit) -> Figure:
-    """The figure itself, its caption above: figures are vectors, and stay so."""
+    """The figure on a page of its own, below its title and caption; it is shrunk, never grown."""
     figure = exhibit.figure
-    width = max(40, int(figure.get_figwidth() * 15))
-    words = "\n".join((exhibit.title, *textwrap.wrap(exhibit.caption, width)))
-    figure.set_figheight(figure.get_figheight() + 0.16 * (words.count("\n") + 1))
-    figure.suptitle(words, fontsize=8)
+    words = textwrap.wrap(exhibit.caption, _WIDTH)
+    top = _MARGIN + 0.35 + 0.17 * len(words)
+    room = (_PAGE[0] - 2 * _MARGIN, _PAGE[1] - top - _MARGIN)
+    size = figure.get_size_inches()
+    scale = min(1.0, room[0] / size[0], room[1] / size[1])
+    width, height = scale * size
+    left = (_PAGE[0] - width) / 2
+    bottom = _PAGE[1] - top - height
+    figure.set_size_inches(_PAGE)
+    figure.set_layout_engine(
+        "constrained",
+        rect=(left / _PAGE[0], bottom / _PAGE[1], width / _PAGE[0], height / _PAGE[1]),
+    )
+    settle(figure)
+    figure.text(_MARGIN / _PAGE[0], 1 - _MARGIN / _PAGE[1], exhibit.title, fontsize=13,
+                weight="bold", va="top")  # fmt: skip
+    figure.text(_MARGIN / _PAGE[0], 1 - (_MARGIN + 0.3) / _PAGE[1], "\n".join(words), fontsize=9,
+                va="top")  # fmt: skip
     return figure
 
 

@@ -12,6 +12,7 @@ import torch
 
 from hypopose.ambiguity import analyze, second_camera
 from hypopose.calibration import Settings
+from hypopose.datasets import example_pair
 from hypopose.errors import FormatError, OptionError
 from hypopose.evaluation import (
     CalibrationResults,
@@ -22,7 +23,8 @@ from hypopose.evaluation import (
     save_results,
 )
 from hypopose.evaluation.result_files import from_evaluation, results_to_dict
-from hypopose.report import figures
+from hypopose.report import clip_figures, figures
+from hypopose.report.panel import Scene
 from hypopose.skeletons import H36M17
 from hypopose.types import Hypotheses, Poses3D
 
@@ -217,8 +219,27 @@ def test_figures_without_truth_survive_missing_joints() -> None:
     h = Hypotheses(x, H36M17)
     ambiguity = analyze(h)
     for figure in (
-        figures.spread_figure("clip", ambiguity),
-        figures.dependence_figure("clip", ambiguity),
-        figures.second_camera_figure([("clip", second_camera(h, [0.0, 90.0]))]),
+        clip_figures.spread_figure("clip", ambiguity),
+        clip_figures.dependence_figure("clip", ambiguity),
+        clip_figures.second_camera_figure([("clip", second_camera(h, [0.0, 90.0]))]),
     ):
         figure.canvas.draw()
+
+
+def test_trajectories_show_bands_around_the_median_and_the_truth() -> None:
+    keypoints, truth = example_pair(12)
+    g = torch.Generator().manual_seed(0)
+    x = truth.joints + 0.05 * torch.randn(400, *truth.joints.shape, generator=g)
+    scene = Scene("walk", Hypotheses(x, truth.skeleton), keypoints, truth=truth)
+    figure = clip_figures.trajectory_figure(scene)
+    assert [a.get_title() for a in figure.axes] == ["walk\nto the right", "up", "depth"]
+    for axis in figure.axes:
+        bands = [c.get_paths()[0].get_extents() for c in axis.collections]
+        assert len(bands) == 2 * 16
+        median, known = axis.lines[3].get_ydata(), axis.lines[16 + 3].get_ydata()
+        assert np.abs(median - known).max() < 10  # millimeters; 400 hypotheses about the truth
+    frame = figure.axes[0].collections[0].get_paths()[0].vertices
+    wide = np.ptp(frame[np.isclose(frame[:, 0], frame[3, 0])][:, 1])
+    assert wide == pytest.approx(2 * 1.645 * 50, rel=0.2)  # 90 % of a normal of 50 mm
+    blind = clip_figures.trajectory_figure(replace(scene, truth=None))
+    assert np.isnan(blind.axes[0].lines[16].get_ydata()).all()

@@ -118,6 +118,7 @@ def test_without_truth_the_page_says_so_and_shows_the_rest() -> None:
     text = page(Report("no truth", scenes=(scene(),)))
     assert NO_TRUTH.split(".", maxsplit=1)[0] in text
     assert "id='figure-spread_0'" in text
+    assert "id='figure-trajectories_0'" in text
     assert "figure-calibration" not in text
     assert "towards/away" in text
     assert "Scores" not in text
@@ -232,6 +233,8 @@ def test_pdf_and_folder_are_written(report: Report, tmp_path: Path) -> None:
     data = pdf.read_bytes()
     assert data.startswith(b"%PDF")
     assert len(re.findall(rb"/Type /Page\b", data)) >= 12
+    sizes = set(re.findall(rb"/MediaBox \[([^\]]*)\]", data))
+    assert len(sizes) == 1  # A4 across, all of them
     written = save_report(tmp_path / "folder", report)
     names = {path.name for path in written}
     assert {"report.html", "report.pdf", "calibration.svg", "body.png", "scores.csv"} <= names
@@ -239,6 +242,23 @@ def test_pdf_and_folder_are_written(report: Report, tmp_path: Path) -> None:
         assert next(csv.reader(file)) == ["score", "flips"]
     with pytest.raises(OptionError, match="written as"):
         save_report(tmp_path / "r.docx", report)
+
+
+def test_the_calibration_of_the_weights_is_cited(report: Report, tmp_path: Path) -> None:
+    seen = report.scenes[0]
+    measured = replace(report.results[0], settings={"data": "benchmark x", "sequences": "40, a"})
+    save_results(tmp_path / "calibration.json", measured)
+    held = [f"{100 * c:.0f}" for c in measured.coverage[0].coverage if np.isfinite(c)]
+    known = replace(seen, settings={"weights": str(tmp_path), "spread": "as sampled"})
+    said = scene_findings(known)[0]
+    assert "(benchmark x, 40 sequences)" in said
+    assert f"hold {' / '.join(held)} %" in said
+    moved = replace(known, settings={**known.settings, "spread": "recalibrated by chain"})
+    assert "before recalibration" in scene_findings(moved)[0]
+    unknown = replace(seen, settings={"weights": "none", "spread": "as sampled"})
+    assert "no weights" in scene_findings(unknown)[0]
+    other = replace(seen, settings={"weights": "mine", "spread": "as sampled"})
+    assert "without a measured calibration" in scene_findings(other)[0]
 
 
 def test_the_page_needs_no_library(text: str) -> None:
@@ -284,6 +304,40 @@ class TestCommand:
         text = (tmp_path / "r.html").read_text()
         assert "<th scope='row'>sequences</th><td>2</td>" in text
         assert "<option value='1'>flips0, 1</option>" in text
+
+    def test_a_calibration_and_a_result_of_one_sampler_are_one_column(
+        self, report: Report, tmp_path: Path
+    ) -> None:
+        from hypopose.report.gather import gather
+
+        measured = replace(
+            report.results[0],
+            name="flips0",
+            settings={**report.results[0].settings, "data": "benchmark x"},
+        )
+        save_results(tmp_path / "a.json", measured)
+        save_result(tmp_path / "0.npz", result(0))
+        np.save(tmp_path / "truth.npy", clip()[1].joints.numpy())
+        paths = [tmp_path / "a.json", tmp_path / "0.npz"]
+        heads = {t.key: t.head for t in tables(gather(paths))}
+        assert heads["settings"] == ("setting", "flips0")
+        assert heads["scores"] == ("score", "flips0")
+        both = gather(paths, [tmp_path / "truth.npy"])
+        heads = {t.key: t.head for t in tables(both)}
+        assert heads["scores"] == ("score", "flips0, x", "flips0, these files")
+        assert heads["settings"] == ("setting", "flips0, x", "flips0, these files")
+
+    def test_methods_get_the_shortest_names_that_tell_them_apart(self) -> None:
+        from hypopose.report.gather import method_names
+
+        one = result(0)
+        other = replace(one, sampler={**one.sampler, "eta": 1})
+        paths = [Path(name) for name in "abcd"]
+        found = method_names(
+            {paths[0]: one, paths[1]: replace(one, seed=3), paths[2]: replace(one, weights="w"),
+             paths[3]: replace(other, weights="w")}
+        )  # fmt: skip
+        assert list(found.values()) == ["flips0", "flips0", "flips0 (w)", "flips0 (w) (2)"]
 
     def test_results_and_names(self, report: Report, tmp_path: Path) -> None:
         save_results(tmp_path / "a.json", report.results[0])
