@@ -196,7 +196,7 @@ def scene_findings(scene: Scene, n_most: int = 12) -> tuple[str, ...]:
         Sentences without any truth.
     """
     settings = scene.settings or {}
-    card = ()
+    card: tuple[str, ...] = ()
     if "weights" in settings:
         weights = settings["weights"].removesuffix("none")
         card = (card_sentence(weights, not settings.get("spread", "").startswith("as sampled")),)

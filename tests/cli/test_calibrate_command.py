@@ -226,11 +226,11 @@ def test_weights_come_with_their_calibrator_or_say_that_they_do_not(
 ) -> None:
     out = tmp_path / "x.npz"
     given = ("sample", one_person, "--no-overview", "-o", out, "--n-hypotheses", 4)
-    refused = run(*given, "--sampler", "boneflips", "--calibrator", "box")
+    refused = run(*given, "--sampler", "boneflips", "--calibrator", "bundled")
     assert refused.exit_code == 2
-    assert "no calibrator lies beside" in refused.output
+    assert "no calibrator comes with them" in refused.output
     assert not out.exists()
-    mended = run(*given, "--n-steps", 1, "--calibrator", "box")
+    mended = run(*given, "--n-steps", 1, "--calibrator", "bundled")
     assert mended.exit_code == 0, mended.output
     assert load_hypotheses(out).calibrator["file"] == "calibrator.json"
     assert "val-clean" in load_hypotheses(out).calibrator["fitted_on"]
