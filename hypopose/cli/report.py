@@ -10,7 +10,6 @@ from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import OptionError
 
-
 EXAMPLES = """\b
 Examples:
   hypopose report walk.npz -o report.html
