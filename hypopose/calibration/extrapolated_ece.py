@@ -98,8 +98,10 @@ def distance_statistics(samples: Tensor, truth: Tensor, n_groupings: int = 1) ->
     Args:
         samples: ``(..., D, S)``; hypotheses that are NaN are left out.
         truth: ``(..., D)``.
-        n_groupings: Groupings of the hypotheses into pools, averaged. One grouping is unbiased;
-            where hypotheses keep their place for a whole clip its noise shows, and 8 leave less.
+        n_groupings: Groupings of the hypotheses into pools, averaged. On 24 views of test-clean
+            eight single groupings of 20 hypotheses gave an ECE of .037 to .064 (of the median
+            joint .009 to .025): hypotheses keep their place for a whole clip, so that few clips
+            leave one grouping noisy.
 
     Returns:
         ``(..., ORDER)`` float64; 0 where nothing can be ranked.

@@ -51,8 +51,9 @@ def trajectory_figure(scene: Scene) -> Figure:
         for (_, _, alpha), low, high in zip(_BANDS, edges[::2], edges[1::2], strict=True):
             for k in range(len(moving)):
                 axis.fill_between(
-                    time, low[:, k], high[:, k], color=STYLES[0][0], alpha=alpha, lw=0
-                )
+                    time, low[:, k], high[:, k], color=STYLES[0][0], alpha=alpha, lw=0,
+                    rasterized=True,  # as polygons they would be most of the page
+                )  # fmt: skip
         axis.plot(time, median, color=STYLES[0][0], lw=0.9)
         axis.plot(time, places + sign * truth[..., a], color="black", lw=0.9, ls=(0, (3, 1)))
         axis.set(xlabel=unit, xlim=(time[0], end))

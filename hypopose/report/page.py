@@ -151,7 +151,7 @@ def svg(figure: Figure) -> bytes:
     settle(figure)
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "hypopose"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None})
     return buffer.getvalue()
 
 
