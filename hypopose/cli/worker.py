@@ -261,9 +261,9 @@ class _Clock:
 
 def _write_page(source: Path, path: Path, result: Result) -> None:
     """One HTML file with the 3D player; over the frames, if the source has some."""
-    from hypopose.cli.report import scene_of
     from hypopose.io.footage import footage_kind
     from hypopose.report.exhibits import Report
+    from hypopose.report.gather import scene_of
     from hypopose.report.page import save_page
 
     video = source if footage_kind(source) in ("video", "picture", "pictures") else None

@@ -101,7 +101,7 @@ def test_other_endings_are_refused(result_file: Path, tmp_path: Path) -> None:
 @pytest.mark.video
 def test_a_page_shows_the_frames_under_the_keypoints(tmp_path: Path, result_file: Path) -> None:
     pytest.importorskip("av", reason="PyAV is not installed")
-    from hypopose.cli.report import scene_of
+    from hypopose.report.gather import scene_of
     from hypopose.report.panel import panel_data
 
     sky = [np.full((SIZE[1], SIZE[0], 3), (30, 60, 160), np.uint8)] * 8
