@@ -1,9 +1,10 @@
-"""``hypopose data``: your own motion capture, prepared for training."""
+"""``hypopose data``: motion capture, made ready to train on."""
 
 from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,10 @@ from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import FormatError, HypoPoseError, OptionError
 
 if TYPE_CHECKING:
-    from hypopose.datasets.capture import Clip, Options
+    from hypopose.datasets.capture import CaptureFile, Clip, Options
+
+MAX_JOINTS_BYTES = 1_000_000
+"""Files that name joints are smaller."""
 
 
 @click.group()
@@ -21,15 +25,17 @@ def data() -> None:
     """Prepare motion for training."""
 
 
-EXAMPLES = """\b
-Examples:
-  hypopose data prepare mocap/ -o motion.npz --license CC-BY-4.0
-  hypopose data prepare cmu/ -o cmu.npz --val 07 --test 08"""
-
-
-@data.command(epilog=EXAMPLES)
+@data.command()
 @click.argument("places", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Shard (npz).")
+@click.option(
+    "--subject",
+    "subjects",
+    multiple=True,
+    metavar="[PATTERN=]NAME",
+    help="Who moves: everybody, or files whose name fits PATTERN ('anna*=anna'); default: CMU's "
+    "numbers, else the folder's name.",
+)
 @click.option("--val", multiple=True, metavar="SUBJECT", help="Into the validation split.")
 @click.option("--test", multiple=True, metavar="SUBJECT", help="Into the test split.")
 @click.option("--license", "license_words", help="Terms of the data, kept with every clip.")
@@ -51,72 +57,177 @@ Examples:
 )
 @force_option
 def prepare(places: tuple[Path, ...], output: Path, force: bool, **options: Any) -> None:
-    """Convert capture files to a motion shard: BVH, CMU's ASF/AMC, AMASS, Human3.6M, 3DHP.
+    """Make a motion shard of capture files: BVH, CMU's ASF/AMC, AMASS, Human3.6M, 3DHP.
 
     PLACES are files or folders, read to the bottom. Clips become Human3.6M's 17 joints at 50 Hz,
     meters, z up, floor at 0; jumps are cut out. A bad file is reported and the others go on.
 
     Exit code 0: all done. 1: some files failed. 2: nothing was written.
+
+    Example: hypopose data prepare captures/ -o mine.npz --subject 'anna*=anna' --test anna
     """
     refuse_existing(output, force=force)
-    from hypopose.datasets.capture import Options, find_sources, write_shard
+    from hypopose.datasets.capture import Options
 
     chosen = Options(
         license=options["license_words"],
-        fps=options["fps"],
+        fps=_rate(options["fps"]),
         unit=options["unit"],
         up=options["up"],
         joints=_joints(options["joints_file"]),
         body_model=options["body_model"],
+        subjects=[_named(item) for item in options["subjects"]],
     )
-    sources = [source for place in places for source in find_sources(place)]
+    report = Report()
+    clips = list(_prepared(places, chosen, report))
+    _write(output, clips, report, options["val"], options["test"])
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Shard (npz).")
+@force_option
+def cmu(folder: Path, output: Path, force: bool) -> None:
+    """Make the shard of the CMU database, on the subjects' own skeletons, from its ASF/AMC files.
+
+    FOLDER holds what allasfamc.zip of mocap.cs.cmu.edu unpacks to. The trials to use, the split of
+    each person, and the lengths that clips and bones should have come with HypoPose; what is unlike
+    them is said. Clips that show a trial of cmu_permissive.npz take its place in training.
+
+    Exit code 0: all done. 1: some files failed. 2: nothing was written.
+
+    Example: hypopose data cmu all_asfamc/ -o cmu_own_bodies.npz
+    """
+    refuse_existing(output, force=force)
+    from hypopose.datasets.capture.cmu import doubts, find_trials, read_trial, trials
+
+    known, found = trials(), find_trials(folder)
+    report = Report()
     clips: list[Clip] = []
-    failed = 0
-    for source in sources:
+    for number, path in found.items():
         try:
-            found = _clips(source, chosen)
+            made = read_trial(known[number], path)
         except HypoPoseError as error:
-            failed += 1
-            click.echo(f"failed  {source.path}: {error}", err=True)
+            report.failed(path, error)
             continue
-        clips += found
-        frames = sum(len(clip.joints) for clip in found)
-        click.echo(f"read    {source.path} ({source.kind}): {len(found)} clips, {frames} frames")
-    frames_of = write_shard(output, _unique(clips), val=options["val"], test=options["test"])
+        for doubt in doubts(known[number], made):
+            click.echo(f"doubt   {path}: {doubt}", err=True)
+        clips += made
+    absent = sorted(set(known) - set(found))
+    if absent:
+        listed = ", ".join(absent[:8]) + (", ..." if len(absent) > 8 else "")
+        click.echo(f"{len(absent)} of {len(known)} trials are not in {folder}: {listed}", err=True)
+    people = {split: {t.subject for t in known.values() if t.split == split} for split in SPLITS}
+    there = {clip.subject for clip in clips}
+    _write(output, clips, report, sorted(people["val"] & there), sorted(people["test"] & there))
+    click.echo(ACKNOWLEDGMENT)
+
+
+SPLITS = ("val", "test")
+
+ACKNOWLEDGMENT = (
+    "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created "
+    "with funding from NSF EIA-0196217."
+)
+"""What the database asks its users to state."""
+
+
+class Report:
+    """Counts the files that failed, and says each."""
+
+    def __init__(self) -> None:
+        self.n_failed = 0
+
+    def failed(self, path: Path, error: Exception) -> None:
+        """Say that a file could not be read."""
+        self.n_failed += 1
+        words = str(error) if str(path) in str(error) else f"{path}: {error}"
+        click.echo(f"failed  {words}", err=True)
+
+
+def _prepared(places: Sequence[Path], options: Options, report: Report) -> Iterator[Clip]:
+    """Clips of all places that could be read."""
+    from hypopose.datasets.capture import find_sources
+
+    seen: dict[str, int] = {}
+    for place in places:
+        try:
+            sources = find_sources(place)
+        except HypoPoseError as error:
+            report.failed(place, error)
+            continue
+        for source in sources:
+            for clip in _read(source, options, report):
+                yield _unique(clip, seen)
+
+
+def _read(source: CaptureFile, options: Options, report: Report) -> list[Clip]:
+    """Cleaned clips of a file; none if it failed."""
+    from hypopose.datasets.capture import cleaned, read_source
+    from hypopose.datasets.capture.sources import naming
+
+    try:
+        with naming(source.path):
+            found = [piece for clip in read_source(source, options) for piece in cleaned(clip)]
+    except HypoPoseError as error:
+        report.failed(source.path, error)
+        return []
+    frames = sum(len(clip.joints) for clip in found)
+    click.echo(f"read    {source.path} ({source.kind}): {len(found)} clips, {frames} frames")
+    return found
+
+
+def _unique(clip: Clip, seen: dict[str, int]) -> Clip:
+    """A clip of a name that was there before (in another folder) gets a number."""
+    from dataclasses import replace
+
+    seen[clip.name] = seen.get(clip.name, 0) + 1
+    n = seen[clip.name]
+    return clip if n == 1 else replace(clip, name=f"{clip.name}_{n}")
+
+
+def _write(
+    output: Path,
+    clips: Sequence[Clip],
+    report: Report,
+    val: Sequence[str],
+    test: Sequence[str],
+) -> None:
+    """Write the shard and say what is in it; exit code 1 if files failed."""
+    from hypopose.datasets.capture import write_shard
+
+    frames_of = write_shard(output, clips, val=val, test=test)
     words = ", ".join(f"{split} {n}" for split, n in frames_of.items() if n)
-    click.echo(f"{output}: {len(clips)} clips; frames: {words}; {failed} files failed")
+    click.echo(f"{output}: {len(clips)} clips; frames: {words}; {report.n_failed} files failed")
     terms = sorted({clip.license for clip in clips})
     click.echo(f"terms: {'; '.join(t or 'not stated' for t in terms)}")
-    if failed:
+    if report.n_failed:
         raise SystemExit(1)
 
 
-def _clips(source: Any, options: Options) -> list[Clip]:
-    from hypopose.datasets.capture import cleaned, read_source
+def _named(item: str) -> tuple[str, str]:
+    """``NAME`` for all files, or ``PATTERN=NAME``."""
+    pattern, found, name = item.rpartition("=")
+    if not name.strip():
+        raise OptionError(f"--subject {item}: write NAME, or PATTERN=NAME.")
+    return (pattern if found else "*"), name.strip()
 
-    return [piece for clip in read_source(source, options) for piece in cleaned(clip)]
 
-
-def _unique(clips: list[Clip]) -> list[Clip]:
-    """Clips of the same name (other folders) get a number."""
-    from dataclasses import replace
-
-    seen: dict[str, int] = {}
-    out = []
-    for clip in clips:
-        seen[clip.name] = seen.get(clip.name, 0) + 1
-        n = seen[clip.name]
-        out.append(clip if n == 1 else replace(clip, name=f"{clip.name}_{n}"))
-    return out
+def _rate(fps: float | None) -> float | None:
+    if fps is not None and not 1 <= fps <= 2000:
+        raise OptionError(f"--fps lies between 1 and 2000, got {fps:g}.")
+    return fps
 
 
 def _joints(path: Path | None) -> dict[str, str] | None:
     if path is None:
         return None
     try:
+        if not path.is_file() or path.stat().st_size > MAX_JOINTS_BYTES:
+            raise FormatError(f"{path} is not a file of at most 1 MB.")
         text = path.read_text(encoding="utf-8")
-        names = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+        names = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise FormatError(f"{path} is neither TOML nor JSON: {error}.") from error
     if not isinstance(names, dict) or not all(isinstance(v, str) for v in names.values()):
         raise OptionError(f"{path} must map names of parts to names of joints.")

@@ -195,7 +195,12 @@ def _as_one_of(inner: tuple[Any, ...], value: Any, name: str) -> Any:
 
 
 def _described(hint: Any) -> str:
-    words = {float: "a finite number", int: "a whole number", bool: "true or false", str: "a text"}
+    words: dict[Any, str] = {
+        float: "a finite number",
+        int: "a whole number below 2**62",
+        bool: "true or false",
+        str: "a text",
+    }
     choices = get_args(hint) if get_origin(hint) is Literal else ()
     if choices:
         return f"one of {', '.join(map(str, choices))}"

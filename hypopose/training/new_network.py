@@ -27,12 +27,35 @@ def new_network(config: TrainConfig, attention: Backend = "sdpa") -> PretrainedN
         raise OptionError(
             f"There is no network {name!r} to train; choose one of {', '.join(ARCHITECTURES)}."
         )
+    _check_memory(config)
     try:
         network = ARCHITECTURES[name].make(config, attention)
     except TypeError as error:
         raise OptionError(f"The network {name!r} says: {error}.") from error
     check_fit(network, config)
     return network
+
+
+def _check_memory(config: TrainConfig) -> None:
+    """Raise where weights, gradients, averages and the optimizer's states do not fit in memory.
+
+    The estimate counts the matrices of the blocks, which every architecture has about.
+    """
+    n = config.network
+    inner = n.width * n.width * (4 + 2 * n.mlp_ratio) * n.n_layers
+    needed = 4 * COPIES * inner
+    if needed > MOST_BYTES:
+        raise OptionError(
+            f"A network of width={n.width}, n_layers={n.n_layers} and mlp_ratio={n.mlp_ratio:g} "
+            f"takes about {needed / 1e9:.0f} GB to train; networks here take up to "
+            f"{MOST_BYTES / 1e9:.0f} GB."
+        )
+
+
+COPIES = 5
+"""Numbers kept per weight: itself, its gradient, two moments, its average."""
+
+MOST_BYTES = 64e9
 
 
 def check_fit(network: nn.Module, config: TrainConfig) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from hypopose.datasets.capture.clips import Rig
+from hypopose.datasets.capture.clips import CapturedRig
+from hypopose.datasets.capture.numbers import numeric
 from hypopose.errors import FormatError
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive
@@ -50,27 +51,32 @@ def load_body_model(path: str | Path) -> BodyModel:
         path: ``model.npz`` of SMPL-H or SMPL-X.
 
     Raises:
-        FormatError: If it is no such file.
+        FormatError: If it is not such a file.
     """
     source = Source(Path(path))
     if not source.is_npz:
-        raise FormatError(f"{path} is no npz; download the body model as model.npz, not as pickle.")
+        raise FormatError(
+            f"{path} is not an npz; download the body model as model.npz, not as a pickle."
+        )
     archive = NpzArchive(source)
-    regressor = archive.array("J_regressor")[: len(BODY_JOINTS)]
-    template, directions = archive.array("v_template"), archive.array("shapedirs")
-    parents = archive.array("kintree_table")[0, : len(BODY_JOINTS)].astype(np.int64)
+    place = Path(path)
+    regressor = numeric(archive, "J_regressor", place, ndim=2)[: len(BODY_JOINTS)]
+    template = numeric(archive, "v_template", place, ndim=2)
+    directions = numeric(archive, "shapedirs", place, ndim=3)
+    tree = numeric(archive, "kintree_table", place, ndim=2, largest=2.0**33)
+    parents = tree[:1, : len(BODY_JOINTS)].reshape(-1)
     try:
         joints = regressor @ template
         shapes = np.einsum("jv,vck->jck", regressor, directions)
     except ValueError as error:
-        raise FormatError(f"{path} is no body model: {error}.") from error
+        raise FormatError(f"{path} is not a body model: {error}.") from error
     above = [int(p) if 0 <= int(p) < i else -1 for i, p in enumerate(parents)]
-    if joints.shape != (22, 3) or above.count(-1) != 1:
-        raise FormatError(f"{path} is no body model with SMPL's 22 body joints.")
+    if joints.shape != (22, 3) or len(above) != len(BODY_JOINTS) or above.count(-1) != 1:
+        raise FormatError(f"{path} is not a body model with SMPL's 22 body joints.")
     return BodyModel(joints, shapes, tuple(above))
 
 
-def read_amass(path: str | Path, model: BodyModel) -> Rig:
+def read_amass(path: str | Path, model: BodyModel) -> CapturedRig:
     """Read a motion and pose the joints of its body.
 
     Args:
@@ -81,23 +87,28 @@ def read_amass(path: str | Path, model: BodyModel) -> Rig:
         The 22 body joints in meters, z up as AMASS has it.
 
     Raises:
-        FormatError: If it is no such file.
+        FormatError: If it is not such a file.
     """
     source = Source(Path(path))
     archive = NpzArchive(source)
     rates = [n for n in ("mocap_framerate", "mocap_frame_rate") if n in archive.names]
     if not rates or not {"poses", "trans"} <= set(archive.names):
-        raise FormatError(f"{path} is no AMASS motion: it needs poses, trans, mocap_framerate.")
-    poses = archive.array("poses").astype(np.float64)
-    trans = archive.array("trans").astype(np.float64)
+        raise FormatError(f"{path} is not an AMASS motion: it needs poses, trans, mocap_framerate.")
+    poses = numeric(archive, "poses", source.path, ndim=2)
+    trans = numeric(archive, "trans", source.path, ndim=2)
+    rate = numeric(archive, rates[0], source.path)
     n = len(poses)
-    if poses.ndim != 2 or poses.shape[1] < 66 or trans.shape != (n, 3) or n == 0:
-        raise FormatError(f"{path}: poses {poses.shape} and trans {trans.shape} do not belong.")
-    betas = archive.array("betas") if "betas" in archive.names else np.zeros(0)
+    if poses.shape[1] < 66 or trans.shape != (n, 3) or n == 0 or rate.size != 1:
+        raise FormatError(
+            f"{path}: poses {poses.shape}, trans {trans.shape} and {rates[0]} {rate.shape} are not "
+            "one motion's: (F, 66 or more), (F, 3) and a number."
+        )
+    known = "betas" in archive.names
+    betas = numeric(archive, "betas", source.path) if known else np.zeros(0)
     k = min(betas.size, model.shapes.shape[-1])
     rest = model.joints + model.shapes[..., :k] @ betas.reshape(-1)[:k]
     positions = _posed(poses[:, :66].reshape(n, 22, 3), rest, model.parents) + trans[:, None]
-    return Rig(BODY_JOINTS, model.parents, positions, float(archive.array(rates[0])))
+    return CapturedRig(BODY_JOINTS, model.parents, positions, float(rate.reshape(())))
 
 
 def _posed(angles: np.ndarray, rest: np.ndarray, parents: tuple[int, ...]) -> np.ndarray:

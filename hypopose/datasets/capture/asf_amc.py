@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hypopose.datasets.capture.clips import Rig
+from hypopose.datasets.capture.clips import CapturedRig
+from hypopose.datasets.capture.numbers import finite, finites, read_lines
 from hypopose.errors import FormatError
 
-MAX_BYTES = 500_000_000
+MAX_BYTES = 100_000_000
 MAX_BONES = 1000
+DOFS = frozenset(("tx", "ty", "tz", "rx", "ry", "rz", "l"))
+"""Degrees of freedom: places, angles, and a length that is not used."""
 
 
 @dataclass
@@ -44,12 +49,12 @@ def read_asf(path: str | Path) -> AcclaimSkeleton:
     """Read a skeleton.
 
     Raises:
-        FormatError: If the file is no ASF.
+        FormatError: If the file is not ASF.
     """
     path = Path(path)
     sections = _sections(path)
     if ":bonedata" not in sections or ":hierarchy" not in sections:
-        raise FormatError(f"{path} is no ASF file: it needs :bonedata and :hierarchy.")
+        raise FormatError(f"{path} is not an ASF file: it needs :bonedata and :hierarchy.")
     try:
         bones = _bones(sections[":bonedata"])
         root = _root(sections.get(":root", []))
@@ -66,7 +71,7 @@ def read_asf(path: str | Path) -> AcclaimSkeleton:
     return AcclaimSkeleton(ordered, not units or units[0][1:2] != ["rad"])
 
 
-def read_amc(path: str | Path, skeleton: AcclaimSkeleton, fps: float | None = 120.0) -> Rig:
+def read_amc(path: str | Path, skeleton: AcclaimSkeleton, fps: float | None = 120.0) -> CapturedRig:
     """Read a motion and pose its skeleton.
 
     Args:
@@ -78,7 +83,7 @@ def read_amc(path: str | Path, skeleton: AcclaimSkeleton, fps: float | None = 12
         Where every bone ends (the root: where it stands), in the file's unit and axes.
 
     Raises:
-        FormatError: If the file is no AMC, or names bones the skeleton lacks.
+        FormatError: If the file is not AMC, or lacks bones of the skeleton.
     """
     path = Path(path)
     frames = _frames(path)
@@ -94,22 +99,13 @@ def read_amc(path: str | Path, skeleton: AcclaimSkeleton, fps: float | None = 12
             values[name] = np.array(rows, dtype=np.float64)
     names = tuple(skeleton.bones)
     parents = tuple(names.index(b.parent) if b.parent else -1 for b in skeleton.bones.values())
-    return Rig(names, parents, _posed(skeleton, values, len(frames)), fps)
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FormatError(f"{path} is larger than 500 MB; split it.")
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.") from error
+    return CapturedRig(names, parents, _posed(skeleton, values, len(frames)), fps)
 
 
 def _sections(path: Path) -> dict[str, list[list[str]]]:
     sections: dict[str, list[list[str]]] = {}
     current: list[list[str]] = []
-    for line in _text(path).splitlines():
+    for line in read_lines(path, MAX_BYTES):
         words = line.split("#")[0].split()
         if words and words[0].startswith(":"):
             current = sections.setdefault(words[0].lower(), [])
@@ -125,16 +121,9 @@ def _bones(lines: list[list[str]]) -> dict[str, _Bone]:
     for key, *rest in lines:
         if key == "begin":
             bone = _Bone("")
-        elif key == "name":
-            bone.name = rest[0]
-        elif key == "direction":
-            bone.direction = np.array([float(x) for x in rest[:3]])
-        elif key == "length":
-            bone.length = float(rest[0])
-        elif key == "axis":
-            bone.axis = _axis(rest)
-        elif key == "dof":
-            bone.dof = [word.lower() for word in rest]
+        elif key in _BONE_KEYS:
+            name, read = _BONE_KEYS[key]
+            setattr(bone, name, read(rest))
         elif key == "end":
             bones[bone.name] = bone
         if len(bones) > MAX_BONES:
@@ -145,16 +134,34 @@ def _bones(lines: list[list[str]]) -> dict[str, _Bone]:
 def _axis(words: list[str]) -> np.ndarray:
     if len(words) > 3 and words[3].upper() != "XYZ":
         raise ValueError(f"axis order {words[3]} is not XYZ")
-    return np.array([float(x) for x in words[:3]])
+    return finites(words, 3)
+
+
+def _dofs(words: list[str]) -> list[str]:
+    dofs = [word.lower() for word in words]
+    unknown = sorted(set(dofs) - DOFS)
+    if unknown or len(set(dofs)) != len(dofs):
+        raise ValueError(f"unknown or repeated degrees of freedom {' '.join(words)[:40]!r}")
+    return dofs
+
+
+_BONE_KEYS: dict[str, tuple[str, Callable[[list[str]], Any]]] = {
+    "name": ("name", lambda words: words[0]),
+    "direction": ("direction", lambda words: finites(words, 3)),
+    "length": ("length", lambda words: finite(words[0])),
+    "axis": ("axis", _axis),
+    "dof": ("dof", _dofs),
+}
+"""Keyword of a bone -> its field, and how words become that."""
 
 
 def _root(lines: list[list[str]]) -> _Bone:
     root = _Bone("root", dof=["tx", "ty", "tz", "rx", "ry", "rz"])
     for key, *rest in lines:
         if key == "order":
-            root.dof = [word.lower() for word in rest]
+            root.dof = _dofs(rest)
         elif key == "orientation":
-            root.axis = np.array([float(x) for x in rest[:3]])
+            root.axis = finites(rest, 3)
     return root
 
 
@@ -167,18 +174,18 @@ def _parents(lines: list[list[str]]) -> dict[str, str]:
 def _frames(path: Path) -> list[dict[str, list[float]]]:
     frames: list[dict[str, list[float]]] = []
     try:
-        for line in _text(path).splitlines():
+        for line in read_lines(path, MAX_BYTES):
             words = line.split("#")[0].split()
             if not words or words[0].startswith(":"):
                 continue
             if len(words) == 1 and words[0].isdigit():
                 frames.append({})
             else:
-                frames[-1][words[0]] = [float(x) for x in words[1:]]
+                frames[-1][words[0]] = [finite(x) for x in words[1:]]
     except (ValueError, IndexError) as error:
-        raise FormatError(f"{path} is no AMC file, or is damaged: {error}.") from error
+        raise FormatError(f"{path} is not an AMC file, or is damaged: {error}.") from error
     if not frames:
-        raise FormatError(f"{path} is no AMC file: it has no frames.")
+        raise FormatError(f"{path} is not an AMC file: it has no frames.")
     return frames
 
 
@@ -187,14 +194,13 @@ def _posed(skeleton: AcclaimSkeleton, values: dict[str, np.ndarray], n: int) -> 
     ends: dict[str, np.ndarray] = {}
     turns: dict[str, Rotation] = {}
     for name, bone in skeleton.bones.items():
-        own, angles, place = values.get(name), np.zeros((n, 3)), np.zeros((n, 3))
+        own = values.get(name, np.zeros((n, len(bone.dof))))
+        moves = {"r": np.zeros((n, 3)), "t": np.zeros((n, 3)), "l": np.zeros((n, 3))}
         for k, dof in enumerate(bone.dof):
-            if dof[0] == "r":
-                angles[:, "xyz".index(dof[1])] = own[:, k] if own is not None else 0
-            elif dof[0] == "t":
-                place[:, "xyz".index(dof[1])] = own[:, k] if own is not None else 0
+            moves[dof[0]][:, "xyz".find(dof[1:])] = own[:, k]
         frame = Rotation.from_euler("xyz", bone.axis, degrees=skeleton.degrees)
-        turn = frame * Rotation.from_euler("xyz", angles, degrees=skeleton.degrees) * frame.inv()
+        angles = Rotation.from_euler("xyz", moves["r"], degrees=skeleton.degrees)
+        turn, place = frame * angles * frame.inv(), moves["t"]
         if bone.parent:
             turn = turns[bone.parent] * turn
             place = ends[bone.parent] + turn.apply(bone.direction * bone.length)

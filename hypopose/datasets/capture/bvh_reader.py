@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hypopose.datasets.capture.clips import Rig
+from hypopose.datasets.capture.clips import CapturedRig
+from hypopose.datasets.capture.numbers import finite, read_lines
 from hypopose.errors import FormatError
 
-MAX_BYTES = 1_000_000_000
+MAX_BYTES = 300_000_000
 MAX_JOINTS = 1000
+ROWS = 4096
+"""Rows of numbers that are parsed together."""
+
 _AXES = {"Xrotation": "X", "Yrotation": "Y", "Zrotation": "Z"}
 _PLACES = {"Xposition": 0, "Yposition": 1, "Zposition": 2}
 
@@ -21,11 +27,11 @@ _PLACES = {"Xposition": 0, "Yposition": 1, "Zposition": 2}
 class _Joint:
     name: str
     parent: int
-    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    offset: tuple[float, ...] = (0.0, 0.0, 0.0)
     channels: list[str] = field(default_factory=list)
 
 
-def read_bvh(path: str | Path) -> Rig:
+def read_bvh(path: str | Path) -> CapturedRig:
     """Read a BVH file and pose its skeleton.
 
     Args:
@@ -35,13 +41,13 @@ def read_bvh(path: str | Path) -> Rig:
         Positions of all joints and end sites (named ``<parent>_end``), in the file's unit and axes.
 
     Raises:
-        FormatError: If the file is no BVH, or is cut short.
+        FormatError: If the file is not BVH, is cut short, or holds what is not a finite number.
     """
     path = Path(path)
     head, motion = _halves(path)
-    joints = _hierarchy(path, head.split())
-    values, fps = _motion(path, motion, sum(len(j.channels) for j in joints))
-    return Rig(
+    joints = _Hierarchy(path, " ".join(head).split()).joints
+    values, fps = _motion(path, motion, joints)
+    return CapturedRig(
         tuple(j.name for j in joints),
         tuple(j.parent for j in joints),
         _posed(joints, values),
@@ -49,77 +55,110 @@ def read_bvh(path: str | Path) -> Rig:
     )
 
 
-def _halves(path: Path) -> tuple[str, str]:
+def _halves(path: Path) -> tuple[list[str], list[str]]:
+    """Lines before and after ``MOTION``."""
+    lines = read_lines(path, MAX_BYTES)
+    first = lines[0].lstrip("\ufeff").split() if lines else []
+    at = next((i for i, line in enumerate(lines) if "MOTION" in line.split()), None)
+    if at is None or first[:1] != ["HIERARCHY"]:
+        raise FormatError(f"{path} is not a BVH file: it needs HIERARCHY and MOTION.")
+    before, _, after = lines[at].partition("MOTION")
+    return [*lines[:at], before], [after, *lines[at + 1 :]]
+
+
+class _Hierarchy:
+    """Reads joints in file order; open braces are a stack, so that deep files cost nothing."""
+
+    def __init__(self, path: Path, words: list[str]) -> None:
+        self.words, self.at = words, 1
+        self.joints: list[_Joint] = []
+        self.open: list[int] = []
+        keywords: dict[str, Callable[[], None]] = {
+            "ROOT": self._joint,
+            "JOINT": self._joint,
+            "End": self._end,
+            "{": self._open,
+            "}": self._close,
+            "OFFSET": self._offset,
+            "CHANNELS": self._channels,
+        }
+        try:
+            while self.at < len(words):
+                word = self._next()
+                if word not in keywords:
+                    raise ValueError(f"unexpected {word[:40]!r}")
+                keywords[word]()
+        except (ValueError, IndexError) as error:
+            raise FormatError(f"{path}: the HIERARCHY is damaged ({error}).") from error
+        if not self.joints or self.open:
+            raise FormatError(f"{path}: the HIERARCHY is empty or cut short.")
+
+    def _next(self, n: int = 1) -> str:
+        word = self.words[self.at]
+        self.at += n
+        return word
+
+    def _open(self) -> None:
+        self.open.append(len(self.joints) - 1)
+
+    def _close(self) -> None:
+        self.open.pop()
+
+    def _add(self, name: str) -> None:
+        self.joints.append(_Joint(name, self.open[-1] if self.open else -1))
+        if len(self.joints) > MAX_JOINTS:
+            raise ValueError(f"more than {MAX_JOINTS} joints")
+
+    def _joint(self) -> None:
+        self._add(self._next())
+
+    def _end(self) -> None:
+        self._next()  # Site
+        self._add(f"{self.joints[self.open[-1]].name}_end")
+
+    def _offset(self) -> None:
+        self.joints[self.open[-1]].offset = tuple(finite(self._next()) for _ in range(3))
+
+    def _channels(self) -> None:
+        n = int(self._next())
+        words = self.words[self.at : self.at + n]
+        self.at += n
+        turns = [word for word in words if word in _AXES]
+        places = [word for word in words if word in _PLACES]
+        known = len(turns) + len(places) == len(words) == n
+        if not known or len(set(words)) != n or len(turns) not in (0, 1, 2, 3):
+            raise ValueError(f"unknown or repeated channels {' '.join(words)[:80]!r}")
+        self.joints[self.open[-1]].channels = words
+
+
+def _motion(path: Path, lines: list[str], joints: list[_Joint]) -> tuple[np.ndarray, float]:
+    """Channel values (frames, channels), and the frame rate."""
+    n_channels = sum(len(joint.channels) for joint in joints)
+    rows = (line for line in lines if line.strip())
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FormatError(f"{path} is larger than 1 GB; split it.")
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.") from error
-    head, found, motion = text.partition("MOTION")
-    if not found or not head.lstrip("\ufeff \t\r\n").startswith("HIERARCHY"):
-        raise FormatError(f"{path} is no BVH file: it needs HIERARCHY and MOTION.")
-    return head, motion
-
-
-def _hierarchy(path: Path, words: list[str]) -> list[_Joint]:
-    """Joints in file order; braces are kept on a stack, so that deep files cost nothing."""
-    joints: list[_Joint] = []
-    open_joints: list[int] = []
-    i = 1
-    try:
-        while i < len(words):
-            word = words[i]
-            if word in ("ROOT", "JOINT", "End"):
-                parent = open_joints[-1] if open_joints else -1
-                name = f"{joints[parent].name}_end" if word == "End" else words[i + 1]
-                joints.append(_Joint(name, parent))
-                i += 2
-            elif word == "{":
-                open_joints.append(len(joints) - 1)
-                i += 1
-            elif word == "}":
-                open_joints.pop()
-                i += 1
-            elif word == "OFFSET":
-                x, y, z = (float(w) for w in words[i + 1 : i + 4])
-                joints[open_joints[-1]].offset = (x, y, z)
-                i += 4
-            elif word == "CHANNELS":
-                n = int(words[i + 1])
-                joints[open_joints[-1]].channels = _channels(words[i + 2 : i + 2 + n], n)
-                i += 2 + n
-            else:
-                raise ValueError(f"unexpected {word[:40]!r}")
-            if len(joints) > MAX_JOINTS:
-                raise ValueError(f"more than {MAX_JOINTS} joints")
-    except (ValueError, IndexError) as error:
-        raise FormatError(f"{path}: the HIERARCHY is damaged ({error}).") from error
-    if not joints or open_joints:
-        raise FormatError(f"{path}: the HIERARCHY is empty or cut short.")
-    return joints
-
-
-def _channels(words: list[str], n: int) -> list[str]:
-    if len(words) != n or any(w not in _AXES and w not in _PLACES for w in words):
-        raise ValueError(f"unknown channels {' '.join(words)[:80]!r}")
-    return words
-
-
-def _motion(path: Path, text: str, n_channels: int) -> tuple[np.ndarray, float]:
-    words = text.split()
-    try:
+        words = " ".join(islice(rows, 2)).split()
         if words[0] != "Frames:" or words[2:4] != ["Frame", "Time:"]:
             raise ValueError("it begins with Frames: and Frame Time:")
-        n_frames, step = int(words[1]), float(words[4])
-        values = np.array(words[5:], dtype=np.float64)
-        if step <= 0 or n_frames < 1:
+        n_frames, step = int(words[1]), finite(words[4])
+        if not 1e-4 <= step <= 10 or not 1 <= n_frames <= 10**8:
             raise ValueError("frame count and frame time are positive")
+        parts = [np.array(words[5:], dtype=np.float64), *_chunks(rows)]
+        values = np.concatenate(parts)
         if values.size != n_frames * n_channels:
             raise ValueError(f"{n_frames} frames of {n_channels} numbers, found {values.size}")
+        bad = np.flatnonzero(~(np.abs(values) < 1e9))  # also what is not a number
+        if bad.size:
+            frame, channel = divmod(int(bad[0]), n_channels)
+            raise ValueError(f"frame {frame + 1}, number {channel + 1} is {values[bad[0]]:g}")
     except (ValueError, IndexError) as error:
         raise FormatError(f"{path}: the MOTION part is damaged ({error}).") from error
     return values.reshape(n_frames, n_channels), 1 / step
+
+
+def _chunks(rows: Iterator[str]) -> Iterator[np.ndarray]:
+    """Numbers of some rows at a time: words take many times the memory of numbers."""
+    while chunk := list(islice(rows, ROWS)):
+        yield np.array(" ".join(chunk).split(), dtype=np.float64)
 
 
 def _posed(joints: list[_Joint], values: np.ndarray) -> np.ndarray:
@@ -131,15 +170,7 @@ def _posed(joints: list[_Joint], values: np.ndarray) -> np.ndarray:
     for i, joint in enumerate(joints):
         own = values[:, column : column + len(joint.channels)]
         column += len(joint.channels)
-        place = np.tile(np.array(joint.offset), (n, 1))
-        for k, channel in enumerate(joint.channels):
-            if channel in _PLACES:
-                place[:, _PLACES[channel]] = own[:, k]
-        turning = [k for k, channel in enumerate(joint.channels) if channel in _AXES]
-        turn = Rotation.identity(n)
-        if turning:
-            order = "".join(_AXES[joint.channels[k]] for k in turning)
-            turn = Rotation.from_euler(order, own[:, turning], degrees=True)
+        place, turn = _local(joint, own)
         if joint.parent >= 0:
             above = turns[joint.parent]
             place = positions[:, joint.parent] + above.apply(place)
@@ -147,3 +178,16 @@ def _posed(joints: list[_Joint], values: np.ndarray) -> np.ndarray:
         positions[:, i] = place
         turns.append(turn)
     return positions
+
+
+def _local(joint: _Joint, own: np.ndarray) -> tuple[np.ndarray, Rotation]:
+    """Place and turn of a joint relative to its parent."""
+    place = np.tile(np.array(joint.offset), (len(own), 1))
+    for k, channel in enumerate(joint.channels):
+        if channel in _PLACES:
+            place[:, _PLACES[channel]] = own[:, k]
+    turning = [k for k, channel in enumerate(joint.channels) if channel in _AXES]
+    if not turning:
+        return place, Rotation.identity(len(own))
+    order = "".join(_AXES[joint.channels[k]] for k in turning)
+    return place, Rotation.from_euler(order, own[:, turning], degrees=True)

@@ -24,7 +24,7 @@ _RIGHT_LEG, _LEFT_LEG, _ANKLES = (1, 2, 3), (4, 5, 6), (3, 6)
 
 
 @dataclass(frozen=True, eq=False)
-class Rig:
+class CapturedRig:
     """A recorded motion with the joints of its own skeleton.
 
     Args:
@@ -87,7 +87,8 @@ def cleaned(clip: Clip, fps: float = 50.0) -> list[Clip]:
     """
     if not 1 <= clip.fps <= 2000:
         raise FormatError(f"{clip.name} has a frame rate of {clip.fps} Hz; pass the true one.")
-    pieces = [piece for piece in _whole_pieces(clip) if len(piece) >= SHORTEST_SECONDS * clip.fps]
+    shortest = max(2.0, SHORTEST_SECONDS * clip.fps)
+    pieces = [piece for piece in _whole_pieces(clip) if len(piece) >= shortest]
     resampled = [_placed(_resampled(piece, clip.fps, fps)) for piece in pieces]
     names = [clip.name] if len(pieces) == 1 else [f"{clip.name}_part{i + 1}" for i in range(99999)]
     return [

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hypopose.datasets.capture.clips import Clip
+from hypopose.datasets.capture.numbers import check_numeric
 from hypopose.errors import FormatError
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive
@@ -32,7 +33,7 @@ def read_h36m(path: str | Path) -> list[Clip]:
     """Read ``data_3d_h36m.npz``: world coordinates in meters, z up, 50 Hz.
 
     Raises:
-        FormatError: If it is no such file.
+        FormatError: If it is not such a file.
     """
     subjects = _dictionary(path, "positions_3d")
     clips = []
@@ -61,7 +62,7 @@ def read_3dhp(path: str | Path, fps: float | None = None) -> list[Clip]:
         fps: Where the archive does not say (the test sequences); 25 if None.
 
     Raises:
-        FormatError: If it is no such file.
+        FormatError: If it is not such a file.
     """
     clips = []
     for sequence, entry in _dictionary(path, "data").items():
@@ -69,7 +70,8 @@ def read_3dhp(path: str | Path, fps: float | None = None) -> list[Clip]:
         x = _motion(path, view.get("data_3d"), sequence) / 1000
         if x.shape[1] != 17:
             raise FormatError(f"{path}: {sequence} has {x.shape[1]} joints, not 17.")
-        valid = np.asarray(view.get("valid", np.ones(len(x)))).reshape(-1) > 0
+        marks = view.get("valid", np.ones(len(x)))
+        valid = _array(path, marks, f"valid of {sequence}", None).reshape(-1) > 0
         if len(valid) != len(x):
             raise FormatError(f"{path}: {sequence} has {len(valid)} valid marks, {len(x)} frames.")
         x[~valid] = np.nan
@@ -87,7 +89,7 @@ def _view(path: str | Path, sequence: str, entry: Any) -> tuple[dict[str, Any], 
     """The first camera of a training sequence with its frame rate, or a test sequence."""
     rate = None
     if isinstance(entry, list | tuple | np.ndarray) and len(entry) == 2:
-        entry, rate = entry[0], float(entry[1])
+        entry, rate = entry[0], _rate(path, sequence, entry[1])
         if isinstance(entry, dict) and entry:
             entry = entry[min(entry, key=lambda camera: (len(str(camera)), str(camera)))]
     if not isinstance(entry, dict) or "data_3d" not in entry:
@@ -105,13 +107,28 @@ def _dictionary(path: str | Path, name: str) -> dict[str, Any]:
 
 def _items(path: str | Path, value: Any, place: str) -> Iterator[tuple[str, Any]]:
     if not isinstance(value, dict):
-        raise FormatError(f"{path}: {place} is no dictionary.")
+        raise FormatError(f"{path}: {place} is not a dictionary.")
     for key, item in value.items():
         yield str(key), item
 
 
 def _motion(path: str | Path, value: Any, place: str) -> np.ndarray:
-    x = np.asarray(value) if isinstance(value, np.ndarray) else np.zeros(0)
-    if x.ndim != 3 or x.shape[-1] != 3 or x.dtype.kind not in "iuf":
-        raise FormatError(f"{path}: {place} is no array of (frames, joints, 3).")
-    return x.astype(np.float64)
+    x = _array(path, value, place, 3)
+    if x.shape[-1] != 3 or len(x) == 0:
+        raise FormatError(f"{path}: {place} is {x.shape}, not (frames, joints, 3).")
+    return x
+
+
+def _array(path: str | Path, value: Any, place: str, ndim: int | None) -> np.ndarray:
+    """A numeric array; NaN is what is missing."""
+    if not isinstance(value, np.ndarray):
+        raise FormatError(f"{path}: {place} is not an array of numbers.")
+    value = value.astype(np.float64) if value.dtype.kind == "b" else value
+    return check_numeric(value, place, Path(path), ndim=ndim, gaps=True)
+
+
+def _rate(path: str | Path, sequence: str, value: Any) -> float:
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or array.size != 1:
+        raise FormatError(f"{path}: the frame rate of {sequence} is not a number.")
+    return float(array.reshape(()))

@@ -20,7 +20,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from hypopose.datasets.capture.clips import Rig, leg_length
+from hypopose.datasets.capture.clips import CapturedRig, leg_length
+from hypopose.datasets.capture.numbers import LARGEST
 from hypopose.errors import FormatError, OptionError
 from hypopose.skeletons import H36M17
 
@@ -72,11 +73,18 @@ RIGS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 """Rig -> its names of what is needed; ``marks`` must all be there. In the order they are tried."""
 
+LEGS = (0.25, 1.7)
+"""Thigh and shin of people together, children included, in meters."""
+
 _OTHER_SIDE = {"{Left}": ("Left", "Right"), "{l}": ("l", "r"), "{left}": ("left", "right")}
 
 
 def to_h36m17(
-    rig: Rig, *, names: Mapping[str, str] | None = None, unit: str = "auto", up: str = "auto"
+    rig: CapturedRig,
+    *,
+    names: Mapping[str, str] | None = None,
+    unit: str = "auto",
+    up: str = "auto",
 ) -> Float[np.ndarray, "F 17 3"]:
     """Make Human3.6M's 17 joints of a rig.
 
@@ -95,16 +103,47 @@ def to_h36m17(
         FormatError: If the rig is not recognized.
         OptionError: If names, unit or axis do not exist.
     """
+    if not (np.abs(rig.positions[np.isfinite(rig.positions)]) < LARGEST).all():
+        raise FormatError("Its joints are farther away than any person's.")
+    if names is None and _is_h36m17(rig):
+        return _as_it_is(rig, unit, up)
     kind, table = recognized(rig) if names is None else ("own", _own(rig, names))
     at = {part: rig.positions[:, list(columns)] for part, columns in table.items() if columns}
     if kind == "cmu-bvh":
         _restore_cmu(at)
-    at = {part: value * _unit(at, unit) for part, value in at.items()}
+    meters = _unit(at, unit)
+    _check_legs(leg_length(_legs(at)) * meters, unit)
+    at = {part: value * meters for part, value in at.items()}
     at = {part: _z_up(value, _up(at, up)) for part, value in at.items()}
     return _assembled(at)
 
 
-def recognized(rig: Rig) -> tuple[str, dict[str, tuple[int, ...]]]:
+def _is_h36m17(rig: CapturedRig) -> bool:
+    """Whether it has the 17 joints themselves, as HypoPose exports them."""
+    return {_plain(name) for name in H36M17.joint_names} <= {_plain(name) for name in rig.names}
+
+
+def _as_it_is(rig: CapturedRig, unit: str, up: str) -> Float[np.ndarray, "F 17 3"]:
+    """The 17 joints of a rig that has them."""
+    columns = {_plain(name): i for i, name in reversed(list(enumerate(rig.names)))}
+    order = [columns[_plain(name)] for name in H36M17.joint_names]
+    parts = {name: rig.positions[:, [i]] for name, i in zip(H36M17.joint_names, order, strict=True)}
+    at = {**parts, "head_base": parts["neck"]}
+    meters = _unit(at, unit)
+    _check_legs(leg_length(_legs(at)) * meters, unit)
+    return _z_up(rig.positions[:, order] * meters, _up(at, up))
+
+
+def _check_legs(meters: float, unit: str) -> None:
+    """Raise unless thigh and shin have a person's length."""
+    if not LEGS[0] <= meters <= LEGS[1]:
+        raise FormatError(
+            f"Thigh and shin are {meters:.3g} m long together in --unit {unit}; people's are "
+            f"{LEGS[0]:g} to {LEGS[1]:g} m. State the file's unit: --unit {' or '.join(UNITS)}."
+        )
+
+
+def recognized(rig: CapturedRig) -> tuple[str, dict[str, tuple[int, ...]]]:
     """The kind of a rig, and the columns of its parts.
 
     Raises:
@@ -118,7 +157,8 @@ def recognized(rig: Rig) -> tuple[str, dict[str, tuple[int, ...]]]:
                 return kind, table
     listed = ", ".join(rig.names[:12])
     raise FormatError(
-        f"These joints belong to no known rig ({listed}, ...); name them with --joints FILE."
+        f"These joints are of no known rig ({listed}, ...); name them with --joints FILE, a TOML "
+        f"or JSON file with {', '.join(_needed())} = the names in your file."
     )
 
 
@@ -152,16 +192,23 @@ def _found(columns: dict[str, int], names: str) -> tuple[int, ...]:
     return tuple(columns[_plain(n)] for n in names.split() if _plain(n) in columns)
 
 
-def _own(rig: Rig, names: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+def _own(rig: CapturedRig, names: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
     known = {*_needed(), *MIDDLE}
     unknown = sorted(set(names) - known)
     if unknown:
-        raise OptionError(f"There is no part {unknown[0]!r}; name {', '.join(sorted(known))}.")
+        raise OptionError(
+            f"--joints names {unknown[0]!r}, which is not a part; the parts are "
+            f"{', '.join(sorted(known))}."
+        )
     columns = {_plain(name): i for i, name in reversed(list(enumerate(rig.names)))}
     table = {part: _found(columns, names.get(part, "")) for part in known}
     absent = [part for part in _needed() if not table[part]]
     if absent:
-        raise OptionError(f"No joint of the rig was named for {', '.join(absent)}.")
+        listed = ", ".join(rig.names[:40])
+        raise OptionError(
+            f"--joints names no joint of this file for {', '.join(absent)}; its joints are "
+            f"{listed}."
+        )
     return table
 
 

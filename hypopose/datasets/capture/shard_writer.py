@@ -44,15 +44,18 @@ def write_shard(
     """
     kept = [clip for clip in map(_near, clips) if len(clip.joints) > 1]
     if not kept:
-        raise OptionError("There are no clips to write.")
+        raise OptionError(
+            "There are no clips to write: no file could be read, or none is half a second long."
+        )
     if len({clip.fps for clip in kept}) > 1:
         raise OptionError("Clips of one shard have one frame rate; clean them first.")
     subjects = {clip.subject for clip in kept}
     absent = sorted({*val, *test} - subjects)
     if absent or set(val) & set(test):
         raise OptionError(
-            f"Subjects of val and test must be there and differ; got {absent or sorted(val)}, "
-            f"there are {', '.join(sorted(subjects)) or 'none'}."
+            f"--val and --test name people of these files, and nobody twice; "
+            f"{', '.join(absent) or ', '.join(sorted(set(val) & set(test)))} cannot be. There are "
+            f"{', '.join(map(repr, sorted(subjects)))}; --subject PATTERN=NAME names them."
         )
     splits = [_split(clip.subject, val, test) for clip in kept]
     lengths = np.array([len(clip.joints) for clip in kept])

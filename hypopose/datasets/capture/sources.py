@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from hypopose.datasets.capture.amass import load_body_model, read_amass
 from hypopose.datasets.capture.asf_amc import AcclaimSkeleton, read_amc, read_asf
 from hypopose.datasets.capture.bvh_reader import read_bvh
-from hypopose.datasets.capture.clips import Clip, Rig
+from hypopose.datasets.capture.clips import CapturedRig, Clip
 from hypopose.datasets.capture.lifter_archives import read_3dhp, read_h36m
 from hypopose.datasets.capture.rigs import to_h36m17
-from hypopose.errors import FormatError, OptionError
-from hypopose.io.source import Source as File
+from hypopose.errors import FormatError, HypoPoseError, OptionError
+from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive
 
 
 @dataclass(frozen=True)
-class Source:
+class CaptureFile:
     """One file to read.
 
     Args:
@@ -43,6 +47,8 @@ class Options:
         up: The same.
         joints: Own names of joints, the same.
         body_model: ``model.npz`` for AMASS.
+        subjects: ``(pattern, name)``: files whose name fits the pattern show that person; the first
+            that fits counts. Otherwise CMU's numbers or the folder's name tell.
     """
 
     license: str | None = None
@@ -51,9 +57,10 @@ class Options:
     up: str = "auto"
     joints: Mapping[str, str] | None = None
     body_model: Path | None = None
+    subjects: Sequence[tuple[str, str]] = ()
 
 
-def find_sources(place: str | Path) -> list[Source]:
+def find_sources(place: str | Path) -> list[CaptureFile]:
     """Files of motion capture in a folder and all below it, or one file; sorted by path.
 
     Args:
@@ -64,7 +71,7 @@ def find_sources(place: str | Path) -> list[Source]:
     """
     place = Path(place)
     files = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
-    found = [Source(path, kind) for path in files if (kind := _kind(path))]
+    found = [CaptureFile(path, kind) for path in files if (kind := _kind(path))]
     if not found:
         raise FormatError(
             f"{place} holds no motion capture: .bvh, .amc beside its .asf, AMASS .npz, "
@@ -73,7 +80,7 @@ def find_sources(place: str | Path) -> list[Source]:
     return found
 
 
-def read_source(source: Source, options: Options) -> list[Clip]:
+def read_source(source: CaptureFile, options: Options) -> list[Clip]:
     """Read a file.
 
     Args:
@@ -87,7 +94,39 @@ def read_source(source: Source, options: Options) -> list[Clip]:
         FormatError: If it is damaged, or not what its kind promises.
         OptionError: If it cannot be read without a further option.
     """
-    return KINDS[source.kind](source.path, options)
+    with naming(source.path):
+        clips = KINDS[source.kind](source.path, options)
+        return [_labeled(clip, source.path, options) for clip in clips]
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into one line that names it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FormatError: For every error that is not ours already.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except FormatError as error:
+        raise error if str(path) in str(error) else FormatError(f"{path}: {error}") from None
+    except OptionError as error:
+        raise error if str(path) in str(error) else OptionError(f"{path}: {error}") from None
+    except HypoPoseError:
+        raise
+    except (ArithmeticError, LookupError, MemoryError, OSError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: BaseException) -> FormatError:
+    words = " ".join(str(error).split())[:120] or type(error).__name__
+    return FormatError(f"{path} is damaged, or not what its name says: {words}.")
 
 
 def _kind(path: Path) -> str | None:
@@ -98,32 +137,38 @@ def _kind(path: Path) -> str | None:
     if ending != ".npz":
         return None
     try:
-        names = set(NpzArchive(File(path)).names)
+        names = set(NpzArchive(Source(path)).names)
     except FormatError:
-        return None
-    if "positions_3d" in names:
-        return "h36m"
-    if {"poses", "trans"} <= names:
-        return "amass"
-    return "3dhp" if "data" in names else None
+        return "unreadable"
+    for needed, kind in _ARRAYS:
+        if needed <= names:
+            return kind
+    return None
 
 
-def _rig_clip(path: Path, rig: Rig, options: Options, license_words: str) -> list[Clip]:
-    if rig.fps is None and options.fps is None:
+_ARRAYS = (
+    ({"positions_3d"}, "h36m"),
+    ({"poses", "trans"}, "amass"),
+    ({"joints", "start", "length", "split"}, "shard"),
+    ({"data"}, "3dhp"),
+)
+"""Arrays of an archive -> its kind; the first that fits counts."""
+
+
+def _labeled(clip: Clip, path: Path, options: Options) -> Clip:
+    """A clip with the subject and the terms that options state."""
+    named = [who for pattern, who in options.subjects if fnmatchcase(path.name, pattern)]
+    terms = clip.license if options.license is None else options.license
+    return replace(clip, subject=named[0] if named else clip.subject, license=terms)
+
+
+def _rig_clip(path: Path, rig: CapturedRig, options: Options, terms: str) -> list[Clip]:
+    fps = rig.fps or options.fps
+    if fps is None:
         raise OptionError(f"{path} does not say its frame rate; pass --fps.")
     joints = to_h36m17(rig, names=options.joints, unit=options.unit, up=options.up)
     subject, action = _labels(path)
-    return [
-        Clip(
-            joints,
-            float(rig.fps or options.fps or 0),
-            path.stem,
-            subject,
-            action,
-            path.name,
-            options.license if options.license is not None else license_words,
-        )
-    ]
+    return [Clip(joints, float(fps), path.stem, subject, action, path.name, terms)]
 
 
 def _labels(path: Path) -> tuple[str, str]:
@@ -132,7 +177,7 @@ def _labels(path: Path) -> tuple[str, str]:
     if cmu:
         return cmu[1].zfill(2), ""
     action = re.sub(r"[_\W\d]+", " ", path.stem).strip().lower()
-    return path.parent.name, action
+    return path.absolute().parent.name, action
 
 
 def _bvh(path: Path, options: Options) -> list[Clip]:
@@ -164,17 +209,24 @@ def _amass(path: Path, options: Options) -> list[Clip]:
 _body = lru_cache(maxsize=2)(load_body_model)
 
 
-def _relicensed(clips: list[Clip], options: Options) -> list[Clip]:
-    if options.license is None:
-        return clips
-    return [Clip(**{**vars(clip), "license": options.license}) for clip in clips]
+def _shard(path: Path, options: Options) -> list[Clip]:
+    raise FormatError(
+        f"{path} is a motion shard already; train on it with hypopose train --shard {path}."
+    )
+
+
+def _unreadable(path: Path, options: Options) -> list[Clip]:
+    NpzArchive(Source(path))  # says what is wrong with it
+    return []
 
 
 KINDS: dict[str, Callable[[Path, Options], list[Clip]]] = {
     "bvh": _bvh,
     "amc": _amc,
     "amass": _amass,
-    "h36m": lambda path, options: _relicensed(read_h36m(path), options),
-    "3dhp": lambda path, options: _relicensed(read_3dhp(path, options.fps), options),
+    "h36m": lambda path, options: read_h36m(path),
+    "3dhp": lambda path, options: read_3dhp(path, options.fps),
+    "shard": _shard,
+    "unreadable": _unreadable,
 }
 """Kind -> how a file of it becomes clips."""
