@@ -1,6 +1,7 @@
 """Denoisers and lifters, how keypoints are presented to them, attention backends."""
 
 from hypopose.networks.base import Network, NetworkInfo
+from hypopose.networks.clip_tokens import ClipTokens
 from hypopose.networks.convformer import ConvFormer
 from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
@@ -27,6 +28,7 @@ __all__ = [
     "GUMLP",
     "MPM",
     "NETWORKS",
+    "ClipTokens",
     "ConvFormer",
     "DiffPosePair",
     "Encoded",

@@ -32,6 +32,8 @@ class NetworkInfo:
         n_latent: Channels of latent noise (:func:`hypopose.diffusion.latent_noise`) that it reads,
             in rows of three behind the joints of ``x_t``; 0 for denoisers that read none.
         on_rays: Whether its poses are moved onto the rays of their keypoints.
+        one_step: Whether it draws in one evaluation only and reads no noisy pose.
+        constant_bones: Whether a hypothesis keeps its bone lengths over a clip.
     """
 
     inputs: Literal["screen", "subject", "none"]
@@ -45,6 +47,8 @@ class NetworkInfo:
     units: Literal["meters", "screen"] = "meters"
     n_latent: int = 0
     on_rays: bool = False
+    one_step: bool = False
+    constant_bones: bool = False
 
 
 @runtime_checkable

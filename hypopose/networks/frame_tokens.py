@@ -166,7 +166,7 @@ class FrameTokens(StagedNetwork):
         if self.from_rays is not None:
             nn.init.normal_(self.from_rays.weight, std=0.01)
         self.from_jitter = nn.Linear(n_keypoints, width, bias=False) if on_rays else None
-        self.to_share = _head(width, n_joints) if on_rays else None
+        self.to_share = share_head(width, n_joints) if on_rays else None
         if self.from_jitter is not None:
             nn.init.normal_(self.from_jitter.weight, std=0.01)
 
@@ -399,14 +399,18 @@ class FrameTokens(StagedNetwork):
 
     def _rope(self, context: Tensor, F: int) -> Rope:
         """Cosines and sines (B, F, D/2) of rotary positions in units of 1/50 s."""
-        half = self.config.width // self.n_heads // 2
-        period = torch.exp(torch.linspace(0.0, math.log(200.0), half, device=context.device))
         time = torch.arange(F, device=context.device) * (-context[:, 1:2]).exp()
-        angles = time[..., None] / period
-        return angles.cos(), angles.sin()
+        return rotary(time, self.config.width // self.n_heads)
 
 
-def _head(width: int, n_joints: int) -> nn.Sequential:
+def rotary(time: Float[Tensor, "*any F"], width: int) -> Rope:
+    """Cosines and sines (*any, F, width / 2) of positions, turning once in 1 to 200 units."""
+    period = torch.exp(torch.linspace(0.0, math.log(200.0), width // 2, device=time.device))
+    angles = time[..., None] / period
+    return angles.cos(), angles.sin()
+
+
+def share_head(width: int, n_joints: int) -> nn.Sequential:
     """How far each joint is trusted to lie on its ray, as logits; little at first."""
     out = nn.Linear(width, n_joints)
     nn.init.zeros_(out.weight)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks.config import read_json
+from hypopose.networks.clip_tokens import ClipTokens
 from hypopose.networks.convformer import ConvFormer
 from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
@@ -26,6 +27,7 @@ from hypopose.networks.scales import ScaleTokens
 from hypopose.plugins import available, look_up
 
 NETWORKS: dict[str, type[PretrainedNetwork]] = {
+    "ClipTokens": ClipTokens,
     "ConvFormer": ConvFormer,
     "DiffPosePair": DiffPosePair,
     "FrameTokens": FrameTokens,

@@ -57,8 +57,8 @@ def onto_rays(
     size: Float[Tensor, "*any 1"],
     share: Float[Tensor, "*any J"],
     root: int = 0,
-    seconds: Float[Tensor, "*any"] | None = None,
-    detected: Float[Tensor, "*any J"] | None = None,
+    seconds: Float[Tensor, "*#any"] | None = None,
+    detected: Float[Tensor, "*#any J"] | None = None,
 ) -> Float[Tensor, "*any J 3"]:
     """Move joints towards the rays of their keypoints; depths and the root stay.
 
@@ -74,7 +74,8 @@ def onto_rays(
         root: Index of the joint that poses are relative to.
         seconds: When frames are; the axis before the joints is time then, and a joint's way to its
             ray is averaged over neighboring frames, so that the jitter of detectors does not become
-            motion. Frames stand for themselves where None.
+            motion. Broadcasts: hypotheses of a clip share them. Frames stand for themselves where
+            None.
         detected: 1 for joints whose way counts in that, else 0; by default those with a share. A
             share that is not quite 0 here and 0 in another runtime must not decide it.
 
@@ -105,8 +106,8 @@ def onto_rays(
 
 def _calmed(
     way: Float[Tensor, "*any F J 2"],
-    detected: Float[Tensor, "*any F J"],
-    seconds: Float[Tensor, "*any F"],
+    detected: Float[Tensor, "*#any F J"],
+    seconds: Float[Tensor, "*#any F"],
 ) -> Float[Tensor, "*any F J 2"]:
     """Averages over time, of detected joints alone, with a normal weight."""
     apart = (seconds[..., :, None] - seconds[..., None, :]) / CALM

@@ -25,6 +25,7 @@ from hypopose.checks import check_choice, check_n_hypotheses, check_positive
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import OptionError
 from hypopose.networks.base import Network
+from hypopose.networks.constant_bones import with_constant_bones
 from hypopose.samplers.base import Step, WindowedSampler, fitted_root
 from hypopose.samplers.mirror import mirrored
 from hypopose.samplers.missing import FillMissing, readable
@@ -149,6 +150,8 @@ class DiffusionSampler(WindowedSampler):
             x = solver.step(x, x0, t, t_next, noise)
         joints = (x[..., :n, :, :] / self.scale).to(keypoints.xy.device)
         joints[..., self.skeleton.root, :] = 0.0
+        if self.network.info.constant_bones:  # over the whole video, not only within windows
+            joints = with_constant_bones(joints, self.skeleton)
         root = fitted_root(joints, keypoints, self.skeleton)
         return Hypotheses(joints, self.skeleton, root)
 

@@ -77,6 +77,10 @@ class DistributionalDiffusion(DiffusionSampler):
             raise OptionError(
                 "flip averages two draws, and an average is not a draw; leave flip=False."
             )
+        if self.n_steps > 1 and self.network.info.one_step:
+            raise OptionError(
+                f"These weights draw in one evaluation; leave n_steps=1, got {self.n_steps}."
+            )
         scale, latent = self.frame_noise_scale, self.network.info.n_latent
         if scale < 0 or (scale == 0 and not latent):
             raise OptionError(

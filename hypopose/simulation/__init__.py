@@ -15,6 +15,7 @@ from hypopose.simulation.detector_noise import (
 )
 from hypopose.simulation.draws import Draws
 from hypopose.simulation.motion import Motion
+from hypopose.simulation.people import People, load_people
 from hypopose.simulation.placement import Placed, global_position_alignment
 
 __all__ = [
@@ -31,12 +32,14 @@ __all__ = [
     "Errors",
     "Gaps",
     "Motion",
+    "People",
     "Placed",
     "Sides",
     "coco_joints",
     "detect",
     "detect_as_coco",
     "global_position_alignment",
+    "load_people",
     "place_cameras",
     "project_rays",
 ]

@@ -39,6 +39,7 @@ from hypopose.simulation.anatomy import (
 from hypopose.simulation.draws import Draws
 from hypopose.simulation.motion import Motion
 from hypopose.simulation.options import check_range, check_shares
+from hypopose.simulation.people import People, load_people
 from hypopose.skeletons import H36M17
 
 
@@ -50,11 +51,13 @@ class Bodies:
         joints: Meters, z up.
         seen: The same, with joints where a detector would put them.
         fps: Frames per second of each window.
+        people: Whose points detectors see, a row of the table a window; None without a table.
     """
 
     joints: Float[Tensor, "B F J 3"]
     seen: Float[Tensor, "B F J 3"]
     fps: Float[Tensor, " B"]
+    people: People | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ class BodyOptions:
             nothing of ``bone_sd``, ``direction_sd``, ``spine_sd`` and ``recorded_bones`` is drawn.
         spine_sd: Spread in meters of how far before or behind the trunk the spine joint lies, a
             choice of each data set; a third of it along the trunk.
+        as_people: Share of windows with the bone lengths of a person of the table
+            (:mod:`hypopose.simulation.people`). Above 0, detectors see the points of a person of
+            the table in every window.
 
     Raises:
         OptionError: If a value is out of range.
@@ -94,10 +100,11 @@ class BodyOptions:
     recorded_reach: float = 1.0
     as_recorded: float = 0.0
     spine_sd: float = 0.0
+    as_people: float = 0.0
 
     def __post_init__(self) -> None:
         shares = ("recombine", "seated_share", "tumbling", "pair_freedom", "recorded_bones")
-        check_shares(self, *shares, "as_recorded")
+        check_shares(self, *shares, "as_recorded", "as_people")
         check_range(self, 0.0, 1.0, "bone_sd", "direction_sd")
         check_range(self, 0.0, 2.0, "recorded_reach", "spine_sd")
 
@@ -116,6 +123,7 @@ class BodyMaker:
     ) -> None:
         self.options = options or BodyOptions()
         o = self.options
+        self.people = load_people().to(device) if o.as_people else None
         more = o.pair_freedom if o.free_pairs else 0.0
         self.freedom = torch.lerp(torch.ones(len(PAIR_FREEDOM)), torch.tensor(PAIR_FREEDOM), more)
         self.freedom = self.freedom.to(device)
@@ -162,6 +170,13 @@ class BodyMaker:
             lengths = torch.lerp(own, lengths, drawn)
             legs = (own[:, 1] + own[:, 2])[:, None] / LEG
             common = torch.lerp(legs, common, drawn)
+        people = self._people(B, draws)
+        if people is not None:
+            rest = max(1 - o.as_recorded, 1e-6)
+            theirs = draws.chance(o.as_people / rest, B, 1) & (drawn > 0)
+            own = people.lengths[:, self.pairs]
+            lengths = torch.where(theirs, own, lengths)
+            common = torch.where(theirs, (own[:, 1] + own[:, 2])[:, None] / LEG, common)
         bones = functional.normalize(directions, dim=-1) * lengths[:, None, :, None]
         body = self.chain @ bones
         if o.spine_sd:
@@ -172,7 +187,14 @@ class BodyMaker:
         tilt, lying = _tilts(B, o.tumbling, draws)
         body, shift = body @ tilt.mT[:, None], shift @ tilt.mT[:, None]
         path = _place(path, lying, draws)[:, :, None]
-        return Bodies(path + body, path + body + shift, fps[pick])
+        return Bodies(path + body, path + body + shift, fps[pick], people)
+
+    def _people(self, B: int, draws: Draws) -> People | None:
+        """A person of the table for every window."""
+        if self.people is None:
+            return None
+        weights = torch.ones(len(self.people), device=draws.device)
+        return self.people.pick(draws.pick(weights, B))
 
     def _mean_bones(self, clip: Tensor, draws: Draws) -> Tensor:
         """Mean bone lengths (B, 16), or (1, 16) if no window has recorded ones."""

@@ -29,6 +29,7 @@ from hypopose.simulation.coco_points import draw_coco_points
 from hypopose.simulation.detector_noise import COCO_TRAINING, H36M_TRAINING, DetectorNoise, Gaps
 from hypopose.simulation.draws import Draws
 from hypopose.simulation.options import check_interval, check_shares
+from hypopose.simulation.people import People, draw_points_of_people
 from hypopose.skeletons import COCO17, H36M17, convert
 from hypopose.types import Keypoints2D
 
@@ -84,6 +85,7 @@ def detect(
     *,
     joints: Float[Tensor, "B F J 3"] | None = None,
     gaps: bool = True,
+    people: People | None = None,
 ) -> tuple[Float[Tensor, "B F J 2"], Float[Tensor, "B F J"]]:
     """Keypoints that detectors report of simulated bodies, and their confidences.
 
@@ -95,6 +97,7 @@ def detect(
             window is exact.
         gaps: Whether a COCO-17 detector misses keypoints. The other detector always does: callers
             that want none put the joints themselves there.
+        people: Whose points a COCO-17 detector sees, one a window; faces by rule if None.
 
     Returns:
         Rays (NaN where missing) and confidences (0 where missing).
@@ -113,7 +116,13 @@ def detect(
     if options.as_coco:
         some = draws.chance(options.as_coco, len(seen))
         points = (seen if joints is None else joints)[some]
-        rays[some], confidence[some] = detect_as_coco(points, draws, options, gaps=gaps)
+        rays[some], confidence[some] = detect_as_coco(
+            points,
+            draws,
+            options,
+            gaps=gaps,
+            people=None if people is None else people.pick(some.nonzero()[:, 0]),
+        )
     return rays, confidence
 
 
@@ -124,6 +133,7 @@ def detect_as_coco(
     *,
     noise: DetectorNoise | None = None,
     gaps: bool = True,
+    people: People | None = None,
 ) -> tuple[Float[Tensor, "B F 17 2"], Float[Tensor, "B F 17"]]:
     """Rays and confidences of Human3.6M's joints, formed from a COCO-17 detector's.
 
@@ -133,16 +143,21 @@ def detect_as_coco(
         options: Noise level, swaps, and the share of steady windows; the other shares do not count.
         noise: The detector; :data:`.COCO_TRAINING` if None.
         gaps: Whether keypoints are missing.
+        people: Whose points the detector sees, one a window; faces by rule if None.
 
     Returns:
         Rays (NaN where they cannot be formed) and confidences (0 there).
     """
     options = options or DetectionOptions()
-    points = project_rays(draw_coco_points(joints, draws))
+    points = (
+        draw_coco_points(joints, draws)
+        if people is None
+        else draw_points_of_people(joints, people, draws)
+    )
     steady = draws.chance(options.steady, len(joints)) if options.steady else None
     noise = noise or COCO_TRAINING
     noise = options.of(noise if gaps else replace(noise, missing=0.0, gaps=Gaps()))
-    noisy, trust = noise.simulate(points, _height(joints), draws, steady=steady)
+    noisy, trust = noise.simulate(project_rays(points), _height(joints), draws, steady=steady)
     formed = convert(Keypoints2D(noisy, COCO17, confidence=trust), H36M17)
     assert formed.confidence is not None  # given, so kept
     return formed.xy, formed.confidence

@@ -16,6 +16,7 @@ from hypopose.networks import (
     GLAGCN,
     GUMLP,
     MPM,
+    ClipTokens,
     ConvFormer,
     DiffPosePair,
     FrameTokens,
@@ -75,6 +76,21 @@ def _frame_tokens(config: TrainConfig, attention: Backend) -> FrameTokens:
         scale=config.objective.scale,
         max_frames=config.data.longest,
         n_latent=config.network.n_latent,
+        attention=attention,
+        **config.network.options,
+    )
+
+
+def _clip_tokens(config: TrainConfig, attention: Backend) -> ClipTokens:
+    """Several frames per token."""
+    return ClipTokens(
+        width=config.network.width,
+        n_layers=config.network.n_layers,
+        n_heads=config.network.n_heads,
+        mlp_ratio=config.network.mlp_ratio,
+        scale=config.objective.scale,
+        max_frames=config.data.longest,
+        n_latent=config.network.n_latent or 48,
         attention=attention,
         **config.network.options,
     )
@@ -284,6 +300,18 @@ PRIOR: dict[str, Any] = {
     "mlp_ratio": 3.0,
 }
 LIFTER: dict[str, Any] = {"objective": "lift"}
+CLIP: dict[str, Any] = {
+    "objective": "energy",
+    "n_latent": 48,
+    "one_step_share": 1.0,
+    "flicker": 0.0,
+    "lift_share": 0.0,
+    "n_layers": 8,
+    "lengths": (1, 9, 27, 81, 243, 486),
+    "length_shares": (0.02, 0.03, 0.1, 0.3, 0.3, 0.25),
+    "batch_frames": 7776,
+    "optimizer": "muon",
+}
 PAIR: dict[str, Any] = {  # of single frames, so that no frame of a batch is like another
     "objective": "diffpose-released",
     "lengths": (1,),
@@ -299,6 +327,7 @@ PAIR: dict[str, Any] = {  # of single frames, so that no frame of a batch is lik
 
 _PLAIN: dict[str, Architecture] = {
     "frame-tokens": Architecture(_frame_tokens),
+    "clip-tokens": Architecture(_clip_tokens, CLIP),
     "mixste2": Architecture(_mixste2, JOINT_TOKENS),
     "ktpformer": Architecture(_ktpformer, {**JOINT_TOKENS, "n_layers": 2}),
     "motionagformer": Architecture(_motionagformer, JOINT_TOKENS),

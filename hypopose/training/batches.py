@@ -120,7 +120,9 @@ class BatchMaker:
         rotation, position = place_cameras(bodies.joints, draws, self.pitched)
         cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
         seen = (bodies.seen - position[:, None, None]) @ rotation.mT[:, None]
-        rays, confidence = detect(seen, draws, self.noise, joints=cam, gaps=self.gaps)
+        rays, confidence = detect(
+            seen, draws, self.noise, joints=cam, gaps=self.gaps, people=bodies.people
+        )
         return Views(rays, confidence, cam, seen, bodies.fps)
 
 

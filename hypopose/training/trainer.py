@@ -18,6 +18,7 @@ from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.training.batches import motion_of
 from hypopose.training.config import TrainConfig
 from hypopose.training.ema import EMA
+from hypopose.training.muon import Muon
 from hypopose.training.new_network import new_network, start_from
 from hypopose.training.objectives import OBJECTIVES, LossContext, Objective
 
@@ -72,7 +73,7 @@ class Trainer:
         self.device = device_of(config)
         self.half = half_bits(config)
         # Back-propagation in bfloat16 through fused attention is slow on CPUs.
-        attention: Backend = "math" if self.device.type == "cpu" else "sdpa"
+        attention: Backend = "math" if self.device.type == "cpu" and self.half else "sdpa"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.compute.seed)
             self.network = new_network(config, attention).to(self.device)
@@ -234,10 +235,6 @@ def read_state(path: Path) -> dict[str, Any]:
 def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """AdamW for all parameters; with ``optimizer="muon"`` Muon for the matrices inside the blocks.
 
-    Muon (Jordan et al., 2024) turns the momentum of a matrix into its nearest orthogonal one, so
-    that all directions learn alike; its updates are scaled to the size of AdamW's (Liu et al.,
-    "Muon is scalable for LLM training", 2025), so that one learning rate serves both.
-
     Raises:
         OptionError: If there is no such optimizer, or the network has no blocks.
     """
@@ -260,7 +257,4 @@ def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim
     adamw = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.99), fused=True)
     if not turned:
         return [adamw]
-    muon = torch.optim.Muon(
-        turned, lr=lr, weight_decay=o.weight_decay, adjust_lr_fn="match_rms_adamw"
-    )
-    return [adamw, muon]
+    return [adamw, Muon(turned, lr=lr, weight_decay=o.weight_decay)]

@@ -21,6 +21,9 @@ from hypopose.samplers import SAMPLERS
 from hypopose.training.config import TrainConfig
 from hypopose.training.trainer import Progress, averaged_network, objective_of, read_state
 
+HYPOTHESES = 25
+"""Hypotheses of the longest window that fit into one call, so that they share its first blocks."""
+
 CARD = """# {name}
 
 {kind} {role}, {parameters:.1f} M parameters, for the sampler {sampler!r}; weights in float16.
@@ -87,6 +90,8 @@ def _options(target: Path, config: TrainConfig, network: nn.Module) -> dict[str,
     known = {"scale", "clamp"} if method is None else {field.name for field in fields(method)}
     if "fill_missing" in known and not cast(Network, network).info.uses_confidence:
         advised["fill_missing"] = "interpolate"
+    if "chunk" in advised:
+        advised["chunk"] = max(advised["chunk"], HYPOTHESES * config.data.longest)
     trained = {"scale": config.objective.scale, "clamp": config.objective.clamp}
     return {**advised, **chosen, **{k: v for k, v in trained.items() if k in known}}
 

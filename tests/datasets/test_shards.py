@@ -126,3 +126,15 @@ def test_the_real_shards_have_the_splits_of_their_card(shared: Path) -> None:
     train = load_motion(files, "train")
     assert set(train.shards) == {"cmu_permissive", "procedural_seated"}
     assert (train.start[1:] == (train.start + train.length)[:-1]).all()
+
+
+def test_own_skeletons_drop_the_older_conversions_of_their_trials(shared: Path) -> None:
+    folder = shared / "data" / "motion"
+    both = load_motion([folder / "cmu_own_bodies.npz", folder / "cmu_permissive.npz"])
+    assert "cmu_001_01__own" in both.names
+    assert "cmu_001_01__cc" not in both.names
+    minutes = [
+        sum(int(n) for n, shard in zip(both.length, both.shards, strict=True) if shard == name)
+        for name in ("cmu_own_bodies", "cmu_permissive")
+    ]
+    assert [round(n / 3000, 1) for n in minutes] == [57.7, 17.8]

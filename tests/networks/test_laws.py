@@ -16,6 +16,7 @@ from hypopose.networks import (
     GUMLP,
     MPM,
     NETWORKS,
+    ClipTokens,
     ConvFormer,
     FrameTokens,
     GCNpose,
@@ -49,6 +50,8 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "mixste2-lifter": lambda: MixSTE2(**SMALL, lifter=True),
     "frame-tokens": lambda: FrameTokens(**FRAMES),
     "frame-tokens-on-rays": lambda: FrameTokens(**FRAMES, on_rays=True),
+    "clip-tokens": lambda: ClipTokens(**FRAMES, n_shared=1),
+    "clip-tokens-of-four": lambda: ClipTokens(**FRAMES, n_shared=1, stride=4, n_rounds=1),
     "ktpformer": lambda: KTPFormer(**SMALL),
     "ktpformer-lifter": lambda: KTPFormer(**SMALL, lifter=True),
     "motionagformer": lambda: MotionAGFormer(**LAYER, lifter=False),
@@ -253,7 +256,7 @@ def test_denoisers_read_noise_and_timestep(name: str) -> None:
     other = Inputs(inputs.x_t + 0.1, inputs.xy, inputs.t, inputs.confidence)
     assert not torch.allclose(other.call(network), out)
     later = Inputs(inputs.x_t, inputs.xy, inputs.t - 5, inputs.confidence)
-    assert not torch.allclose(later.call(network), out)
+    assert torch.allclose(later.call(network), out) == network.info.one_step
     if network.info.forms == ("denoiser",):
         with pytest.raises(ShapeError, match="denoiser"):
             network(None, inputs.xy)

@@ -24,6 +24,7 @@ from hypopose.networks import (
     GUMLP,
     MPM,
     NETWORKS,
+    ClipTokens,
     ConvFormer,
     DiffPosePair,
     FrameTokens,
@@ -61,6 +62,7 @@ STRIDED = {"strides": (3,), "width": 16, "hidden": 16, "n_layers": 1}
 CUT: dict[str, Any] = {"at": 1, "keep": 4, "select": "keypoints", "skip": True}
 
 ONE_EACH: dict[str, Callable[[], PretrainedNetwork]] = {
+    "ClipTokens": lambda: ClipTokens(**{**FRAMES, "n_layers": 2}, n_shared=1),
     "ConvFormer": lambda: ConvFormer(9, width=8, n_spatial=1, n_temporal=1, kernels=(3,)),
     "DiffPosePair": lambda: DiffPosePair(width=16, n_layers=1),
     "FrameTokens": lambda: FrameTokens(**FRAMES, n_latent=12),
@@ -110,7 +112,7 @@ OTHERS: dict[str, Callable[[], PretrainedNetwork]] = {
 }
 CASES = [(name, make, None) for name, make in ONE_EACH.items()]
 MORE = [(name, make, None) for name, make in OTHERS.items()]
-MORE += [(name, ONE_EACH[name], "lifter") for name in ("FrameTokens", "Hourglass")]
+MORE += [(name, ONE_EACH[name], "lifter") for name in ("ClipTokens", "FrameTokens", "Hourglass")]
 MORE += [("DiffPosePair", ONE_EACH["DiffPosePair"], "denoiser")]
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from hypopose.datasets import example_pair
 from hypopose.diffusion import cosine_schedule, seeded_noise
 from hypopose.errors import OptionError
-from hypopose.networks import FrameTokens, NetworkInfo
+from hypopose.networks import ClipTokens, FrameTokens, NetworkInfo
 from hypopose.samplers import D3DP, DistributionalDiffusion
 from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Keypoints2D
@@ -132,3 +133,15 @@ def test_without_flicker_hypotheses_differ_but_do_not_tremble() -> None:
     assert change[0] < 0.6 * change[1]
     with pytest.raises(OptionError, match="latent noise"):
         DistributionalDiffusion(FrameTokens(width=16, n_layers=1, n_heads=2), frame_noise_scale=0.0)
+
+
+def test_networks_that_draw_in_one_evaluation_take_no_second_step() -> None:
+    network = ClipTokens(width=16, n_layers=2, n_heads=2, n_shared=1).eval()
+    keypoints = example_pair()[0]
+    sampler = DistributionalDiffusion(network, frame_noise_scale=0.0, window=27)
+    drawn = sampler.sample(keypoints, 3, seeded_noise(0))
+    bones = (drawn.joints[..., 13, :] - drawn.joints[..., 12, :]).norm(dim=-1)
+    assert bones.std(-1).max() < 1e-5  # one skeleton a hypothesis, over all windows
+    assert bones[:, 0].std() > 0
+    with pytest.raises(OptionError, match="leave n_steps=1, got 2"):
+        DistributionalDiffusion(network, n_steps=2)

@@ -11,6 +11,7 @@ from hypopose.datasets import Motion, coco_joints
 from hypopose.simulation import (
     COCO_TRAINING,
     BodyMaker,
+    BodyOptions,
     DetectionOptions,
     Draws,
     detect,
@@ -244,3 +245,17 @@ def test_a_head_that_turns_left_looks_left() -> None:
     assert left[3, 0] < -0.05  # its left ear is behind
     flat = coco_joints(pose, face=torch.zeros(7))
     assert flat[:5].abs().max() == 0
+
+
+def test_people_of_the_table_are_seen_at_their_own_points(motion: Motion) -> None:
+    made = BodyMaker(motion, torch.device("cpu"), BodyOptions(as_people=0.5))(200, 20, seeded())
+    assert made.people is not None
+    x = made.joints[..., [0, 2, 1]] * torch.tensor([1.0, -1.0, 1.0]) + torch.tensor([0.0, 1.0, 9.0])
+    rays, confidence = detect_as_coco(
+        x, seeded(), DetectionOptions(noisy_px=(0.0, 0.0)), people=made.people
+    )
+    assert (confidence > 0).equal(rays.isfinite().all(-1))
+    off = 9.0 * (rays - project_rays(x)).norm(dim=-1)
+    median = off[:, :, [1, 4, 11, 14, 13, 16]].nanmedian(1).values.nanmean(0)
+    assert (median > 0.005).all()  # hips, shoulders and wrists mean other points
+    assert (median < 0.06).all()
