@@ -196,7 +196,8 @@ class ClipTokens(PretrainedNetwork):
         for block in self.blocks[: self.n_shared]:
             x = block(x, modulation, rope, visible)
         known = self.norm_shared(x)
-        base, spread = self._in_frames(self.to_base(known), F).split([3, 1], -1)
+        given = self._in_frames(self.to_base(known), F)
+        base, spread = given[..., :3], given[..., 3:]
         z = self._latent(x_t, x)
         H = z.shape[1]
         noise = self.from_latent(z) * (1 + self.to_gate(known))[:, None]
@@ -206,8 +207,8 @@ class ClipTokens(PretrainedNetwork):
         for block in self.blocks[self.n_shared :]:
             x = block(x, modulation, rope, visible)
         x = self.norm(x)
-        change = self._in_frames(self.to_change(x), F).unflatten(0, (B, H))
-        share = self._in_frames(self.to_share(x), F)[..., 0].unflatten(0, (B, H)).sigmoid()
+        change = self._in_frames(self.to_change(x), F).reshape(B, H, F, -1, 3)
+        share = self._in_frames(self.to_share(x), F).reshape(B, H, F, -1).sigmoid()
         spread = (WIDEST * (spread / WIDEST).tanh()).exp()
         pose = base[:, None] + spread[:, None] * change
         return self._placed(pose, share, xy, detected, usable, context)
