@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hypopose.errors import CheckpointError, OptionError
-from hypopose.networks.config import read_json
 from hypopose.networks.clip_tokens import ClipTokens
+from hypopose.networks.config import read_json
 from hypopose.networks.convformer import ConvFormer
 from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
