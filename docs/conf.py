@@ -29,7 +29,6 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
     "sphinx_click",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
@@ -108,7 +107,8 @@ def directive(name: str, value: Any) -> list[str]:
     if callable(value) and hasattr(value, "__name__"):
         return [f".. autofunction:: {name}"]
     names = ", ".join(f"``{key}``" for key in value) if isinstance(value, dict) else ""
-    return [f".. py:data:: {name}", "", f"   {type(value).__name__}: {names or repr(value)[:200]}"]
+    shown = names or f"``{' '.join(repr(value).split())[:200]}``"
+    return [f".. py:data:: {name}", "", f"   {type(value).__name__}: {shown}"]
 
 
 def write_api_pages() -> None:

@@ -38,7 +38,7 @@ class SpreadSkill:
         spread: ``(B,)`` root mean square spread in bins of increasing spread (equal counts).
         skill: ``(B,)`` root mean square error in the same bins.
         ratio: Spread over skill of everything.
-        ence: Mean over bins of |skill - spread| / spread.
+        ence: Mean over bins of ``|skill - spread|`` / spread.
         spearman: Rank correlation between spread and error.
         kept: ``(P,)`` fractions of joints kept, 1 down to 0.05.
         sparsification: ``(P,)`` mean error of the joints kept if the most uncertain go first.
