@@ -12,6 +12,9 @@ from __future__ import annotations
 import importlib
 import io
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import click
@@ -150,11 +153,25 @@ class LazyGroup(click.Group):
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
+            with _warnings_as_lines():
+                return super().invoke(ctx)
         except HypoPoseError as error:
             raise CommandError(one_line(error)) from error
         except OSError as error:
             raise CommandError(one_line(error)) from error
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print what a command warned of, each once, as a line on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield
+        finally:
+            said = dict.fromkeys(" ".join(str(w.message).split()) for w in caught)
+            for message in said:
+                click.echo(f"Warning: {in_cli_words(message)}", err=True)
 
 
 def one_line(error: BaseException) -> str:

@@ -145,7 +145,7 @@ READING = (
 def reading_given(options: Mapping[str, Any]) -> dict[str, Any]:
     """How an unusual file is read, as far as the command line says."""
     given = {name: options.get(name) for name in READING}
-    return {name: value for name, value in given.items() if value not in (None, False)}
+    return {name: v for name, v in given.items() if v is not None and v is not False}
 
 
 def shared(*names: str, **changes: Mapping[str, Any]) -> Callable[[Decorated], Decorated]:

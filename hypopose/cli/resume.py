@@ -101,7 +101,7 @@ def made_with(
     del plain["sampler"]  # the description says more
     if not plain.get("view_files"):
         plain.pop("view_files", None)  # results from before there was --view stay valid
-    plain = {k: v for k, v in plain.items() if k not in READING or v not in (None, False)}
+    plain = {k: v for k, v in plain.items() if k not in READING or not (v is None or v is False)}
     others = {"plugins": list(plugins)} if plugins else {}
     return {"version": version, "sampler": sampler, **plain, **others}
 

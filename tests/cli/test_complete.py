@@ -133,7 +133,7 @@ def test_masked_networks_complete_too(
 
 REFUSED: dict[str, tuple[list[str], str]] = {
     "an unknown ending": (["GAPS", "-o", "out.txt"], "keypoints are written as"),
-    "a file that is there": (["GAPS", "-o", "GAPS"], "exists already"),
+    "the input": (["GAPS", "-o", "GAPS"], "replaced by its own result"),
     "the input, even with force": (["GAPS", "-o", "GAPS", "--force"], "replaced by its own result"),
     "keypoint options in 3D": (["MOTION", "--3d", "-o", "o.npz", "--below", "0.3"], "--below is"),
     "another ending in 3D": (["MOTION", "--3d", "-o", "o.csv"], "written as .npz"),

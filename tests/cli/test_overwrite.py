@@ -110,7 +110,7 @@ def test_only_weights_are_replaced_by_weights(tmp_path: Path) -> None:
     (home / "thesis.tex").write_text("mine")
     with pytest.raises(CheckpointError, match="--force"):
         _check_free(home, False)
-    with pytest.raises(CheckpointError, match="no folder of weights"):
+    with pytest.raises(CheckpointError, match="not a folder of weights"):
         _check_free(home, True)
     (home / "config.json").write_text("{}")
     _check_free(home, True)

@@ -219,7 +219,7 @@ def test_missing_and_misshapen_arrays(tmp_path):
         load_hypotheses(path)
     short = {k: arrays[k][:, :5] for k in ("pose", "pose_std")}
     np.savez(path, **{**arrays, **short})
-    with pytest.raises(FormatError, match=r"Poses3D.joints has 5 joints"):
+    with pytest.raises(FormatError, match=r"pose of the shape \(4, 5, 3\), not \(4, 17, 3\)"):
         load_hypotheses(path)
 
 

@@ -204,7 +204,7 @@ def test_weights_in_the_box_load_and_are_small(name: str) -> None:
 def weights_folder(name: str) -> Path:
     import hypopose.networks.load as loading
 
-    return loading.BOX / name
+    return loading.BUNDLED / name
 
 
 @torch.no_grad()

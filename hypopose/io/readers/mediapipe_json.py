@@ -103,7 +103,7 @@ def _number(source: Source, frame: Any, i: int) -> int:
 
 def _times(source: Source, top: list[Any]) -> Float[np.ndarray, " F"] | None:
     """Seconds per frame, if every frame has a time stamp."""
-    first = top[0]
+    first = top[0] if top else None
     if not isinstance(first, dict):
         return None
     column = time_column(list(first))

@@ -168,7 +168,7 @@ def test_mediapipe_needs_the_image_size(tmp_path):
         keypoints = load(path, image_size=(1000, 500))
         np.testing.assert_allclose(keypoints.xy.numpy(), values[..., :2] * [1000, 500], rtol=1e-5)
         np.testing.assert_allclose(keypoints.confidence.numpy(), values[..., 3], rtol=1e-5)
-        with pytest.raises(FormatError, match=r"fractions of the image.*--image-size W H"):
+        with pytest.raises(FormatError, match=r"fractions of the image.*image_size=\(W, H\)"):
             load(path)
     long = "frame,landmark,x,y,visibility\n" + "\n".join(
         f"{f},{j},{x},{y},{v}" for f, row in enumerate(values) for j, (x, y, _, v) in enumerate(row)

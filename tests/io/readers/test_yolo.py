@@ -141,7 +141,7 @@ def test_what_is_refused(tmp_path, name):
 
 
 def test_the_image_size_is_needed(labels, figure):
-    with pytest.raises(FormatError, match=r"YOLO's keypoints are fractions.*--image-size W H"):
+    with pytest.raises(FormatError, match=r"YOLO's keypoints are fractions.*image_size=\(W, H\)"):
         load(labels({1: [row(walk(figure, 1))]}))
 
 
