@@ -107,7 +107,7 @@ def directive(name: str, value: Any) -> list[str]:
     if callable(value) and hasattr(value, "__name__"):
         return [f".. autofunction:: {name}"]
     names = ", ".join(f"``{key}``" for key in value) if isinstance(value, dict) else ""
-    shown = names or f"``{' '.join(repr(value).split())[:200]}``"
+    shown = names or f"``{' '.join(repr(value).split())[:200].strip()}``"
     return [f".. py:data:: {name}", "", f"   {type(value).__name__}: {shown}"]
 
 
