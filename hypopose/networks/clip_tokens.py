@@ -265,8 +265,7 @@ class ClipTokens(PretrainedNetwork):
     def _grouped(self, x: Float[Tensor, "*any F C"]) -> Float[Tensor, "*any T stride C"]:
         """Frames by tokens, the last one filled up with zeros."""
         stride = self.config.stride
-        if not torch.compiler.is_exporting():  # exported graphs take whole tokens only
-            x = functional.pad(x, (0, 0, 0, -x.shape[-2] % stride))
+        x = functional.pad(x, (0, 0, 0, -x.shape[-2] % stride))
         return x.reshape(*x.shape[:-2], x.shape[-2] // stride, stride, x.shape[-1])
 
     def _in_frames(self, x: Float[Tensor, "N T C"], F: int) -> Float[Tensor, "N F J D"]:

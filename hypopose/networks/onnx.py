@@ -42,7 +42,6 @@ from hypopose import __version__
 from hypopose.errors import BackendError, OptionError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.base import Form, NetworkInfo
-from hypopose.networks.clip_tokens import ClipTokens
 from hypopose.networks.gcndiff import CHANNELS, DiffPosePair, GCNdiff
 from hypopose.networks.hot import Hourglass
 from hypopose.networks.load import load_network, weights_folder
@@ -77,6 +76,9 @@ READS = {
     "none": "no keypoints: poses are slots, the root's place in the world and joints about it, "
     "meters times 'scale', z up",
 }
+
+UNSUPPORTED = ("ClipTokens",)
+"""Networks that are not exported: torch traces clips of free length in whole tokens too slowly."""
 
 Axes = tuple[str | int, ...]
 
@@ -160,6 +162,11 @@ def export_onnx(
     """
     _require_packages()
     network = weights if isinstance(weights, PretrainedNetwork) else load_network(weights)
+    if type(network).__name__ in UNSUPPORTED:
+        raise BackendError(
+            f"{type(network).__name__} cannot be written as ONNX; export a network of another "
+            "class, FrameTokens for example."
+        )
     form = form or forms(network)[0]
     if form not in forms(network):
         raise OptionError(
@@ -177,7 +184,7 @@ def export_onnx(
         facts = {**_facts(network, form, read, shortest), **notes}
         program.model.metadata_props.update(facts)
         program.save(partial)
-        sizes = _sizes(shortest, _multiple(network))
+        sizes = _sizes(shortest)
         difference = _compared(partial, _Graph(network, axes), axes, sizes, tolerance)
     return Exported(path, form, read, difference, sizes)
 
@@ -212,20 +219,12 @@ def input_axes(network: PretrainedNetwork, form: Form) -> dict[str, Axes]:
 
 def _shortest(network: PretrainedNetwork) -> int:
     """Frames a graph traced once can take at least: clips that lose none go another way."""
-    if isinstance(network, ClipTokens):
-        return 2 * _multiple(network)
     return network.config.keep + 1 if isinstance(network, Hourglass) else 2
 
 
-def _multiple(network: PretrainedNetwork) -> int:
-    """Clip lengths are multiples of it; shorter clips are filled up with frames that are masked."""
-    return int(network.config.stride) if isinstance(network, ClipTokens) else 1
-
-
-def _sizes(shortest: int, multiple: int) -> tuple[tuple[int, int, int], ...]:
+def _sizes(shortest: int) -> tuple[tuple[int, int, int], ...]:
     """Batch, hypotheses and frames to compare with; none is the size that is traced."""
-    more, fewer = (-(-n // multiple) * multiple for n in (11, 4))
-    return ((1, 1, shortest), (3, 2, shortest + more), (1, 5, shortest + fewer))
+    return ((1, 1, shortest), (3, 2, shortest + 11), (1, 5, shortest + 4))
 
 
 def random_inputs(
@@ -289,14 +288,11 @@ def _written(graph: _Graph, axes: dict[str, Axes], shortest: int) -> Any:
 def _traced(graph: _Graph, axes: dict[str, Axes], shortest: int) -> tuple[ExportedProgram, Any]:
     """What the network does with inputs of any size, and which axes are free."""
     free = {"batch": Dim("batch"), "hypotheses": Dim("hypotheses")}
-    multiple = _multiple(graph.network)
     free["frames"] = Dim("frames", min=shortest)
-    if multiple > 1:
-        free["frames"] = multiple * Dim("tokens", min=shortest // multiple)
     shapes = tuple(
         {i: free[a] for i, a in enumerate(named) if isinstance(a, str)} for named in axes.values()
     )
-    inputs = random_inputs(axes, (2, 3, shortest + 7 * multiple), _n_timesteps(graph.network))
+    inputs = random_inputs(axes, (2, 3, shortest + 7), _n_timesteps(graph.network))
     return torch.export.export(graph, tuple(inputs.values()), dynamic_shapes=(shapes,)), (shapes,)
 
 
@@ -395,8 +391,6 @@ def _facts(
     else:
         names = [network.info.skeleton, network.info.keypoint_skeleton]
         facts |= _facts_of(network.info, shortest)
-        if _multiple(network) > 1:
-            facts["frames"] += f", a multiple of {_multiple(network)}"
     if isinstance(network, MotionPrior):
         facts |= {"scale": network.scale, "n_timesteps": network.n_timesteps}
     facts["joints"] = {name: SKELETONS[name].joint_names for name in names}
