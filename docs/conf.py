@@ -172,7 +172,7 @@ sphinx_gallery_conf = {
     "examples_dirs": [str(EXAMPLES)],
     "gallery_dirs": ["_generated/gallery"],
     "filename_pattern": r"\.py$",
-    "image_scrapers": ("matplotlib", saved_pictures),
+    "image_scrapers": (saved_pictures,),
     "reset_modules": ("matplotlib", enter_examples),
     "abort_on_example_error": True,
     "download_all_examples": False,
