@@ -83,8 +83,9 @@ def look_up(kind: Kind, name: str, table: Mapping[str, T], *, code: bool = True)
     plugin = _from_code(name) if code and ":" in name else _from_entry_point(kind, name)
     if plugin is None:
         raise OptionError(_unknown(kind, name, table))
-    _FOUND[id(plugin.found)] = plugin
     found: T = plugin.found
+    if not any(found is own for own in table.values()):  # a file may import one of ours
+        _FOUND[id(found)] = plugin
     return found
 
 

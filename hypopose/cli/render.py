@@ -9,8 +9,12 @@ import click
 
 from hypopose.cli.overwrite import force_option, refuse_existing
 
+EXAMPLES = """\b
+Examples:
+  hypopose render walk.npz --video walk.mp4 -o overlay.mp4"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "-o",
