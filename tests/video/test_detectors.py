@@ -14,7 +14,7 @@ import pytest
 from rendered_body import standing, walk
 
 from hypopose.errors import BackendError, CheckpointError, OptionError
-from hypopose.skeletons import H36M17, convert
+from hypopose.skeletons import H36M17, convert, get_skeleton
 from hypopose.video.detectors import DETECTORS, Detector, choice, choose_detector
 from hypopose.video.detectors.mediapipe import MediaPipe
 from hypopose.video.detectors.rtmpose import KEYPOINTS, PEOPLE, RTMPose
@@ -156,6 +156,16 @@ def test_rtmlib_still_takes_what_it_is_given() -> None:
 def test_the_choice_takes_what_is_installed_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     class Here:
         name = "here"
+        skeleton = get_skeleton("coco17")
+        max_people = None
+
+        def detect(self, rgb: Any) -> Any: ...
+
+        def reset(self) -> None: ...
+
+        def describe(self) -> dict[str, Any]: ...
+
+        def close(self) -> None: ...
 
     def broken(models: Path | None) -> Any:
         raise BackendError("its models cannot be fetched")
