@@ -80,6 +80,7 @@ def equal_sequences(n_per_sequence: Tensor) -> Tensor:
         ``(...)`` float64; 0 without observations.
 
     Example:
+        >>> import torch
         >>> equal_sequences(torch.tensor([9.0, 9.0, 9.0])).item()
         3.0
         >>> round(equal_sequences(torch.tensor([998.0, 1.0, 1.0])).item(), 2)
@@ -170,6 +171,7 @@ def paired_difference(
         OptionError: If the two do not cover the same sequences.
 
     Example:
+        >>> import torch
         >>> hard = 10 * torch.arange(40.0)[:, None]  # sequences differ far more than methods
         >>> noise = torch.randn(2, 40, 9, generator=torch.Generator().manual_seed(0))
         >>> a, b = (

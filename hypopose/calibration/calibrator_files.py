@@ -39,6 +39,7 @@ def describe_calibrator(calibrator: Calibrator, file: str) -> dict[str, Any]:
         ``kind``, ``file``, ``fitted_on`` (in words) and ``fitted_hypotheses`` (how many an item).
 
     Example:
+        >>> import torch
         >>> tau = torch.ones(2, 3, dtype=torch.float64)
         >>> scaling = SpreadScaling(tau, "stick", ("a", "b"), FitRecord(20, 500, "val"))
         >>> describe_calibrator(scaling, "calibrator.json")["fitted_on"]

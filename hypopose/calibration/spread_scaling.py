@@ -42,6 +42,8 @@ class SpreadScaling:
         fitted: What it was fitted on.
 
     Example:
+        >>> import torch
+        >>> from hypopose.types import Hypotheses, Poses3D
         >>> from hypopose.skeletons import get_skeleton
         >>> g, skeleton = torch.Generator().manual_seed(0), get_skeleton("h36m17")
         >>> x = torch.randn(300, 21, 1, 17, 3, generator=g)

@@ -20,6 +20,7 @@ def world_to_cam(points: Float[Tensor, "*any 3"], camera: Camera) -> Float[Tenso
         Camera-frame points (x right, y down, z forward).
 
     Example:
+        >>> import torch
         >>> world_to_cam(torch.tensor([1.0, 2.0, 3.0]), Camera.from_fov((640, 480))).tolist()
         [1.0, 2.0, 3.0]
     """
@@ -59,6 +60,7 @@ def motion_to_world(points: Float[Tensor, "*any F J 3"], camera: Camera) -> Tens
         ShapeError: If the camera moves over another number of frames.
 
     Example:
+        >>> import torch
         >>> camera = Camera.from_fov((640, 480))
         >>> motion_to_world(torch.ones(2, 5, 17, 3), camera).shape
         torch.Size([2, 5, 17, 3])

@@ -58,14 +58,9 @@ class Metric:
         default: Computed unless told otherwise; others are asked for by name.
 
     Example:
-        >>> def knee_errors(c: Comparison) -> Tensor:
-        ...     return 1000 * c.errors[..., [2, 5]].mean((-3, -1))
-        >>> knees = Metric("error of the knees", knee_errors)
-        >>> from hypopose.skeletons import H36M17
-        >>> truth = Poses3D(torch.zeros(4, 17, 3), H36M17)
-        >>> guesses = Hypotheses(torch.full((5, 4, 17, 3), 0.003), H36M17)
-        >>> knees.values(Comparison(guesses, truth))[0].round(decimals=2).item()
-        5.2
+        >>> knees = Metric("error of the knees", lambda c: c.errors[..., [2, 5]].mean((-3, -1)))
+        >>> knees.title, knees.lower_is_better
+        ('error of the knees', True)
     """
 
     title: str

@@ -36,6 +36,7 @@ def with_constant_bones(
         Joints at the same directions from their parents.
 
     Example:
+        >>> import torch
         >>> from hypopose.skeletons import H36M17
         >>> bent = with_constant_bones(torch.randn(9, 17, 3), H36M17)
         >>> forearm = (bent[:, 13] - bent[:, 12]).norm(dim=-1)
