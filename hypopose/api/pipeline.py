@@ -23,9 +23,9 @@ from hypopose.api.making import (
     weights_label,
 )
 from hypopose.api.postprocessing import adjust, read_calibrator, recalibrate, refine
-from hypopose.api.threads import limited_threads
 from hypopose.calibration import Calibrator
 from hypopose.diffusion import seeded_noise
+from hypopose.distributed import threads as threads_of
 from hypopose.errors import OptionError
 from hypopose.io import load, load_camera_motion, load_people
 from hypopose.io.results import Result
@@ -113,7 +113,7 @@ class Pipeline:
         names = [name for name in people if only is None or name in only]
         if not names:
             return {}
-        with limited_threads(self.threads, self._n_poses(people.values())):
+        with threads_of(self.threads, work=self._n_poses(people.values())):
             people = sampling.share_camera(people)
             focal = self._focal_of(list(people.values()))
             results = {

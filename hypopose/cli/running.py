@@ -59,13 +59,13 @@ def run_all(plan: Plan, make: MakeWorker, n_processes: int | None, log: Log) -> 
     Returns:
         A row per person, in the order of the inputs.
     """
-    from hypopose.api.threads import limited_threads
+    from hypopose.distributed import threads
 
-    with limited_threads(1, 0):  # a fork must not inherit threads
+    with threads(1):  # a fork must not inherit threads
         worker = make()
     if not plan.is_batch:
         return _run_one(plan.jobs[0], worker, log)
-    with _made_if_needed(plan.jobs[0].output.parent), limited_threads(1, 0):
+    with _made_if_needed(plan.jobs[0].output.parent), threads(1):
         return _run_batch(plan.jobs, _Crew(worker, make, n_processes), log)
 
 
@@ -106,7 +106,7 @@ class _Crew:
     """Processes that work on inputs, each with a worker."""
 
     def __init__(self, worker: Worker, make: MakeWorker, n_processes: int | None) -> None:
-        from hypopose.api.threads import idle_cores
+        from hypopose.distributed import idle_cores
 
         on_cpu = worker.device == "cpu"
         # A fork shares the networks in memory; with a GPU, and elsewhere than on Linux, it is not

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
@@ -19,6 +20,9 @@ from hypopose.checks import check_between
 
 SMALL = 50_000
 """Up to so many frames of hypotheses one thread is as quick: about three seconds of its work."""
+
+_GIVEN: ContextVar[bool] = ContextVar("given", default=False)
+"""Whether a caller of :func:`threads` named a number."""
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Where Linux says how much processor time a container gets."""
@@ -63,11 +67,17 @@ def choose_threads(work: int) -> int:
     present = torch.get_num_threads()
     if "OMP_NUM_THREADS" in os.environ:
         return present
-    if work <= SMALL:
-        return 1
-    cores = available_cores()
-    idle = round(cores - _load())
-    return max(1, min(present, cores, idle))
+    return 1 if work <= SMALL else min(present, idle_cores())
+
+
+def idle_cores() -> int:
+    """Cores that this process may use and that other work leaves idle, at least one.
+
+    Example:
+        >>> 1 <= idle_cores() <= available_cores()
+        True
+    """
+    return max(1, round(available_cores() - _load()))
 
 
 def _load() -> float:
@@ -81,6 +91,8 @@ def _load() -> float:
 @contextmanager
 def threads(n: int | None = None, *, work: int = SMALL + 1) -> Iterator[int]:
     """Let torch use so many threads for a while; the number it had comes back afterwards.
+
+    Inside another such block that was given a number, that number stays.
 
     Sums may be rounded differently with another number of threads: poses move by less than a
     micrometer. Give ``n`` where bits must be equal on every machine.
@@ -101,10 +113,12 @@ def threads(n: int | None = None, *, work: int = SMALL + 1) -> Iterator[int]:
         1
     """
     before = torch.get_num_threads()
-    chosen = choose_threads(work) if n is None else n
-    check_between(1, 4096, threads=chosen)
+    chosen = n or (before if _GIVEN.get() else choose_threads(work))
+    check_between(1, 4096, threads=chosen if n is None else n)
+    given = _GIVEN.set(n is not None or _GIVEN.get())
     torch.set_num_threads(chosen)
     try:
         yield chosen
     finally:
         torch.set_num_threads(before)
+        _GIVEN.reset(given)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import hypopose
 import hypopose.distributed.cores as room
+from hypopose.datasets import example_pair
 from hypopose.distributed import available_cores, choose_threads, threads
 from hypopose.errors import OptionError
 
@@ -57,6 +59,29 @@ def test_the_number_comes_back_even_after_an_error() -> None:
     assert torch.get_num_threads() == 8
     with pytest.raises(OptionError, match="threads lies between 1"), threads(0):
         pass
+
+
+def test_a_number_that_was_given_stays_inside() -> None:
+    with threads(3), threads(work=1) as n:
+        assert n == 3
+    with threads(work=LARGE), threads(work=1) as n:
+        assert n == 1
+
+
+def test_a_pipeline_uses_what_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    keypoints, _ = example_pair(4)
+    seen: list[int] = []
+    sampler = hypopose.make_sampler("boneflips")
+    draw = type(sampler).sample
+
+    def watching(self, *arguments):
+        seen.append(torch.get_num_threads())
+        return draw(self, *arguments)
+
+    monkeypatch.setattr(type(sampler), "sample", watching)
+    for n in (2, None):
+        hypopose.estimate(keypoints, sampler=sampler, n_hypotheses=2, threads=n)
+    assert seen == [2, 1]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from hypopose.networks import (
     GUMLP,
     MPM,
     NETWORKS,
+    ClipTokens,
     ConvFormer,
     DiffPosePair,
     FrameTokens,
@@ -42,6 +43,7 @@ CLIP = {"n_frames": 9, "width": 16, "depth": 2}
 GRAPH = {"width": 16, "n_layers": 1}
 TOKENS = {"width": 16, "n_layers": 2, "n_heads": 2}
 MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
+    "ClipTokens": lambda: ClipTokens(**TOKENS, n_shared=1),
     "ConvFormer": lambda: ConvFormer(9, width=8, kernels=(3, 5)),
     "DiffPosePair": lambda: DiffPosePair(**GRAPH),
     "FrameTokens": lambda: FrameTokens(**TOKENS),
