@@ -28,7 +28,7 @@ import torch
 
 import hypopose
 from hypopose.datasets.benchmark_files import load_benchmark
-from hypopose.evaluation.benchmark import evaluate_pair
+from hypopose.evaluation.benchmark_loop import evaluate_pair
 from hypopose.simulation import coco_joints
 from hypopose.skeletons import COCO17, H36M17, convert
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D

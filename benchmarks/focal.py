@@ -30,8 +30,7 @@ from scipy.optimize import minimize
 
 from hypopose.api import make_sampler
 from hypopose.calibration import energy_score
-from hypopose.datasets import BenchmarkItem, load_benchmark
-from hypopose.datasets.benchmark import define
+from hypopose.datasets import BenchmarkItem, define, load_benchmark
 from hypopose.diffusion import seeded_noise
 from hypopose.optimization import (
     FocalPosterior,

@@ -26,7 +26,7 @@ import hypopose
 from hypopose.datasets.batching import batches, stack
 from hypopose.datasets.benchmark_files import load_benchmark
 from hypopose.diffusion import seeded_noise
-from hypopose.evaluation.benchmark import evaluate_pair
+from hypopose.evaluation.benchmark_loop import evaluate_pair
 from hypopose.skeletons import convert
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 from hypopose.video.stream import CausalStream, frame_of, newest_only

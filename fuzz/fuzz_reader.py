@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["hypopose.io", "hypopose.skeletons"]):
     from hypopose.errors import FormatError, HypoPoseError
     from hypopose.io import FORMATS, source
     from hypopose.io.inspection import inspect
-    from hypopose.io.untrusted import containers, worker
+    from hypopose.io.untrusted import containers, reading_process
 
 import fuzz_seeds
 
@@ -38,7 +38,8 @@ FRAMES = {"openpose": ".json", "yolo": ".txt"}
 """Formats whose recordings may be folders of such files."""
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "pickle.find_class",
              "socket.connect", "ctypes.dlopen")  # fmt: skip
-LIBRARIES = (sys.prefix, sys.base_prefix, str(Path(worker.__file__).parents[1]), "/dev/null")
+OURS = str(Path(reading_process.__file__).parents[1])
+LIBRARIES = (sys.prefix, sys.base_prefix, OURS, "/dev/null")
 
 _watching: list[bool] = []
 _seen: list[str] = []
@@ -59,7 +60,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 def _in_process(path: Path, kind: str) -> containers.Tree:
     """What the worker process does, in this one."""
     try:
-        arrays, attributes = worker.READERS[kind](str(path), containers.FREE_BYTES)
+        arrays, attributes = reading_process.READERS[kind](str(path), containers.FREE_BYTES)
     except Exception as error:  # the process prints it and exits with 3
         raise FormatError(" ".join(str(error).split())[:160]) from None
     kept = {name: array for name, array in arrays.items() if array.dtype.kind in "biufSU"}

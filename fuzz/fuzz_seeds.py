@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hypopose.io.untrusted import containers, worker
+from hypopose.io.untrusted import containers, reading_process
 from hypopose.skeletons import get_skeleton
 
 XY = np.random.default_rng(0).uniform(50, 400, (3, 17, 2)).round(1)
@@ -311,6 +311,6 @@ def tree(name: str, kind: str) -> containers.Tree:
         else:
             path.write_bytes(_hdf5(name))
             kind = "hdf5"
-        arrays, attributes = worker.READERS[kind](str(path), containers.FREE_BYTES)
+        arrays, attributes = reading_process.READERS[kind](str(path), containers.FREE_BYTES)
     given = {p: {k: containers.with_bytes(v) for k, v in a.items()} for p, a in attributes.items()}
     return containers.Tree(kind, arrays, given)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hypopose.types import Skeleton
-from hypopose.video.detectors.base import Seen, boxes_of, nobody
+from hypopose.video.detectors.protocol import Seen, boxes_of, nobody
 
 DOTS = Skeleton("dots3", ("red", "green", "blue"), (-1, 0, 1))
 COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))

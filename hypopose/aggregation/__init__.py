@@ -9,7 +9,7 @@ from hypopose.aggregation.oracle import (
     oracle_pose_best,
     oracle_pose_index,
 )
-from hypopose.aggregation.reprojection import (
+from hypopose.aggregation.reprojection_choice import (
     FALLBACK,
     jpma,
     jpma_index,

@@ -1,5 +1,6 @@
 """What the hypotheses disagree on, without ground truth: spread, entropy, modes, flips, causes."""
 
+from hypopose.ambiguity.analysis import Ambiguity, analyze, mode_names
 from hypopose.ambiguity.causes import (
     KeypointInfluence,
     hide_keypoints,
@@ -33,7 +34,6 @@ from hypopose.ambiguity.flips import (
 )
 from hypopose.ambiguity.modes import Modes, find_modes, joint_modes, pose_modes
 from hypopose.ambiguity.second_camera import SecondCamera, second_camera
-from hypopose.ambiguity.summary import Ambiguity, analyze, mode_names
 
 __all__ = [
     "MEASURES",

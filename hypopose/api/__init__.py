@@ -6,7 +6,6 @@ reads, and keypoints without a camera get an assumed one, marked so. The rooms b
 
 from hypopose.api.completion import complete
 from hypopose.api.estimation import estimate, estimate_file, estimate_people
-from hypopose.api.footage import Stream, detect
 from hypopose.api.making import (
     BUNDLED_WEIGHTS,
     DEFAULT_SAMPLER,
@@ -16,6 +15,7 @@ from hypopose.api.making import (
     describe_sampler,
     make_sampler,
 )
+from hypopose.api.named_detectors import Stream, detect
 from hypopose.api.pipeline import Pipeline, make_pipeline
 from hypopose.api.postprocessing import adjust, aggregate_result, recalibrate, refine
 from hypopose.api.sampling import (

@@ -16,8 +16,8 @@ from hypopose.networks import load_network
 from hypopose.networks.load import BUNDLED
 from hypopose.plugins import look_up, plugin_of
 from hypopose.samplers import SAMPLERS
-from hypopose.samplers.options import current_method, current_names, takes_weights_of
 from hypopose.samplers.recommended import SAMPLER_FILE, check_recommended, read_recommended
+from hypopose.samplers.renamed_options import current_method, current_names, takes_weights_of
 from hypopose.types import Sampler, Skeleton
 
 DEFAULT_SAMPLER = "distributional"

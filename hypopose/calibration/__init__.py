@@ -23,11 +23,11 @@ from hypopose.calibration.isotonic_radii import IsotonicRadii
 from hypopose.calibration.judged_quantities import JUDGED_QUANTITIES
 from hypopose.calibration.min_at_k import min_at_k, oracle_min_at_k
 from hypopose.calibration.preranks import PRERANKS
+from hypopose.calibration.proper_scores import energy_score, energy_score_points
 from hypopose.calibration.provenance import Counts, Record, Settings
-from hypopose.calibration.published import PublishedCurve, cgnf_curve, platypose_curve
+from hypopose.calibration.published_curve import PublishedCurve, cgnf_curve, platypose_curve
 from hypopose.calibration.recalibration import Calibrator
 from hypopose.calibration.sbc import SbcResult, run_sbc, sbc_from_samples
-from hypopose.calibration.scores import energy_score, energy_score_points
 from hypopose.calibration.spread import (
     Sharpness,
     SpreadAccumulator,

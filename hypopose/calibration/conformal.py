@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hypopose.calibration.arrays import paired
+from hypopose.calibration.paired_arrays import paired
 from hypopose.calibration.recalibration import (
     POINT_BYTES,
     Batch,

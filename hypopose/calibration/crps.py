@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hypopose.calibration.arrays import WORKING_BYTES, ascending, paired
+from hypopose.calibration.paired_arrays import WORKING_BYTES, ascending, paired
 from hypopose.types import Hypotheses, Poses3D
 
 

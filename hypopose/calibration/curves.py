@@ -30,7 +30,7 @@ gets is seen from its resampled counterpart. The interval is the estimate plus a
 it covers at least as often as it says, and exactly so for a calibrated model.
 
 The published forms, for comparison with published tables, are in
-:mod:`hypopose.calibration.published`.
+:mod:`hypopose.calibration.published_curve`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hypopose.calibration.arrays import Pairs, blocks, paired
 from hypopose.calibration.bootstrap import (
     N_DRAWS,
     cluster_bootstrap,
@@ -61,6 +60,7 @@ from hypopose.calibration.extrapolated_ece import (
 )
 from hypopose.calibration.histograms import RankHistogram
 from hypopose.calibration.judged_quantities import JudgedQuantity, judged_quantity
+from hypopose.calibration.paired_arrays import Pairs, blocks, paired
 from hypopose.calibration.preranks import PRERANKS, prerank_ranks
 from hypopose.calibration.provenance import Counts, Record, Settings
 from hypopose.calibration.ranks import (

@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hypopose.calibration.arrays import ascending, paired
+from hypopose.calibration.paired_arrays import ascending, paired
 from hypopose.errors import OptionError
 from hypopose.types import Hypotheses, Poses3D
 

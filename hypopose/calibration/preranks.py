@@ -27,7 +27,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hypopose.calibration import arrays
+from hypopose.calibration import paired_arrays
 from hypopose.calibration.provenance import Counts
 from hypopose.calibration.ranks import Ranks, ranks_of
 
@@ -139,7 +139,7 @@ def prerank_ranks(name: str, samples: Tensor, truth: Tensor) -> Ranks:
     whole = finite.all(-1) & known
     pool = torch.cat([x, y.unsqueeze(-1)], -1).mT
     size = 8 * (h + 1) * max(h + 1, d * d // 2 if name == "dependence" else d)
-    rows = max(1, arrays.WORKING_BYTES // size)
+    rows = max(1, paired_arrays.WORKING_BYTES // size)
     for i in torch.split(whole.nonzero().flatten(), rows):
         value[i] = PRERANKS[name](pool[i]).double()
     for row in (known & ~whole & finite.any(-1)).nonzero().flatten().tolist():

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hypopose.calibration.arrays import ascending, valid
+from hypopose.calibration.paired_arrays import ascending, valid
 from hypopose.calibration.provenance import Counts
 
 

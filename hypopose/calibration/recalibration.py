@@ -23,7 +23,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from hypopose.calibration.arrays import blocks, paired
+from hypopose.calibration.paired_arrays import blocks, paired
 from hypopose.errors import OptionError, SkeletonMismatchError
 from hypopose.types import Hypotheses, Poses3D, Skeleton
 

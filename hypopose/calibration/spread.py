@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from hypopose.calibration.arrays import blocks, paired
-from hypopose.calibration.scores import half_pair_distance
+from hypopose.calibration.paired_arrays import blocks, paired
+from hypopose.calibration.proper_scores import half_pair_distance
 from hypopose.errors import OptionError
 from hypopose.types import Hypotheses, Poses3D
 

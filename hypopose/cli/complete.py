@@ -64,7 +64,7 @@ def complete(source: Path, output: Path, in_3d: bool, force: bool, **options: An
     if in_3d:
         _complete_motion(source, output, options)
         return
-    from hypopose.io.writers.keypoints import check_writable
+    from hypopose.io.writers.keypoint_tables import check_writable
 
     check_writable(output)
     done = _completed(source, output, options)
@@ -78,7 +78,7 @@ def _completed(
     source: Path, output: Path, options: dict[str, Any]
 ) -> dict[str, CompletedKeypoints]:
     from hypopose.api import complete as completed
-    from hypopose.io.writers.keypoints import check_writable
+    from hypopose.io.writers.keypoint_tables import check_writable
 
     drawn = _from_result(source, options)
     if drawn is not None:

@@ -49,7 +49,7 @@ def convert(
     The file is read in a separate process that refuses to run any code in it. Use the folder with
     `hypopose sample --weights FOLDER`.
     """
-    from hypopose.networks.convert import convert_checkpoint
+    from hypopose.networks.checkpoint_conversion import convert_checkpoint
 
     given: dict[str, Any] = {
         "n_heads": n_heads,

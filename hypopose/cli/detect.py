@@ -37,7 +37,7 @@ def detect(source: str, output: Path, **options: Any) -> None:
     from dataclasses import replace
 
     from hypopose.io import save_people
-    from hypopose.io.writers.keypoints import check_writable
+    from hypopose.io.writers.keypoint_tables import check_writable
 
     check_writable(output)
     refuse_existing(output, force=options["force"])

@@ -120,7 +120,7 @@ def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
 
 
 def _what_to_measure(options: dict[str, Any]) -> dict[str, Any]:
-    from hypopose.evaluation.scores import choose_metrics
+    from hypopose.evaluation.frame_scores import choose_metrics
 
     return {
         "metrics": choose_metrics(options["metric_names"]),
@@ -133,7 +133,7 @@ def _evaluate_result(path: Path, truth: Path | None, options: dict[str, Any]) ->
     if truth is None:
         raise OptionError(f"{path} needs a truth to compare with: add --truth FILE.")
     from hypopose.evaluation import evaluate_pair, is_oracle, read_truth
-    from hypopose.evaluation.benchmark import root_words
+    from hypopose.evaluation.benchmark_loop import root_words
     from hypopose.io import load_hypotheses
 
     stored = load_hypotheses(path)
@@ -174,7 +174,7 @@ def _score_table(evaluation: Evaluation, oracle: bool) -> Any:
     from rich.table import Table
 
     from hypopose.evaluation import TITLES, is_oracle
-    from hypopose.evaluation.scores import unit_of
+    from hypopose.evaluation.frame_scores import unit_of
 
     title = "ORACLE: picks by the truth, no method can reach it" if oracle else None
     table = Table(title=title, title_justify="left")

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypopose.datasets.benchmark import Benchmark, BenchmarkView
 from hypopose.errors import FormatError, OptionError
-from hypopose.simulation.options import from_dict, given
+from hypopose.simulation.option_checks import from_dict, given
 
 FORMAT = "hypopose benchmark 1"
 

@@ -2,13 +2,17 @@
 
 from hypopose.calibration import Estimate
 from hypopose.evaluation.accumulator import Evaluator
-from hypopose.evaluation.benchmark import evaluate_benchmark, evaluate_pair, measure_calibration
+from hypopose.evaluation.benchmark_draws import Draw, benchmark_draws, folder_draws
+from hypopose.evaluation.benchmark_loop import (
+    evaluate_benchmark,
+    evaluate_pair,
+    measure_calibration,
+)
 from hypopose.evaluation.comparison import Comparison
-from hypopose.evaluation.draws import Draw, benchmark_draws, folder_draws
+from hypopose.evaluation.evaluation_results import CalibrationResults, Evaluation
+from hypopose.evaluation.frame_scores import METRICS, TITLES, Metric, frame_scores, is_oracle
 from hypopose.evaluation.result_files import load_results, save_results
-from hypopose.evaluation.results import CalibrationResults, Evaluation
-from hypopose.evaluation.scores import METRICS, TITLES, Metric, frame_scores, is_oracle
-from hypopose.evaluation.summary import calibration_results
+from hypopose.evaluation.summaries import calibration_results
 from hypopose.evaluation.truth import read_truth
 
 __all__ = [

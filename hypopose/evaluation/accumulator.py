@@ -28,8 +28,8 @@ from hypopose.calibration import (
 )
 from hypopose.calibration.min_at_k import Best, oracle_min_at_k
 from hypopose.errors import OptionError
-from hypopose.evaluation.draws import Draw
-from hypopose.evaluation.scores import TITLES, Metric, choose_metrics, frame_scores
+from hypopose.evaluation.benchmark_draws import Draw
+from hypopose.evaluation.frame_scores import TITLES, Metric, choose_metrics, frame_scores
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
 COVERAGE_LEVELS = (0.5, 0.8, 0.95)

@@ -17,7 +17,7 @@ import numpy as np
 
 from hypopose.calibration import Estimate
 from hypopose.errors import FormatError
-from hypopose.evaluation.results import (
+from hypopose.evaluation.evaluation_results import (
     CalibrationResults,
     CoverageRow,
     Evaluation,
@@ -26,7 +26,7 @@ from hypopose.evaluation.results import (
     Reliability,
     Skill,
 )
-from hypopose.evaluation.scores import TITLES, is_oracle
+from hypopose.evaluation.frame_scores import TITLES, is_oracle
 from hypopose.io import write_atomically
 
 

@@ -43,7 +43,7 @@ from hypopose.io.recording import OtherPeopleWarning, load, load_people
 from hypopose.io.results import Result, load_hypotheses
 from hypopose.io.source import Source
 from hypopose.io.writers import EXPORTERS, Exported, ExportOptions, export_result, save_result
-from hypopose.io.writers.keypoints import save_people
+from hypopose.io.writers.keypoint_tables import save_people
 
 __all__ = [
     "EXPORTERS",

@@ -8,7 +8,7 @@ from hypopose.metrics.bones import (
     symmetry_error,
     symmetry_errors,
 )
-from hypopose.metrics.motion import (
+from hypopose.metrics.motion_errors import (
     acceleration_error,
     acceleration_errors,
     mpjve,

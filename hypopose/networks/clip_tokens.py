@@ -36,12 +36,12 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.constant_bones import with_constant_bones
 from hypopose.networks.frame_tokens import Block, rotary, share_head
 from hypopose.networks.inputs import REFERENCE_FPS, REFERENCE_SIZE
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.ray_projection import jitter, onto_rays
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import repeated
 from hypopose.skeletons import get_skeleton
 

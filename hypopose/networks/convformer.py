@@ -34,8 +34,8 @@ from torch.nn import functional
 from hypopose.errors import OptionError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import get_skeleton
 

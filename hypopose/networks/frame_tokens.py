@@ -37,9 +37,9 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.inputs import REFERENCE_FPS, REFERENCE_SIZE
 from hypopose.networks.ray_projection import jitter, onto_rays
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import StagedNetwork, Tokens, hypotheses_mask, repeated, rows_mask
 from hypopose.skeletons import get_skeleton
 

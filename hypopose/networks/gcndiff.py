@@ -31,9 +31,9 @@ from hypopose.networks.chebyshev import (
     chebyshev_basis,
     graph_laplacian,
 )
-from hypopose.networks.config import recorded
 from hypopose.networks.gcnpose import GCNpose
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import sinusoid
 from hypopose.skeletons import get_skeleton
 

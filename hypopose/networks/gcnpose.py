@@ -31,8 +31,8 @@ from hypopose.networks.chebyshev import (
     chebyshev_basis,
     graph_laplacian,
 )
-from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import get_skeleton
 

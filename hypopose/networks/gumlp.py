@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import H36M17
 from hypopose.types import Skeleton

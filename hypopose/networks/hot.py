@@ -44,7 +44,6 @@ from torch import Tensor, nn
 from hypopose.errors import OptionError
 from hypopose.networks.attention import attention
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.ktpformer import KTPFormer
 from hypopose.networks.mhformer import MHFormer
@@ -52,6 +51,7 @@ from hypopose.networks.mixste import MixSTE2
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import StagedNetwork, Tokens, distances, repeated
 
 BACKBONES: dict[str, type[StagedNetwork]] = {

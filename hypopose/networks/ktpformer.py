@@ -37,8 +37,8 @@ from torch import Tensor, nn
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import Form, NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.mixste import Block, name_from_official
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
     TimeEmbedding,

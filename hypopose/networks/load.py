@@ -7,7 +7,6 @@ from typing import Any
 
 from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks.clip_tokens import ClipTokens
-from hypopose.networks.config import read_json
 from hypopose.networks.convformer import ConvFormer
 from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.gcndiff import DiffPosePair, GCNdiff
@@ -23,6 +22,7 @@ from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter
 from hypopose.networks.pretrained import CONFIG_FILE, PretrainedNetwork
+from hypopose.networks.recorded_config import read_json
 from hypopose.networks.scales import ScaleTokens
 from hypopose.plugins import available, look_up
 

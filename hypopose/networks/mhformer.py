@@ -24,8 +24,8 @@ from torch.nn import functional
 
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.mixste import Block
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
     Tokens,

@@ -32,7 +32,7 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import Form, NetworkInfo
-from hypopose.networks.config import recorded
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
     Tokens,

@@ -32,8 +32,8 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.recorded_config import recorded
 from hypopose.skeletons import SKELETONS
 
 

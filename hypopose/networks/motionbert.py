@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.mixste import Block
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
     Tokens,

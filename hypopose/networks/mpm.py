@@ -37,8 +37,8 @@ from torch import Tensor, nn
 from hypopose.errors import OptionError
 from hypopose.networks.attention import attention
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import get_skeleton
 

@@ -26,7 +26,7 @@ from hypopose.errors import CheckpointError, HypoPoseError, OptionError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.compact import SCALE_SUFFIX, expanded
-from hypopose.networks.config import Config, check_arguments, read_json
+from hypopose.networks.recorded_config import Config, check_arguments, read_json
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -79,8 +79,8 @@ class BoundedSizes(TorchFunctionMode):
 class PretrainedNetwork(nn.Module):
     """Base of networks that save to and load from a folder.
 
-    Subclasses decorate ``__init__`` with :func:`hypopose.networks.config.recorded`; its arguments
-    are the config.
+    Subclasses decorate ``__init__`` with :func:`hypopose.networks.recorded_config.recorded`; its
+    arguments are the config.
     """
 
     config: Config

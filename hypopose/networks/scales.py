@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from hypopose.errors import CheckpointError
 from hypopose.networks.attention import Backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.config import recorded
 from hypopose.networks.frame_tokens import FrameTokens
 from hypopose.networks.pretrained import (
     CONFIG_FILE,
@@ -34,6 +33,7 @@ from hypopose.networks.pretrained import (
     read_shapes,
     read_weights,
 )
+from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import Tokens, check_form
 
 MIN_LOG_SCALE = -6.0

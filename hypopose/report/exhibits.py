@@ -13,8 +13,8 @@ import torch
 from hypopose.ambiguity import SecondCamera, second_camera
 from hypopose.calibration import Estimate
 from hypopose.errors import OptionError
-from hypopose.evaluation.results import CalibrationResults, CoverageRow
-from hypopose.evaluation.scores import TITLES, is_oracle, unit_of
+from hypopose.evaluation.evaluation_results import CalibrationResults, CoverageRow
+from hypopose.evaluation.frame_scores import TITLES, is_oracle, unit_of
 from hypopose.report import clip_figures, figures
 from hypopose.report.card import card_sentence
 from hypopose.report.panel import Scene

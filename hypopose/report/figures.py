@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypopose.errors import OptionError
-from hypopose.evaluation.results import CalibrationResults, Reliability
+from hypopose.evaluation.evaluation_results import CalibrationResults, Reliability
 from hypopose.report.plotting import STYLES, new_figure, panel_row, style_of
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Skeleton

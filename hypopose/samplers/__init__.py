@@ -1,6 +1,5 @@
 """Methods that draw hypotheses, one file each; look them up by name in :data:`SAMPLERS`."""
 
-from hypopose.samplers.base import Step
 from hypopose.samplers.boneflips import BoneFlips
 from hypopose.samplers.d3dp import D3DP
 from hypopose.samplers.depth_prior import DepthPrior, InitialDistribution
@@ -11,6 +10,7 @@ from hypopose.samplers.flow_matching import FlowMatching
 from hypopose.samplers.lifter import Lifter
 from hypopose.samplers.mcmc import MCMC
 from hypopose.samplers.missing import interpolate_missing
+from hypopose.samplers.network_sampler import Step
 from hypopose.samplers.platypose import HeuristicPlatypose, Platypose, ReleasedPlatypose
 from hypopose.samplers.platypose.energies import BoneLengths, FootContact, GroundPlane, MotionTerm
 from hypopose.samplers.pose_prior import PosePrior

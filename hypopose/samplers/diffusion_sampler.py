@@ -26,9 +26,9 @@ from hypopose.diffusion import cosine_schedule
 from hypopose.errors import OptionError
 from hypopose.networks.base import Network
 from hypopose.networks.constant_bones import with_constant_bones
-from hypopose.samplers.base import Step, WindowedSampler, fitted_root
 from hypopose.samplers.mirror import mirrored
 from hypopose.samplers.missing import FillMissing, readable
+from hypopose.samplers.network_sampler import Step, WindowedSampler, fitted_root
 from hypopose.samplers.schedulers import Scheduler, Solver, make_solver
 from hypopose.samplers.window_inputs import Windows, chunks, encoded_windows
 from hypopose.types import Hypotheses, Keypoints2D, NoiseSource

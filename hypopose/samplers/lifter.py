@@ -25,9 +25,9 @@ from hypopose.errors import OptionError
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import encode
 from hypopose.networks.scales import ScaleNetwork
-from hypopose.samplers.base import Step, WindowedSampler, fitted_root
 from hypopose.samplers.mirror import mirrored
 from hypopose.samplers.missing import FillMissing, readable
+from hypopose.samplers.network_sampler import Step, WindowedSampler, fitted_root
 from hypopose.samplers.noise_from_scales import noise_from_scales
 from hypopose.samplers.windows import blend_weights, take_frames, window_starts
 from hypopose.skeletons import convert

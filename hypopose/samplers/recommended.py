@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hypopose.checks import check_choice
 from hypopose.errors import CheckpointError, OptionError
-from hypopose.networks.config import read_json
+from hypopose.networks.recorded_config import read_json
 
 SAMPLER_FILE = "sampler.json"
 """Name of the file in a folder of weights."""

@@ -44,8 +44,8 @@ from hypopose.errors import OptionError
 from hypopose.networks.base import Network
 from hypopose.networks.gcndiff import CHANNELS, DiffPosePair, GCNdiff
 from hypopose.networks.inputs import encode
-from hypopose.samplers.base import Step, device_of, fitted_root
 from hypopose.samplers.missing import FillMissing, readable
+from hypopose.samplers.network_sampler import Step, device_of, fitted_root
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
 

@@ -3,7 +3,6 @@
 from hypopose.simulation.bodies import Bodies, BodyMaker, BodyOptions
 from hypopose.simulation.cameras import CameraDistribution, place_cameras
 from hypopose.simulation.coco_points import coco_joints
-from hypopose.simulation.detections import DetectionOptions, detect, detect_as_coco, project_rays
 from hypopose.simulation.detector_noise import (
     COCO_BENCHMARK,
     COCO_TRAINING,
@@ -13,10 +12,16 @@ from hypopose.simulation.detector_noise import (
     Gaps,
     Sides,
 )
-from hypopose.simulation.draws import Draws
+from hypopose.simulation.mixed_detections import (
+    DetectionOptions,
+    detect,
+    detect_as_coco,
+    project_rays,
+)
 from hypopose.simulation.motion import Motion
 from hypopose.simulation.people import People, load_people
-from hypopose.simulation.placement import Placed, global_position_alignment
+from hypopose.simulation.position_alignment import Placed, global_position_alignment
+from hypopose.simulation.random_draws import Draws
 
 __all__ = [
     "COCO_BENCHMARK",

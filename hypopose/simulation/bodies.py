@@ -36,10 +36,10 @@ from hypopose.simulation.anatomy import (
     plausible,
     trunk_axes,
 )
-from hypopose.simulation.draws import Draws
 from hypopose.simulation.motion import Motion
-from hypopose.simulation.options import check_range, check_shares
+from hypopose.simulation.option_checks import check_range, check_shares
 from hypopose.simulation.people import People, load_people
+from hypopose.simulation.random_draws import Draws
 from hypopose.skeletons import H36M17
 
 

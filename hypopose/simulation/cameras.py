@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from hypopose.cameras import axis_angle, euler_rotation, look_at, project, world_to_cam
 from hypopose.errors import OptionError
-from hypopose.simulation.draws import Draws
+from hypopose.simulation.random_draws import Draws
 from hypopose.types import Camera
 
 _TRIES = 400

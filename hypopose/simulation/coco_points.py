@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.simulation.draws import Draws
+from hypopose.simulation.random_draws import Draws
 
 COCO_FROM_H36M = (11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3)
 """Human3.6M-17 joints of COCO's shoulders, elbows, wrists, hips, knees, ankles."""

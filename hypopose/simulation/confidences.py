@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from hypopose.simulation.draws import Draws
+from hypopose.simulation.random_draws import Draws
 
 LEAST = 0.1
 """Confidence of a detected keypoint at least, in :class:`LinearConfidence`."""

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from hypopose.errors import OptionError
 from hypopose.simulation.confidences import ExponentialConfidence, LinearConfidence
-from hypopose.simulation.draws import Draws, Range
-from hypopose.simulation.options import check_interval, check_shares
+from hypopose.simulation.option_checks import check_interval, check_shares
+from hypopose.simulation.random_draws import Draws, Range
 from hypopose.skeletons import SKELETONS
 
 HEIGHT_PX = 400.0

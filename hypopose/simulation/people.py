@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hypopose.errors import FormatError
-from hypopose.simulation.draws import Draws
+from hypopose.simulation.random_draws import Draws
 
 TABLE = Path(__file__).with_name("people.npz")
 """Where the table lies."""

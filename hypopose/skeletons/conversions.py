@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.errors import SkeletonMismatchError
-from hypopose.skeletons import published
+from hypopose.skeletons import published_conversions
 from hypopose.skeletons.by_name import recipes_by_name
 from hypopose.skeletons.recipes import FORMED, Blend, Recipes, copies, detector_recipes
 from hypopose.skeletons.tables import (
@@ -83,7 +83,7 @@ _COPIES = [
     for source, target in ((H36M32, H36M17), (H36M17, H36M16), (MPI3DHP28, MPI3DHP17))
 ]
 _3DHP = Conversion(
-    "default", MPI3DHP17, H36M17, published.mpi3dhp_recipes(), approximate=FORMED[1:]
+    "default", MPI3DHP17, H36M17, published_conversions.mpi3dhp_recipes(), approximate=FORMED[1:]
 )
 
 CONVERSIONS: dict[tuple[str, str], Conversion] = {
@@ -99,25 +99,29 @@ PUBLISHED: dict[str, Conversion] = {
             "lifters-coco17",
             COCO17,
             H36M17,
-            published.coco_horizontal(2.0),
+            published_conversions.coco_horizontal(2.0),
             approximate=FORMED,
-            vertical=published.coco_vertical(),
-            scores=published.coco_scores(),
+            vertical=published_conversions.coco_vertical(),
+            scores=published_conversions.coco_scores(),
         ),
         Conversion(
             "lifters-coco17-hrnet",
             COCO17,
             H36M17,
-            published.coco_horizontal(0.3),
+            published_conversions.coco_horizontal(0.3),
             approximate=FORMED,
-            vertical=published.coco_vertical(),
-            scores=published.coco_scores(),
+            vertical=published_conversions.coco_vertical(),
+            scores=published_conversions.coco_scores(),
         ),
-        Conversion("lifters-mpii16", MPII16, H36M17, published.mpii_recipes(), ("spine",)),
-        Conversion("motionbert-halpe26", HALPE26, H36M17, published.halpe_recipes(), ("spine",)),
+        Conversion(
+            "lifters-mpii16", MPII16, H36M17, published_conversions.mpii_recipes(), ("spine",)
+        ),
+        Conversion(
+            "motionbert-halpe26", HALPE26, H36M17, published_conversions.halpe_recipes(), ("spine",)
+        ),
     )
 }
-"""Conversions of published code, by name; see :mod:`hypopose.skeletons.published`."""
+"""Conversions of published code, by name; see :mod:`hypopose.skeletons.published_conversions`."""
 
 
 def get_conversion(source: Skeleton, target: Skeleton, name: str = "default") -> Conversion:

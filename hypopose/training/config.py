@@ -10,7 +10,7 @@ from typing import Any
 
 from hypopose.errors import FormatError, OptionError
 from hypopose.simulation import BodyOptions, DetectionOptions
-from hypopose.simulation.options import check_range, check_shares, from_dict
+from hypopose.simulation.option_checks import check_range, check_shares, from_dict
 
 MOST = 1e15
 """No count or budget is larger."""

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from hypopose.errors import FormatError, OptionError
-from hypopose.simulation.options import from_dict
+from hypopose.simulation.option_checks import from_dict
 from hypopose.training.config import TrainConfig, nested
 from hypopose.training.stages import Stage
 

@@ -122,7 +122,7 @@ def open_footage(path: str | Path, clip: Clip | None = None) -> Reader:
         FormatError: If the path is no footage, or nothing in it can be decoded.
         BackendError: If PyAV is needed and not installed.
     """
-    from hypopose.video.containers import open_camera, open_video
+    from hypopose.video.decoding import open_camera, open_video
     from hypopose.video.pictures import open_pictures
 
     clip = clip or Clip()

@@ -21,7 +21,7 @@ from hypopose.video.cuts import CutFinder
 from hypopose.video.decode import Clip, Footage, Frame, open_footage
 from hypopose.video.detectors import Detector
 from hypopose.video.journal import Journal, Stretch
-from hypopose.video.people import follow
+from hypopose.video.tracked_people import follow
 
 STRETCH = 300
 """Frames after which the journal is written and the detector starts anew."""

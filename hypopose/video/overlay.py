@@ -13,8 +13,8 @@ from hypopose.cameras import project
 from hypopose.errors import OptionError
 from hypopose.io.results import Result
 from hypopose.video.decode import Clip, Frame, open_footage
-from hypopose.video.drawing import draw_bodies, write_text
 from hypopose.video.encode import video_writer
+from hypopose.video.stick_figures import draw_bodies, write_text
 
 PAPER = 245
 """Gray of what is drawn on where there is no picture."""

@@ -298,7 +298,7 @@ def test_blocks_change_nothing(world, monkeypatch):
     x, y = world(7, 19, frames=11)
     results = {}
     for size in (1, 5000, 10**9):
-        monkeypatch.setattr("hypopose.calibration.arrays.WORKING_BYTES", size)
+        monkeypatch.setattr("hypopose.calibration.paired_arrays.WORKING_BYTES", size)
         results[size] = [ece(x, y, of=of).coverage for of in ("joint", "speed")]
     for joint, speed in results.values():
         assert torch.equal(joint, results[1][0])

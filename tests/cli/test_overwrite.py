@@ -12,7 +12,7 @@ from handed_body import make_result
 
 from hypopose.errors import CheckpointError
 from hypopose.io import save_result
-from hypopose.networks.convert import _check_free, _move
+from hypopose.networks.checkpoint_conversion import _check_free, _move
 
 Run = Callable[..., Result]
 FAST = ("--sampler", "boneflips", "--n-hypotheses", 2, "--image-size", 640, 640)

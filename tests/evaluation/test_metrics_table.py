@@ -11,7 +11,7 @@ import torch
 from hypopose.datasets import example_pair
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.evaluation import METRICS, Comparison, Draw, Evaluator, Metric, frame_scores
-from hypopose.evaluation.scores import choose_metrics, unit_of
+from hypopose.evaluation.frame_scores import choose_metrics, unit_of
 from hypopose.metrics import mpjpe, n_mpjpe, p_mpjpe, pck
 from hypopose.skeletons import H36M17
 from hypopose.types import Hypotheses, Poses3D, Skeleton

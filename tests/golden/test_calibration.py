@@ -8,10 +8,10 @@ import torch
 from hypopose.calibration.crps import crps, crps_points
 from hypopose.calibration.curves import ece
 from hypopose.calibration.min_at_k import min_at_k
-from hypopose.calibration.published import cgnf_curve, platypose_curve
+from hypopose.calibration.proper_scores import energy_score, energy_score_points
+from hypopose.calibration.published_curve import cgnf_curve, platypose_curve
 from hypopose.calibration.ranks import distance_ranks, pooled_median
 from hypopose.calibration.sbc import sbc_from_samples
-from hypopose.calibration.scores import energy_score, energy_score_points
 from hypopose.calibration.tarp import histogram_ecp, tarp
 
 

@@ -17,7 +17,7 @@ from hypopose.diffusion import (
     recorded_noise,
     timestep_pairs,
 )
-from hypopose.networks.convert import mixste_config, schedule_buffers
+from hypopose.networks.checkpoint_conversion import mixste_config, schedule_buffers
 from hypopose.networks.mixste import MixSTE2, name_from_official
 from hypopose.networks.pretrained import load_strictly
 from hypopose.samplers import D3DP, Step

@@ -16,7 +16,7 @@ from hypopose.cli import main
 from hypopose.errors import CheckpointError, HypoPoseError, ShapeError
 from hypopose.networks import DiffPosePair, GCNdiff, GCNpose, Network, load_network
 from hypopose.networks.chebyshev import GraphBlock, chebyshev_basis, graph_laplacian
-from hypopose.networks.convert import convert_checkpoint, diffpose_from_official
+from hypopose.networks.checkpoint_conversion import convert_checkpoint, diffpose_from_official
 
 TEMB = 96 * 384 + 384 + 384 * 384 + 384  # what the released lifter stores but never uses
 

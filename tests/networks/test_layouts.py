@@ -18,7 +18,7 @@ from torch import Tensor
 from hypopose.cli.convert import convert as command
 from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks import GLAGCN, KTPFormer, MotionAGFormer, load_network
-from hypopose.networks.convert import LAYOUTS, convert_checkpoint
+from hypopose.networks.checkpoint_conversion import LAYOUTS, convert_checkpoint
 from hypopose.networks.layouts import gla_gcn_from_official, hot_from_official, mpm_from_official
 from hypopose.networks.unpickle import extract
 

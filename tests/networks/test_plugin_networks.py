@@ -15,7 +15,7 @@ from hypopose.networks import load_network
 CODE = '''
 import torch
 from hypopose.networks import NetworkInfo, PretrainedNetwork
-from hypopose.networks.config import recorded
+from hypopose.networks.recorded_config import recorded
 
 
 class Shrinking(PretrainedNetwork):

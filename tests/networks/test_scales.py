@@ -17,7 +17,7 @@ from hypopose.networks import (
     load_network,
     uncertainty_loss,
 )
-from hypopose.networks.convert import convert_checkpoint
+from hypopose.networks.checkpoint_conversion import convert_checkpoint
 from hypopose.networks.gumlp import GraphConvolution, partitioned_joints
 from hypopose.networks.layouts import uao_from_official
 from hypopose.networks.scales import MIN_LOG_SCALE

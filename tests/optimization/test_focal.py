@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hypopose.aggregation import jpma
-from hypopose.aggregation.reprojection import reprojection_distances
+from hypopose.aggregation.reprojection_choice import reprojection_distances
 from hypopose.api import make_sampler
 from hypopose.cameras import fit_root, fit_roots, project
 from hypopose.datasets import example_pair

@@ -16,7 +16,7 @@ from hypopose.simulation import (
     Draws,
     detect,
     detect_as_coco,
-    detections,
+    mixed_detections,
     project_rays,
 )
 from hypopose.simulation.coco_points import draw_coco_points
@@ -200,7 +200,7 @@ def test_detectors_see_the_joints_and_obey_the_options(
     hips = ((rays - project_rays(joints)) / pixel[:, None, None, None])[:, :, [1, 4]]
     noisy = hips.abs().flatten(1).nanmedian(1).values > 1e-3
     assert (hips[noisy].abs().nanmedian() / 0.6745).item() == pytest.approx(7.0, rel=0.05)
-    monkeypatch.setattr(detections, "COCO_TRAINING", QUIET)
+    monkeypatch.setattr(mixed_detections, "COCO_TRAINING", QUIET)
     rays, confidence = detect(seen, seeded(), options, joints=joints)
     assert (rays - project_rays(joints)).norm(dim=-1)[:, :, [1, 4]].nan_to_num().max() < 1e-6
     assert rays.isfinite().all(-1).equal(confidence > 0)
@@ -211,7 +211,7 @@ def test_detectors_see_the_joints_and_obey_the_options(
 def test_networks_that_read_no_gaps_get_formed_joints_throughout(
     motion: Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detections, "COCO_TRAINING", QUIET)
+    monkeypatch.setattr(mixed_detections, "COCO_TRAINING", QUIET)
     make = BatchMaker(
         motion,
         torch.device("cpu"),

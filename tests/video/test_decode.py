@@ -11,7 +11,7 @@ from PIL import Image
 
 from hypopose.errors import FormatError, OptionError
 from hypopose.video import Clip, detect_people, open_footage
-from hypopose.video.containers import camera_of
+from hypopose.video.decoding import camera_of
 
 pytest.importorskip("av", reason="PyAV is not installed")
 pytestmark = pytest.mark.video
@@ -119,7 +119,7 @@ def test_a_camera_that_is_not_there_says_so() -> None:
 def test_a_camera_is_read_like_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_clip(tmp_path / "0.mp4", FRAMES)
     monkeypatch.setattr(
-        "hypopose.video.containers.CAMERAS", {"linux": (str(path.with_name("{n}.mp4")), "mp4")}
+        "hypopose.video.decoding.CAMERAS", {"linux": (str(path.with_name("{n}.mp4")), "mp4")}
     )
     keypoints = detect_people("camera:0", DotDetector())["0"]
     np.testing.assert_allclose(keypoints.xy[1:], PLACES[2:], atol=0.6)

@@ -14,7 +14,7 @@ from hypopose.cli import main
 from hypopose.datasets import example_pair
 from hypopose.skeletons import H36M17
 from hypopose.video import open_footage
-from hypopose.video.drawing import LEFT, draw_bodies
+from hypopose.video.stick_figures import LEFT, draw_bodies
 
 RESULT = hypopose.estimate(example_pair(6)[0], sampler="boneflips", n_hypotheses=4)
 SIZE = RESULT.keypoints.camera.image_size  # type: ignore[union-attr]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hypopose.datasets.capture.clips import CapturedRig
 from hypopose.datasets.capture.numbers import finite, read_lines
+from hypopose.datasets.capture.recorded_clip import CapturedRig
 from hypopose.errors import FormatError
 
 MAX_BYTES = 300_000_000

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hypopose.datasets.capture.asf_amc import AcclaimSkeleton, read_amc, read_asf
-from hypopose.datasets.capture.clips import Clip, cleaned
+from hypopose.datasets.capture.recorded_clip import Clip, cleaned
 from hypopose.datasets.capture.rigs import to_h36m17
 from hypopose.datasets.capture.sources import naming
 from hypopose.errors import FormatError

@@ -20,8 +20,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from hypopose.datasets.capture.clips import CapturedRig, leg_length
 from hypopose.datasets.capture.numbers import LARGEST
+from hypopose.datasets.capture.recorded_clip import CapturedRig, leg_length
 from hypopose.errors import FormatError, OptionError
 from hypopose.skeletons import H36M17
 

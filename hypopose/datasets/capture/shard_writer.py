@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hypopose.datasets.capture.clips import Clip
+from hypopose.datasets.capture.recorded_clip import Clip
 from hypopose.errors import OptionError
 from hypopose.io.atomic import write_atomically
 

@@ -21,7 +21,6 @@ are ``x_cam = R x_world + t`` in meters; x right, y down, z forward.
 """
 
 from hypopose.io.camera_files.camera_json import camera_from_dict, camera_to_dict, save_camera
-from hypopose.io.camera_files.errors import CameraFileWarning, NoImageSizeError
 from hypopose.io.camera_files.loading import (
     CAMERA_FORMATS,
     load_camera,
@@ -30,6 +29,7 @@ from hypopose.io.camera_files.loading import (
     split_camera_name,
 )
 from hypopose.io.camera_files.moving_camera import load_camera_motion
+from hypopose.io.camera_files.refusals import CameraFileWarning, NoImageSizeError
 
 __all__ = [
     "CAMERA_FORMATS",

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hypopose.io.camera_files.errors import camera_error
-from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.camera_files.camera_format import CameraFormat, Tables
+from hypopose.io.camera_files.refusals import camera_error
 from hypopose.io.source import Source
 
 LENS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6", "s1", "s2", "s3", "s4", "tauX", "tauY")

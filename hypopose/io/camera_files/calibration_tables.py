@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from hypopose.cameras.quarter_turns import turn_camera, turn_size
 from hypopose.io.camera_files import geometry
-from hypopose.io.camera_files.errors import NoImageSizeError, camera_error, camera_note
 from hypopose.io.camera_files.lens import COUNTS, five_coefficients
+from hypopose.io.camera_files.refusals import NoImageSizeError, camera_error, camera_note
 from hypopose.types import Camera
 
 MATRIX = ("matrix", "camera_matrix", "intrinsic_matrix", "K", "mtx")

@@ -16,7 +16,7 @@ import torch
 from hypopose.errors import FormatError, HypoPoseError, ShapeError
 from hypopose.io.atomic import write_atomically
 from hypopose.io.camera_files.calibration_tables import check_rotation, checked_size
-from hypopose.io.camera_files.errors import camera_error
+from hypopose.io.camera_files.refusals import camera_error
 from hypopose.types import Camera
 
 KEYS = (

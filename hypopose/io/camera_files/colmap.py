@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hypopose.io.camera_files.errors import camera_error
-from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.camera_files.camera_format import CameraFormat, Tables
 from hypopose.io.camera_files.geometry import check_picture
 from hypopose.io.camera_files.lens import five_coefficients
+from hypopose.io.camera_files.refusals import camera_error
 from hypopose.io.source import Source
 from hypopose.types import Camera
 

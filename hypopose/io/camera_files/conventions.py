@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from hypopose.io.camera_files.errors import camera_error, camera_note
+from hypopose.io.camera_files.refusals import camera_error, camera_note
 from hypopose.io.camera_files.units import meeting_point
 
 Array = NDArray[np.float64]

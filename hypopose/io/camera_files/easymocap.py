@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.camera_files.camera_format import CameraFormat, Tables
 from hypopose.io.camera_files.yaml_text import MAX_BYTES, parse_yaml
 from hypopose.io.source import Source
 

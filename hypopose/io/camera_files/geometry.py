@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hypopose.io.camera_files.errors import camera_error, camera_note
+from hypopose.io.camera_files.refusals import camera_error, camera_note
 
 FOCAL_RANGE = (0.15, 25.0)
 """Focal lengths in longer sides of the picture: 147 degrees of view to 2.3."""

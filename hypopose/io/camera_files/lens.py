@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hypopose.io.camera_files.errors import camera_error
+from hypopose.io.camera_files.refusals import camera_error
 
 Array = NDArray[np.float64]
 

@@ -21,8 +21,8 @@ from hypopose.io.camera_files import (
     vicon,
 )
 from hypopose.io.camera_files.calibration_tables import camera_from_table
-from hypopose.io.camera_files.errors import CameraFileWarning
-from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.camera_files.camera_format import CameraFormat, Tables
+from hypopose.io.camera_files.refusals import CameraFileWarning
 from hypopose.io.camera_files.units import in_meters
 from hypopose.io.source import Source
 from hypopose.types import Camera

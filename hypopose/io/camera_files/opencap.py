@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hypopose.files import read_bounded
-from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.camera_files.camera_format import CameraFormat, Tables
 from hypopose.io.source import Source
 from hypopose.io.untrusted.pickles import PickleRefusedError, read_pickled
 

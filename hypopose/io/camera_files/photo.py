@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from hypopose.errors import FormatError
-from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.camera_files.camera_format import CameraFormat, Tables
 from hypopose.io.source import Source
 from hypopose.types import Camera
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from hypopose.errors import FormatError
 from hypopose.io.camera_files.calibration_tables import is_camera_table
+from hypopose.io.camera_files.camera_format import CameraFormat, Tables
 from hypopose.io.camera_files.camera_json import KEYS, camera_from_dict
-from hypopose.io.camera_files.format import CameraFormat, Tables
 from hypopose.io.camera_files.geometry import check_picture
 from hypopose.io.camera_files.yaml_text import MAX_BYTES, parse_yaml
 from hypopose.io.source import Source

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypopose.errors import OptionError
-from hypopose.io.camera_files.errors import camera_error, camera_note
+from hypopose.io.camera_files.refusals import camera_error, camera_note
 from hypopose.types import Camera
 
 METERS = {"m": 1.0, "cm": 0.01, "mm": 0.001}

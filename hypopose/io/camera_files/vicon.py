@@ -17,9 +17,9 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from hypopose.io.camera_files.camera_format import CameraFormat, Tables
 from hypopose.io.camera_files.conventions import placed
-from hypopose.io.camera_files.errors import camera_error
-from hypopose.io.camera_files.format import CameraFormat, Tables
+from hypopose.io.camera_files.refusals import camera_error
 from hypopose.io.camera_files.xml_text import is_xml, parse_xml, value_of, values_of
 from hypopose.io.source import Source
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from hypopose.io.camera_files.errors import camera_error
+from hypopose.io.camera_files.refusals import camera_error
 from hypopose.io.source import Source
 
 MAX_BYTES = 8 * 2**20

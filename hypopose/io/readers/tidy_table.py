@@ -26,7 +26,7 @@ from hypopose.io.parsing.json_values import person_id
 from hypopose.io.parsing.named_joints import MAX_JOINTS, MAX_VALUES, find_joints, pick
 from hypopose.io.parsing.stated_facts import stated_facts
 from hypopose.io.parsing.times import rate_of, seconds, time_column, time_of
-from hypopose.io.readers.mediapipe import WHOSE
+from hypopose.io.readers.mediapipe_landmarks import WHOSE
 from hypopose.io.source import Source
 from hypopose.skeletons import MEDIAPIPE33
 from hypopose.types import Skeleton

@@ -1,7 +1,7 @@
 """What is inside an HDF5, NetCDF-3 or Parquet file: arrays and attributes by path.
 
-The file is read by :mod:`hypopose.io.untrusted.worker` in a process of its own, so that a damaged
-file cannot bring this one down; what comes back is an npz without pickles.
+The file is read by :mod:`hypopose.io.untrusted.reading_process` in a process of its own, so
+that a damaged file cannot bring this one down; what comes back is an npz without pickles.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from hypopose.errors import BackendError, FormatError
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = Path(__file__).with_name("reading_process.py")
 FREE_BYTES = 64 * 2**20
 MAX_BYTES = 4 * 2**30
 MAX_RATIO = 200

@@ -29,14 +29,14 @@ from hypopose.samplers.completion.bridging import (
     bridged_gaps,
     nearest_joints,
 )
-from hypopose.samplers.completion.keypoints import (
+from hypopose.samplers.completion.complete_keypoints import (
     CompletedKeypoints,
     complete_keypoints,
     complete_keypoints_by_network,
     completed_keypoints,
     shared_joints,
 )
-from hypopose.samplers.completion.motion import (
+from hypopose.samplers.completion.complete_motion import (
     CompletedMotion,
     complete_motion,
     complete_motion_by_network,

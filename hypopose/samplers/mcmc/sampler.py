@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hypopose.checks import check_choice, check_positive
 from hypopose.errors import MissingCameraError, OptionError, SkeletonMismatchError
-from hypopose.samplers.clips import one_clip
+from hypopose.samplers.clip_by_clip import one_clip
 from hypopose.samplers.mcmc.chains import Chains
 from hypopose.samplers.mcmc.convergence import Convergence, convergence
 from hypopose.samplers.mcmc.target import Target

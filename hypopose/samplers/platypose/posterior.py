@@ -15,7 +15,7 @@ from hypopose.checks import check_choice, check_positive
 from hypopose.diffusion import ddim_step
 from hypopose.errors import OptionError, ShapeError
 from hypopose.networks.motion_prior import MotionPrior
-from hypopose.samplers.base import Step
+from hypopose.samplers.network_sampler import Step
 from hypopose.samplers.platypose.energies import MotionTerm
 from hypopose.samplers.platypose.error_covariance import (
     ErrorCovariance,
@@ -23,6 +23,7 @@ from hypopose.samplers.platypose.error_covariance import (
     moment_basis,
     reading_precision,
 )
+from hypopose.samplers.platypose.first_place import first_path, first_placement
 from hypopose.samplers.platypose.likelihood import (
     Placement,
     View,
@@ -30,7 +31,6 @@ from hypopose.samplers.platypose.likelihood import (
     to_camera,
     view_of,
 )
-from hypopose.samplers.platypose.placement import first_path, first_placement
 from hypopose.samplers.platypose.prior_sampler import PriorSampler
 from hypopose.samplers.windows import blend_weights, window_starts
 from hypopose.skeletons import H36M17

@@ -16,8 +16,8 @@ from hypopose.diffusion import cosine_schedule
 from hypopose.diffusion.respacing import Chain, respace
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.networks.motion_prior import MotionPrior
-from hypopose.samplers.base import Step
-from hypopose.samplers.clips import SharedNoise, one_clip
+from hypopose.samplers.clip_by_clip import SharedNoise, one_clip
+from hypopose.samplers.network_sampler import Step
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Hypotheses, Keypoints2D, NoiseSource, Skeleton
 

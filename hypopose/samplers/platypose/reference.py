@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hypopose.checks import check_positive
 from hypopose.errors import OptionError
-from hypopose.samplers.base import Step
+from hypopose.samplers.network_sampler import Step
 from hypopose.samplers.platypose.likelihood import to_camera, view_of
 from hypopose.samplers.platypose.prior_sampler import PriorSampler
 from hypopose.samplers.platypose.released import MultiView, ReleasedCamera, released_chain

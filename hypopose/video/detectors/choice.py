@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hypopose.errors import BackendError, OptionError
 from hypopose.io.footage import HOW_TO, INSTALL
-from hypopose.video.detectors.base import Detector
 from hypopose.video.detectors.mediapipe import MediaPipe
+from hypopose.video.detectors.protocol import Detector
 from hypopose.video.detectors.rtmpose import RTMPose
 
 

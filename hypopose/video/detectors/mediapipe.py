@@ -20,7 +20,7 @@ from jaxtyping import UInt8
 from hypopose.errors import BackendError
 from hypopose.skeletons import MEDIAPIPE33
 from hypopose.types import Skeleton
-from hypopose.video.detectors.base import Seen, boxes_of, nobody
+from hypopose.video.detectors.protocol import Seen, boxes_of, nobody
 from hypopose.video.extra import import_extra
 
 

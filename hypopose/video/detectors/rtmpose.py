@@ -22,7 +22,7 @@ from jaxtyping import UInt8
 from hypopose.errors import BackendError, CheckpointError
 from hypopose.skeletons import HALPE26
 from hypopose.types import Skeleton
-from hypopose.video.detectors.base import Seen, nobody
+from hypopose.video.detectors.protocol import Seen, nobody
 from hypopose.video.extra import import_extra
 
 INSTALL = "pip install 'hypopose[rtmpose]'"

@@ -33,7 +33,7 @@ from hypopose.datasets.capture import (
     write_shard,
 )
 from hypopose.datasets.capture.amass import BODY_JOINTS
-from hypopose.datasets.capture.clips import leg_length
+from hypopose.datasets.capture.recorded_clip import leg_length
 from hypopose.errors import FormatError, OptionError
 from hypopose.training import TrainConfig, Trainer
 

@@ -20,7 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hypopose.calibration.arrays import paired
+from hypopose.calibration.paired_arrays import paired
 from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Hypotheses, Poses3D
 

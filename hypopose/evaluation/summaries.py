@@ -13,7 +13,7 @@ from hypopose.calibration import CalibrationCurve, RankHistogram, SpreadSkill
 from hypopose.calibration.bootstrap import equal_sequences
 from hypopose.calibration.uniformity import simultaneous_band
 from hypopose.evaluation.accumulator import COVERAGE_LEVELS, Evaluator
-from hypopose.evaluation.results import (
+from hypopose.evaluation.evaluation_results import (
     Array,
     CalibrationResults,
     CoverageRow,

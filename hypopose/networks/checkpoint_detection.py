@@ -31,7 +31,7 @@ def detect_layout(names: Iterable[str]) -> str:
         names: Of its tensors, with or without DataParallel's ``module.``.
 
     Returns:
-        A name in :data:`hypopose.networks.convert.LAYOUTS`.
+        A name in :data:`hypopose.networks.checkpoint_conversion.LAYOUTS`.
 
     Raises:
         CheckpointError: If it is none of them.

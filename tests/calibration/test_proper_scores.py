@@ -87,8 +87,8 @@ def test_against_another_library(world):
 def test_scores_of_parts_are_the_parts_of_scores(world, name, monkeypatch):
     x, y = world(5, 7, frames=6)
     whole = SCORES[name](x, y)
-    monkeypatch.setattr("hypopose.calibration.arrays.WORKING_BYTES", 3000)
-    monkeypatch.setattr("hypopose.calibration.scores.CACHE_BYTES", 3000)
+    monkeypatch.setattr("hypopose.calibration.paired_arrays.WORKING_BYTES", 3000)
+    monkeypatch.setattr("hypopose.calibration.proper_scores.CACHE_BYTES", 3000)
     assert torch.allclose(SCORES[name](x, y), whole, rtol=1e-12, equal_nan=True)
     assert torch.allclose(SCORES[name](x[1:3], y[1:3]), whole[1:3], rtol=1e-12)
 

@@ -19,7 +19,7 @@ from hypopose.samplers.completion.bridging import (
     bridged_gaps,
     deviation,
 )
-from hypopose.samplers.completion.drawing import halves, reconstructed, root_everywhere
+from hypopose.samplers.completion.masked_windows import halves, reconstructed, root_everywhere
 from hypopose.skeletons import get_skeleton
 from hypopose.types import ASSUMED_FPS, Camera, Keypoints2D, NoiseSource, Poses3D, Sampler, Skeleton
 

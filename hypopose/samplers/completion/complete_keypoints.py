@@ -13,7 +13,7 @@ from hypopose.checks import check_positive
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.networks.mpm import MPM
 from hypopose.samplers.completion.bridging import MEMORY_S, bridged, bridged_gaps, deviation
-from hypopose.samplers.completion.drawing import halves, reconstructed, root_everywhere
+from hypopose.samplers.completion.masked_windows import halves, reconstructed, root_everywhere
 from hypopose.skeletons import convert, get_conversion, get_skeleton
 from hypopose.types import (
     ASSUMED_FPS,

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hypopose.cli.convert import convert as command
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import CheckpointError
-from hypopose.networks.convert import (
+from hypopose.networks.checkpoint_conversion import (
     convert_checkpoint,
     d3dp_from_official,
     read_checkpoint,

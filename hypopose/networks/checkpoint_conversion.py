@@ -27,7 +27,7 @@ from torch import Tensor
 
 from hypopose.diffusion import Schedule, cosine_schedule
 from hypopose.errors import CheckpointError, OptionError
-from hypopose.networks.detect import detect_layout
+from hypopose.networks.checkpoint_detection import detect_layout
 from hypopose.networks.gcndiff import DiffPosePair
 from hypopose.networks.gcnpose import graph_state_from_official
 from hypopose.networks.layouts import (

@@ -10,7 +10,7 @@ import torch
 
 from hypopose.errors import FormatError, OptionError, ShapeError
 from hypopose.io import detect_format, load, load_people, save_people
-from hypopose.io.writers.keypoints import WRITERS
+from hypopose.io.writers.keypoint_tables import WRITERS
 from hypopose.skeletons import COCO17, H36M17
 from hypopose.skeletons.user import skeleton_from_names
 from hypopose.types import Keypoints2D

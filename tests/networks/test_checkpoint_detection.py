@@ -20,8 +20,8 @@ from hypopose.cli import main
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import CheckpointError
 from hypopose.networks import load_network
-from hypopose.networks.convert import ANY_ENTRY, LAYOUTS, schedule_buffers
-from hypopose.networks.detect import SIGNATURES, detect_layout
+from hypopose.networks.checkpoint_conversion import ANY_ENTRY, LAYOUTS, schedule_buffers
+from hypopose.networks.checkpoint_detection import SIGNATURES, detect_layout
 from hypopose.networks.unpickle import RefusedError, extract
 
 GOLDEN = Path(__file__).parents[1] / "golden"

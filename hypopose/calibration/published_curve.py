@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hypopose.calibration.arrays import Pairs, blocks, paired, valid
+from hypopose.calibration.paired_arrays import Pairs, blocks, paired, valid
 from hypopose.calibration.provenance import Counts, Record, Settings
 from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Hypotheses, Poses3D

@@ -27,9 +27,9 @@ from torch import Tensor
 from hypopose.errors import OptionError
 from hypopose.simulation.coco_points import draw_coco_points
 from hypopose.simulation.detector_noise import COCO_TRAINING, H36M_TRAINING, DetectorNoise, Gaps
-from hypopose.simulation.draws import Draws
-from hypopose.simulation.options import check_interval, check_shares
+from hypopose.simulation.option_checks import check_interval, check_shares
 from hypopose.simulation.people import People, draw_points_of_people
+from hypopose.simulation.random_draws import Draws
 from hypopose.skeletons import COCO17, H36M17, convert
 from hypopose.types import Keypoints2D
 
