@@ -144,7 +144,7 @@ def calibrator_beside(weights: str | Path | None = None, sampler: str | None = N
         OptionError: If there is none.
 
     Example:
-        >>> calibrator_beside().name
+        >>> calibrator_beside(sampler="d3dp").name
         'calibrator.json'
     """
     sampler = sampler or default_sampler(weights)
@@ -174,7 +174,7 @@ def calibrator_file(
         OptionError: If the weights come without one.
 
     Example:
-        >>> calibrator_file("mine.json").name, calibrator_file("bundled").name
+        >>> calibrator_file("mine.json").name, calibrator_file("bundled", sampler="d3dp").name
         ('mine.json', 'calibrator.json')
     """
     return calibrator_beside(weights, sampler) if str(choice) == "bundled" else Path(choice)

@@ -144,7 +144,7 @@ def recalibrate(
     Example:
         >>> import hypopose
         >>> keypoints, _ = hypopose.datasets.example_pair()
-        >>> result = hypopose.estimate(keypoints, n_hypotheses=3)
+        >>> result = hypopose.estimate(keypoints, sampler="d3dp", n_steps=1, n_hypotheses=3)
         >>> hypopose.recalibrate(result).calibrator["file"]
         'calibrator.json'
     """

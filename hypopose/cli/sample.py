@@ -25,7 +25,7 @@ Examples:
   hypopose sample walk.json -o walk.npz
   hypopose sample walk.mp4 -o walk.npz
   hypopose sample walk.json -o walk.npz --image-size 1920 1080 --height 1.78
-  hypopose sample clips/ -o results/ --calibrator bundled --format bvh
+  hypopose sample clips/ -o results/ --sampler d3dp --calibrator bundled
   hypopose sample walk.json -o walk.npz --sampler ./jitter.py:Jitter"""
 
 

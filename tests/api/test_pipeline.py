@@ -41,8 +41,8 @@ def same(a: Result, b: Result) -> bool:
 OPTIONS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
     "as sampled": ({}, ()),
     "refined": ({"refine": True}, ("--refine",)),
-    "recalibrated": ({"calibrator": "bundled", "sampler": None},
-                     ("--calibrator", "bundled", "--sampler", "distributional")),
+    "recalibrated": ({"calibrator": "bundled", "sampler": "d3dp", "n_steps": 1},
+                     ("--calibrator", "bundled", "--sampler", "d3dp", "--n-steps", "1")),
     "focal length": ({"focal": "estimate"}, ("--estimate-focal",)),
     "smoothed, scaled, on a floor": (
         {"smooth": 3.0, "height": 1.7, "ground": True},
@@ -90,7 +90,7 @@ def test_a_pipeline_gives_the_same_for_the_second_file(keypoints: Keypoints2D) -
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"refine": True, "calibrator": "bundled", "sampler": None}, "not both"),
+        ({"refine": True, "calibrator": "bundled", "sampler": "d3dp"}, "not both"),
         ({"camera_motion": "poses.csv", "ground": True}, "brings its own world"),
         ({"aggregate": "magic"}, "no aggregation 'magic'"),
         ({"calibrator": "bundled"}, "has no weights, so no calibrator"),
@@ -105,9 +105,9 @@ def test_options_that_contradict_each_other(
 
 
 def test_recalibration_is_recorded_and_done_once(keypoints: Keypoints2D) -> None:
-    result = hypopose.estimate(keypoints, n_hypotheses=3)
+    result = hypopose.estimate(keypoints, sampler="d3dp", n_steps=1, n_hypotheses=3)
     by_name = hypopose.recalibrate(result)
-    loaded = load_calibrator(calibrator_beside())
+    loaded = load_calibrator(calibrator_beside(sampler="d3dp"))
     by_object = hypopose.recalibrate(result, loaded, name="calibrator.json")  # type: ignore[arg-type]
     assert same(by_name, by_object)
     assert not same(by_name, result)

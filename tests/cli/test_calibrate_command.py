@@ -230,8 +230,11 @@ def test_weights_come_with_their_calibrator_or_say_that_they_do_not(
     assert refused.exit_code == 2
     assert "no calibrator comes with them" in refused.output
     assert not out.exists()
-    mended = run(*given, "--n-steps", 1, "--calibrator", "bundled")
-    assert mended.exit_code == 0, mended.output
+    none = run(*given, "--calibrator", "bundled")
+    assert none.exit_code == 2
+    assert "come without a calibrator" in none.output
+    scaled = run(*given, "--sampler", "d3dp", "--n-steps", 1, "--calibrator", "bundled")
+    assert scaled.exit_code == 0, scaled.output
     assert load_hypotheses(out).calibrator["file"] == "calibrator.json"
     assert "val-clean" in load_hypotheses(out).calibrator["fitted_on"]
     with pytest.raises(OptionError, match="without a calibrator"):

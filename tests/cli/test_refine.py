@@ -61,7 +61,8 @@ def test_sample_refines_as_it_draws(drawn: Path, tmp_path: Path) -> None:
     done = run(*words, *more, "-o", tmp_path / "out.npz")
     assert done.exit_code == 0, done.output
     assert any("refined" in n for n in hypopose.load_hypotheses(tmp_path / "out.npz").notes)
-    learned = ("--n-hypotheses", 2, "--no-overview", "--refine", "--calibrator", "bundled")
+    learned = ("--sampler", "d3dp", "--n-hypotheses", 2, "--no-overview", "--refine",
+               "--calibrator", "bundled")  # fmt: skip
     both = run(*words, *learned, "-o", tmp_path / "two.npz")
     assert both.exit_code == 2
     assert "not both" in both.output
