@@ -31,7 +31,7 @@ from hypopose.networks.chebyshev import (
     chebyshev_basis,
     graph_laplacian,
 )
-from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.pretrained import PretrainedNetwork, renamed
 from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import check_clip, check_form
 from hypopose.skeletons import get_skeleton
@@ -80,13 +80,7 @@ def graph_state_from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
         else:
             ours[name] = x
     ours |= {name: torch.cat(x) for name, x in parts.items()}
-    return {_renamed(name): x for name, x in ours.items()}
-
-
-def _renamed(name: str) -> str:
-    for pattern, replacement in OFFICIAL_NAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return {renamed(name, OFFICIAL_NAMES): x for name, x in ours.items()}
 
 
 class GCNpose(PretrainedNetwork):

@@ -27,7 +27,6 @@ the timestep is added after the position of the joint; the rest is the lifter.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import torch
@@ -38,6 +37,7 @@ from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import Form, NetworkInfo
 from hypopose.networks.mixste import Block, name_from_official
+from hypopose.networks.pretrained import renamed
 from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
@@ -78,9 +78,7 @@ def ktpformer_name(name: str) -> str:
         >>> ktpformer_name("tpattention.attn.qkv.bias")
         'prior_temporal.qkv.bias'
     """
-    for pattern, ours in PRIOR_NAMES:
-        name = re.sub(pattern, ours, name)
-    return name_from_official(name)
+    return name_from_official(renamed(name, PRIOR_NAMES))
 
 
 def kinematic_topology(parents: Sequence[int]) -> Float[Tensor, "J J"]:

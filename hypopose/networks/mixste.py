@@ -22,8 +22,6 @@ Added: ``mask`` keeps padded frames out of temporal attention (the released code
 
 from __future__ import annotations
 
-import re
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -32,6 +30,7 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import Form, NetworkInfo
+from hypopose.networks.pretrained import renamed
 from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
@@ -73,9 +72,7 @@ def name_from_official(name: str) -> str:
         >>> name_from_official("STEblocks.3.attn.qkv.bias")
         'spatial.3.qkv.bias'
     """
-    for pattern, ours in OFFICIAL_NAMES:
-        name = re.sub(pattern, ours, name)
-    return name
+    return renamed(name, OFFICIAL_NAMES)
 
 
 class Block(nn.Module):

@@ -15,8 +15,6 @@ Modules carry the names of the released tensors, except inside blocks.
 
 from __future__ import annotations
 
-import re
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -24,6 +22,7 @@ from torch import Tensor, nn
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.mixste import Block
+from hypopose.networks.pretrained import renamed
 from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
@@ -56,9 +55,7 @@ def motionbert_name(name: str) -> str:
         >>> motionbert_name("blocks_st.0.attn_t.proj.bias")
         'blocks_st.0.temporal.out.bias'
     """
-    for pattern, ours in OFFICIAL_NAMES:
-        name = re.sub(pattern, ours, name)
-    return name
+    return renamed(name, OFFICIAL_NAMES)
 
 
 class Pair(nn.Module):

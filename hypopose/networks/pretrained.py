@@ -11,8 +11,9 @@ import hashlib
 import inspect
 import json
 import math
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -333,6 +334,22 @@ def check_shapes(
     if wrong:
         more = f" and {len(wrong) - 20} more" if len(wrong) > 20 else ""
         raise CheckpointError(f"{source} does not fit {kind}: {'; '.join(wrong[:20])}{more}.")
+
+
+def renamed(name: str, patterns: Sequence[tuple[str, str]]) -> str:
+    r"""A tensor's name after every pattern, in order, was replaced.
+
+    Args:
+        name: In a released checkpoint.
+        patterns: Regular expressions and what takes their place.
+
+    Example:
+        >>> renamed("head.1.bias", [(r"^head\.1\.", "to_pose.")])
+        'to_pose.bias'
+    """
+    for pattern, replacement in patterns:
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def load_strictly(network: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
