@@ -133,7 +133,7 @@ class Camera:
         rotation: World to camera, or None for a camera whose world is its own frame. A camera that
             moves has one a frame, ``(F, 3, 3)``, and one focal length.
         translation: World to camera, in meters, or None; ``(F, 3)`` if the camera moves.
-        assumed: True if nobody measured this camera; reports say so.
+        assumed: True if this camera was not measured; reports say so.
     """
 
     focal: Float[Tensor, "*cam 2"]
@@ -258,8 +258,8 @@ class Hypotheses:
         joints: Root-relative meters in the camera frame.
         skeleton: The joint set.
         root: Camera-frame root positions per hypothesis, or None if unknown.
-        focal: Focal length in pixels that each hypothesis believes in, where the camera's is not
-            known; None if all believe the keypoints' camera.
+        focal: Focal length in pixels of each hypothesis, where the camera's is not
+            known; None if all have the keypoints' camera.
 
     Raises:
         ShapeError: If axes or joint counts disagree.

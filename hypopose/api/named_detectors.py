@@ -32,7 +32,7 @@ def detect(
         start: Seconds to skip at first.
         end: Seconds at which to stop, or None for the end.
         every: Read each ``every``-th frame only.
-        fps: Frames per second, where timestamps are not to be believed.
+        fps: Frames per second, where timestamps are wrong.
 
     Returns:
         Keypoints by identity, the person seen most first. ``notes`` say what was applied to the
@@ -40,7 +40,7 @@ def detect(
 
     Raises:
         BackendError: If the extra ``hypopose[video]`` is not installed.
-        FormatError: If the footage cannot be read, or nobody is in it.
+        FormatError: If the footage cannot be read, or shows no person.
     """
     if isinstance(detector, str):
         detector = choose_detector(detector, models)[0]

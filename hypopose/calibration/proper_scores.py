@@ -152,7 +152,7 @@ def energy_score(
     beta: float = 1.0,
     joints: Sequence[int] | None = None,
 ) -> Tensor:
-    """Energy score of hypotheses: the multi-hypothesis MPJPE that rewards honest spread.
+    """Energy score of hypotheses: a multi-hypothesis MPJPE that is least for a calibrated spread.
 
     Expected error minus half the expected distance between hypotheses; for identical hypotheses,
     the error itself. ``joint`` scores each joint alone, ``pose`` all joints of a frame as one

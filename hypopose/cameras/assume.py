@@ -20,7 +20,7 @@ VIDEO_SIZES: tuple[tuple[int, int], ...] = tuple(
 """Sizes that cameras and phones record, either way up."""
 
 NEAR = 0.125
-"""A common size is believed if its middle lies within this share of its longer side."""
+"""A common size is accepted if its middle lies within this share of its longer side."""
 
 
 def estimate_image_size(*people: Keypoints2D) -> tuple[int, int]:

@@ -8,7 +8,7 @@ tangential part. With ``m = (x, y)`` on the normalized plane and ``r² = x² + y
 ============ ========== === =========================================================
 model        (a, b)      s  who uses it
 ============ ========== === =========================================================
-``none``     –           –  nobody's lens, everybody's default
+``none``     –           –  no distortion, the default
 ``opencv``   (p2, p1)    2  OpenCV's calibration and everything built on it (Brown 1966)
 ``h36m``     (p2, p1)    1  the Human3.6M MATLAB ports
 ``vp3d``     (p1, p2)    1  VideoPose3D and D3DP; ``gt`` 2D files were made with it

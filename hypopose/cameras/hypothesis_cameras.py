@@ -1,4 +1,4 @@
-"""Hypotheses that believe in focal lengths of their own: their cameras, and where they stand."""
+"""Cameras and roots of hypotheses that each have a focal length of their own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def hypothesis_camera(hypotheses: Hypotheses, camera: Camera) -> Camera:
 def fit_roots(
     hypotheses: Hypotheses, keypoints: Keypoints2D, *, smooth: float | None = None
 ) -> Float[Tensor, "*batch H F 3"]:
-    """Fit every hypothesis' root with the camera it believes in.
+    """Fit the root of every hypothesis with its own camera.
 
     Args:
         hypotheses: With or without ``focal``.

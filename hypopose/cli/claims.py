@@ -1,8 +1,8 @@
 """Claims: processes on one machine or many share a folder of inputs, each input done once.
 
-Whoever works on an input holds a lock file beside its result. The file is created atomically and
-touched every half minute; one that was not touched for five minutes, or whose process on this
-machine has ended, is taken over.
+The process that works on an input holds a lock file beside its result. The file is created
+atomically and touched every half minute; one that was not touched for five minutes, or whose
+process on this machine has ended, is taken over.
 """
 
 from __future__ import annotations

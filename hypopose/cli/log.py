@@ -18,7 +18,7 @@ class Log:
     """Notes what became of each input.
 
     Args:
-        file: Where; None for nowhere.
+        file: Its path; None for no log.
         as_json: Whether each line is a JSON object.
     """
 

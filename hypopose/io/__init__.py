@@ -2,7 +2,7 @@
 
 Layout::
 
-    source.py       Source: a file or folder, opened once and passed to whoever reads it
+    source.py       Source: a file or folder, opened once and passed to its reader
     format.py       Format (name, sniff, read) and ReadOptions: what a keypoint format is
     detections.py   Detections: what a reader returns; check_size and clean, once for all formats
     recording.py    load, load_people, read_recording: detect, read, clean, track, assemble

@@ -38,7 +38,7 @@ class Detections:
         first_frame: First frame the file speaks of, people in it or not.
         last_frame: Last frame the file speaks of.
         shared_clock: Whether frame numbers mean the same time for everybody. False for separate
-            clips or images in one file: then nobody is followed from one to the next.
+            clips or images in one file: then people are not followed from one to the next.
         image_size: Width and height in pixels, if the file says.
         image_sizes: By identity, where separate clips or images differ in size.
         fps: Frames per second, if the file says.

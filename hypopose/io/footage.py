@@ -111,7 +111,7 @@ def describe_footage(kind: FootageKind) -> str:
         True
     """
     if kind == "sound":
-        return "is a sound file, not a keypoint file: there is nobody to be seen in it"
+        return "is a sound file, not a keypoint file"
     words = {"video": "a video", "picture": "a picture", "pictures": "a folder of pictures",
              "camera": "a camera"}  # fmt: skip
     return (

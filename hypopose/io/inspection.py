@@ -50,7 +50,7 @@ class FileInfo:
         n_joints: Joints of the skeleton.
         n_frames: Frames from the first to the last the file speaks of.
         first_frame: What the file calls frame 0.
-        frames_without_people: Frames in which nobody is detected.
+        frames_without_people: Frames without a detected person.
         people: Everybody, the person seen most first.
         confidence: Smallest, median and largest confidence of detected keypoints, or None.
         image_size: Width and height in pixels, if the file says.

@@ -55,7 +55,7 @@ class Recording:
         """The people of whom enough was seen.
 
         Raises:
-            FormatError: If there is nobody.
+            FormatError: If there are no people.
         """
         kept = {name: rows for name, rows in self.people.items() if name not in self.skipped}
         if not kept:
@@ -387,7 +387,7 @@ def _image_size(
 def _other_size(camera: tuple[int, int], stated: tuple[int, int]) -> str:
     return (
         f"the file says {stated[0]} x {stated[1]} pixels, the camera {camera[0]} x {camera[1]}: "
-        "the camera was believed; name the size the keypoints were found in with image_size="
+        "the camera's was used; name the size the keypoints were found in with image_size="
     )
 
 

@@ -48,10 +48,10 @@ class Result:
         source: Name of the source file.
         version: HypoPose's version.
         notes: What was assumed on the way.
-        calibrator: What mended the spread: ``kind`` and ``file``, and what it was fitted on; empty
-            if the hypotheses are as sampled.
+        calibrator: What recalibrated the spread: ``kind`` and ``file``, and what it was fitted on;
+            empty if the hypotheses are as sampled.
         made_with: Input and options of the run by name, digests for contents, so that a run that
-            was stopped knows what is done already; empty if nobody recorded it.
+            was stopped knows what is done already; empty if it was not recorded.
 
     Raises:
         ShapeError: If something has batch axes, or frames disagree.
@@ -89,12 +89,14 @@ class Result:
 
     @property
     def spread_words(self) -> str:
-        """Whether the spread is as sampled, or which calibrator mended it, in words."""
+        """Whether the spread is as sampled, or which calibrator was applied, in words."""
         c = self.calibrator
         if not c:
             return "as sampled, no calibrator"
         fitted = f", fitted on {c['fitted_on']}" if c.get("fitted_on") else ""
-        return f"mended by {c.get('kind', 'a calibrator')} of {c.get('file', 'no file')}{fitted}"
+        return (
+            f"recalibrated by {c.get('kind', 'a calibrator')} of {c.get('file', 'no file')}{fitted}"
+        )
 
 
 def write_npz(path: str | Path, result: Result) -> None:

@@ -201,7 +201,7 @@ def _describe_json(value: Any) -> str:
         keys = ", ".join(repr(key[:40]) for key in list(value)[:6])
         return f"a JSON object with {f'the keys {keys}' if keys else 'no keys'}"
     if not value:
-        return "an empty JSON list, so nobody was detected"
+        return "an empty JSON list, so no person was detected"
     first = value[0]
     if isinstance(first, dict):
         return f"a JSON list of objects with the keys {', '.join(repr(k[:40]) for k in first)}"[

@@ -63,7 +63,7 @@ def on_the_clock(
     Args:
         detections: As read; those without time stamps are returned as they are.
         source: The file, for messages.
-        fps: The rate the caller gave, which is believed.
+        fps: The rate the caller gave, which is used.
         resample: The rate that irregular stamps will be brought to, or None to refuse them.
 
     Raises:
@@ -94,7 +94,7 @@ def on_the_clock(
         return on
     return on.with_doubts(
         f"time stamps give {clock.fps:.4g} frames a second, but the rate is said to be "
-        f"{stated:.4g}, which was believed: leave it out unless the video plays in slow motion"
+        f"{stated:.4g}, which was used: leave it out unless the video plays in slow motion"
     )
 
 

@@ -1,7 +1,7 @@
 """ClipTokens: a generator that sees ten seconds at once, several frames in one token.
 
-Ours. What nobody sees in a frame (how far a trunk leans, how long a shin is) is constant over a
-clip, so that long clips tell it. People move smoothly, so that neighboring frames tell nearly the
+Ours. What a single frame does not show (how far a trunk leans, how long a shin is) is constant over
+a clip, so that long clips show it. People move smoothly, so that neighboring frames tell nearly the
 same: a token holds a few frames (``stride``), and a window of 486 frames costs as much as one of
 162 in :class:`hypopose.networks.FrameTokens`, whose blocks, inputs and way onto rays it shares.
 

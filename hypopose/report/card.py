@@ -33,7 +33,7 @@ def card_calibration(weights: str) -> CalibrationResults | None:
 
 
 def card_sentence(weights: str, recalibrated: bool = False) -> str:
-    """How far the spread of a sampler's hypotheses can be believed, measured elsewhere.
+    """How well the spread of a sampler's hypotheses is calibrated, as measured elsewhere.
 
     Args:
         weights: Bundled weights by name, or a folder.

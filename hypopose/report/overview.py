@@ -135,7 +135,7 @@ def _title(result: Result) -> str:
     if camera is None:
         seen = "no camera"
     else:
-        state = "ASSUMED, nobody measured it" if camera.assumed else "given"
+        state = "ASSUMED, not measured" if camera.assumed else "given"
         w, h = camera.image_size
         seen = f"camera {state}: focal {float(camera.focal.mean()):.0f} px, image {w} x {h}"
     options = {k: v for k, v in result.sampler.items() if k in ("name", "n_steps")}

@@ -204,7 +204,7 @@ def _evenly(n: int, at_most: int) -> list[int]:
 
 
 def _image_size(keypoints: Keypoints2D) -> tuple[int, int]:
-    """Pixels; the extent of the keypoints where nobody said."""
+    """Pixels; the extent of the keypoints where it is unknown."""
     if keypoints.image_size is not None:
         return keypoints.image_size
     if keypoints.camera is not None:
@@ -217,14 +217,14 @@ def _image_size(keypoints: Keypoints2D) -> tuple[int, int]:
 
 
 def _near_image(px: Tensor, keypoints: Keypoints2D) -> Tensor:
-    """Without points more than an image's size outside of the image: nobody would see them."""
+    """Without points more than an image's size outside of the image."""
     size = torch.tensor(_image_size(keypoints), dtype=px.dtype)
     near = ((px > -size) & (px < 2 * size)).all(-1, keepdim=True)
     return torch.where(near, px, torch.full_like(px, torch.nan))
 
 
 def _reprojection(scene: Scene) -> Tensor | None:
-    """Hypotheses as the camera they believe in would see them, in pixels; None without root."""
+    """Hypotheses projected by their own cameras, in pixels; None without root."""
     root, camera = scene.hypotheses.root, scene.keypoints.camera
     if root is None or camera is None or camera.focal.dim() != 1:
         return None

@@ -1,4 +1,4 @@
-"""Conversions between skeletons: named, documented, and honest about what they make up."""
+"""Conversions between skeletons: named, documented, with the joints they approximate listed."""
 
 from __future__ import annotations
 

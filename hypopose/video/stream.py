@@ -103,7 +103,7 @@ class CausalStream:
 
         Returns:
             ``(H, 1, J, 3)``; :attr:`seconds` says of when. None while too few frames have come, or
-            nobody was seen in any of them.
+            no person was seen in any of them.
 
         Raises:
             OptionError: If time runs backwards, frames come without a detector, or the camera

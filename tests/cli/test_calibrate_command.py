@@ -200,7 +200,7 @@ def test_sample_mends_its_spread(tmp_path: Path) -> None:
         "kind": "spread_scaling", "file": "two.json", "fitted_on": "", "fitted_hypotheses": 0
     }  # fmt: skip
     said = run("info", tmp_path / "mended.npz").output
-    assert "mended by spread_scaling of two.json" in said
+    assert "recalibrated by spread_scaling of two.json" in said
     assert "as sampled" in run("info", tmp_path / "plain.npz").output
     assert not torch.equal(a.pose.joints, b.pose.joints)
 

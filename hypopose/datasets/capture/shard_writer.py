@@ -53,7 +53,7 @@ def write_shard(
     absent = sorted({*val, *test} - subjects)
     if absent or set(val) & set(test):
         raise OptionError(
-            f"--val and --test name people of these files, and nobody twice; "
+            f"--val and --test name people of these files, each once; "
             f"{', '.join(absent) or ', '.join(sorted(set(val) & set(test)))} cannot be. There are "
             f"{', '.join(map(repr, sorted(subjects)))}; --subject PATTERN=NAME names them."
         )

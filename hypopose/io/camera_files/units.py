@@ -25,7 +25,7 @@ METERS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 _WORDS = {"m": "meters", "cm": "centimeters", "mm": "millimeters"}
 
 BELIEVED = (0.2, 60.0)
-"""Meters within which the unit that a format documents is believed."""
+"""Meters within which the unit that a format documents is accepted."""
 
 TYPICAL = (0.4, 15.0)
 """Meters within which another unit is inferred."""

@@ -183,7 +183,7 @@ class DetectionList:
         """Refuse a file without a single person.
 
         Raises:
-            FormatError: If there is nobody.
+            FormatError: If there are no people.
         """
         if not self.values:
             n = len(set(self.seen))

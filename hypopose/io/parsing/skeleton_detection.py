@@ -1,6 +1,6 @@
 """Which skeleton are these points in? The caller knows, or the format; a count never does.
 
-A file that names its skeleton is believed, and the caller's ``skeleton=`` overrides everything.
+The skeleton that a file names is used, and the caller's ``skeleton=`` overrides everything.
 Where a format documents a default for a number of points, that default is taken and the notes say
 so; if the format has another layout with as many points, both are drawn, and if the other one's
 bones are clearly shorter (a wrong order draws bones across the body), it is taken instead, with a

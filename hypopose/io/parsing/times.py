@@ -1,4 +1,4 @@
-"""Time columns: a frame rate, and frames that are missing because nobody was seen.
+"""Time columns: a frame rate, and frames that are missing because no person was seen.
 
 The unit is the one a column's name says, or the only one in which the steps are those of a video
 (4 to 500 Hz). Steps that are multiples of one are regular; others are refused, or resampled on
@@ -156,7 +156,7 @@ def rate_of(
     stamps = times[first]
     slope, start = np.polyfit(numbers, stamps, 1)
     if slope <= 0 or np.abs(stamps - start - slope * numbers).max() > slope:
-        return None, ("its time stamps and frame numbers disagree: frame numbers were believed",)
+        return None, ("its time stamps and frame numbers disagree: frame numbers were used",)
     return _rate(1 / slope), ()
 
 

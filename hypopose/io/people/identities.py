@@ -1,4 +1,4 @@
-"""Look at who was taken for whom, and mend it: split, merge, keep.
+"""Inspect and correct identities: split, merge, keep.
 
 Following people over time goes wrong where they cross behind each other or leave for long. What
 is suspicious is shown: jumps within a person, and people who end where another begins.

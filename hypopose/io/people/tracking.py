@@ -1,4 +1,4 @@
-"""Follow people from frame to frame, so that nobody is mixed with anybody.
+"""Follow people from frame to frame by assignment.
 
 Every person already seen is expected where it was, moved on by its recent speed. In each frame,
 people and detections are paired to the least total cost (Kuhn-Munkres, ``scipy.optimize``); the

@@ -3,7 +3,7 @@
 17 points are COCO-17, 26 Halpe-26, 133 COCO-WholeBody and 136 Halpe full body, as AlphaPose
 documents. ``idx`` is the tracked
 identity, if AlphaPose tracked. Frames are numbered by the last number in ``image_id``; a frame in
-which nobody was seen has no entry.
+which no person was seen has no entry.
 """
 
 from __future__ import annotations

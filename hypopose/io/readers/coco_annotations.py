@@ -4,7 +4,7 @@ The third number of a keypoint is its visibility: 0 not labeled, 1 labeled but h
 1 and 2 count as seen. Other values are taken as scores. The category names its joints; without
 names, 17 points are COCO-17. Annotations of crowds, of other categories and without a labeled
 keypoint are left out. If the images number the frames of a video (``frame_id``, or ids in a row),
-people are followed or ``track_id`` is believed; if not, every annotation is a person of its own,
+people are followed or ``track_id`` is used; if not, every annotation is a person of its own,
 with its own image's size.
 """
 

@@ -3,7 +3,7 @@
 ``{"hypopose": "keypoints", "schema": 1, "skeleton": {...}, "image_size": [w, h], "fps": 60,
 "approximate": [], "keypoints": {"ann": {"xy": [...], "confidence": [...]}}}``. ``xy`` is a list of
 frames, a frame a list of joints, a joint ``[x, y]`` in pixels; ``null`` stands for a joint that was
-not detected, and for a frame in which nobody was. ``confidence``, if it is known, has the same
+not detected, and for a frame without a person. ``confidence``, if it is known, has the same
 shape with a number for a joint. Covariances and the camera stay in the npz.
 """
 

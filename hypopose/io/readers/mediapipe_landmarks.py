@@ -219,7 +219,7 @@ def _wide(
 
 
 def _seen(values: Float[np.ndarray, "F 33 4"]) -> Float[np.ndarray, "F 33 4"]:
-    """NaN in frames whose landmarks are all exactly 0: nobody was seen.
+    """NaN in frames whose landmarks are all exactly 0: no person was seen.
 
     One landmark at (0, 0) is in a corner of the image, a place like any other.
     """

@@ -3,7 +3,7 @@
 Every row is a detection: class, box (center x, center y, width, height), then x, y and perhaps
 visibility or confidence of every keypoint, all but the class as fractions of the image, whose size
 must be given. Predictions may end in the box's confidence, a track id, or both in this order; the
-id is absent from frames in which nobody is tracked. Class 0 is a person; other classes are left
+id is absent from frames without a tracked person. Class 0 is a person; other classes are left
 out. The rows do not name their joints: 17 are COCO-17, the layout of the published models.
 
 Files are numbered by the last number in their names. An empty file is a frame without people, and

@@ -50,7 +50,7 @@ class Exporter:
     Args:
         description: For people.
         write: Writes a scene whole or not at all; returns what a user should know.
-        defaults: What it takes where nobody chooses.
+        defaults: Options where the caller names none.
         one_motion: Whether a file holds one motion, so that all of them become a file each.
         max_frames: Frames that a file holds; longer motions become several.
         packages: What must be installed.

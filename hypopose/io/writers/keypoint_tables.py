@@ -50,7 +50,7 @@ def save_people(path: str | Path, people: Mapping[str, Keypoints2D]) -> None:
         ['a', 'b']
     """
     if not people:
-        raise OptionError(f"{path}: nobody to write.")
+        raise OptionError(f"{path}: there are no people to write.")
     check_writable(path, people)
     if len({k.skeleton for k in people.values()}) > 1 or any(
         k.xy.dim() != 3 for k in people.values()

@@ -112,7 +112,7 @@ def perform(scene: ExportScene, take: Take) -> Performance:
         The rig, its rotations, and the departure of constant bones.
 
     Raises:
-        OptionError: If a joint is nowhere in the clip, or the skeleton has several roots.
+        OptionError: If a joint is missing in the whole clip, or the skeleton has several roots.
     """
     skeleton = scene.skeleton
     places, n_bridged = bridged(take.joints)

@@ -231,7 +231,7 @@ def test_one_bad_place_of_several_does_not_end_the_run(tmp_path: Path) -> None:
         (["--unit", "m"], "people's are"),
         (["--up", "x"], "up='x' is not one of"),
         (["--val", "nobody"], "--val and --test name people"),
-        (["--val", "s", "--test", "s", "--subject", "s"], "nobody twice"),
+        (["--val", "s", "--test", "s", "--subject", "s"], "each once"),
         (["--subject", "x="], "write NAME, or PATTERN=NAME"),
         (["--joints", "deep.json"], "neither TOML nor JSON"),
         (["--joints", "deep.toml"], "neither TOML nor JSON"),
