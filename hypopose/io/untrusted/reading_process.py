@@ -4,7 +4,8 @@ Run as ``python -I reading_process.py KIND SOURCE TARGET MAX_BYTES``. These file
 libraries that a damaged file may bring down, and may claim sizes they do not have, so this process
 has limits on its memory and time, and the process that started it survives it. Links to other
 files, virtual and external data and unknown filters (which load plug-ins) are refused, not
-followed. Only numbers and text come back. On refusal the last line of standard error says why; exit code 3.
+followed. Only numbers and text come back. On refusal the last line of standard error says why, and
+the exit code is 3.
 
 The npz holds one array per data set, by its path, and ``.attributes``, JSON: path -> name ->
 number, text, list of those, or ``{"bytes": latin-1 text}``.
