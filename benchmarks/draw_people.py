@@ -1,6 +1,6 @@
 """Draw the table of people that training takes bodies and detector points from.
 
-    python -m venv anny && anny/bin/pip install anny==0.6.2
+    python -m venv anny && anny/bin/pip install -e '.[mesh]'
     anny/bin/python benchmarks/draw_people.py hypopose/simulation/people.npz
 
 Anny (Brégier et al., "Human mesh modeling for Anny body", 2025; code Apache-2.0, assets CC0) is a
@@ -9,14 +9,7 @@ the heights of children and adults that the WHO publishes. Nothing of it is need
 is stored are lengths of the Human3.6M-17 skeleton, and where detectors' points lie in the frames of
 its bones. The first construction of the model takes minutes, later ones seconds.
 
-| Human3.6M joint | here |
-| --- | --- |
-| pelvis | middle of the hip joints |
-| hips, knees, ankles, shoulders, elbows, wrists | joints of Anny's rig |
-| thorax | the line from spine01 to neck01 at the height of the shoulders |
-| spine | the spine's curve at .476 of the way from pelvis to thorax |
-| neck | below the start of the head, as high as neck02 |
-| head | straight above it at rest, 1.15 times as far as the ears |
+Joints are defined in :mod:`hypopose.bodies.anny_body`.
 """
 
 from __future__ import annotations
@@ -29,51 +22,16 @@ import numpy as np
 import torch
 from anny.shape_distribution import SimpleShapeDistribution
 
+from hypopose.bodies.anny_body import joints_at_rest
+
 CHILDREN = 0.2
 """Share of people from 2 to 16 years; the others are 16 to 85."""
-
-SPINE = 0.476
-"""Human3.6M's spine joint: lower trunk over trunk."""
-
-HEAD = 1.15
-"""How high the head lies above the neck, in heights of the ears."""
 
 BONES = (
     *((0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (0, 7), (7, 8), (8, 9), (9, 10)),
     *((8, 11), (11, 12), (12, 13), (8, 14), (14, 15), (15, 16)),
 )
 PAIRS = (0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 7, 8, 9)
-
-
-def joints_of(heads: dict[str, torch.Tensor], coco: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Human3.6M-17 joints (B, 17, 3) at rest."""
-    right = [heads["upperleg01.R"], heads["lowerleg01.R"], heads["foot.R"]]
-    left = [heads["upperleg01.L"], heads["lowerleg01.L"], heads["foot.L"]]
-    arm_l = [heads["upperarm01.L"], heads["lowerarm01.L"], heads["wrist.L"]]
-    arm_r = [heads["upperarm01.R"], heads["lowerarm01.R"], heads["wrist.R"]]
-    pelvis = (right[0] + left[0]) / 2
-    shoulders = (arm_l[0] + arm_r[0]) / 2
-    chest = heads["neck01"] - heads["spine01"]
-    share = (shoulders - heads["spine01"])[:, 2:] / chest[:, 2:]
-    thorax = heads["spine01"] + share * chest
-    curve = [pelvis, *(heads[f"spine0{i}"] for i in (4, 3, 2, 1)), thorax]
-    height = pelvis[:, 2] + SPINE * (thorax - pelvis)[:, 2]
-    spine = at_height(torch.stack(curve, 1), height)
-    neck = torch.stack([pelvis[:, 0], heads["head"][:, 1], heads["neck02"][:, 2]], -1)
-    ears = (coco["left_ear"] + coco["right_ear"]) / 2
-    head = neck + neck.new_tensor([0.0, 0.0, HEAD]) * (ears - neck)[:, 2:]
-    rows = [pelvis, *right, *left, spine, thorax, neck, head, *arm_l, *arm_r]
-    return torch.stack(rows, 1)
-
-
-def at_height(curve: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
-    """Where a rising polyline (B, n, 3) crosses a height (B)."""
-    z = curve[..., 2]
-    i = ((z[:, 1:-1] < height[:, None]).sum(1)).clamp(max=z.shape[1] - 2)
-    row = torch.arange(len(z))
-    low, high = curve[row, i], curve[row, i + 1]
-    share = ((height - low[:, 2]) / (high[:, 2] - low[:, 2])).clamp(0, 1)
-    return low + share[:, None] * (high - low)
 
 
 def unit(x: torch.Tensor) -> torch.Tensor:
@@ -140,7 +98,7 @@ def main() -> None:
         heads = dict(zip(model.bone_labels, rest["rest_bone_heads"].unbind(1), strict=True))
         given = zip(regressor.labels, regressor({"vertices": vertices}).unbind(1), strict=True)
         coco = dict(given)
-        x = joints_of(heads, coco)
+        x = joints_at_rest(heads, (coco["left_ear"] + coco["right_ear"]) / 2)
         top = vertices[torch.arange(len(vertices)), vertices[..., 2].argmax(1)]
         top = top * top.new_tensor([0.0, 1.0, 1.0])  # the middle of the head
         bones = torch.stack([(x[:, c] - x[:, p]).norm(dim=-1) for p, c in BONES], 1)

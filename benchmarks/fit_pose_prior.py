@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 import torch
 
+from hypopose.bodies.proportions import BONE_LENGTHS
 from hypopose.datasets import load_motion
 from hypopose.samplers.pose_prior import BUNDLED, fit_pose_prior
 from hypopose.simulation import BodyMaker, Draws, place_cameras
-from hypopose.simulation.anatomy import BONE_LENGTHS
 
 
 @click.command()

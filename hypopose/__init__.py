@@ -96,6 +96,7 @@ _HOMES = {
 _ROOMS = {
     "aggregation",
     "ambiguity",
+    "bodies",
     "calibration",
     "cameras",
     "datasets",

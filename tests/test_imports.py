@@ -13,6 +13,7 @@ RUNGS: tuple[tuple[str, ...], ...] = (
     ("errors", "checks", "files", "types"),
     ("plugins", "skeletons", "cameras", "distributed"),
     ("io", "metrics", "diffusion"),
+    ("bodies",),
     ("networks", "aggregation", "ambiguity", "calibration", "simulation"),
     ("samplers", "optimization", "datasets"),
     ("evaluation", "training", "video"),

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hypopose.bodies.proportions import BONE_LENGTHS
 from hypopose.simulation import Draws, Motion
-from hypopose.simulation.anatomy import BONE_LENGTHS
 
 NAME = "synthetic"
 """Stands for these motions where a benchmark names its shards."""

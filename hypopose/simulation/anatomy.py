@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from hypopose.bodies.proportions import BONE_PAIRS
 from hypopose.skeletons import H36M17
 
 BONES = H36M17.bones
@@ -17,15 +18,6 @@ PARTS: tuple[tuple[int, ...], ...] = (
     (14, 15),  # right arm
 )
 """Bones, in the order of ``BONES``, that stay together when bodies are recombined."""
-
-BONE_LENGTHS = (
-    0.133, 0.443, 0.454, 0.133, 0.443, 0.454, 0.233, 0.257, 0.121, 0.115,
-    0.151, 0.279, 0.252, 0.151, 0.279, 0.252,
-)  # fmt: skip
-"""Mean lengths in meters, in the order of ``BONES``: the published Human3.6M skeleton."""
-
-BONE_PAIRS = (0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 7, 8, 9)
-"""Bones with the same number have the same length: left as right."""
 
 MEANINGS = {
     0: (0.01, 0.02, 0.015),

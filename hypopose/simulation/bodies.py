@@ -22,10 +22,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from hypopose.bodies.proportions import BONE_LENGTHS, BONE_PAIRS
 from hypopose.cameras import axis_angle
 from hypopose.simulation.anatomy import (
-    BONE_LENGTHS,
-    BONE_PAIRS,
     BONES,
     LEG,
     MEANINGS,

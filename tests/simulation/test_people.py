@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from hypopose.bodies.proportions import BONE_LENGTHS, BONE_PAIRS
 from hypopose.datasets import coco_joints, example_motion
 from hypopose.errors import FormatError
 from hypopose.simulation import BodyMaker, BodyOptions, Draws, Motion
-from hypopose.simulation.anatomy import BONE_LENGTHS, BONE_PAIRS, BONES
+from hypopose.simulation.anatomy import BONES
 from hypopose.simulation.people import TABLE, coco_points, load_people
 from hypopose.skeletons import COCO17, H36M17
 

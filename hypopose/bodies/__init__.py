@@ -1,0 +1,34 @@
+"""Bodies with a surface: the built-in capsules, a user's own SMPL arrays, Anny."""
+
+from hypopose.bodies.arrays import ArrayBody, load_arrays
+from hypopose.bodies.base import (
+    BodyModel,
+    BodyParameters,
+    Rest,
+    Rig,
+    ShapeSpace,
+    Skin,
+    Surface,
+)
+from hypopose.bodies.by_name import BODIES, make_body
+from hypopose.bodies.capsules import CapsuleBody
+from hypopose.bodies.parts import PARTS
+from hypopose.bodies.skinned import SkinnedBody, at_rest
+
+__all__ = [
+    "BODIES",
+    "PARTS",
+    "ArrayBody",
+    "BodyModel",
+    "BodyParameters",
+    "CapsuleBody",
+    "Rest",
+    "Rig",
+    "ShapeSpace",
+    "Skin",
+    "SkinnedBody",
+    "Surface",
+    "at_rest",
+    "load_arrays",
+    "make_body",
+]
