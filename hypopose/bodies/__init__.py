@@ -9,11 +9,12 @@ from hypopose.bodies.base import (
     ShapeSpace,
     Skin,
     Surface,
+    at_rest,
 )
 from hypopose.bodies.by_name import BODIES, make_body
 from hypopose.bodies.capsules import CapsuleBody
 from hypopose.bodies.parts import PARTS
-from hypopose.bodies.skinned import SkinnedBody, at_rest
+from hypopose.bodies.skinned import SkinnedBody
 
 __all__ = [
     "BODIES",

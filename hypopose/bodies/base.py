@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -177,3 +178,15 @@ class BodyModel(Protocol):
     ) -> tuple[Float[Tensor, "*n K 3 3"], Float[Tensor, "*n K 3"]]:
         """Where the pieces of :meth:`bind` are: rotations and shifts from where they are bound."""
         ...
+
+
+def at_rest(body: BodyModel, shape: Float[Tensor, "*n S"]) -> BodyParameters:
+    """Parameters of people who stand as the model was made, the first bone where it was.
+
+    Args:
+        body: A model.
+        shape: How they are built.
+    """
+    bones = body.rest(shape).bones
+    turns = torch.eye(3, dtype=bones.dtype).expand(*bones.shape, 3)
+    return BodyParameters(turns, bones[..., 0, :], shape)

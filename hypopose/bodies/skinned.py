@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -95,15 +94,3 @@ class SkinnedBody(ABC):
         shifts = places - (turns @ bones[..., None])[..., 0]
         joints = rest.joints.expand(*lead, *rest.joints.shape[-2:])
         return Rest(bones, joints), turns, shifts
-
-
-def at_rest(body: SkinnedBody, shape: Float[Tensor, "*n S"]) -> BodyParameters:
-    """Parameters of people who stand as the model was made, the first bone where it was.
-
-    Args:
-        body: A model.
-        shape: How they are built.
-    """
-    bones = body.rest(shape).bones
-    turns = torch.eye(3, dtype=bones.dtype).expand(*bones.shape, 3)
-    return BodyParameters(turns, bones[..., 0, :], shape)
