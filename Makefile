@@ -17,7 +17,7 @@ onnx:
 	pytest -m "onnx and not slow"
 
 slow:
-	pytest -m "slow and not benchmark"
+	pytest -n auto -m "slow and not benchmark"
 
 coverage:
 	pytest -m "not slow and not benchmark" --cov --cov-report=term-missing:skip-covered --cov-fail-under=90

@@ -204,8 +204,7 @@ def test_odd_names_survive(tmp_path):
 
 @pytest.mark.parametrize("name", ["=1+1", "+ann", "-1", "@sum", "'=x", "'ann", "ann"])
 def test_no_name_is_a_formula_and_all_come_back(name, tmp_path):
-    xy = torch.rand(3, 17, 2) * 400
-    save_people(tmp_path / "a.csv", {name: Keypoints2D(xy, COCO17)})
-    cells = (tmp_path / "a.csv").read_text().split("\n")[2].split(",")
-    assert cells[1][:1] not in ("=", "+", "-", "@")
+    save_people(tmp_path / "a.csv", {name: next(iter(people_in(COCO17).values()))})
+    table = pd.read_csv(tmp_path / "a.csv", comment="#", dtype=str)
+    assert table.iloc[0, 1][:1] not in ("=", "+", "-", "@")
     assert list(load_people(tmp_path / "a.csv")) == [name]
