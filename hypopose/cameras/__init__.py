@@ -19,8 +19,10 @@ from hypopose.cameras.rotations import (
 )
 from hypopose.cameras.screen import camera_from_screen, from_screen, screen_intrinsics, to_screen
 from hypopose.cameras.turning import VirtualCamera, turn_towards
+from hypopose.cameras.upright import CAMERA_UP, turn_up, up_axis
 
 __all__ = [
+    "CAMERA_UP",
     "VirtualCamera",
     "axis_angle",
     "cam_to_world",
@@ -44,7 +46,9 @@ __all__ = [
     "screen_intrinsics",
     "to_screen",
     "turn_towards",
+    "turn_up",
     "undistort",
     "unproject",
+    "up_axis",
     "world_to_cam",
 ]

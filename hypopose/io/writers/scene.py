@@ -24,7 +24,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hypopose.cameras import cam_to_world
+from hypopose.cameras import CAMERA_UP, cam_to_world, turn_up, up_axis
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.io.results import Result, result_metadata
 from hypopose.types import ASSUMED_FPS, Camera, Skeleton
@@ -322,44 +322,14 @@ class _Turn:
 
 def _turn(result: Result, options: _Settled) -> _Turn:
     if options.frame == "camera":
-        return _Turn(None, turn_up((1, -1), options.up), (1, -1))
+        return _Turn(None, turn_up(CAMERA_UP, options.up), CAMERA_UP)
     camera = result.keypoints.camera
-    if camera is None or camera.rotation is None:
+    if camera is None:
         raise MissingCameraError(
-            "The world frame needs a camera with a rotation (and a translation), but this "
-            "result's has none; sample with --camera, or export the camera frame."
+            "The world frame needs a camera, but this result has none; sample with --camera."
         )
-    up = -camera.rotation.reshape(-1, 3, 3)[:, 1].double().mean(0).cpu().numpy()
-    axis = int(np.abs(up).argmax())
-    signed = (axis, int(np.sign(up[axis])))
+    signed = up_axis(camera)
     return _Turn(camera, turn_up(signed, options.up), signed)
-
-
-def turn_up(up_axis: tuple[int, int], up: str) -> Float[np.ndarray, "3 3"]:
-    """The rotation that brings a signed axis up.
-
-    Args:
-        up_axis: Number and sign of the axis that points up before.
-        up: ``"y"`` or ``"z"`` points up after; ``"native"`` turns nothing.
-
-    Returns:
-        A rotation matrix of zeros and ones, determinant 1.
-
-    Example:
-        >>> turn_up((1, -1), "z").astype(int).tolist()  # the camera frame with z up
-        [[1, 0, 0], [0, 0, 1], [0, -1, 0]]
-    """
-    if up == "native":
-        return np.eye(3)
-    axis, sign = up_axis
-    to_y = {
-        0: [[0, -sign, 0], [sign, 0, 0], [0, 0, 1]],
-        1: [[1, 0, 0], [0, sign, 0], [0, 0, sign]],
-        2: [[1, 0, 0], [0, 0, sign], [0, -sign, 0]],
-    }[axis]
-    y_to_z = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]
-    after = np.array(y_to_z if up == "z" else np.eye(3), dtype=np.float64)
-    return after @ np.array(to_y, dtype=np.float64)
 
 
 def _turned(take: Take, turn: _Turn, options: _Settled, result: Result) -> Take:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from handed_body import handedness, placed, y_up, z_up
 
-from hypopose.cameras import cam_to_world
+from hypopose.cameras import cam_to_world, turn_up
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.io import ExportOptions
-from hypopose.io.writers.scene import Defaults, bridged, build_scene, turn_up
+from hypopose.io.writers.scene import Defaults, bridged, build_scene
 
 MARKERS = Defaults(which="aggregate", up="y", root="placed", unit="mm", needs_rate=True)
 
