@@ -107,6 +107,7 @@ _ROOMS = {
     "metrics",
     "networks",
     "optimization",
+    "quantities",
     "report",
     "samplers",
     "skeletons",

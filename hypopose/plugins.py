@@ -1,8 +1,9 @@
-"""Samplers, networks, readers, aggregators and metrics that come from outside the package.
+"""Samplers, networks, readers, aggregators, metrics and quantities from outside the package.
 
 A name is looked up in the table of the room first, for example ``SAMPLERS``. Then come installed
 packages that register it as an entry point, in the group ``hypopose.samplers``,
-``hypopose.networks``, ``hypopose.readers``, ``hypopose.aggregators`` or ``hypopose.metrics``::
+``hypopose.networks``, ``hypopose.readers``, ``hypopose.aggregators``, ``hypopose.metrics`` or
+``hypopose.quantities``::
 
     [project.entry-points."hypopose.samplers"]
     jitter = "my_package.jitter:Jitter"
@@ -28,7 +29,7 @@ from typing import Any, Literal, TypeVar
 
 from hypopose.errors import OptionError
 
-Kind = Literal["samplers", "networks", "readers", "aggregators", "metrics"]
+Kind = Literal["samplers", "networks", "readers", "aggregators", "metrics", "quantities"]
 T = TypeVar("T")
 
 _ONE: dict[Kind, str] = {
@@ -37,6 +38,7 @@ _ONE: dict[Kind, str] = {
     "readers": "format",
     "aggregators": "aggregation",
     "metrics": "metric",
+    "quantities": "quantity",
 }
 
 

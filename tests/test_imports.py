@@ -12,6 +12,7 @@ ROOT = Path(hypopose.__file__).parent
 RUNGS: tuple[tuple[str, ...], ...] = (
     ("errors", "checks", "files", "types"),
     ("plugins", "skeletons", "cameras", "distributed"),
+    ("quantities",),
     ("io", "metrics", "diffusion"),
     ("bodies",),
     ("networks", "aggregation", "ambiguity", "calibration", "simulation"),

@@ -15,6 +15,7 @@ from hypopose.api.making import (
     describe_sampler,
     make_sampler,
 )
+from hypopose.api.measuring import body_motion, measure
 from hypopose.api.named_detectors import Stream, detect
 from hypopose.api.pipeline import Pipeline, make_pipeline
 from hypopose.api.postprocessing import adjust, aggregate_result, recalibrate, refine
@@ -23,7 +24,6 @@ from hypopose.api.sampling import (
     check_aggregation,
     estimate_focal,
     evaluate,
-    measure,
     prepare,
     sample,
     share_camera,
@@ -38,6 +38,7 @@ __all__ = [
     "adjust",
     "aggregate",
     "aggregate_result",
+    "body_motion",
     "calibrator_beside",
     "check_aggregation",
     "complete",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from hypopose.aggregation import AGGREGATORS
 from hypopose.api.making import resolve_sampler, skeleton_read_by
@@ -18,7 +17,6 @@ from hypopose.diffusion import seeded_noise
 from hypopose.distributed import threads
 from hypopose.errors import OptionError
 from hypopose.evaluation import evaluate_pair
-from hypopose.io.results import Result
 from hypopose.optimization import FocalPosterior
 from hypopose.optimization import estimate_focal as infer_focal
 from hypopose.plugins import look_up, plugin_of
@@ -234,30 +232,3 @@ def evaluate(
     if keypoints is not None:
         keypoints = prepare(keypoints, hypotheses.skeleton.name)
     return evaluate_pair(hypotheses, keypoints, truth)
-
-
-def measure(hypotheses: Result | Hypotheses, quantity: Callable[[Poses3D], Tensor]) -> Tensor:
-    """Apply a function of one motion to every hypothesis: samples of any quantity.
-
-    Args:
-        hypotheses: A result, or hypotheses; the quantity gets them one by one.
-        quantity: For example a joint angle per frame, or a step length.
-
-    Returns:
-        Its values, hypotheses first: their spread is the quantity's uncertainty.
-
-    Example:
-        >>> import hypopose
-        >>> keypoints, _ = hypopose.datasets.example_pair()
-        >>> hypotheses = hypopose.sample(keypoints, n_hypotheses=3, sampler="boneflips")
-        >>> def stride(pose):
-        ...     return (pose.joints[..., 3, :] - pose.joints[..., 6, :]).norm(dim=-1).max()
-        >>> measure(hypotheses, stride).shape
-        torch.Size([3])
-    """
-    drawn = hypotheses.hypotheses if isinstance(hypotheses, Result) else hypotheses
-    roots = [None] * len(drawn) if drawn.root is None else drawn.root.unbind(-3)
-    motions = zip(drawn.joints.unbind(-4), roots, strict=True)
-    return torch.stack(
-        [quantity(Poses3D(joints, drawn.skeleton, root)) for joints, root in motions]
-    )

@@ -50,6 +50,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
     },
     "Use results elsewhere": {
+        "measure": Entry(
+            "Measure angles, gait, speeds and more, each with its uncertainty.",
+            "hypopose measure walk.npz -o walk.csv --what knee_flexion --plot",
+        ),
         "render": Entry(
             "Draw hypotheses over the frames of a video.",
             "hypopose render walk.npz --video walk.mp4 -o overlay.mp4",

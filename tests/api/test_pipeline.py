@@ -11,13 +11,14 @@ import torch
 from click.testing import CliRunner
 
 import hypopose
-from hypopose import Keypoints2D, Poses3D, Result
+from hypopose import Keypoints2D, Result
 from hypopose.api import Pipeline, calibrator_beside
 from hypopose.calibration import load_calibrator
 from hypopose.cli import main
 from hypopose.datasets import example_pair
 from hypopose.errors import OptionError
 from hypopose.io import load_hypotheses, load_people
+from hypopose.quantities import BodyMotion
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 TWO = DATA / "openpose_two_people"
@@ -134,15 +135,12 @@ def test_further_cameras_saw_one_person(keypoints: Keypoints2D) -> None:
 def test_quantities_are_measured_per_hypothesis(keypoints: Keypoints2D) -> None:
     result = hypopose.estimate(keypoints, **FAST)
 
-    def height(pose: Poses3D) -> torch.Tensor:
-        assert pose.root is not None
-        return pose.joints[..., 1] + pose.root[:, None, 1]
+    def reach(motion: BodyMotion) -> torch.Tensor:
+        return (motion.at("left_wrist") - motion.at("pelvis")).norm(dim=-1)
 
-    values = hypopose.measure(result, height)
-    x = result.hypotheses
-    assert x.root is not None
-    assert torch.equal(values.nan_to_num(),
-                       (x.joints[..., 1] + x.root[..., None, 1]).nan_to_num())  # fmt: skip
+    values = hypopose.measure(result, reach)["reach"].samples
+    x, wrist = result.hypotheses, result.hypotheses.skeleton.index("left_wrist")
+    assert torch.allclose(values.float(), x.joints[..., wrist, :].norm(dim=-1), atol=1e-5)
 
 
 PLUGIN = '''

@@ -1,0 +1,180 @@
+"""The table of quantities by name, and how a quantity of one's own joins it.
+
+``docs/reference/quantities.md`` shows the table with its definitions and what was measured of its
+intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hypopose.errors import OptionError
+from hypopose.plugins import available, look_up
+from hypopose.quantities.angles import ANGLES, joint_angle
+from hypopose.quantities.body_motion import BodyMotion
+from hypopose.quantities.contacts import CONTACTS
+from hypopose.quantities.gait import GAIT
+from hypopose.quantities.quantity import Quantity
+from hypopose.quantities.ranges import RANGES
+from hypopose.quantities.segments import MASS, SEGMENTS
+from hypopose.quantities.speeds import SPEEDS
+from hypopose.quantities.sway import BALANCE
+
+QUANTITIES: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (*ANGLES, *RANGES, *SEGMENTS, *MASS, *SPEEDS, *GAIT, *CONTACTS, *BALANCE)
+}
+"""Every quantity by its name, side first: ``left_knee_flexion``, ``trunk_lean``."""
+
+FAMILIES: dict[str, tuple[Quantity, ...]] = {
+    family: tuple(q for q in QUANTITIES.values() if q.family == family)
+    for family in dict.fromkeys(q.family for q in QUANTITIES.values())
+}
+"""Quantities by family: the left and the right one, or the one in the middle."""
+
+GROUPS: tuple[str, ...] = tuple(dict.fromkeys(q.group for q in QUANTITIES.values()))
+"""What quantities are about, in the order of the table."""
+
+ANGLE = "angle:"
+"""Begins the name of an angle of three joints."""
+
+_UNITS = {
+    "deg": "deg", "deg_per_s": "deg/s", "m": "m", "mm": "mm", "cm": "cm", "m_per_s": "m/s",
+    "s": "s", "percent": "%", "count": "count",
+}  # fmt: skip
+_LENGTHS = ("m", "mm", "cm", "m_per_s")
+
+
+def choose_quantities(
+    what: Sequence[str | Quantity | Callable[[BodyMotion], Tensor]],
+) -> list[Quantity]:
+    """Quantities by name, without repetition.
+
+    Args:
+        what: Names of :data:`QUANTITIES` (``left_knee_flexion``), of families (``knee_flexion``:
+            both sides), of groups (``angles``), ``angle:left_hip/left_knee/left_ankle`` for the
+            angle at the middle one of three joints, ``package.module:function`` or
+            ``./file.py:function`` or an entry point of ``hypopose.quantities``; quantities; or
+            functions of a :class:`BodyMotion` with one value per frame or per clip.
+
+    Returns:
+        The quantities, in the order asked for.
+
+    Raises:
+        OptionError: If there is no quantity of a name; the message suggests some.
+
+    Example:
+        >>> [q.name for q in choose_quantities(["knee_flexion", "left_knee_flexion", "trunk_lean"])]
+        ['left_knee_flexion', 'right_knee_flexion', 'trunk_lean']
+    """
+    found: dict[str, Quantity] = {}
+    for word in what:
+        for quantity in _named(word) if isinstance(word, str) else (_made(word),):
+            found.setdefault(quantity.name, quantity)
+    return list(found.values())
+
+
+def _named(name: str) -> tuple[Quantity, ...]:
+    if name in FAMILIES:
+        return FAMILIES[name]
+    if name in GROUPS:
+        return tuple(q for q in QUANTITIES.values() if q.group == name)
+    if name.startswith(ANGLE):
+        return (three_joint_angle(*_three(name)),)
+    if name not in QUANTITIES and ":" not in name and name not in available("quantities", {}):
+        close = get_close_matches(name, [*FAMILIES, *QUANTITIES, *GROUPS], n=3, cutoff=0.5)
+        meant = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise OptionError(
+            f"There is no quantity {name!r}.{meant} `hypopose measure --list` shows all; your own "
+            "are package.module:function, ./file.py:function or angle:JOINT/JOINT/JOINT."
+        )
+    return (_made(look_up("quantities", name, QUANTITIES), name),)
+
+
+def _three(name: str) -> list[str]:
+    joints = name.removeprefix(ANGLE).split("/")
+    if len(joints) != 3 or not all(joints):
+        raise OptionError(
+            f"{name!r} is no angle of three joints; write angle:left_hip/left_knee/left_ankle, the "
+            "angle's joint in the middle."
+        )
+    return joints
+
+
+def three_joint_angle(first: str, middle: str, last: str) -> Quantity:
+    """The quantity of an angle at a joint.
+
+    Args:
+        first: Joint at one end.
+        middle: Joint where the angle is.
+        last: Joint at the other end.
+
+    Returns:
+        A quantity named ``first/middle/last``, 180° where the joints lie on a line.
+
+    Example:
+        >>> three_joint_angle("thorax", "neck", "head").name
+        'thorax/neck/head'
+    """
+    return Quantity(
+        f"{first}/{middle}/{last}",
+        "deg",
+        "frame",
+        f"Angle at {middle} between {first} and {last}.",
+        lambda motion: joint_angle(motion, first, middle, last),
+        positive="extension",
+    )
+
+
+def _made(found: Any, name: str = "") -> Quantity:
+    """A quantity as it is, or one made of a function."""
+    if isinstance(found, Quantity):
+        return found
+    if not callable(found):
+        raise OptionError(f"{name or found!r} is not a function of a motion, nor a Quantity.")
+    own = str(getattr(found, "__name__", type(found).__name__))
+    ending = max((e for e in _UNITS if own.endswith(f"_{e}")), key=len, default="")
+    words = (getattr(found, "__doc__", None) or "Your own.").strip().splitlines()[0]
+    return Quantity(own, _UNITS.get(ending, ""), "frame", words, found, scale=ending in _LENGTHS)
+
+
+def sample_quantity(quantity: Quantity, motion: BodyMotion) -> tuple[Quantity, Tensor]:
+    """Measure every hypothesis of a motion.
+
+    Args:
+        quantity: A row of the table, or of your own.
+        motion: Hypotheses ``(H, F, J, 3)``. Functions of your own get them one by one.
+
+    Returns:
+        The quantity, which says what it turned out to be (per frame or per clip), and its samples
+        ``(H, F)`` or ``(H)``.
+
+    Raises:
+        OptionError: If a function of your own returns something else than one number per frame or
+            per clip, or the motion lacks what the quantity needs.
+        SkeletonMismatchError: If the skeleton lacks a joint.
+
+    Example:
+        >>> from hypopose.datasets import example_motion
+        >>> from hypopose.skeletons import H36M17
+        >>> walk = BodyMotion(example_motion(25).expand(3, 25, 17, 3), H36M17, fps=25.0)
+        >>> sample_quantity(QUANTITIES["trunk_lean"], walk)[1].shape
+        torch.Size([3, 25])
+    """
+    if QUANTITIES.get(quantity.name) == quantity:
+        return quantity, quantity.compute(motion)
+    one_by_one = [replace(motion, joints=joints) for joints in motion.joints]
+    rows = [torch.as_tensor(quantity.compute(one)) for one in one_by_one]
+    per = {(): "clip", (motion.n_frames,): "frame"}.get(tuple(rows[0].shape))
+    if per is None or len({row.shape for row in rows}) > 1:
+        raise OptionError(
+            f"{quantity.name} returned {tuple(rows[0].shape)}; a quantity is one number, or one "
+            f"per frame: ({motion.n_frames},)."
+        )
+    return replace(quantity, per=per), torch.stack(rows).double()  # type: ignore[arg-type]

@@ -1,0 +1,99 @@
+"""``hypopose measure`` from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from handed_body import make_result
+
+from hypopose.io import save_result
+from hypopose.quantities import FAMILIES
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    save_result(tmp_path / "walk.npz", make_result())
+    return tmp_path / "walk.npz"
+
+
+def test_a_table_and_a_figure(hypopose: Run, stored: Path, tmp_path: Path) -> None:
+    done = hypopose("measure", stored, "-o", tmp_path / "out.csv", "--what",
+                    "knee_flexion,elbow_flexion_range", "--plot", "--samples")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert sorted(p.name for p in tmp_path.glob("out*")) == [
+        "out.csv", "out_knee_flexion.png", "out_samples.csv", "out_summary.csv",
+    ]  # fmt: skip
+    assert "left_elbow_flexion_range" in done.stdout
+    assert "80 %:" in done.stdout
+    assert "Note: vertical of the camera's world" in done.stderr
+    header, first, *_ = (tmp_path / "out.csv").read_text().splitlines()
+    assert header == ("person,quantity,side,unit,frame,time,mean,median,low_50,high_50,low_80,"
+                      "high_80,low_95,high_95,share")  # fmt: skip
+    assert first.startswith("0,knee_flexion,left,deg,0,0,")
+    again = hypopose("measure", stored, "-o", tmp_path / "out.csv", "--what", "knee_flexion")
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
+
+
+def test_everything_that_can_be_measured(hypopose: Run, stored: Path, tmp_path: Path) -> None:
+    done = hypopose("measure", stored, "-o", tmp_path / "out.csv")
+    assert done.exit_code == 0, done.output
+    assert "left out: left_ankle_flexion" in done.stderr
+    summary = (tmp_path / "out_summary.csv").read_text()
+    assert all(f",{family}," in summary for family in FAMILIES if "ankle_flexion" not in family)
+
+
+def test_several_people_in_one_table(hypopose: Run, stored: Path, tmp_path: Path) -> None:
+    save_result(tmp_path / "ann.npz", replace(make_result(), person="ann"))
+    done = hypopose("measure", stored, tmp_path / "ann.npz", "-o", tmp_path / "out.csv",
+                    "--what", "hip_width")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    rows = (tmp_path / "out.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0", "ann"]
+    same = hypopose("measure", stored, stored, "-o", tmp_path / "same.csv", "--what", "hip_width")
+    assert [row.split(",")[0] for row in (tmp_path / "same.csv").read_text().splitlines()[1:]] == [
+        "walk", "walk",
+    ], same.output  # fmt: skip
+
+
+def test_the_list_names_every_family(hypopose: Run) -> None:
+    done = hypopose("measure", "--list")
+    assert done.exit_code == 0
+    assert all(f"  {family} (" in done.stdout for family in FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("-o", "out.xlsx"), ".csv, .parquet or .nc"),
+        (("-o", "out.csv", "--what", "knee"), "Did you mean"),
+        (("-o", "out.csv", "--what", "hip_width", "--plot"), "--plot draws quantities per frame"),
+        (("-o", "out.csv", "--height", "9"), "stature lies between"),
+        (("-o", "nowhere/out.csv", "--what", "hip_width"), "does not exist"),
+    ],
+)
+def test_errors_are_one_line(
+    hypopose: Run, stored: Path, monkeypatch: pytest.MonkeyPatch, options, words: str
+) -> None:
+    monkeypatch.chdir(stored.parent)
+    done = hypopose("measure", stored, *options)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+
+
+def test_an_assumed_camera_needs_a_height(hypopose: Run, tmp_path: Path) -> None:
+    result = make_result()
+    camera = replace(result.keypoints.camera, assumed=True)
+    guessed = replace(result, keypoints=replace(result.keypoints, camera=camera))
+    save_result(tmp_path / "walk.npz", guessed)
+    command = ("measure", tmp_path / "walk.npz", "-o", tmp_path / "out.csv", "--what", "hip_width")
+    done = hypopose(*command)
+    assert (done.exit_code, "--height 1.78" in done.stderr) == (2, True)
+    assert hypopose(*command, "--height", "1.7").exit_code == 0
