@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -52,6 +53,15 @@ _DATA = (
 )
 
 
+cluster_option = click.option(
+    "--cluster",
+    metavar="WHERE",
+    help="Sample and score on a Dask cluster: local, slurm, or the address of a scheduler (extra "
+    "hypopose[cluster]).",
+)
+"""``--cluster`` of commands that evaluate a benchmark in parts."""
+
+
 def sampling_options(command: Command) -> Command:
     """Give a command the options of sampling a benchmark."""
     return _all(_SAMPLING, command)
@@ -96,6 +106,21 @@ def sampler_of(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, 
 
 
 @contextmanager
+def cluster_of(options: dict[str, Any]) -> Iterator[Executor | None]:
+    """The executor that ``--cluster`` names, or None.
+
+    Raises:
+        BackendError: If there is no such cluster.
+    """
+    from hypopose.distributed.cluster import check_where, cluster_executor
+
+    if options["cluster"] is not None:
+        check_where(options["cluster"])
+    with cluster_executor(options["cluster"]) as executor:
+        yield executor
+
+
+@contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error; call what is given with done and total."""
     from rich.console import Console
@@ -104,6 +129,17 @@ def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(name, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def method_of(options: dict[str, Any]) -> tuple[Benchmark, Sampler, str, dict[str, str]]:
+    """The benchmark and the sampler that options name, the sampler's name, settings in words."""
+    from hypopose.datasets import load_benchmark
+
+    benchmark = load_benchmark(options["benchmark"])
+    sampler, record = sampler_of(options, benchmark)
+    words = ", ".join(f"{k}={v}" for k, v in record.items() if k != "name")
+    details = {"data": f"benchmark {benchmark.name}", "sampler": f"{record['name']} {words}"}
+    return benchmark, sampler, str(record["name"]), details
 
 
 @contextmanager
@@ -129,15 +165,10 @@ def draws_of(
         details = {"data": f"results in {data.name}"}
         yield data.name, details, folder_draws(data, options["truth"])
         return
-    from hypopose.datasets import load_benchmark
-
-    benchmark = load_benchmark(options["benchmark"])
-    sampler, record = sampler_of(options, benchmark)
-    words = ", ".join(f"{k}={v}" for k, v in record.items() if k != "name")
-    details = {"data": f"benchmark {benchmark.name}", "sampler": f"{record['name']} {words}"}
+    benchmark, sampler, name, details = method_of(options)
     with progress_bar(benchmark.name) as progress:
         yield (
-            str(record["name"]),
+            name,
             details,
             benchmark_draws(
                 sampler,

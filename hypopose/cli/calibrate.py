@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.benchmark_options import data_options, draws_of, sampling_options
+from hypopose.cli.benchmark_options import (
+    cluster_of,
+    cluster_option,
+    data_options,
+    draws_of,
+    method_of,
+    progress_bar,
+    sampling_options,
+)
 from hypopose.cli.options import shared, warn_of_former
 from hypopose.cli.overwrite import force_option, refuse_existing
+from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
+    from hypopose.calibration import Calibrator
     from hypopose.evaluation import CalibrationResults
 
 
@@ -28,6 +39,7 @@ Examples:
 @shared(output={"help": "Calibration results (JSON), for hypopose report."})
 @data_options
 @sampling_options
+@cluster_option
 @shared(
     calibrator={
         "help": "Also measure after recalibration with this file, or with 'bundled', the one "
@@ -57,6 +69,12 @@ def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
         path = calibrator_file(options["calibrator"], options["weights"], options["sampler"])
         calibrators[f"with {path.name}"] = load_calibrator(path)
     others = ("calibrator", "exclude_root", "fit", "method")
+    if options["cluster"] is not None:
+        results = _on_cluster(data, options, calibrators)
+        save_results(output, results)
+        _print(results)
+        click.echo(f"-> {output}")
+        return
     with draws_of(data, options, others) as (name, details, stream):
         draws = list(stream) if options["fit"] is not None else stream
         if isinstance(draws, list):
@@ -82,6 +100,32 @@ def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
     save_results(output, results)
     _print(results)
     click.echo(f"-> {output}")
+
+
+def _on_cluster(
+    data: Path, options: dict[str, Any], calibrators: dict[str, Calibrator]
+) -> CalibrationResults:
+    """The same measurement, parts of the benchmark at a time on many machines."""
+    from hypopose.calibration import Settings
+    from hypopose.evaluation import Evaluator, calibration_results, evaluate_in_parts
+
+    if options["benchmark"] is None or options["fit"] is not None:
+        raise OptionError("--cluster samples a benchmark: add --benchmark NAME, without --fit.")
+    benchmark, sampler, name, details = method_of(options)
+    new = partial(
+        Evaluator,
+        settings=Settings(seed=options["seed"]),
+        exclude_root=options["exclude_root"],
+        distributions=True,
+    )
+    names = ("n_hypotheses", "seed", "limit", "batch_size")
+    with cluster_of(options) as executor, progress_bar(benchmark.name) as progress:
+        assert executor is not None  # --cluster was given
+        evaluator, _ = evaluate_in_parts(
+            executor, sampler, new, benchmark, data.absolute(),
+            calibrators=calibrators, progress=progress, **{k: options[k] for k in names},
+        )  # fmt: skip
+    return calibration_results(name, evaluator, details)
 
 
 def _print(results: CalibrationResults) -> None:

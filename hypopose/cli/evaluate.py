@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypopose.cli.benchmark_options import progress_bar, sampler_of, sampling_options
+from hypopose.cli.benchmark_options import (
+    cluster_of,
+    cluster_option,
+    progress_bar,
+    sampler_of,
+    sampling_options,
+)
 from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.cli.set_option import refuse_sampling_options
@@ -39,6 +45,7 @@ Examples:
     help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame meters.",
 )
 @sampling_options
+@cluster_option
 @click.option(
     "--metric",
     "metric_names",
@@ -104,11 +111,11 @@ def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
             "'synthetic' needs none."
         )
     sampler, record = sampler_of(options, benchmark)
-    with progress_bar(benchmark.name) as progress:
+    with cluster_of(options) as executor, progress_bar(benchmark.name) as progress:
         return evaluate_benchmark(
             sampler,
             benchmark,
-            options["data"] or Path(),
+            Path(options["data"] or ".").absolute(),
             n_hypotheses=options["n_hypotheses"],
             seed=options["seed"],
             limit=options["limit"],
@@ -116,6 +123,7 @@ def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:
             **_what_to_measure(options),
             sampler_record=record,
             progress=progress,
+            executor=executor,
         )
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import click
 
@@ -47,7 +47,22 @@ class Outcome:
     is_taken: bool = False
 
 
-def run_all(plan: Plan, make: MakeWorker, n_processes: int | None, log: Log) -> list[Row]:
+@runtime_checkable
+class Crew(Protocol):
+    """Whoever works on the inputs of a batch."""
+
+    def outcomes(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Each input's outcome, in the order in which they are done."""
+        ...
+
+    def draw(self, rows: list[Row]) -> list[Row]:
+        """Draw the pictures that rows name; failures become rows."""
+        ...
+
+
+def run_all(
+    plan: Plan, make: MakeWorker, n_processes: int | None, log: Log, cluster: str | None = None
+) -> list[Row]:
     """Work on every input; in a batch, one that fails becomes a row and the others go on.
 
     Args:
@@ -55,6 +70,8 @@ def run_all(plan: Plan, make: MakeWorker, n_processes: int | None, log: Log) -> 
         make: Makes what is done with each, in this process and where none can be forked.
         n_processes: How many work at once; None for one per idle core.
         log: Where each input is noted.
+        cluster: ``local``, ``slurm`` or the address of a Dask scheduler; None for this process and
+            those that it forks.
 
     Returns:
         A row per person, in the order of the inputs.
@@ -65,11 +82,17 @@ def run_all(plan: Plan, make: MakeWorker, n_processes: int | None, log: Log) -> 
         worker = make()
     if not plan.is_batch:
         return _run_one(plan.jobs[0], worker, log)
-    with _made_if_needed(plan.jobs[0].output.parent), threads(1):
-        return _run_batch(plan.jobs, _Crew(worker, make, n_processes), log)
+    folder = plan.jobs[0].output.parent
+    with _made_if_needed(folder), threads(1):
+        if cluster is None:
+            return _run_batch(plan.jobs, _Crew(worker, make, n_processes), log)
+        from hypopose.cli.cluster_crew import cluster_crew
+
+        with cluster_crew(cluster, n_processes, worker, make, folder) as crew:
+            return _run_batch(plan.jobs, crew, log)
 
 
-def _run_batch(jobs: Sequence[Job], crew: _Crew, log: Log) -> list[Row]:
+def _run_batch(jobs: Sequence[Job], crew: Crew, log: Log) -> list[Row]:
     outcomes: dict[Job, Outcome] = {}
     with _bar(len(jobs)) as bar:
         while pending := [job for job in jobs if job not in outcomes]:
@@ -188,10 +211,18 @@ def _attempt(job: Job, worker: Worker) -> Outcome:
     return Outcome(rows, () if failed else tuple(said))
 
 
-def _rows_or_error(job: Job, worker: Worker) -> list[Row]:
+def unclaimed_attempt(job: Job, worker: Worker) -> Outcome:
+    """One input of a batch, pictures included, whoever else may be at it."""
+    with _caught() as said:
+        rows = tuple(_rows_or_error(job, worker, pictures_later=False))
+    failed = any(row.error for row in rows)
+    return Outcome(rows, () if failed else tuple(said))
+
+
+def _rows_or_error(job: Job, worker: Worker, *, pictures_later: bool = True) -> list[Row]:
     """The rows of an input, or one that says why it failed."""
     try:
-        return worker.run(job, pictures_later=True)
+        return worker.run(job, pictures_later=pictures_later)
     except (HypoPoseError, OSError) as error:
         line = one_line(error)
         reason = line.replace(f"{job.source}: ", "").replace(str(job.source), "the input")

@@ -19,6 +19,7 @@ from hypopose.cli.overwrite import force_option
 from hypopose.cli.running import run_all
 from hypopose.cli.summary import finish
 from hypopose.cli.worker import make_worker
+from hypopose.errors import OptionError
 
 EXAMPLES = """\b
 Examples:
@@ -74,6 +75,12 @@ Examples:
     help="Only the I-th of N parts of the inputs, for an array of cluster jobs.",
 )
 @click.option(
+    "--cluster",
+    metavar="WHERE",
+    help="Work on a Dask cluster: local, slurm, or the address of a scheduler (extra "
+    "hypopose[cluster]); --jobs is the number of workers to start.",
+)
+@click.option(
     "--log", "log_file", type=click.Path(path_type=Path), help="Add a line per input to this file."
 )
 @click.option("--log-json", is_flag=True, help="Write the lines of --log as JSON.")
@@ -96,8 +103,11 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     if not plan.jobs:
         click.echo("There are fewer inputs than parts; this part has none.")
         return
+    cluster = options.pop("cluster")
+    if cluster is not None and not plan.is_batch:
+        raise OptionError("--cluster works on a folder or several inputs; there is one input.")
     start = time.perf_counter()
-    make = partial(make_worker, options, plan.jobs)
+    make = partial(make_worker, options, plan.jobs[:2])
     with open_log(options["log_file"], as_json=options["log_json"]) as log:
-        rows = run_all(plan, make, options["n_processes"], log)
+        rows = run_all(plan, make, options["n_processes"], log, cluster)
     finish(rows, is_batch=plan.is_batch, seconds=time.perf_counter() - start)

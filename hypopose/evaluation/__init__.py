@@ -11,6 +11,7 @@ from hypopose.evaluation.benchmark_loop import (
 from hypopose.evaluation.comparison import Comparison
 from hypopose.evaluation.evaluation_results import CalibrationResults, Evaluation
 from hypopose.evaluation.frame_scores import METRICS, TITLES, Metric, frame_scores, is_oracle
+from hypopose.evaluation.parts import evaluate_in_parts
 from hypopose.evaluation.result_files import load_results, save_results
 from hypopose.evaluation.summaries import calibration_results
 from hypopose.evaluation.truth import read_truth
@@ -28,6 +29,7 @@ __all__ = [
     "benchmark_draws",
     "calibration_results",
     "evaluate_benchmark",
+    "evaluate_in_parts",
     "evaluate_pair",
     "folder_draws",
     "frame_scores",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hypopose.evaluation.accumulator import Evaluator
 from hypopose.evaluation.benchmark_draws import Draw, benchmark_draws
 from hypopose.evaluation.evaluation_results import CalibrationResults, Evaluation
 from hypopose.evaluation.frame_scores import Metric, choose_metrics
+from hypopose.evaluation.parts import evaluate_in_parts
 from hypopose.evaluation.summaries import calibration_results, notes_of
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
 
@@ -81,6 +84,7 @@ def evaluate_benchmark(
     n_groupings: int = 1,
     sampler_record: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    executor: Executor | None = None,
 ) -> Evaluation:
     """Sample every view of a benchmark and score it.
 
@@ -97,6 +101,8 @@ def evaluate_benchmark(
         n_groupings: Groupings of the hypotheses that the ECE is averaged over.
         sampler_record: The method and its options for the record; by default its class name.
         progress: Called with views done and views in all.
+        executor: Where parts are evaluated, see :func:`hypopose.evaluation.evaluate_in_parts`; None
+            for this process.
 
     Returns:
         Scores with intervals, and per action.
@@ -105,18 +111,21 @@ def evaluate_benchmark(
         FormatError: If the shards are not there, or not those of the benchmark.
         OptionError: If an option is out of range.
     """
-    evaluator = Evaluator(
+    new = partial(
+        Evaluator,
         choose_metrics() if metrics is None else metrics,
         exclude_root=exclude_root,
         n_groupings=n_groupings,
     )
-    seconds = 0.0
-    for draw in benchmark_draws(
-        sampler, benchmark, folder, n_hypotheses=n_hypotheses, seed=seed, limit=limit,
-        batch_size=batch_size, progress=progress,
-    ):  # fmt: skip
-        evaluator.update(draw)
-        seconds += draw.seconds
+    drawing: dict[str, Any] = {"n_hypotheses": n_hypotheses, "seed": seed, "limit": limit,
+                               "batch_size": batch_size, "progress": progress}  # fmt: skip
+    if executor is not None:
+        evaluator, seconds = evaluate_in_parts(executor, sampler, new, benchmark, folder, **drawing)
+    else:
+        evaluator, seconds = new(), 0.0
+        for draw in benchmark_draws(sampler, benchmark, folder, **drawing):
+            evaluator.update(draw)
+            seconds += draw.seconds
     n_frames = evaluator.n_frames
     settings = {
         "split": benchmark.split,
