@@ -108,6 +108,7 @@ _ROOMS = {
     "networks",
     "optimization",
     "quantities",
+    "rendering",
     "report",
     "samplers",
     "skeletons",

@@ -15,6 +15,7 @@ RUNGS: tuple[tuple[str, ...], ...] = (
     ("quantities",),
     ("io", "metrics", "diffusion"),
     ("bodies",),
+    ("rendering",),
     ("networks", "aggregation", "ambiguity", "calibration", "simulation"),
     ("samplers", "optimization", "datasets"),
     ("evaluation", "training", "video"),
