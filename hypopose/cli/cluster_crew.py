@@ -22,6 +22,7 @@ from hypopose.cli.jobs import Job
 from hypopose.cli.running import Outcome, unclaimed_attempt
 from hypopose.cli.summary import Row
 from hypopose.distributed.manifest import Entry, Manifest, stamp_of
+from hypopose.io.remote import exists, is_remote
 
 if TYPE_CHECKING:
     from hypopose.cli.worker import Worker
@@ -74,7 +75,7 @@ class ClusterCrew:
             rows = tuple(_row(values) for values in entry.rows)
         except TypeError:  # of another version
             return None
-        return rows if rows and all(Path(row.written).exists() for row in rows) else None
+        return rows if rows and all(exists(row.written) for row in rows) else None
 
     def _outcome(self, job: Job, outcome: Outcome | Lost) -> Outcome:
         if isinstance(outcome, Outcome):
@@ -128,7 +129,9 @@ def cluster_crew(
     from hypopose.distributed.cluster import check_where, open_cluster
 
     check_where(where)
-    manifest = Manifest(folder / MANIFEST, fingerprint(worker))
+    # A store cannot add to a file; the manifest of one is where the run was started.
+    here = Path.cwd() if is_remote(folder) else folder
+    manifest = Manifest(here / MANIFEST, fingerprint(worker))
     if worker.force:
         manifest.entries.clear()
     with open_cluster(where, n_workers) as client, manifest:

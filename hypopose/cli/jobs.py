@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import click
 
 from hypopose.cli.overwrite import refuse_overwriting
 from hypopose.errors import FormatError, OptionError
+from hypopose.io.remote import exists, files_below, url_of
 
 FORMATS = ("npz", "json", "csv", "parquet", "nc", "c3d", "trc", "mot", "bvh", "glb")
 """Formats a result can be written in; named here too so that ``--help`` stays quick."""
@@ -125,7 +127,7 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path) -> Plan:
             f"ending in {', '.join(sorted(DATA_SUFFIXES))}."
         )
     is_batch = len(inputs) > 1 or [source for _, source in found] != list(inputs)
-    if not is_batch and not inputs[0].exists() and not str(inputs[0]).startswith("camera:"):
+    if not is_batch and not exists(inputs[0]) and not str(inputs[0]).startswith("camera:"):
         raise FormatError(f"{inputs[0]}: there is no such file or folder; check the path.")
     jobs = _into_folder(found, output) if is_batch else [Job(inputs[0], _named(inputs[0], output))]
     sources = {source.resolve(): source for _, source in found}
@@ -162,6 +164,9 @@ def _inputs_below(path: Path, output: Path, top: Path | None = None) -> list[Pat
     followed out of the folder that was named; those to folders within it are left out, since these
     are visited anyway.
     """
+    url = url_of(path)
+    if url is not None:
+        return _remote_inputs(path, url)
     if not path.is_dir():
         return [path]
     top = top or path
@@ -173,6 +178,17 @@ def _inputs_below(path: Path, output: Path, top: Path | None = None) -> list[Pat
         elif not child.resolve().is_relative_to(top.resolve()):
             found.append(child)
     return found
+
+
+def _remote_inputs(path: Path, url: str) -> list[Path]:
+    """A file by URL, or what a folder holds: OpenPose's frames are one input."""
+    found = [Path(name) for name in files_below(url)]
+    if len(found) == 1 and url_of(found[0]) == url.rstrip("/"):
+        return [path]
+    frames = Counter(p.parent for p in found if p.name.endswith("_keypoints.json"))
+    recordings = [folder for folder, n in frames.items() if n > 1]
+    files = [p for p in found if p.parent not in recordings and p.suffix.lower() in DATA_SUFFIXES]
+    return sorted([*recordings, *files])
 
 
 @dataclass(frozen=True)

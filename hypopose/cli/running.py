@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from hypopose.cli.jobs import Job, Plan
 from hypopose.cli.summary import Row
 from hypopose.cli.wording import in_cli_words
 from hypopose.errors import HypoPoseError
+from hypopose.io.remote import is_remote
 
 if TYPE_CHECKING:
     from hypopose.cli.log import Log
@@ -203,7 +204,8 @@ def _attempt_in_child(job: Job) -> Outcome:
 
 def _attempt(job: Job, worker: Worker) -> Outcome:
     """One input of a batch, if no other process is at it."""
-    with claim(job.output) as ours, _caught() as said:
+    free = nullcontext(True) if is_remote(job.output) else claim(job.output)
+    with free as ours, _caught() as said:
         if not ours:
             return Outcome(is_taken=True)
         rows = tuple(_rows_or_error(job, worker))
@@ -246,7 +248,10 @@ def _draw(row: Row) -> Row | None:
 
 @contextmanager
 def _made_if_needed(folder: Path) -> Iterator[None]:
-    """A folder for results; if none was written, it is gone again."""
+    """A folder for results; if none was written, it is gone again. Stores need no folders."""
+    if is_remote(folder):
+        yield
+        return
     existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     yield

@@ -24,6 +24,7 @@ from hypopose.cli.options import reading_given
 from hypopose.cli.overwrite import refuse_overwriting
 from hypopose.cli.resume import Outputs, digest, made_with
 from hypopose.cli.set_option import read_settings
+from hypopose.cli.staging import needs_staging, run_staged
 from hypopose.cli.summary import Row
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class Worker:
         """
         from hypopose.api.pipeline import source_name
 
+        if needs_staging(job):
+            return run_staged(self, job, report)
         job.check_links()
         clock = _Clock()
         people, made = self._read(job, report)
