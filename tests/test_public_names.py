@@ -17,7 +17,8 @@ PUBLIC = {
     "Camera", "HypoPoseError", "Hypotheses", "Keypoints2D", "Poses3D", "Result", "Skeleton",
     "Stream", "adjust", "aggregate", "complete", "detect", "estimate", "estimate_file",
     "estimate_focal",
-    "estimate_people", "evaluate", "get_skeleton", "load", "load_hypotheses", "load_people",
+    "estimate_people", "evaluate", "get_skeleton", "import_motion", "load", "load_hypotheses",
+    "load_people",
     "make_pipeline", "make_sampler", "measure", "prepare", "recalibrate", "refine", "sample",
     "save_result", "share_camera",
 }  # fmt: skip

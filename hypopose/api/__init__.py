@@ -6,6 +6,7 @@ reads, and keypoints without a camera get an assumed one, marked so. The rooms b
 
 from hypopose.api.completion import complete
 from hypopose.api.estimation import estimate, estimate_file, estimate_people
+from hypopose.api.importing import import_motion
 from hypopose.api.making import (
     BUNDLED_WEIGHTS,
     DEFAULT_SAMPLER,
@@ -51,6 +52,7 @@ __all__ = [
     "estimate_focal",
     "estimate_people",
     "evaluate",
+    "import_motion",
     "load",
     "load_hypotheses",
     "load_people",

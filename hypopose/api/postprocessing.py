@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hypopose.api.making import calibrator_file
 from hypopose.api.sampling import aggregate as combine
-from hypopose.api.sampling import describe_aggregation, prepare
+from hypopose.api.sampling import check_has_keypoints, describe_aggregation, prepare
 from hypopose.calibration import Calibrator, describe_calibrator, load_calibrator
 from hypopose.cameras import fit_root, fit_roots
 from hypopose.diffusion import seeded_noise
@@ -93,6 +93,7 @@ def refine(
     keypoints = poses.keypoints if isinstance(poses, Result) and keypoints is None else keypoints
     if keypoints is None:
         raise OptionError("Name the keypoints these motions were drawn for: refine(x, keypoints).")
+    check_has_keypoints(keypoints, "refine moves motions onto")
     given: dict[str, Any] = {"noise": seeded_noise(seed, items), "scale": scale}
     given["root"] = root_positions
     if isinstance(poses, Result):

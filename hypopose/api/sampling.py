@@ -177,7 +177,27 @@ def aggregate(hypotheses: Hypotheses, keypoints: Keypoints2D, method: str = "mea
         3
     """
     combine = look_up("aggregators", method, AGGREGATORS)
+    if method in WITHOUT_KEYPOINTS:
+        return combine(hypotheses, keypoints)
+    check_has_keypoints(keypoints, f"the aggregate {method!r} compares with")
     return combine(hypotheses, prepare(keypoints, hypotheses.skeleton.name))
+
+
+WITHOUT_KEYPOINTS = ("mean", "median", "medoid")
+"""Aggregates that look at the hypotheses alone."""
+
+
+def check_has_keypoints(keypoints: Keypoints2D, what_for: str) -> None:
+    """Refuse keypoints of which none was detected, as those of imported motions.
+
+    Raises:
+        OptionError: If so.
+    """
+    if not bool(keypoints.detected.any()):
+        raise OptionError(
+            f"There are no keypoints, which {what_for}: imported 3D motion has none. Sample "
+            "keypoints with hypopose sample, or use --aggregate mean, median or medoid."
+        )
 
 
 def check_aggregation(method: str) -> None:

@@ -48,13 +48,14 @@ def estimate_image_size(*people: Keypoints2D) -> tuple[int, int]:
     seen = torch.cat([person.xy[person.detected].double() for person in people])
     if len(seen) == 0:
         raise OptionError(
-            "No keypoint was detected, so the image size cannot be estimated; pass image_size."
+            "No keypoint was detected, so the image size cannot be estimated; pass "
+            "image_size=(W, H)."
         )
     low, high = seen.amin(0), seen.amax(0)
     if float((high - low).max()) <= 4.0:
         raise OptionError(
             f"Keypoints span {float((high - low).max()):.2g} px, which looks normalized; convert "
-            "them to pixels (hypopose.cameras.from_screen) or pass image_size."
+            "them to pixels (hypopose.cameras.from_screen) or pass image_size=(W, H)."
         )
     middle = (low + high) / 2
     fits = {

@@ -54,6 +54,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "Measure angles, gait, speeds and more, each with its uncertainty.",
             "hypopose measure walk.npz -o walk.csv --what knee_flexion --plot",
         ),
+        "import": Entry(
+            "Make a result of another program's 3D motion: TRC, C3D, BVH, CSV, JSON, npy, npz.",
+            "hypopose import walk.trc -o walk.npz",
+        ),
         "render": Entry(
             "Draw hypotheses over the frames of a video.",
             "hypopose render walk.npz --video walk.mp4 -o overlay.mp4",
@@ -118,6 +122,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
 COMMANDS = {name: entry for commands in GROUPS.values() for name, entry in commands.items()}
 
 
+MODULES = {"import": "import_motion"}
+"""Commands whose module and function have another name, because Python keeps theirs."""
+
+
 class CommandError(click.ClickException):
     """One line on standard error, exit code 2."""
 
@@ -135,7 +143,7 @@ class LazyGroup(click.Group):
         """Import ``hypopose.cli.<name>`` and take the command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        name = cmd_name.replace("-", "_")
+        name = MODULES.get(cmd_name, cmd_name.replace("-", "_"))
         module = importlib.import_module(f"hypopose.cli.{name}")
         command: click.Command = getattr(module, name)
         return command
@@ -157,16 +165,14 @@ class LazyGroup(click.Group):
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            with _warnings_as_lines():
+            with _warnings_as_lines(ctx):
                 return super().invoke(ctx)
-        except HypoPoseError as error:
-            raise CommandError(one_line(error)) from error
-        except OSError as error:
-            raise CommandError(one_line(error)) from error
+        except (HypoPoseError, OSError) as error:
+            raise CommandError(one_line(error, ctx.invoked_subcommand)) from error
 
 
 @contextmanager
-def _warnings_as_lines() -> Iterator[None]:
+def _warnings_as_lines(ctx: click.Context) -> Iterator[None]:
     """Print what a command warned of, each once, as a line on standard error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -175,11 +181,15 @@ def _warnings_as_lines() -> Iterator[None]:
         finally:
             said = dict.fromkeys(" ".join(str(w.message).split()) for w in caught)
             for message in said:
-                click.echo(f"Warning: {in_cli_words(message)}", err=True)
+                click.echo(f"Warning: {in_cli_words(message, ctx.invoked_subcommand)}", err=True)
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException, command: str | None = None) -> str:
     r"""An error as one line: the system's names its file, ours are sentences already.
+
+    Args:
+        error: Any.
+        command: Whose options the line names.
 
     Example:
         >>> one_line(ValueError("two\nlines"))
@@ -187,7 +197,7 @@ def one_line(error: BaseException) -> str:
     """
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
-    return in_cli_words(" ".join(str(error).split())) or type(error).__name__
+    return in_cli_words(" ".join(str(error).split()), command) or type(error).__name__
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

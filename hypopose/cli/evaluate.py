@@ -42,7 +42,8 @@ Examples:
 @click.option(
     "--truth",
     type=click.Path(path_type=Path),
-    help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame meters.",
+    help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame meters, or what "
+    "hypopose import made.",
 )
 @sampling_options
 @cluster_option
@@ -146,7 +147,9 @@ def _evaluate_result(path: Path, truth: Path | None, options: dict[str, Any]) ->
 
     stored = load_hypotheses(path)
     target = read_truth(truth, stored.hypotheses)
-    scores = evaluate_pair(stored.hypotheses, stored.keypoints, target, **_what_to_measure(options))
+    seen = stored.keypoints.camera is not None and bool(stored.keypoints.detected.any())
+    keypoints = stored.keypoints if seen else None
+    scores = evaluate_pair(stored.hypotheses, keypoints, target, **_what_to_measure(options))
     return {
         "result": path.name,
         "truth": truth.name,

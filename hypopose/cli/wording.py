@@ -7,6 +7,7 @@ options (``--image-size W H``).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 _OPTIONS = {
     "skeleton": "--skeleton",
@@ -23,23 +24,33 @@ _OPTIONS = {
     "ignore_identities": "--ignore-identities",
     "keep_identities": "--keep-identities",
     "min_joints": "--min-joints",
+    "up": "--up",
+    "to": "--to",
+    "mirror": "--mirror",
 }
+_OF_COMMAND = {"import": {"unit": "--unit"}}
+"""Options that another command calls otherwise."""
 _WORD = re.compile(
     rf"(?<![\w-])(?P<name>{'|'.join(_OPTIONS)})=(?P<value>\([^()]*\)|[\w./:-]*[\w/:-])?"
 )
 
 
-def in_cli_words(text: str) -> str:
+def in_cli_words(text: str, command: str | None = None) -> str:
     """A message whose keywords are the command line's options.
+
+    Args:
+        text: A message.
+        command: The command it is printed by, which may have options of its own.
 
     Example:
         >>> in_cli_words("give it: image_size=(W, H), or fractions=True; check skeleton=")
         'give it: --image-size W H, or --fractions; check --skeleton'
     """
-    return _WORD.sub(_option, text)
+    own = _OF_COMMAND.get(command or "", {})
+    return _WORD.sub(lambda match: _option(match, own), text)
 
 
-def _option(match: re.Match[str]) -> str:
+def _option(match: re.Match[str], own: Mapping[str, str]) -> str:
     value = match["value"] or ""
     words = "" if value == "True" else value.strip("()").replace(",", "")
-    return f"{_OPTIONS[match['name']]} {words}".strip()
+    return f"{own.get(match['name'], _OPTIONS[match['name']])} {words}".strip()

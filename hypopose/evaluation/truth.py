@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from hypopose.io.native import is_result
+from hypopose.io.results import load_hypotheses
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive, read_npy
 from hypopose.types import Hypotheses, Poses3D
@@ -15,11 +19,18 @@ from hypopose.types import Hypotheses, Poses3D
 def read_truth(path: Path, hypotheses: Hypotheses) -> Poses3D:
     """Read ``(F, J, 3)`` camera-frame meters, and make them root-relative.
 
+    Args:
+        path: npy, npz with an array ``joints``, or a result, such as ``hypopose import`` makes:
+            its aggregate.
+        hypotheses: What it is the truth of.
+
     Raises:
         FormatError: If the file is not that, does not fit the hypotheses, or is in another unit.
     """
     source = Source(path)
-    if source.is_npz:
+    if is_result(path):
+        values = _pose_of(source, hypotheses)
+    elif source.is_npz:
         archive = NpzArchive(source)
         if "joints" not in archive.names:
             raise source.error("has no array 'joints'", "name the truth so")
@@ -41,6 +52,29 @@ def read_truth(path: Path, hypotheses: Hypotheses) -> Poses3D:
             f"holds bodies {ratio:.2g} times the size of the hypotheses', {unit}", "give meters"
         )
     return Poses3D(joints, skeleton)
+
+
+def _pose_of(source: Source, hypotheses: Hypotheses) -> np.ndarray:
+    """The joints of a result that stands for the truth."""
+    stored = load_hypotheses(source.path)
+    if stored.pose.skeleton != hypotheses.skeleton:
+        raise source.error(
+            f"is in {stored.pose.skeleton.name}, the hypotheses are in {hypotheses.skeleton.name}",
+            f"import it again with to={hypotheses.skeleton.name}",
+        )
+    if stored.sampler.get("frame", "camera") != "camera":
+        warnings.warn(
+            f"{source.path.name}: the truth is in the axes of its own file, not of a camera: "
+            "p_mpjpe and other aligned scores hold, the others do not, unless the hypotheses are "
+            "in these axes too. hypopose import --camera FILE brings it into the camera's frame",
+            TruthFrameWarning,
+            stacklevel=3,
+        )
+    return np.asarray(stored.pose.joints.numpy())
+
+
+class TruthFrameWarning(UserWarning):
+    """The truth may be in other axes than the hypotheses."""
 
 
 _UNITS = (

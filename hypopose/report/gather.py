@@ -171,7 +171,8 @@ def _measured(given: Sequence[Given]) -> CalibrationResults:
         if g.truth is None:
             continue
         same = g.result.keypoints.skeleton == g.result.hypotheses.skeleton
-        keypoints = g.result.keypoints if same and g.result.keypoints.camera else None
+        seen = g.result.keypoints.camera and bool(g.result.keypoints.detected.any())
+        keypoints = g.result.keypoints if same and seen else None
         evaluator.add(g.result.hypotheses, g.truth, [g.path.resolve()], keypoints=keypoints)
     return calibration_results(given[0].method, evaluator, settings_of(stored))
 

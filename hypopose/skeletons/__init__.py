@@ -9,6 +9,7 @@ from hypopose.skeletons.conversions import (
     convert_points,
     get_conversion,
 )
+from hypopose.skeletons.depth_cameras import AZURE32, KINECT25
 from hypopose.skeletons.tables import (
     BODY25,
     BODY25B,
@@ -31,6 +32,7 @@ from hypopose.skeletons.user import SkeletonFile, load_skeleton
 from hypopose.skeletons.wholebody import BODY135, COCO133, HALPE136
 
 __all__ = [
+    "AZURE32",
     "BODY25",
     "BODY25B",
     "BODY135",
@@ -44,6 +46,7 @@ __all__ = [
     "HALPE26",
     "HALPE136",
     "HUMANEVA15",
+    "KINECT25",
     "MEDIAPIPE33",
     "MPI3DHP17",
     "MPI3DHP28",

@@ -7,6 +7,7 @@ are the kinematic tree of the data set.
 from __future__ import annotations
 
 from hypopose.errors import SkeletonMismatchError
+from hypopose.skeletons.depth_cameras import KINECTS
 from hypopose.skeletons.wholebody import WHOLE_BODIES
 from hypopose.types import Skeleton
 
@@ -227,7 +228,7 @@ SKELETONS: dict[str, Skeleton] = {
     s.name: s
     for s in (
         H36M17, H36M16, H36M32, COCO17, COCO18, BODY25, BODY25B, HALPE26, MPII16,
-        MPI3DHP17, MPI3DHP28, HUMANEVA15, SMPL24, MEDIAPIPE33, *WHOLE_BODIES,
+        MPI3DHP17, MPI3DHP28, HUMANEVA15, SMPL24, MEDIAPIPE33, *WHOLE_BODIES, *KINECTS,
     )
 }  # fmt: skip
 """Every named skeleton."""

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -20,7 +21,7 @@ from hypopose.calibration import load_calibrator, save_calibrator
 from hypopose.cli import COMMANDS, main
 from hypopose.cli.options import OPTIONS
 from hypopose.datasets import example_pair
-from hypopose.io import save_people
+from hypopose.io import export_result, save_people
 
 Run = Callable[..., Result]
 APART = {"data", "train"}
@@ -79,8 +80,22 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "walk.npz", folder / "results")
     shutil.copy(folder / "truth.npy", folder / "results" / "truth" / "walk.npy")
     save_calibrator(load_calibrator(calibrator_beside(sampler="d3dp")), folder / "calibrator.json")
+    _write_motion(folder, hp.load_hypotheses(folder / "walk.npz"))
     (folder / "jitter.py").write_text("from hypopose.samplers import BoneFlips as Jitter\n")
     return folder
+
+
+def _write_motion(folder: Path, result: Any) -> None:
+    """3D motion of other programs, and a rig that is placed in its axes."""
+    for name in ("walk.trc", "markers.trc", "a.bvh", "b.bvh"):
+        export_result(folder / name, result)
+    places = (result.pose.joints + result.pose.root[:, None]).numpy()
+    np.save(folder / "points.npy", 1000 * places[..., [0, 2, 1]] * [1, 1, -1])
+    (folder / "calibration.toml").write_text(
+        '[cam01]\nname = "cam01"\nsize = [1000, 1000]\ndistortions = [0, 0, 0, 0]\n'
+        "matrix = [[1100, 0, 500], [0, 1100, 500], [0, 0, 1]]\n"
+        "rotation = [1.5707963, 0, 0]\ntranslation = [0, 1, 4]\n"
+    )
 
 
 def examples() -> list[str]:

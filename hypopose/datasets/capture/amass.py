@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from hypopose.datasets.capture.numbers import numeric
 from hypopose.datasets.capture.recorded_clip import CapturedRig
 from hypopose.errors import FormatError
+from hypopose.io.parsing.finite_numbers import numeric
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive
 

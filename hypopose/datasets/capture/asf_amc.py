@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hypopose.datasets.capture.numbers import finite, finites, read_lines
 from hypopose.datasets.capture.recorded_clip import CapturedRig
 from hypopose.errors import FormatError
+from hypopose.io.parsing.finite_numbers import finite, finites, read_lines
 
 MAX_BYTES = 100_000_000
 MAX_BONES = 1000

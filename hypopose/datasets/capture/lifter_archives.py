@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hypopose.datasets.capture.numbers import check_numeric
 from hypopose.datasets.capture.recorded_clip import Clip
 from hypopose.errors import FormatError
+from hypopose.io.parsing.finite_numbers import check_numeric
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive
 

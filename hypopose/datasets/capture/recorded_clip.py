@@ -10,6 +10,7 @@ from scipy.interpolate import CubicSpline
 from scipy.signal import butter, sosfiltfilt
 
 from hypopose.errors import FormatError
+from hypopose.io.motion_files.file_motion import CapturedRig
 
 FASTEST = 15.0
 """No joint of a person is faster, in m/s: frames where one is are cut out."""
@@ -20,24 +21,9 @@ SHORTEST_SECONDS = 0.5
 ANKLE_HEIGHT = 0.08
 """Height of an ankle that stands on the floor, in meters."""
 
+__all__ = ["CapturedRig", "Clip", "cleaned", "leg_length"]
+
 _RIGHT_LEG, _LEFT_LEG, _ANKLES = (1, 2, 3), (4, 5, 6), (3, 6)
-
-
-@dataclass(frozen=True, eq=False)
-class CapturedRig:
-    """A recorded motion with the joints of its own skeleton.
-
-    Args:
-        names: Joint names.
-        parents: Index of each joint's parent, -1 for the root.
-        positions: In the file's own unit and axes.
-        fps: Frames per second; None if the file does not say.
-    """
-
-    names: tuple[str, ...]
-    parents: tuple[int, ...]
-    positions: Float[np.ndarray, "F J 3"]
-    fps: float | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,9 +20,9 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from hypopose.datasets.capture.numbers import LARGEST
 from hypopose.datasets.capture.recorded_clip import CapturedRig, leg_length
 from hypopose.errors import FormatError, OptionError
+from hypopose.io.parsing.finite_numbers import LARGEST
 from hypopose.skeletons import H36M17
 
 LEG = 0.897

@@ -14,11 +14,11 @@ import numpy as np
 
 from hypopose.datasets.capture.amass import load_body_model, read_amass
 from hypopose.datasets.capture.asf_amc import AcclaimSkeleton, read_amc, read_asf
-from hypopose.datasets.capture.bvh_reader import read_bvh
 from hypopose.datasets.capture.lifter_archives import read_3dhp, read_h36m
 from hypopose.datasets.capture.recorded_clip import CapturedRig, Clip
 from hypopose.datasets.capture.rigs import to_h36m17
 from hypopose.errors import FormatError, HypoPoseError, OptionError
+from hypopose.io.motion_files.bvh_rig import read_bvh
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive
 

@@ -49,7 +49,7 @@ def parse_unit(unit: str | float) -> float:
         meters = math.nan
     if not 1e-6 <= meters <= 1e4:
         raise OptionError(
-            f"A camera unit is m, cm, mm or a number of meters, such as 0.025 for a board of 25 mm "
+            f"A unit is m, cm, mm or a number of meters, such as 0.025 for a board of 25 mm "
             f"squares; got {unit!r}."
         )
     return meters

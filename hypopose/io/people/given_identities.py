@@ -6,11 +6,10 @@ one person. Its detections lose their names and are tracked anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from hypopose.io.detections import Detections
 
@@ -25,6 +24,8 @@ APART = 0.5
 """Diagonals between two detections that are not the same body detected twice."""
 MIN_SHARED = 6
 """Keypoints two detections must share before they are compared."""
+CHUNK = 2_000_000
+"""Keypoints compared at once."""
 FORGIVEN = 0.02
 """Share of an identity's frames that may hold it twice."""
 
@@ -48,13 +49,11 @@ def believable_identities(
     """
     if not detections.shared_clock or all(i is None for i in detections.ids):
         return detections, ()
-    twice: list[str] = []
-    fast: list[str] = []
-    for name, rows in _rows_by_identity(detections):
-        if _is_in_two_places(detections, rows):
-            twice.append(name)
-        elif _is_too_fast(detections, rows, fps):
-            fast.append(name)
+    names, kin = _kin(detections)
+    in_two_places = _are_in_two_places(detections, kin, len(names))
+    too_fast = _are_too_fast(detections, kin, len(names), fps) & ~in_two_places
+    twice = [name for name, is_so in zip(names, in_two_places, strict=True) if is_so]
+    fast = [name for name, is_so in zip(names, too_fast, strict=True) if is_so]
     dropped = {*twice, *fast}
     ids = tuple(None if i in dropped else i for i in detections.ids)
     doubts = _doubt(twice, "is in two places in one frame"), _doubt(fast, "jumps across the image")
@@ -73,58 +72,118 @@ def _doubt(names: list[str], what: str) -> str:
     )
 
 
-def _rows_by_identity(detections: Detections) -> Iterator[tuple[str, np.ndarray]]:
-    """Rows of each identity in frame order."""
-    rows: dict[str, list[int]] = {}
-    for row, name in enumerate(detections.ids):
-        if name is not None:
-            rows.setdefault(name, []).append(row)
-    for name, some in rows.items():
-        picked = np.array(some)
-        yield name, picked[np.argsort(detections.frames[picked], kind="stable")]
+@dataclass(frozen=True, eq=False)
+class _Kin:
+    """Rows with an identity, sorted by identity and frame.
+
+    Args:
+        rows: Of the detections.
+        who: Number of the identity of each.
+        frames: Frame of each.
+    """
+
+    rows: Int[np.ndarray, " n"]
+    who: Int[np.ndarray, " n"]
+    frames: Int[np.ndarray, " n"]
+
+    def only(self, kept: Bool[np.ndarray, " n"]) -> _Kin:
+        return _Kin(self.rows[kept], self.who[kept], self.frames[kept])
+
+    @property
+    def begins(self) -> Bool[np.ndarray, " n"]:
+        """Whether a row is the first of its identity in its frame."""
+        again = (self.who[1:] == self.who[:-1]) & (self.frames[1:] == self.frames[:-1])
+        return np.concatenate([[True], ~again])[: len(self.rows)]
 
 
-def _is_in_two_places(detections: Detections, rows: np.ndarray) -> bool:
-    frames = detections.frames[rows]
-    same = frames[1:] == frames[:-1]
-    if not same.any():
-        return False
-    distance, size, _ = _moved(detections.xy[rows[:-1][same]], detections.xy[rows[1:][same]])
-    n_apart = int((distance > APART * size).sum())
-    return n_apart > FORGIVEN * len(np.unique(frames))
+def _kin(detections: Detections) -> tuple[list[str], _Kin]:
+    """The identities in file order, and their rows."""
+    numbers: dict[str, int] = {}
+    rows = [i for i, name in enumerate(detections.ids) if name is not None]
+    who = np.array([numbers.setdefault(str(detections.ids[i]), len(numbers)) for i in rows])
+    picked = np.array(rows, dtype=np.int64)
+    order = np.lexsort((detections.frames[picked], who))
+    return list(numbers), _Kin(picked[order], who[order], detections.frames[picked[order]])
 
 
-def _is_too_fast(detections: Detections, rows: np.ndarray, fps: float | int | None) -> bool:
-    """Whether it ever moves farther between two detections than a person can."""
-    frames, first = np.unique(detections.frames[rows], return_index=True)
-    xy = detections.xy[rows[first]]
-    if len(frames) < 2:
-        return False
+def _are_in_two_places(detections: Detections, kin: _Kin, n: int) -> Bool[np.ndarray, " n"]:
+    """Which identities stand at two places in one frame, in more frames than is forgiven."""
+    begins = kin.begins
+    again = np.flatnonzero(~begins)
+    distance, size, _ = _moved(detections.xy, kin.rows[again - 1], kin.rows[again], kin.who[again])
+    n_apart = np.bincount(kin.who[again[distance > APART * size]], minlength=n)
+    n_frames = np.bincount(kin.who[begins], minlength=n)
+    return np.asarray(n_apart > FORGIVEN * n_frames)
+
+
+def _are_too_fast(
+    detections: Detections, kin: _Kin, n: int, fps: float | int | None
+) -> Bool[np.ndarray, " n"]:
+    """Which identities ever move farther between two detections than a person can."""
+    once = kin.only(kin.begins)
+    later = np.flatnonzero(once.who[1:] == once.who[:-1]) + 1
+    before, after, who = once.rows[later - 1], once.rows[later], once.who[later]
+    gaps = once.frames[later] - once.frames[later - 1]
     rate = fps or ASSUMED_FPS
-    gaps = np.diff(frames)
-    distance, size, bent = _moved(xy[:-1], xy[1:])
+    distance, size, bent = _moved(detections.xy, before, after, who)
     floor = NOISE[0] if fps else NOISE[1]
     reach = np.maximum(floor, MAX_SPEED / BODY_DIAGONAL / rate * gaps)
     # Another body stands there, in a pose of its own; noise bends a body as much as it moves it.
     moved = (distance > reach * size) & (bent < 0.5 * distance)
-    return bool((moved & (gaps <= rate)).any())
+    return np.asarray(np.bincount(who[moved & (gaps <= rate)], minlength=n) > 0)
 
 
 def _moved(
-    before: Float[np.ndarray, "N J 2"], after: Float[np.ndarray, "N J 2"]
-) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    xy: Float[np.ndarray, "N J 2"],
+    before: Int[np.ndarray, " P"],
+    after: Int[np.ndarray, " P"],
+    who: Int[np.ndarray, " P"],
+) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, " P"], Float[np.ndarray, " P"]]:
     """How far bodies moved (0 where few keypoints are shared), their diagonals, how much they bent.
 
-    The move is the median over the keypoints both have; the bend is the median distance from it.
+    The move is the median over the keypoints both have; the bend is the median distance from it. A
+    body is no smaller than half of what is usual for its identity.
     """
+    step = max(1, CHUNK // max(1, xy.shape[1]))
+    pieces = [slice(i, i + step) for i in range(0, len(before), step)]
+    parts = [_shifts(xy[before[p]], xy[after[p]]) for p in pieces]
+    distance, sizes, bent = (
+        np.concatenate([part[k] for part in parts]) if parts else np.zeros(0) for k in range(3)
+    )
+    return distance, np.maximum(sizes, 0.5 * _usual(sizes, who)), bent
+
+
+def _shifts(
+    before: Float[np.ndarray, "P J 2"], after: Float[np.ndarray, "P J 2"]
+) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, " P"], Float[np.ndarray, " P"]]:
+    """Distances, diagonals and bends of pairs of bodies."""
     shift = after - before
     enough = np.isfinite(shift).all(-1).sum(-1) >= MIN_SHARED
     shift = np.where(enough[:, None, None], shift, 0.0)
     move = np.nanmedian(shift, axis=1)
     bent = np.nanmedian(np.linalg.norm(shift - move[:, None], axis=-1), axis=1)
-    sizes = np.maximum(_diagonals(before), _diagonals(after))
-    usual = np.quantile(sizes, 0.9) if len(sizes) else 0.0
-    return np.linalg.norm(move, axis=-1), np.maximum(sizes, 0.5 * usual), bent
+    return np.linalg.norm(move, axis=-1), np.maximum(_diagonals(before), _diagonals(after)), bent
+
+
+def _usual(sizes: Float[np.ndarray, " P"], who: Int[np.ndarray, " P"]) -> Float[np.ndarray, " P"]:
+    """The ninth decile of each identity's sizes, for each of its pairs; ``who`` is sorted.
+
+    Example:
+        >>> _usual(np.array([1.0, 2.0, 5.0]), np.array([0, 0, 3])).round(2).tolist()
+        [1.9, 1.9, 5.0]
+    """
+    if not len(sizes):
+        return sizes
+    ordered = sizes[np.lexsort((sizes, who))]
+    _, start, group, counts = np.unique(
+        who, return_index=True, return_inverse=True, return_counts=True
+    )
+    at = 0.9 * (counts - 1)
+    low = np.floor(at).astype(np.int64)
+    high = np.minimum(low + 1, counts - 1)
+    share = at - low
+    usual = (1 - share) * ordered[start + low] + share * ordered[start + high]
+    return np.asarray(usual[group.ravel()])
 
 
 def _diagonals(xy: Float[np.ndarray, "N J 2"]) -> Float[np.ndarray, " N"]:

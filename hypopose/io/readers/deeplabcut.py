@@ -46,7 +46,6 @@ def sniff(source: Source) -> bool:
 
 def read(source: Source, options: ReadOptions) -> Detections:
     """Read the table."""
-    read_table = _read_hdf5 if source.container == "hdf5" else _read_csv
     columns, frames, values = read_table(source)
     scorers = list(dict.fromkeys(c[0] for c in columns))
     keep = [i for i, c in enumerate(columns) if c[0] == scorers[-1]]
@@ -55,6 +54,15 @@ def read(source: Source, options: ReadOptions) -> Detections:
     if len(scorers) > 1:
         notes = (f"{len(scorers)} scorers; read the last, {scorers[-1][:60]}",)
     return _detections(source, options, (columns, frames, values), notes)
+
+
+def read_table(source: Source) -> Table:
+    """Columns, frame numbers and values, of CSV or HDF5.
+
+    Raises:
+        FormatError: If the file is no such table.
+    """
+    return _read_hdf5(source) if source.container == "hdf5" else _read_csv(source)
 
 
 def _detections(

@@ -22,6 +22,11 @@ def read(source: Source, options: ReadOptions) -> Detections:
         keypoints = keypoints_from(source, archive, metadata)
     if keypoints.xy.dim() != 3 or keypoints.n_frames == 0:
         raise source.error(f"keypoints {tuple(keypoints.xy.shape)}", "give (frames, joints, 2)")
+    if not bool(keypoints.detected.any()):
+        raise source.error(
+            "holds no keypoints: no frame has one, as in results of hypopose import",
+            "give the keypoints that a detector found",
+        )
     if options.skeleton is not None:
         check_joints(source, options.skeleton, keypoints.skeleton.n_joints)
     n_frames = keypoints.n_frames

@@ -99,6 +99,20 @@ def read(source: Source, options: ReadOptions) -> Detections:
     return _detections(source, options, table, stated, header)
 
 
+def read_columns(source: Source) -> tuple[Columns, Int[np.ndarray, " N"]]:
+    """A CSV table as it is, z included, and the frame of each of its rows.
+
+    Raises:
+        FormatError: If it is no such table, or holds a joint twice.
+    """
+    table, _ = _csv_columns(source)
+    if not len(table.x):
+        raise source.error("a table without rows", "check the recording")
+    frames = _frames(source, table)
+    _rows(source, table, frames)
+    return table, frames
+
+
 def _csv_columns(source: Source) -> tuple[Columns, list[str]]:
     rows = csv_rows.rows(source)
     header = next(rows, (0, []))[1]

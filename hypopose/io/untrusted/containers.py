@@ -1,4 +1,4 @@
-"""What is inside an HDF5, NetCDF-3 or Parquet file: arrays and attributes by path.
+"""What is inside an HDF5, NetCDF-3, Parquet or C3D file: arrays and attributes by path.
 
 The file is read by :mod:`hypopose.io.untrusted.reading_process` in a process of its own, so
 that a damaged file cannot bring this one down; what comes back is an npz without pickles.
@@ -35,7 +35,9 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"CDF\x02", "netcdf3"),
     (b"PAR1", "parquet"),
 )
-NAMES = {"hdf5": "HDF5", "netcdf3": "NetCDF-3", "parquet": "Parquet"}
+NAMES = {"hdf5": "HDF5", "netcdf3": "NetCDF-3", "parquet": "Parquet", "c3d": "C3D"}
+EXTRAS = {"c3d": "export"}
+"""Which optional packages bring a library; ``formats`` where none is named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class Tree:
     """The contents of a container file.
 
     Args:
-        kind: ``hdf5``, ``netcdf3`` or ``parquet``.
+        kind: ``hdf5``, ``netcdf3``, ``parquet`` or ``c3d``.
         arrays: Numeric and text arrays by path, ``/df/table``; fields of records are arrays of
             their own.
         attributes: By path (the file's own under the empty text) and name: numbers, text, lists,
@@ -132,7 +134,7 @@ def _refusal(kind: str, code: int, stderr: str) -> Exception:
     if code == 4:
         return BackendError(
             f"Reading {NAMES[kind]} needs {last.removeprefix('missing:')}, which is not installed; "
-            "pip install 'hypopose[formats]'."
+            f"pip install 'hypopose[{EXTRAS.get(kind, 'formats')}]'."
         )
     if code == 3:
         return FormatError(last)

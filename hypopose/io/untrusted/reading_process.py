@@ -1,4 +1,4 @@
-"""Read HDF5, NetCDF-3 or Parquet in a process of its own, and write what is in it as npz.
+"""Read HDF5, NetCDF-3, Parquet or C3D in a process of its own, and write what is in it as npz.
 
 Run as ``python -I reading_process.py KIND SOURCE TARGET MAX_BYTES``. These files are read by C
 libraries that a damaged file may bring down, and may claim sizes they do not have, so this process
@@ -237,6 +237,33 @@ def _column(column: Any, name: str) -> np.ndarray:
     raise RefusedError(f"column {name!r} holds {kind}, not numbers or text"[:200])
 
 
+def read_c3d(path: str, limit: int) -> Tree:
+    """Points of a C3D file, ``(F, N, 3)``, NaN where there are none, and its POINT parameters.
+
+    Raises:
+        RefusedError: If it is too large.
+    """
+    import ezc3d
+
+    budget = _Budget(limit)
+    with open(path, "rb") as file:
+        header = np.frombuffer(file.read(24), dtype="<i2")
+    n_frames, n_points = int(np.uint16(header[4])) - int(np.uint16(header[3])) + 1, int(header[1])
+    budget.take(64 * max(n_frames, 0) * max(n_points, 0), "its points")
+    stored = ezc3d.c3d(path)
+    points = np.asarray(stored["data"]["points"], dtype=np.float64)
+    if points.ndim != 3:
+        raise RefusedError("it holds no points")
+    found = {}
+    for name, parameter in stored["parameters"].get("POINT", {}).items():
+        if isinstance(parameter, dict) and "value" in parameter:
+            value = np.asarray(parameter["value"])
+            budget.take(value.nbytes, f"POINT:{name}")
+            found[name] = _plain(value.ravel())
+    first = stored["header"]["points"]["first_frame"]
+    return {"/points": points[:3].transpose(2, 1, 0)}, {"": {**found, "FIRST": int(first)}}
+
+
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
@@ -260,13 +287,15 @@ READERS: dict[str, Callable[[str, int], Tree]] = {
     "hdf5": read_hdf5,
     "netcdf3": read_netcdf3,
     "parquet": read_parquet,
+    "c3d": read_c3d,
 }
 
 
-LIBRARIES = {"hdf5": "h5py", "netcdf3": "scipy.io", "parquet": "pyarrow.parquet"}
+LIBRARIES = {"hdf5": "h5py", "netcdf3": "scipy.io", "parquet": "pyarrow.parquet",
+             "c3d": "ezc3d"}  # fmt: skip
 """What reads them; imported before memory is limited, so that the limit is for the file."""
 
-SPARE_BYTES = {"hdf5": 2**29, "netcdf3": 2**29, "parquet": 3 * 2**30}
+SPARE_BYTES = {"hdf5": 2**29, "netcdf3": 2**29, "parquet": 3 * 2**30, "c3d": 2**29}
 """Room beside what a file may unpack to. Arrow reserves much that it never touches."""
 
 

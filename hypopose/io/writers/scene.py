@@ -216,7 +216,7 @@ def build_scene(result: Result, options: ExportOptions, defaults: Defaults) -> E
         unit=chosen.unit,
         frame=chosen.frame,
         up=chosen.up,
-        axes=_words(chosen, turn),
+        axes=_words(chosen, turn, _frame_words(result)),
         root=chosen.root,
         result=result,
         notes=tuple(notes),
@@ -355,7 +355,13 @@ def _turned_std(std: NDArray[np.float64], turn: _Turn, result: Result) -> NDArra
     return np.asarray(turned.std(0, ddof=1))
 
 
-def _words(options: _Settled, turn: _Turn) -> str:
+def _frame_words(result: Result) -> str:
+    """Whose frame "camera" is: the camera's, or that of the file a motion was imported from."""
+    imported = str(result.sampler.get("frame", "camera")) != "camera"
+    return "frame of the imported file" if imported else "camera frame"
+
+
+def _words(options: _Settled, turn: _Turn, frame: str) -> str:
     """Frame, axes and unit in one line without commas, for headers and tables."""
     unit = {"m": "meters", "cm": "centimeters", "mm": "millimeters"}[options.unit]
     root = {
@@ -375,7 +381,7 @@ def _words(options: _Settled, turn: _Turn) -> str:
         "y": "x right; y up; z backward",
         "z": "x right; y forward; z up",
     }[options.up]
-    return f"camera frame; {axes}; {unit}; {root}"
+    return f"{frame}; {axes}; {unit}; {root}"
 
 
 def _with_root(take: Take, root: str) -> Take:

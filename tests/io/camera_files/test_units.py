@@ -78,7 +78,7 @@ def test_a_named_unit_is_taken(unit: str | float, meters: float) -> None:
 
 @pytest.mark.parametrize("unit", ["inch", "", "0", "-1", "nan", "1e9"])
 def test_a_unit_that_is_none_is_refused(unit: str) -> None:
-    with pytest.raises(OptionError, match="A camera unit is m, cm, mm or a number"):
+    with pytest.raises(OptionError, match="A unit is m, cm, mm or a number"):
         parse_unit(unit)
 
 

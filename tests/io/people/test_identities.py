@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from click.testing import CliRunner
 from hypopose.cli import main
 from hypopose.errors import OptionError
 from hypopose.io import load_people
+from hypopose.io.detections import Detections
 from hypopose.io.people import identities
+from hypopose.io.people.given_identities import believable_identities
 from hypopose.io.recording import read_recording
 from hypopose.io.source import DoubtfulInputWarning
+from hypopose.skeletons import get_skeleton
 
 
 @pytest.fixture
@@ -159,3 +163,66 @@ def test_the_two_real_people_in_any_order(shared, tmp_path):
     for rows, others in zip(straight.people.values(), mixed.people.values(), strict=True):
         np.testing.assert_array_equal(straight.detections.xy[rows], mixed.detections.xy[others])
     assert not identities.jumps(mixed)
+
+
+def _by_hand(detections, name, fps):
+    """Whether an identity is in two places, and whether it is too fast: one pair at a time."""
+    rows = [i for i, who in enumerate(detections.ids) if who == name]
+    rows.sort(key=lambda i: detections.frames[i])
+    frames = [int(detections.frames[i]) for i in rows]
+
+    def pairs(indices):
+        moves = []
+        for a, b in indices:
+            shift = detections.xy[b] - detections.xy[a]
+            shift = shift[np.isfinite(shift).all(-1)]
+            move = np.median(shift, axis=0) if len(shift) >= 6 else np.zeros(2)
+            bend = np.median(np.linalg.norm(shift - move, axis=-1)) if len(shift) >= 6 else 0.0
+            sizes = [np.linalg.norm(np.ptp(x[np.isfinite(x).all(-1)], axis=0))
+                     for x in (detections.xy[a], detections.xy[b])]  # fmt: skip
+            moves.append((np.linalg.norm(move), max(*sizes, 1.0), bend))
+        usual = np.quantile([size for _, size, _ in moves], 0.9) if moves else 0.0
+        return [(d, max(size, 0.5 * usual), bend) for d, size, bend in moves]
+
+    same = [(rows[i], rows[i + 1]) for i in range(len(rows) - 1) if frames[i] == frames[i + 1]]
+    n_apart = sum(d > 0.5 * size for d, size, _ in pairs(same))
+    twice = n_apart > 0.02 * len(set(frames))
+    first = [i for i in range(len(rows)) if i == 0 or frames[i] != frames[i - 1]]
+    steps = list(pairwise(first))
+    rate = fps or 30.0
+    fast = False
+    for (a, b), (d, size, bend) in zip(
+        steps, pairs([(rows[a], rows[b]) for a, b in steps]), strict=True
+    ):
+        gap = frames[b] - frames[a]
+        reach = max(0.3 if fps else 0.45, 15.0 / 1.7 / rate * gap)
+        fast |= bool(d > reach * size and bend < 0.5 * d and gap <= rate)
+    return twice, fast and not twice
+
+
+@pytest.mark.parametrize("fps", [None, 25.0])
+@pytest.mark.parametrize("seed", range(12))
+def test_impossible_identities_are_those_found_one_by_one(seed, fps):
+    rng = np.random.default_rng(seed)
+    frames, ids, xy = [], [], []
+    for person in range(4):
+        place, size = rng.uniform(100, 900, 2), rng.uniform(40, 300)
+        pose = rng.uniform(0, 1, (17, 2)) * size
+        for frame in range(30):
+            for _ in range(rng.choice([0, 1, 2], p=[0.15, 0.82, 0.03])):
+                place = place + rng.normal(0, size * rng.choice([0.02, 0.3]), 2)
+                body = place + pose + rng.normal(0, 3, (17, 2))
+                body[rng.random(17) < 0.3] = np.nan
+                frames.append(frame)
+                ids.append(str(person))
+                xy.append(body)
+    order = rng.permutation(len(frames))
+    detections = Detections(
+        skeleton=get_skeleton("coco17"), frames=np.array(frames)[order], xy=np.array(xy)[order],
+        confidence=None, ids=tuple(ids[i] for i in order), first_frame=0, last_frame=29,
+    )  # fmt: skip
+    believed, doubts = believable_identities(detections, fps)
+    lost = {name for name, kept in zip(detections.ids, believed.ids, strict=True) if kept is None}
+    by_hand = {name: _by_hand(detections, name, fps) for name in dict.fromkeys(detections.ids)}
+    assert lost == {name for name, found in by_hand.items() if any(found)}
+    assert len(doubts) == any(t for t, _ in by_hand.values()) + any(f for _, f in by_hand.values())

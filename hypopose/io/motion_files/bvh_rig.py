@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,9 +11,16 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from hypopose.datasets.capture.numbers import finite, read_lines
-from hypopose.datasets.capture.recorded_clip import CapturedRig
 from hypopose.errors import FormatError
+from hypopose.io.motion_files.file_motion import (
+    CapturedRig,
+    FileMotion,
+    MotionFormat,
+    People,
+    checked_points,
+)
+from hypopose.io.parsing.finite_numbers import finite, read_lines
+from hypopose.io.source import Source
 
 MAX_BYTES = 300_000_000
 MAX_JOINTS = 1000
@@ -191,3 +199,38 @@ def _local(joint: _Joint, own: np.ndarray) -> tuple[np.ndarray, Rotation]:
         return place, Rotation.identity(len(own))
     order = "".join(_AXES[joint.channels[k]] for k in turning)
     return place, Rotation.from_euler(order, own[:, turning], degrees=True)
+
+
+def suits(source: Source) -> bool:
+    """A text that begins with HIERARCHY."""
+    return bool(source.opening) and source.opening[0].lstrip("\ufeff \t").startswith("HIERARCHY")
+
+
+def read(source: Source) -> People:
+    """The joints of a BVH file and its end sites, with their hierarchy; usually y up."""
+    rig = read_bvh(source.path)
+    points = checked_points(source, rig.positions, rig.names, zeros=True)
+    usual = tuple(_WORDS.get(_bare(name), "") for name in rig.names)
+    return {"0": FileMotion(points, rig.names, usual, parents=rig.parents, fps=rig.fps, up="y")}
+
+
+def _bare(name: str) -> str:
+    """Letters alone, without a prefix such as ``mixamorig:``."""
+    return re.sub("[^a-z]", "", name.rpartition(":")[2].lower())
+
+
+_WORDS = {"hips": "pelvis", "head": "head"} | {
+    f"{word}{part}": f"{side}_{joint}"
+    for side in ("left", "right")
+    for word, parts in (
+        (side, ("upleg", "leg", "foot", "arm", "forearm", "hand")),
+        (side[0], ("thigh", "shin", "foot", "shldr", "forearm", "hand")),
+    )
+    for part, joint in zip(
+        parts, ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"), strict=True
+    )
+}
+"""Joints of Mixamo's, CMU's and DAZ's rigs."""
+
+
+FORMAT = MotionFormat("bvh", "BVH: joints posed by its rotations", suits, read)

@@ -1,0 +1,63 @@
+"""Bodies in the JSON of Microsoft's depth cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hypopose.io.parsing import json_values
+from hypopose.io.source import Source
+
+Body = tuple[int, str, dict[str, Any], str]
+"""Frame number, identity, the body, and where it is in the file."""
+
+
+def is_azure(source: Source) -> bool:
+    """The layout of Azure Kinect's offline processor: frames of bodies with joint positions."""
+    if not source.is_json or not isinstance(source.json, dict):
+        return False
+    top = source.json
+    named = any(str(key).startswith("k4abt") for key in top) or "joint_names" in top
+    return named and isinstance(top.get("frames"), list)
+
+
+def azure_bodies(source: Source) -> Iterator[Body]:
+    """Every body of Azure Kinect's layout."""
+    yield from _bodies(source, json_values.entries(source, source.json["frames"], "frames"))
+
+
+def kinect_frames(source: Source) -> list[Any]:
+    """The frames of Kinect v2's layout, objects with ``bodies``; empty if it is another."""
+    if not source.is_json:
+        return []
+    top = source.json
+    if isinstance(top, dict) and "bodies" in top:
+        return [top]
+    frames = top.get("frames") if isinstance(top, dict) else top
+    if not isinstance(frames, list) or is_azure(source):
+        return []
+    some = [f for f in frames[:1000] if isinstance(f, dict) and f.get("bodies")]
+    return frames if some else []
+
+
+def kinect_bodies(source: Source) -> Iterator[Body]:
+    """Every tracked body of Kinect v2's layout."""
+    for body in _bodies(source, kinect_frames(source)):
+        if body[2].get("tracked", True):
+            yield body
+
+
+def _bodies(source: Source, frames: list[Any]) -> Iterator[Body]:
+    for i, value in enumerate(frames):
+        frame = json_values.record(source, value, f"frame entry {i}")
+        number = i
+        for key in ("frame_id", "frame", "frameNumber"):
+            if key in frame:
+                number = json_values.whole_number(source, frame[key], f"frame entry {i}")
+                break
+        bodies = json_values.entries(source, frame.get("bodies", []), f"frame {number}")
+        for k, one in enumerate(bodies):
+            place = f"frame {number}, body {k}"
+            body = json_values.record(source, one, place)
+            given = next((body[n] for n in ("body_id", "trackingId", "id") if n in body), None)
+            yield number, json_values.person_id(given) or str(k), body, place
