@@ -110,6 +110,8 @@ class FrameTokens(StagedNetwork):
         on_rays: Poses are moved towards the rays of their keypoints, each joint as far as the
             network trusts its keypoint, and every keypoint's jitter is read
             (:mod:`hypopose.networks.ray_projection`).
+        one_step: Weights that were trained to draw from pure noise only: samplers refuse more
+            evaluations.
 
     Raises:
         ShapeError: If the width does not divide into heads of even width, no block is left for
@@ -142,6 +144,7 @@ class FrameTokens(StagedNetwork):
         perspective: bool = False,
         n_shared: int = 0,
         on_rays: bool = False,
+        one_step: bool = False,
     ) -> None:
         super().__init__()
         check_backend(attention)
@@ -214,6 +217,7 @@ class FrameTokens(StagedNetwork):
             forms=("denoiser", "lifter"),
             n_latent=c.n_latent,
             on_rays=c.on_rays,
+            one_step=c.one_step,
         )
 
     @property
