@@ -89,7 +89,7 @@ def test_samplers_without_steps_take_a_callback_too(body25: Keypoints2D) -> None
 
 def test_default_sampler_uses_the_weights_in_the_box(body25: Keypoints2D) -> None:
     short = replace(body25, xy=body25.xy[:9], confidence=body25.confidence[:9])  # type: ignore[index]
-    hypotheses = hypopose.sample(short, n_hypotheses=2, n_steps=2)
+    hypotheses = hypopose.sample(short, n_hypotheses=2, n_steps=1)
     assert hypotheses.joints.shape == (2, 9, 17, 3)
     size = hypotheses.joints.amax((0, 1, 2)) - hypotheses.joints.amin((0, 1, 2))
     assert 1.0 < float(size[1]) < 2.5  # a grown-up's height in meters, y is vertical

@@ -43,12 +43,12 @@ def test_the_default_sampler_runs_with_the_weights_in_the_box(
     hypopose: Run, one_person: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.npz"
-    done = hypopose("sample", one_person, "-o", out, "--n-hypotheses", 2, "--n-steps", 2,
+    done = hypopose("sample", one_person, "-o", out, "--n-hypotheses", 2,
                     "--image-size", 640, 640, "--no-overview")  # fmt: skip
     assert done.exit_code == 0, done.output
     result = load_hypotheses(out)
     assert result.weights == "distributional-frame-small"
-    assert result.sampler["n_steps"] == 2
+    assert result.sampler["n_steps"] == 1
     assert bool(torch.isfinite(result.hypotheses.joints).all())
     assert not (tmp_path / "out.png").exists()
 
