@@ -72,7 +72,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "clips").mkdir()
     for path in ("walk.json", "clip.json", "clips/a.json", "clips/b.json"):
         save_people(folder / path, {"0": person})
-    for path in ("walk.npz",):
+    for path in ("walk.npz", "walk_person0.npz", "walk_person1.npz"):
         hp.save_result(folder / path, hp.estimate(person, n_hypotheses=5))
     assert truth.root is not None
     np.save(folder / "truth.npy", (truth.joints + truth.root[:, None])[:30].numpy())
@@ -81,6 +81,10 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "truth.npy", folder / "results" / "truth" / "walk.npy")
     save_calibrator(load_calibrator(calibrator_beside(sampler="d3dp")), folder / "calibrator.json")
     _write_motion(folder, hp.load_hypotheses(folder / "walk.npz"))
+    (folder / "mine.py").write_text(
+        "def reach_m(motion):\n"
+        "    return (motion.joints[..., 13, :] - motion.joints[..., 11, :]).norm(dim=-1)\n"
+    )
     (folder / "jitter.py").write_text("from hypopose.samplers import BoneFlips as Jitter\n")
     return folder
 
