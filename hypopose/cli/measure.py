@@ -55,6 +55,11 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--height", type=float, help="The subject's stature in meters: sets the scale.")
 @shared("fps")
 @click.option(
+    "--recalibrate",
+    is_flag=True,
+    help="Stretch intervals by factors fitted on people whom the weights have not seen.",
+)
+@click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list,
     help="Show all quantities, their units and definitions.",
 )  # fmt: skip
@@ -91,7 +96,8 @@ def _measure(path: Path, options: dict[str, Any]) -> Measurements:
     from hypopose.io import load_hypotheses
 
     what = [word for words in options["what"] for word in words.split(",") if word]
-    return measured(load_hypotheses(path), *what, height=options["height"], fps=options["fps"])
+    given = {name: options[name] for name in ("height", "fps", "recalibrate")}
+    return measured(load_hypotheses(path), *what, **given)
 
 
 def _told_apart(people: list[Measurements], results: Sequence[Path]) -> list[Measurements]:

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from hypopose.quantities.angles import knee_flexion
 from hypopose.quantities.body_motion import BodyMotion
+from hypopose.quantities.bridging import bridge
 from hypopose.quantities.quantity import Quantity, sided
 from hypopose.quantities.segments import leg_length
-from hypopose.quantities.speeds import bridge, joint_speed
+from hypopose.quantities.speeds import joint_speed
 
 GRAVITY = 9.81
 """m/s²."""

@@ -28,8 +28,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from hypopose.quantities.body_motion import SIDES, BodyMotion, heading, unit
+from hypopose.quantities.bridging import bridge
 from hypopose.quantities.segments import leg_length
-from hypopose.quantities.speeds import bridge
 
 CUTOFF_HZ = 6.0
 """Of the low-pass filter (Winter, 2009, chapter 2.2.4)."""

@@ -29,6 +29,8 @@ class Measurement:
             has no value.
         fps: Frames per second; None if unknown.
         stretch: Factor about the median by nominal level, of a recalibration; empty: as sampled.
+        evidence: Coverage of such intervals by nominal level, measured on the test split; empty if
+            it was not.
 
     Example:
         >>> import torch
@@ -43,11 +45,14 @@ class Measurement:
     samples: Float[Tensor, "H *frames"]
     fps: float | None = None
     stretch: Mapping[float, float] = field(default_factory=dict)
+    evidence: Mapping[float, float] = field(default_factory=dict)
 
     @property
     def values(self) -> Float[np.ndarray, "H *frames"]:
-        """The samples as float64 of numpy."""
-        return np.asarray(self.samples.detach().cpu().double().numpy())
+        """The samples as float64 of numpy; angles per frame within half a turn of their mean."""
+        values = np.asarray(self.samples.detach().cpu().double().numpy())
+        wraps = self.quantity.unit == "deg" and self.quantity.per == "frame"
+        return near_mean(values) if wraps else values
 
     @property
     def share(self) -> Float[np.ndarray, "*frames"]:
@@ -114,7 +119,7 @@ class Measurement:
             }
         kept = found if self.quantity.has_intervals else {"mean": found["mean"]}
         return {
-            name: Measurement(quantity, torch.from_numpy(value), self.fps)
+            name: Measurement(quantity, torch.from_numpy(value), self.fps, evidence=self.evidence)
             for name, value in kept.items()
         }
 
@@ -158,6 +163,25 @@ class Measurements(Mapping[str, Measurement]):
         for measurement in self.values():
             found.setdefault(measurement.quantity.family, []).append(measurement)
         return found
+
+
+def near_mean(angles: Float[np.ndarray, "H *frames"]) -> Float[np.ndarray, "H *frames"]:
+    """Angles in degrees, each turned by whole turns to lie near the circular mean of its column.
+
+    Args:
+        angles: Of the hypotheses; NaN where unknown.
+
+    Returns:
+        The same angles; 179 and -179 become 179 and 181, or -181 and -179.
+
+    Example:
+        >>> near_mean(np.array([179.0, -179.0, 178.0])).tolist()
+        [179.0, 181.0, 178.0]
+    """
+    turn = np.exp(1j * np.radians(angles))
+    mean = np.where(np.isfinite(angles), turn, 0).sum(0)
+    middle = np.degrees(np.angle(mean))
+    return np.asarray(angles - 360 * np.round((angles - middle) / 360))
 
 
 CYCLE = 101

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hypopose.quantities.angles import ANGLES
 from hypopose.quantities.body_motion import BodyMotion
+from hypopose.quantities.bridging import unwrapped
 from hypopose.quantities.quantity import Compute, Quantity
 
 TAILS = 0.02
@@ -47,7 +48,7 @@ def range_of(compute: Compute) -> Compute:
     """
 
     def compute_range(motion: BodyMotion) -> Tensor:
-        values = compute(motion)
+        values = unwrapped(compute(motion))
         return greatest(values) - least(values)
 
     return compute_range

@@ -13,11 +13,11 @@ from functools import partial
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from hypopose.quantities.angles import ANGLES
 from hypopose.quantities.body_motion import BodyMotion, unit
+from hypopose.quantities.bridging import bridge, unwrapped
 from hypopose.quantities.quantity import Compute, Quantity, sided
 
 WINDOW_S = 0.2
@@ -25,28 +25,6 @@ WINDOW_S = 0.2
 
 SHORTEST = 5
 """Frames that a derivative looks at, at least."""
-
-
-def bridge(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fill unknown frames by straight lines, and by the nearest value at the ends.
-
-    Args:
-        values: ``(F, n)``; NaN where unknown.
-
-    Returns:
-        Values without gaps; a column that is never known stays NaN.
-
-    Example:
-        >>> bridge(np.array([[np.nan], [1.0], [np.nan], [3.0]])).ravel().tolist()
-        [1.0, 1.0, 2.0, 3.0]
-    """
-    filled = values.copy()
-    frames = np.arange(len(values))
-    for column in filled.T:
-        known = np.isfinite(column)
-        if known.any() and not known.all():
-            column[~known] = np.interp(frames[~known], frames[known], column[known])
-    return filled
 
 
 def derivative(
@@ -142,12 +120,7 @@ def velocity_of(compute: Compute) -> Compute:
     """
 
     def compute_velocity(motion: BodyMotion) -> Tensor:
-        angle = compute(motion)
-        known = torch.isfinite(angle)
-        plain = torch.where(known, angle, 0.0)
-        smooth = torch.from_numpy(np.unwrap(plain.cpu().numpy(), period=360, axis=-1))
-        smooth = torch.where(known, smooth.to(angle), torch.nan)
-        return derivative(smooth[..., None], motion.rate)[..., 0]
+        return derivative(unwrapped(compute(motion))[..., None], motion.rate)[..., 0]
 
     return compute_velocity
 

@@ -97,3 +97,27 @@ def test_an_assumed_camera_needs_a_height(hypopose: Run, tmp_path: Path) -> None
     done = hypopose(*command)
     assert (done.exit_code, "--height 1.78" in done.stderr) == (2, True)
     assert hypopose(*command, "--height", "1.7").exit_code == 0
+
+
+def test_recalibrated_intervals_say_so(hypopose: Run, tmp_path: Path) -> None:
+    result = make_result()
+    x = result.hypotheses
+    many = replace(x, joints=x.joints.repeat(7, 1, 1, 1), root=x.root.repeat(7, 1, 1))
+    result = replace(result, hypotheses=many, weights="distributional-frame-small")
+    save_result(tmp_path / "walk.npz", result)
+    done = hypopose("measure", tmp_path / "walk.npz", "-o", tmp_path / "out.csv", "--what",
+                    "knee_flexion_range,cadence", "--recalibrate")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "Note: intervals recalibrated; factors fitted on val-people-detector" in done.stderr
+    assert "as sampled, for want of factors: cadence" in done.stderr
+    rows = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()]
+    column = rows[0].index("intervals")
+    assert [row[column] for row in rows[1:]] == ["recalibrated", "recalibrated", "as sampled"]
+    assert float(rows[1][column + 1]) > 0.8  # coverage on the test split
+    assert rows[3][column + 1] == ""
+
+
+def test_the_recalibration_is_for_its_weights(hypopose: Run, stored: Path, tmp_path: Path) -> None:
+    done = hypopose("measure", stored, "-o", tmp_path / "out.csv", "--what", "hip_flexion",
+                    "--recalibrate")  # fmt: skip
+    assert (done.exit_code, "fitted to distributional-frame-small" in done.stderr) == (2, True)

@@ -11,7 +11,7 @@ from standing_body import posed
 
 from hypopose.errors import OptionError, ShapeError
 from hypopose.optimization.stature import stature as stature_by_bones
-from hypopose.quantities import QUANTITIES, BodyMotion, center_of_mass, heading
+from hypopose.quantities import QUANTITIES, BodyMotion, Measurement, center_of_mass, heading
 from hypopose.quantities.body_motion import moving_mean
 from hypopose.quantities.segments import HEAD_MASS, LIMBS, TRUNK
 from hypopose.quantities.speeds import derivative
@@ -144,3 +144,18 @@ def test_shapes_and_rates_that_cannot_be() -> None:
         BodyMotion(torch.zeros(4, 16, 3), H36M17)
     with pytest.raises(OptionError, match="fps must be positive"):
         BodyMotion(torch.zeros(4, 17, 3), H36M17, fps=0.0)
+
+
+def test_angles_wrap_without_jumps() -> None:
+    """A trunk that turns over: range and velocity are those of the turn."""
+    angle = torch.linspace(math.radians(150), math.radians(230), 50, dtype=torch.float64)
+    x = posed(50).joints
+    trunk = 0.5 * torch.stack((angle.sin(), 0 * angle, angle.cos()), -1)
+    x[:, H36M17.index("thorax")] = x[:, 0] + trunk
+    motion = BodyMotion(x[None], H36M17, 50.0)
+    assert value("trunk_lean_forward_range", motion).item() == pytest.approx(80 * 0.96, abs=0.5)
+    samples = torch.tensor([[179.0], [-179.0], [178.0]])
+    lean = Measurement(QUANTITIES["trunk_lean_forward"], samples)
+    assert lean.mean.item() == pytest.approx(179.333, abs=1e-3)
+    low, high = lean.interval(0.5)
+    assert high - low == pytest.approx(3.0)

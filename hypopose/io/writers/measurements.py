@@ -10,7 +10,8 @@ table           rows and columns
                 have a value; left out if no quantity per frame was asked for
 ``_summary``    per person, quantity, side and ``statistic``: ``value`` of a quantity per clip;
                 ``mean``, ``least`` and ``greatest`` over frames of the others (least and greatest
-                without the extreme 2 % of frames)
+                without the extreme 2 % of frames); ``coverage_80``: how often 80 % intervals
+                of this quantity held the truth on the test split, those per frame if it is one
 ``_events``     per person and event of a foot: ``kind`` (``strike``, ``lift``), ``side``, ``time``,
                 its interval, and ``probability``, the hypotheses that have it
 ``_samples``    on request: per person, quantity, side, frame and hypothesis: ``value``
@@ -188,7 +189,7 @@ def _summary(person: Measurements, measurement: Measurement) -> Table:
             _named(person, value, 1)
             | {"statistic": [statistic]}
             | _statistics(value)
-            | {"intervals": [state]}
+            | {"intervals": [state], "coverage_80": [value.evidence.get(0.8, math.nan)]}
         )
     return _joined(parts)
 
