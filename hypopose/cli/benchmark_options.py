@@ -78,9 +78,11 @@ def _all(options: tuple[Callable[..., Any], ...], command: Command) -> Command:
     return command
 
 
-def sampler_of(options: dict[str, Any], benchmark: Benchmark) -> tuple[Sampler, dict[str, Any]]:
-    """The sampler that options name, and its description."""
-    if options["sampler"] == "mean-pose":
+def sampler_of(
+    options: dict[str, Any], benchmark: Benchmark | None
+) -> tuple[Sampler, dict[str, Any]]:
+    """The sampler that options name, and its description; only a benchmark has a mean pose."""
+    if options["sampler"] == "mean-pose" and benchmark is not None:
         names = ("weights", "n_steps", "window", "settings")
         if any(options[name] not in (None, ()) for name in names):
             raise OptionError(

@@ -1,4 +1,4 @@
-"""``hypopose data``: motion capture, made ready to train on."""
+"""``hypopose data``: motion capture, made ready to train on; where published data come from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_JOINTS_BYTES = 1_000_000
 
 @click.group()
 def data() -> None:
-    """Prepare motion for training."""
+    """Prepare motion for training, and say where published data sets come from."""
 
 
 @data.command()
@@ -121,6 +121,25 @@ def cmu(folder: Path, output: Path, force: bool) -> None:
     there = {clip.subject for clip in clips}
     _write(output, clips, report, sorted(people["val"] & there), sorted(people["test"] & there))
     click.echo(ACKNOWLEDGMENT)
+
+
+@data.command("fetch-notes")
+@click.argument("name", required=False)
+def fetch_notes(name: str | None) -> None:
+    """Say where to get the data set NAME of a protocol, its terms, and how to lay it out.
+
+    Nothing is downloaded. Without NAME the names are listed.
+
+    Example: hypopose data fetch-notes h36m
+    """
+    from hypopose.datasets.protocols import PROTOCOLS
+    from hypopose.datasets.protocols import fetch_notes as notes_of
+
+    if name is None:
+        for known, protocol in PROTOCOLS.items():
+            click.echo(f"{known:10} {protocol.title}")
+        return
+    click.echo(notes_of(name).rstrip())
 
 
 SPLITS = ("val", "test")

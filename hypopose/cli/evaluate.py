@@ -1,4 +1,4 @@
-"""``hypopose evaluate``: a sampler on a benchmark, or a result file against its truth."""
+"""``hypopose evaluate``: a sampler on a benchmark or by a protocol, or a result file."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from hypopose.cli.benchmark_options import (
 )
 from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing
+from hypopose.cli.protocol_options import OWN, protocol_options, refuse_others
 from hypopose.cli.set_option import refuse_sampling_options
 from hypopose.errors import OptionError
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   hypopose evaluate walk.npz --truth truth.npy
-  hypopose evaluate --benchmark test-clean --data motion --sampler boneflips -o scores.json"""
+  hypopose evaluate --benchmark test-clean --data motion --sampler boneflips -o scores.json
+  hypopose evaluate --protocol h36m --data h36m --weights mine --n-hypotheses 20
+  hypopose evaluate --protocol 3dhp --data 3dhp --prediction theirs.npz --unit mm"""
 
 
 @click.command(epilog=EXAMPLES)
@@ -37,7 +40,9 @@ Examples:
 @shared(output={"required": False, "help": "JSON file to write."})
 @click.option("--benchmark", help="A bundled benchmark by name, or a definition file.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder of the benchmark's motion shards."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the benchmark's motion shards, or of the protocol's files.",
 )
 @click.option(
     "--truth",
@@ -45,6 +50,7 @@ Examples:
     help="For RESULT: npy or npz (array 'joints') of (F, J, 3) camera-frame meters, or what "
     "hypopose import made.",
 )
+@protocol_options
 @sampling_options
 @cluster_option
 @click.option(
@@ -69,19 +75,33 @@ Examples:
 )
 @force_option
 def evaluate(result: Path | None, output: Path | None, force: bool, **options: Any) -> None:
-    """Measure a sampler on a benchmark, or RESULT against --truth.
+    """Measure a sampler on a benchmark or by a protocol, or RESULT against --truth.
 
     Prints a table, oracle scores apart; -o also writes JSON. A benchmark adds 95 % intervals over
-    sequences, per-action scores, settings, and what was taken from the truth.
+    sequences, per-action scores, settings, and what was taken from the truth. A protocol is a
+    published way to evaluate on a data set that you have; it takes predictions of anybody too.
     """
-    if (result is None) == (options["benchmark"] is None):
+    if sum(x is not None for x in (result, options["benchmark"], options["protocol"])) != 1:
         raise OptionError(
-            "Give either --benchmark NAME --data FOLDER (--benchmark synthetic alone), or RESULT "
-            "--truth FILE."
+            "Give one of: --benchmark NAME --data FOLDER (--benchmark synthetic alone), --protocol "
+            "NAME --data FOLDER, or RESULT --truth FILE."
         )
-    refuse_existing(output, force=force)
-    from hypopose.evaluation.result_files import evaluation_to_dict
+    refuse_existing(output, options["card"], force=force)
+    data = _evaluated(result, options)
+    if output is not None:
+        from hypopose.io import write_atomically
 
+        with write_atomically(output) as temporary:
+            temporary.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+        click.echo(f"-> {output}")
+
+
+def _evaluated(result: Path | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Measure, print, and give what -o writes."""
+    if options["protocol"] is not None:
+        return _evaluate_protocol(options)
+    others = [p.name or "" for p in click.get_current_context().command.params]
+    refuse_others(tuple(name for name in others if name not in OWN), "is for --protocol.")
     if result is not None:
         refuse_sampling_options(("truth", "metric_names", "exclude_root", "ece_groupings"))
         data = _evaluate_result(result, options["truth"], options)
@@ -89,16 +109,26 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
         _print_pair(data["oracle_scores"], "ORACLE: picks by the truth, no method can reach it")
         _explain_blanks(data["scores"].values())
         click.echo(f"root joint: {data['settings']['root_joint']}")
-    else:
-        evaluation = _evaluate_benchmark(options)
-        _print(evaluation)
-        data = evaluation_to_dict(evaluation)
-    if output is not None:
-        from hypopose.io import write_atomically
+        return data
+    from hypopose.evaluation.result_files import evaluation_to_dict
 
-        with write_atomically(output) as temporary:
-            temporary.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
-        click.echo(f"-> {output}")
+    evaluation = _evaluate_benchmark(options)
+    _print(evaluation)
+    return evaluation_to_dict(evaluation)
+
+
+def _evaluate_protocol(options: dict[str, Any]) -> dict[str, Any]:
+    from hypopose.cli.protocol_run import evaluate_protocol, print_protocol
+    from hypopose.evaluation.protocol_results import protocol_to_dict
+
+    evaluation = evaluate_protocol(options)
+    print_protocol(evaluation)
+    if options["card"] is not None:
+        from hypopose.report.protocol_card import write_card
+
+        write_card(options["card"], evaluation)
+        click.echo(f"-> {options['card']}")
+    return protocol_to_dict(evaluation)
 
 
 def _evaluate_benchmark(options: dict[str, Any]) -> Evaluation:

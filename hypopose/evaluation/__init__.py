@@ -12,6 +12,11 @@ from hypopose.evaluation.comparison import Comparison
 from hypopose.evaluation.evaluation_results import CalibrationResults, Evaluation
 from hypopose.evaluation.frame_scores import METRICS, TITLES, Metric, frame_scores, is_oracle
 from hypopose.evaluation.parts import evaluate_in_parts
+from hypopose.evaluation.prediction_checks import check_predictions
+from hypopose.evaluation.predictions import Layout, Predictions
+from hypopose.evaluation.protocol_draws import SampledAnswers
+from hypopose.evaluation.protocol_loop import evaluate_answers
+from hypopose.evaluation.protocol_results import ProtocolEvaluation
 from hypopose.evaluation.result_files import load_results, save_results
 from hypopose.evaluation.summaries import calibration_results
 from hypopose.evaluation.truth import read_truth
@@ -25,9 +30,15 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Evaluator",
+    "Layout",
     "Metric",
+    "Predictions",
+    "ProtocolEvaluation",
+    "SampledAnswers",
     "benchmark_draws",
     "calibration_results",
+    "check_predictions",
+    "evaluate_answers",
     "evaluate_benchmark",
     "evaluate_in_parts",
     "evaluate_pair",

@@ -24,71 +24,19 @@ from hypopose.calibration import (
     Settings,
     SpreadAccumulator,
     SpreadSkill,
-    cluster_bootstrap,
 )
 from hypopose.calibration.min_at_k import Best, oracle_min_at_k
 from hypopose.errors import OptionError
 from hypopose.evaluation.benchmark_draws import Draw
 from hypopose.evaluation.frame_scores import TITLES, Metric, choose_metrics, frame_scores
+from hypopose.evaluation.frame_sums import FrameSums
+from hypopose.evaluation.published_ece import PublishedSums
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
 COVERAGE_LEVELS = (0.5, 0.8, 0.95)
 FEW = 10
 """Hypotheses of a second ECE: the calibration error must not depend on the number of hypotheses."""
 BESTS: tuple[Best, ...] = ("clip", "frame", "joint")
-
-Cell = tuple[str, Hashable]
-"""An action and a sequence."""
-
-
-@dataclass(eq=False)
-class FrameSums:
-    """Sum, number and invalid number of per-frame values, by action and sequence; mergeable."""
-
-    table: dict[Cell, dict[str, Tensor]] = field(default_factory=dict)
-
-    def update(self, values: Mapping[str, Tensor], cells: list[Cell]) -> None:
-        """Add values ``(N, F)`` of N items; frames without a finite value count as invalid."""
-        for key, frames in values.items():
-            good = frames.isfinite()
-            total = torch.where(good, frames, 0.0).double().sum(-1)
-            sums = torch.stack([total, good.sum(-1).double(), (~good).sum(-1).double()], -1)
-            for cell, row in zip(cells, sums.cpu(), strict=True):
-                self._add(cell, key, row)
-
-    def _add(self, cell: Cell, key: str, row: Tensor) -> None:
-        rows = self.table.setdefault(cell, {})
-        rows[key] = rows[key] + row if key in rows else row
-
-    def merge(self, other: FrameSums) -> None:
-        """Add another accumulator's sums."""
-        for cell, rows in other.table.items():
-            for key, row in rows.items():
-                self._add(cell, key, row)
-
-    def by_sequence(self, key: str, action: str | None = None) -> dict[Hashable, Tensor]:
-        """Sequence -> sum, number, invalid number; of one action, or of all."""
-        found: dict[Hashable, Tensor] = {}
-        for (own, sequence), rows in sorted(self.table.items(), key=lambda item: str(item[0])):
-            if key in rows and action in (None, own):
-                before = found.get(sequence)
-                found[sequence] = rows[key] if before is None else before + rows[key]
-        return found
-
-    def estimate(
-        self, key: str, action: str | None = None, *, interval: bool = True
-    ) -> Estimate | None:
-        """Mean over frames with its interval over sequences; None if nothing was seen."""
-        by_sequence = self.by_sequence(key, action)
-        if not by_sequence:
-            return None
-        rows = torch.stack(list(by_sequence.values()))
-        total, n, n_invalid = rows.sum(0).tolist()
-        used = rows[rows[:, 1] > 0, :2].numpy()
-        if not n:
-            return Estimate(math.nan, n_invalid_frames=int(n_invalid))
-        low, high = cluster_bootstrap(used) if interval else (math.nan, math.nan)
-        return Estimate(total / n, float(low), float(high), len(used), int(n_invalid))
 
 
 @dataclass(eq=False)
@@ -102,6 +50,8 @@ class Evaluator:
         n_groupings: Groupings of the hypotheses that the ECE is averaged over.
         distributions: Also keep what only plots show: PIT histograms, spread against error, the
             best of k.
+        min_at_k: Also keep the best of k, of what ``distributions`` keeps.
+        published_ece: Also keep the ECE in the forms of published tables.
 
     Example:
         >>> from hypopose.datasets import example_pair
@@ -118,6 +68,8 @@ class Evaluator:
     exclude_root: bool = False
     n_groupings: int = 1
     distributions: bool = False
+    min_at_k: bool = False
+    published_ece: bool = False
     sums: FrameSums = field(default_factory=FrameSums, init=False)
     n_hypotheses: int = field(default=0, init=False)
     n_items: int = field(default=0, init=False)
@@ -128,6 +80,7 @@ class Evaluator:
     _recalibrated: dict[str, CurveAccumulator] = field(default_factory=dict, init=False, repr=False)
     _spread: SpreadAccumulator = field(default_factory=SpreadAccumulator, init=False, repr=False)
     _best: dict[Best, Tensor] = field(default_factory=dict, init=False, repr=False)
+    _published: PublishedSums = field(default_factory=PublishedSums, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._axis = CurveAccumulator(of="axis", statistic="value")
@@ -191,6 +144,10 @@ class Evaluator:
             after.update(moved, draw.truth, sequences=draw.sequences)
         if self.distributions:
             self._keep_distributions(draw)
+        if self.distributions or self.min_at_k:
+            self._keep_best(draw)
+        if self.published_ece:
+            self._published.update(draw)
         n_items, n_frames = draw.truth.joints.shape[:2]
         self.n_items += n_items
         self.n_frames += n_items * n_frames
@@ -205,6 +162,9 @@ class Evaluator:
         self._axis.update(hypotheses, truth, sequences=draw.sequences)
         if len(hypotheses) > 1:
             self._spread.update(hypotheses, truth)
+
+    def _keep_best(self, draw: Draw) -> None:
+        hypotheses, truth = draw.hypotheses, draw.truth
         for best in BESTS:
             curve = 1000 * oracle_min_at_k(hypotheses, truth, best=best)
             frames = truth.joints.shape[-3] * curve.isfinite()
@@ -220,6 +180,7 @@ class Evaluator:
             self._recalibrated.setdefault(label, CurveAccumulator()).merge(curve)
         self._axis.merge(other._axis)
         self._spread.merge(other._spread)
+        self._published.merge(other._published)
         for best, both in other._best.items():
             self._best[best] = self._best[best] + both if best in self._best else both
         self.n_items += other.n_items
@@ -265,6 +226,8 @@ class Evaluator:
         if action is None and _FEW in self._curves:
             few = self._curves[_FEW].compute()
             known[f"ece_{FEW}"] = calibration_scores(few, intervals)["ece"]
+        if action is None:
+            known |= self._published.scores(intervals)
         order = dict.fromkeys([*TITLES, *self.metrics])
         return {key: known[key] for key in order if key in known}
 
@@ -277,7 +240,7 @@ class Evaluator:
         return self._spread.compute() if self.n_hypotheses > 1 else None
 
     def best_of_k(self) -> dict[Best, Tensor]:
-        """Oracle curves in millimeters for k = 1 to H; needs ``distributions``."""
+        """Oracle curves in millimeters for k = 1 to H; needs ``distributions`` or ``min_at_k``."""
         return {best: total / n for best, (total, n) in self._best.items()}
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from hypopose.aggregation import jpma, median
+from hypopose.aggregation import jpma, jpma_index, median
 from hypopose.errors import ShapeError, SkeletonMismatchError
-from hypopose.metrics import joint_errors
+from hypopose.metrics import joint_errors, p_joint_errors
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
 
 
@@ -73,6 +73,11 @@ class Comparison:
         return self.errors.mean(-1)
 
     @cached_property
+    def aligned_errors(self) -> Float[Tensor, "*batch H F J"]:
+        """:attr:`errors` after aligning every hypothesis to the truth by a similarity, float64."""
+        return p_joint_errors(self.x, self.y.unsqueeze(-4).expand_as(self.x))
+
+    @cached_property
     def mean(self) -> Float[Tensor, "*batch F J 3"]:
         """Judged joints of the mean hypothesis."""
         return self.judged(self.hypotheses.joints.mean(-4))
@@ -88,6 +93,17 @@ class Comparison:
         if self.keypoints is None:
             return None
         return self.judged(jpma(self.hypotheses, self.keypoints).joints)
+
+    @cached_property
+    def true_root_index(self) -> Int[Tensor, "*batch F J"] | None:
+        """Which hypothesis JPMA takes each judged joint from if it is given the true root.
+
+        None without keypoints or a true root; -1 where no keypoint can decide.
+        """
+        if self.keypoints is None or self.truth.root is None:
+            return None
+        index = jpma_index(self.hypotheses, self.keypoints, root=self.truth.root)
+        return self.judged(index.unsqueeze(-1)).squeeze(-1)
 
     def per_frame(self, value: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch F"]:
         """One value per clip, repeated for each of its frames."""

@@ -106,7 +106,7 @@ def _p_mpjpe(poses: Callable[[Comparison], Tensor | None]) -> Values:
 
 
 def _p_mpjpe_single(c: Comparison) -> Tensor:
-    return 1000 * p_joint_errors(c.x, c.y.unsqueeze(-4).expand_as(c.x)).mean((-3, -1))
+    return 1000 * c.aligned_errors.mean((-3, -1))
 
 
 def _steps(
@@ -171,8 +171,7 @@ def _cps(c: Comparison) -> Tensor:
 
 
 def _p_clip_best(c: Comparison) -> Tensor:
-    errors = p_joint_errors(c.x, c.y.unsqueeze(-4).expand_as(c.x)).mean(-1)
-    return 1000 * c.per_frame(errors.mean(-1).amin(-1))
+    return 1000 * c.per_frame(c.aligned_errors.mean((-2, -1)).amin(-1))
 
 
 def _symmetry(c: Comparison) -> Tensor:
@@ -271,6 +270,8 @@ CALIBRATION_TITLES = {
     "ece": "ECE, 0 to 0.5 (symmetrized ranks)",
     "ece_median": "ECE of the median joint's curve, as published (joints may cancel)",
     "ece_10": "ECE of the first 10 hypotheses",
+    "ece_cgnf": "ECE in the form of cGNF (grows as hypotheses get fewer)",
+    "ece_platypose": "ECE in the form of Platypose (root row kept; grows likewise)",
     "coverage_50_percent": "coverage of 50 % regions",
     "coverage_80_percent": "coverage of 80 % regions",
     "coverage_95_percent": "coverage of 95 % regions",
@@ -356,12 +357,10 @@ def frame_scores(
         SkeletonMismatchError: If the skeletons differ.
     """
     comparison = Comparison(hypotheses, truth, keypoints, seams, exclude_root)
-    left_out = {"mpjpe_jpma_mm", "p_mpjpe_jpma_mm"} if keypoints is None else set()
-    left_out |= set() if seams else {"mpjve_seam_mm_per_frame"}
     expected = tuple(truth.joints.shape[:-2])
     scores = {}
     for key, metric in (choose_metrics() if metrics is None else metrics).items():
-        if key in left_out:
+        if (keypoints is None and "jpma" in key) or (not seams and "seam" in key):
             continue
         scores[key] = metric.values(comparison)
         if tuple(scores[key].shape) != expected:

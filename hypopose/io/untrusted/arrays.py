@@ -30,6 +30,8 @@ FREE_BYTES = 64 * 2**20
 MAX_BYTES = 4 * 2**30
 MAX_RATIO = 200
 MAX_MEMBERS = 1000
+HEADER_BYTES = 2**17
+"""An npy header is at most 64 KiB long."""
 
 _NPY_ERRORS = (
     ValueError,
@@ -108,7 +110,12 @@ class NpzArchive:
     def is_pickled(self, name: str) -> bool:
         """Whether an array holds Python objects; judged by its header."""
         with as_npy_error(self._source):
-            return _header(io.BytesIO(self._bytes(name)))[2].hasobject
+            return self._peek(name)[2].hasobject
+
+    def n_axes(self, name: str) -> int:
+        """How many axes an array has; judged by its header."""
+        with as_npy_error(self._source):
+            return len(self._peek(name)[0])
 
     def pickled(self, name: str) -> Any:
         """The plain containers and numeric arrays of an object array."""
@@ -122,14 +129,18 @@ class NpzArchive:
                 return values.item()
             return values
 
-    def _bytes(self, name: str) -> bytes:
+    def _peek(self, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+        """The header of an array; no more of it is unpacked."""
+        return _header(io.BytesIO(self._bytes(name, HEADER_BYTES)))
+
+    def _bytes(self, name: str, n: int = -1) -> bytes:
         with as_npy_error(self._source), zipfile.ZipFile(self._source.path) as archive:
             stored = set(archive.namelist())
             member = f"{name}.npy" if f"{name}.npy" in stored else name
             if member not in stored:
                 raise self._source.error(f"no array {name!r}", f"it has {', '.join(self.names)}")
             with archive.open(member) as file:
-                return file.read()
+                return file.read(n)
 
 
 def read_npy(source: Source, data: bytes, name: str = "array") -> np.ndarray:

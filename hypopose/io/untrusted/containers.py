@@ -1,4 +1,4 @@
-"""What is inside an HDF5, NetCDF-3, Parquet or C3D file: arrays and attributes by path.
+"""What is inside an HDF5, MATLAB, NetCDF-3, Parquet or C3D file: arrays and attributes by path.
 
 The file is read by :mod:`hypopose.io.untrusted.reading_process` in a process of its own, so
 that a damaged file cannot bring this one down; what comes back is an npz without pickles.
@@ -31,11 +31,19 @@ WALL_FACTOR = 15
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"MATLAB 7.3 MAT-file", "hdf5"),  # HDF5 behind a header of 512 bytes
+    (b"MATLAB 5.0 MAT-file", "mat5"),
     (b"CDF\x01", "netcdf3"),
     (b"CDF\x02", "netcdf3"),
     (b"PAR1", "parquet"),
 )
-NAMES = {"hdf5": "HDF5", "netcdf3": "NetCDF-3", "parquet": "Parquet", "c3d": "C3D"}
+NAMES = {
+    "hdf5": "HDF5",
+    "mat5": "MATLAB",
+    "netcdf3": "NetCDF-3",
+    "parquet": "Parquet",
+    "c3d": "C3D",
+}
 EXTRAS = {"c3d": "export"}
 """Which optional packages bring a library; ``formats`` where none is named."""
 
@@ -45,7 +53,7 @@ class Tree:
     """The contents of a container file.
 
     Args:
-        kind: ``hdf5``, ``netcdf3``, ``parquet`` or ``c3d``.
+        kind: ``hdf5``, ``mat5``, ``netcdf3``, ``parquet`` or ``c3d``.
         arrays: Numeric and text arrays by path, ``/df/table``; fields of records are arrays of
             their own.
         attributes: By path (the file's own under the empty text) and name: numbers, text, lists,

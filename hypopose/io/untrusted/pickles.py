@@ -32,11 +32,12 @@ class PickleRefusedError(Exception):
     )
 
 
-def read_pickled(data: bytes) -> Any:
+def read_pickled(data: bytes, *, python2: bool = False) -> Any:
     """The value of a pickle made of containers, numbers, text and numeric arrays.
 
     Args:
         data: The pickle.
+        python2: Python 2 may have written it, whose text has bytes of any value: read as latin-1.
 
     Returns:
         Lists, tuples, dicts, numbers, strings, bytes, arrays.
@@ -54,7 +55,8 @@ def read_pickled(data: bytes) -> Any:
         hypopose.io.untrusted.pickles.PickleRefusedError: it asks for builtins.print
     """
     try:
-        return _Plain().of(_Unpickler(io.BytesIO(data)).load())
+        encoding = "latin1" if python2 else "ASCII"
+        return _Plain().of(_Unpickler(io.BytesIO(data), encoding=encoding).load())
     except PickleRefusedError:
         raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Read HDF5, NetCDF-3, Parquet or C3D in a process of its own, and write what is in it as npz.
+"""Read HDF5, MATLAB, NetCDF-3, Parquet or C3D in a process of its own, and write it as npz.
 
 Run as ``python -I reading_process.py KIND SOURCE TARGET MAX_BYTES``. These files are read by C
 libraries that a damaged file may bring down, and may claim sizes they do not have, so this process
@@ -188,6 +188,31 @@ def _netcdf_attributes(node: Any) -> dict[str, Any]:
     return {key: _plain(value) for key, value in node._attributes.items()}
 
 
+def read_mat5(path: str, limit: int) -> Tree:
+    """The numeric variables of a MATLAB file up to version 7; structures and cells are left out.
+
+    Raises:
+        RefusedError: If it is too large.
+    """
+    from scipy.io import loadmat, whosmat
+
+    budget = _Budget(limit)
+    names = []
+    for name, shape, kind in whosmat(path):
+        if kind in MATLAB_NUMBERS:
+            budget.take(8 * math.prod(int(n) for n in shape), repr(name))
+            names.append(name)
+    found = loadmat(path, variable_names=names) if names else {}
+    return {f"/{name}": np.asarray(found[name]) for name in names if name in found}, {}
+
+
+MATLAB_NUMBERS = {
+    "double", "single", "logical",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}  # fmt: skip
+"""MATLAB's classes of numbers."""
+
+
 def read_parquet(path: str, limit: int) -> Tree:
     """The columns of a flat Parquet table; null is NaN in numbers and empty in text.
 
@@ -285,17 +310,18 @@ def _plain(value: Any) -> Any:
 
 READERS: dict[str, Callable[[str, int], Tree]] = {
     "hdf5": read_hdf5,
+    "mat5": read_mat5,
     "netcdf3": read_netcdf3,
     "parquet": read_parquet,
     "c3d": read_c3d,
 }
 
 
-LIBRARIES = {"hdf5": "h5py", "netcdf3": "scipy.io", "parquet": "pyarrow.parquet",
+LIBRARIES = {"hdf5": "h5py", "mat5": "scipy.io", "netcdf3": "scipy.io", "parquet": "pyarrow.parquet",
              "c3d": "ezc3d"}  # fmt: skip
 """What reads them; imported before memory is limited, so that the limit is for the file."""
 
-SPARE_BYTES = {"hdf5": 2**29, "netcdf3": 2**29, "parquet": 3 * 2**30, "c3d": 2**29}
+SPARE_BYTES = {"hdf5": 2**29, "mat5": 2**29, "netcdf3": 2**29, "parquet": 3 * 2**30, "c3d": 2**29}
 """Room beside what a file may unpack to. Arrow reserves much that it never touches."""
 
 

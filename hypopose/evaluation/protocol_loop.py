@@ -1,0 +1,161 @@
+"""Evaluate a sampler, or predictions of anybody, by a published protocol.
+
+The one accumulator of :mod:`hypopose.evaluation` keeps the sums; what is added here is which
+numbers the tables of a protocol show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from hypopose.calibration import Estimate
+from hypopose.calibration.bootstrap import N_DRAWS
+from hypopose.datasets.protocols import ProtocolData
+from hypopose.evaluation.accumulator import Evaluator
+from hypopose.evaluation.benchmark_loop import root_words
+from hypopose.evaluation.evaluation_results import OracleCurve
+from hypopose.evaluation.frame_scores import TITLES, Metric, choose_metrics
+from hypopose.evaluation.protocol_draws import CLIP_FRAMES, Answers, protocol_draws
+from hypopose.evaluation.protocol_metrics import protocol_metrics
+from hypopose.evaluation.protocol_results import ProtocolEvaluation
+from hypopose.evaluation.summaries import notes_of
+
+
+def evaluate_answers(
+    data: ProtocolData,
+    answers: Answers,
+    *,
+    method: dict[str, Any],
+    consumed: Mapping[str, str] | None = None,
+    clip_frames: int = CLIP_FRAMES,
+    limit: int | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    exclude_root: bool = False,
+    n_groupings: int = 1,
+    settings: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ProtocolEvaluation:
+    """Compare a method's answers with the truth of a protocol.
+
+    Args:
+        data: The views, of ``make_protocol(name).open(folder)``.
+        answers: :class:`~.protocol_draws.SampledAnswers` or :class:`~.predictions.Predictions`.
+        method: Its record; ``name`` is what tables call it.
+        consumed: What the method took from the truth; None for what the protocol gives samplers.
+        clip_frames: Frames of a clip at most.
+        limit: Only this many views, spread evenly.
+        metrics: The default ones and those asked for; None for the default ones.
+        exclude_root: Leave the root joint out of errors where the protocol counts it.
+        n_groupings: Groupings of the hypotheses that the ECE is averaged over.
+        settings: Further settings for the record.
+        progress: Called with views done and views in all.
+
+    Returns:
+        Scores with intervals: over all frames, as means of groups, and per group.
+
+    Raises:
+        OptionError: If an option is out of range.
+        FormatError: If predictions do not fit a view.
+    """
+    without_root = exclude_root or data.exclude_root
+    evaluator = Evaluator(
+        protocol_metrics(
+            dict(choose_metrics() if metrics is None else metrics),
+            pck_joints=_judged(data, without_root),
+            gaps=data.gaps,
+        ),
+        exclude_root=without_root,
+        n_groupings=n_groupings,
+        min_at_k=True,
+        published_ece=True,
+    )
+    seconds = 0.0
+    for draw in protocol_draws(
+        data, answers, clip_frames=clip_frames, limit=limit, progress=progress
+    ):
+        evaluator.update(draw)
+        seconds += draw.seconds
+    record = {
+        "variant": dict(data.variant),
+        "joints": f"{data.n_joints} of {data.source_skeleton.name}"
+        + (" beside the root, which only aligns" if data.exclude_root else ""),
+        "n_hypotheses": evaluator.n_hypotheses,
+        "n_views": len(data.entries) if limit is None else min(limit, len(data.entries)),
+        "n_sequences": len({sequence for _, sequence in evaluator.sums.table}),
+        "n_frames": evaluator.n_frames,
+        "clip_frames": clip_frames,
+        "limit": limit,
+        "root_joint": root_words(without_root),
+        "intervals": f"95 %, {N_DRAWS} bootstrap draws of whole sequences",
+        "notes": list(data.notes),
+        **notes_of(evaluator.curve()),
+        "sampling_seconds": round(seconds, 3),
+        "frames_per_second": round(evaluator.n_frames / seconds, 1) if seconds else None,
+        **(settings or {}),
+    }
+    groupings = _groupings(data, evaluator)
+    return ProtocolEvaluation(
+        benchmark=data.protocol,
+        sampler=method,
+        settings=record,
+        scores=evaluator.scores(),
+        actions=groupings.get(data.headline, {}),
+        headline=data.headline,
+        means=_means(data, evaluator),
+        groupings=groupings,
+        min_at_k=tuple(
+            OracleCurve(best, np.asarray(curve.numpy(), dtype=np.float64))
+            for best, curve in evaluator.best_of_k().items()
+            if not (data.gaps and best == "clip")
+        ),
+        titles={**TITLES, **{key: metric.title for key, metric in evaluator.metrics.items()}},
+        consumed={str(k): said for k, said in (consumed or data.consumed).items()},
+    )
+
+
+def _judged(data: ProtocolData, without_root: bool) -> tuple[int, ...] | None:
+    """Joints of PCK among those that errors are computed of."""
+    if data.pck_joints is None:
+        return None
+    root = data.skeleton.root
+    return tuple(j - (without_root and j > root) for j in data.pck_joints)
+
+
+def _means(data: ProtocolData, evaluator: Evaluator) -> dict[str, Estimate]:
+    """Unweighted means over the rows of the headline grouping that were seen."""
+    seen = set(evaluator.sums.table)
+    rows = [cells & seen for cells in data.groupings.get(data.headline, {}).values()]
+    rows = [cells for cells in rows if cells]
+    found = {key: evaluator.sums.mean_of_groups(key, rows) for key in evaluator.metrics}
+    return {key: mean for key, mean in found.items() if mean is not None}
+
+
+def _groupings(
+    data: ProtocolData, evaluator: Evaluator
+) -> dict[str, dict[str, dict[str, Estimate]]]:
+    seen = set(evaluator.sums.table)
+    return {
+        title: {
+            label: _row(evaluator, cells, label if title == "action" else None)
+            for label, cells in rows.items()
+            if cells & seen
+        }
+        for title, rows in data.groupings.items()
+    }
+
+
+def _row(
+    evaluator: Evaluator, cells: frozenset[tuple[str, str]], action: str | None
+) -> dict[str, Estimate]:
+    """Scores of some cells; calibration too if they are one action."""
+    if action is not None:
+        scores = evaluator.scores(action)
+    else:
+        found = {key: evaluator.sums.estimate(key, cells) for key in evaluator.metrics}
+        scores = {key: estimate for key, estimate in found.items() if estimate is not None}
+    counts = evaluator.sums.by_sequence(next(iter(evaluator.metrics)), cells)
+    n_frames = sum(float(row[1:].sum()) for row in counts.values())
+    return {"n_frames": Estimate(n_frames), **scores}
