@@ -228,7 +228,7 @@ class Evaluator:
             known[f"ece_{FEW}"] = calibration_scores(few, intervals)["ece"]
         if action is None:
             known |= self._published.scores(intervals)
-        order = dict.fromkeys([*TITLES, *self.metrics])
+        order = dict.fromkeys([*TITLES, *self.metrics, *known])
         return {key: known[key] for key in order if key in known}
 
     def axis_histogram(self) -> RankHistogram:

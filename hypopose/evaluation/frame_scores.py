@@ -270,8 +270,6 @@ CALIBRATION_TITLES = {
     "ece": "ECE, 0 to 0.5 (symmetrized ranks)",
     "ece_median": "ECE of the median joint's curve, as published (joints may cancel)",
     "ece_10": "ECE of the first 10 hypotheses",
-    "ece_cgnf": "ECE in the form of cGNF (grows as hypotheses get fewer)",
-    "ece_platypose": "ECE in the form of Platypose (root row kept; grows likewise)",
     "coverage_50_percent": "coverage of 50 % regions",
     "coverage_80_percent": "coverage of 80 % regions",
     "coverage_95_percent": "coverage of 95 % regions",

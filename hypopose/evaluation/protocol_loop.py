@@ -21,6 +21,7 @@ from hypopose.evaluation.frame_scores import TITLES, Metric, choose_metrics
 from hypopose.evaluation.protocol_draws import CLIP_FRAMES, Answers, protocol_draws
 from hypopose.evaluation.protocol_metrics import protocol_metrics
 from hypopose.evaluation.protocol_results import ProtocolEvaluation
+from hypopose.evaluation.published_ece import PUBLISHED_TITLES
 from hypopose.evaluation.summaries import notes_of
 
 
@@ -111,7 +112,11 @@ def evaluate_answers(
             for best, curve in evaluator.best_of_k().items()
             if not (data.gaps and best == "clip")
         ),
-        titles={**TITLES, **{key: metric.title for key, metric in evaluator.metrics.items()}},
+        titles={
+            **TITLES,
+            **PUBLISHED_TITLES,
+            **{key: metric.title for key, metric in evaluator.metrics.items()},
+        },
         consumed={str(k): said for k, said in (consumed or data.consumed).items()},
     )
 

@@ -34,6 +34,13 @@ FORMS: dict[str, Callable[[Hypotheses, Poses3D], PublishedCurve]] = {
 """Key of the score -> the published curve of a batch."""
 
 
+PUBLISHED_TITLES = {
+    "ece_cgnf": "ECE in the form of cGNF (grows as hypotheses get fewer)",
+    "ece_platypose": "ECE in the form of Platypose (root row kept; grows likewise)",
+}
+"""Key of the score -> what tables call it."""
+
+
 @dataclass(eq=False)
 class PublishedSums:
     """Sums of published curves; mergeable.
