@@ -317,8 +317,13 @@ READERS: dict[str, Callable[[str, int], Tree]] = {
 }
 
 
-LIBRARIES = {"hdf5": "h5py", "mat5": "scipy.io", "netcdf3": "scipy.io", "parquet": "pyarrow.parquet",
-             "c3d": "ezc3d"}  # fmt: skip
+LIBRARIES = {
+    "hdf5": "h5py",
+    "mat5": "scipy.io",
+    "netcdf3": "scipy.io",
+    "parquet": "pyarrow.parquet",
+    "c3d": "ezc3d",
+}
 """What reads them; imported before memory is limited, so that the limit is for the file."""
 
 SPARE_BYTES = {"hdf5": 2**29, "mat5": 2**29, "netcdf3": 2**29, "parquet": 3 * 2**30, "c3d": 2**29}
