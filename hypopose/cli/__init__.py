@@ -62,6 +62,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "Draw hypotheses over the frames of a video.",
             "hypopose render walk.npz --video walk.mp4 -o overlay.mp4",
         ),
+        "mesh": Entry(
+            "Fit a body with a surface to the hypotheses of a result.",
+            "hypopose mesh walk.npz -o walk.glb",
+        ),
         "export": Entry(
             "Write a result as C3D, TRC, BVH, glTF, tables or NetCDF, or a network as ONNX.",
             "hypopose export walk.npz -o walk.bvh",

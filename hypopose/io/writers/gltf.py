@@ -3,22 +3,23 @@
 Meters, y up, as glTF demands. Each motion is a skeleton with its own skin: an octahedron per
 bone, orange on the person's left, blue on the right, gray in the middle. The first motion is
 opaque, further ones are faint. Rotations come from :mod:`hypopose.io.writers.rig`; frame, axes
-and the result's record are in the scene's ``extras``. The container (JSON and one buffer) is
-written directly: glTF 2.0, sections 4.4 and 5, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html.
+and the result's record are in the scene's ``extras``.
 """
 
 from __future__ import annotations
 
-import json
-import struct
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hypopose.io.atomic import write_atomically
+from hypopose.io.writers.glb_container import (
+    VERTICES,
+    GlbBuffer,
+    quaternions,
+    write_container,
+)
 from hypopose.io.writers.rig import BoneRig, Performance, perform
 from hypopose.io.writers.scene import Defaults, ExportScene, Take
 from hypopose.types import Skeleton
@@ -27,62 +28,21 @@ DEFAULTS = Defaults(
     which="aggregate", up="y", root="placed", unit="m", fixed=("up", "unit"), needs_rate=True
 )
 
-_FLOAT, _UBYTE, _USHORT, _UINT = 5126, 5121, 5123, 5125
-_COMPONENTS = {"f4": _FLOAT, "u1": _UBYTE, "u2": _USHORT, "u4": _UINT}
-_TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 _COLORS = {"left": (0.88, 0.48, 0.0), "right": (0.0, 0.39, 0.65), "middle": (0.42, 0.42, 0.42)}
-
-
-@dataclass
-class _Buffer:
-    """The binary chunk and the accessors into it."""
-
-    data: bytearray = field(default_factory=bytearray)
-    views: list[dict[str, Any]] = field(default_factory=list)
-    accessors: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(
-        self, values: NDArray[Any], dtype: str, *, bounds: bool = False, target: int | None = None
-    ) -> int:
-        """Append an array ``(n,)`` or ``(n, c)`` and return its accessor."""
-        array = np.ascontiguousarray(values, dtype=f"<{dtype}")
-        width = 1 if array.ndim == 1 else array.shape[1]
-        self.data += b"\0" * (-len(self.data) % 4)
-        view = {"buffer": 0, "byteOffset": len(self.data), "byteLength": array.nbytes}
-        self.views.append(view if target is None else {**view, "target": target})
-        self.data += array.tobytes()
-        accessor: dict[str, Any] = {
-            "bufferView": len(self.views) - 1,
-            "componentType": _COMPONENTS[dtype],
-            "count": len(array),
-            "type": _TYPES[width],
-        }
-        if bounds:
-            table = array.reshape(len(array), -1)
-            accessor |= {"min": table.min(0).tolist(), "max": table.max(0).tolist()}
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
 
 
 def write_glb(path: Path, scene: ExportScene) -> tuple[str, ...]:
     """Write all motions of the scene into one file; returns how far constant bones are off."""
     performances = [perform(scene, take) for take in scene.takes]
-    content, data = _document(scene, performances)
-    text = json.dumps(content, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    data += b"\0" * (-len(data) % 4)
-    total = 12 + 8 + len(text) + 8 + len(data)
-    with write_atomically(path) as temporary, temporary.open("wb") as file:
-        file.write(struct.pack("<4sII", b"glTF", 2, total))
-        file.write(struct.pack("<I4s", len(text), b"JSON") + text)
-        file.write(struct.pack("<I4s", len(data), b"BIN\0") + data)
+    buffer = GlbBuffer()
+    content = _document(buffer, scene, performances)
+    write_container(path, content, buffer)
     return tuple(p.note for p in performances)
 
 
 def _document(
-    scene: ExportScene, performances: list[Performance]
-) -> tuple[dict[str, Any], bytearray]:
-    buffer = _Buffer()
+    buffer: GlbBuffer, scene: ExportScene, performances: list[Performance]
+) -> dict[str, Any]:
     times = buffer.add(np.arange(scene.n_frames) / scene.rate, "f4", bounds=True)
     materials = [_material("opaque", 1.0), _material("faint", 0.25)]
     document: dict[str, Any] = {
@@ -97,10 +57,7 @@ def _document(
     }
     for take, performance in zip(scene.takes, performances, strict=True):
         _add_take(document, buffer, scene.skeleton, take, performance, times)
-    document["bufferViews"] = buffer.views
-    document["accessors"] = buffer.accessors
-    document["buffers"] = [{"byteLength": len(buffer.data) + (-len(buffer.data) % 4)}]
-    return document, buffer.data
+    return document
 
 
 def _material(name: str, alpha: float) -> dict[str, Any]:
@@ -111,7 +68,7 @@ def _material(name: str, alpha: float) -> dict[str, Any]:
 
 def _add_take(
     document: dict[str, Any],
-    buffer: _Buffer,
+    buffer: GlbBuffer,
     skeleton: Skeleton,
     take: Take,
     performance: Performance,
@@ -146,28 +103,17 @@ def _add_take(
 
 
 def _animate(
-    animation: dict[str, Any], buffer: _Buffer, performance: Performance, first: int, times: int
+    animation: dict[str, Any], buffer: GlbBuffer, performance: Performance, first: int, times: int
 ) -> None:
     tracks = [(first, "translation", buffer.add(performance.root, "f4"))]
     for i in range(len(performance.rig.names)):
         if performance.rig.children(i):  # ends never turn
-            turns = _quaternions(performance.turns[:, i])
+            turns = quaternions(performance.turns[:, i])
             tracks.append((first + i, "rotation", buffer.add(turns, "f4")))
     for node, path, output in tracks:
         target = {"node": node, "path": path}
         animation["channels"].append({"sampler": len(animation["samplers"]), "target": target})
         animation["samplers"].append({"input": times, "interpolation": "LINEAR", "output": output})
-
-
-def _quaternions(turns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(x, y, z, w) of one hemisphere from frame to frame."""
-    from scipy.spatial.transform import Rotation
-
-    quaternions = Rotation.from_matrix(turns).as_quat()
-    flips = np.sign((quaternions[1:] * quaternions[:-1]).sum(-1))
-    flips[flips == 0] = 1
-    quaternions[1:] *= np.cumprod(flips)[:, None]
-    return np.asarray(quaternions)
 
 
 def _rest_places(rig: BoneRig) -> NDArray[np.float64]:
@@ -179,7 +125,7 @@ def _rest_places(rig: BoneRig) -> NDArray[np.float64]:
 
 
 def _mesh(
-    buffer: _Buffer, skeleton: Skeleton, rig: BoneRig, rest: NDArray[np.float64], material: int
+    buffer: GlbBuffer, skeleton: Skeleton, rig: BoneRig, rest: NDArray[np.float64], material: int
 ) -> dict[str, Any]:
     """An octahedron per bone, moved by the node the bone hangs on."""
     corners, normals, colors, owners = [], [], [], []
@@ -199,13 +145,12 @@ def _mesh(
     joints = np.zeros((len(owner), 4))
     joints[:, 0] = owner
     weights = np.tile([1.0, 0, 0, 0], (len(owner), 1))
-    vertices = 34962  # the target ARRAY_BUFFER
     attributes = {
-        "POSITION": buffer.add(np.concatenate(corners), "f4", bounds=True, target=vertices),
-        "NORMAL": buffer.add(np.concatenate(normals), "f4", target=vertices),
-        "COLOR_0": buffer.add(np.concatenate(colors), "f4", target=vertices),
-        "JOINTS_0": buffer.add(joints, "u1", target=vertices),
-        "WEIGHTS_0": buffer.add(weights, "f4", target=vertices),
+        "POSITION": buffer.add(np.concatenate(corners), "f4", bounds=True, target=VERTICES),
+        "NORMAL": buffer.add(np.concatenate(normals), "f4", target=VERTICES),
+        "COLOR_0": buffer.add(np.concatenate(colors), "f4", target=VERTICES),
+        "JOINTS_0": buffer.add(joints, "u1", target=VERTICES),
+        "WEIGHTS_0": buffer.add(weights, "f4", target=VERTICES),
     }
     return {"primitives": [{"attributes": attributes, "material": material}]}
 

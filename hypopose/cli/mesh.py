@@ -1,0 +1,98 @@
+"""``hypopose mesh``: surfaces for the hypotheses of a result."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hypopose.cli.options import shared
+from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
+
+EXAMPLES = """\b
+Examples:
+  hypopose mesh walk.npz -o walk.glb
+  hypopose mesh walk.npz -o walk.ply --frame 40 --picture walk.png
+  hypopose mesh walk.npz -o surfaces.npz --motion all --body anny"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("result", type=click.Path(path_type=Path))
+@shared(
+    output={"help": "File to write: .glb (animated), .ply (one frame) or .npz (everything)."},
+)
+@click.option(
+    "--body",
+    default="capsules",
+    show_default=True,
+    help="capsules (built in), anny (extra hypopose[mesh]), or an npz with the arrays of SMPL or "
+    "SMPL-X.",
+)
+@click.option(
+    "--shape",
+    type=click.Choice(["shared", "hypothesis", "frame"]),
+    default="shared",
+    show_default=True,
+    help="Who has one build: all frames and hypotheses, each hypothesis, or each frame.",
+)
+@click.option(
+    "--motion",
+    default="aggregate",
+    show_default=True,
+    help="aggregate, all, or a hypothesis by number. The spread is that of all hypotheses.",
+)
+@click.option("--frame", type=int, help="Only this frame; default: all, for .ply the middle one.")
+@click.option(
+    "--up",
+    type=click.Choice(["native", "y", "z"]),
+    help="Turn this axis up. Default: y; native (camera: y down) for .npz.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Also draw one frame from the front and from the side into this PNG.",
+)
+@force_option
+def mesh(
+    result: Path, output: Path, motion: str, frame: int | None, up: str | None,
+    picture: Path | None, force: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Fit a body with a surface to every hypothesis of RESULT.
+
+    Vertices carry the spread of the hypotheses in meters, and show it as a color: dark where
+    surfaces agree, yellow where they differ.
+    """
+    from hypopose.api.meshes import make_meshes
+    from hypopose.bodies.mesh_files import mesh_ending, save_mesh
+    from hypopose.errors import OptionError
+    from hypopose.io import load_hypotheses
+
+    ending = mesh_ending(output)
+    if ending == "glb" and up not in (None, "y"):
+        raise OptionError("glTF has y up; leave out --up, or write .npz or .ply.")
+    refuse_overwriting(result, output, *([] if picture is None else [picture]))
+    refuse_existing(output, picture, force=force)
+    stored = load_hypotheses(result)
+    start = time.perf_counter()
+    scene = make_meshes(
+        stored,
+        motion=int(motion) if motion.isdecimal() else motion,
+        up=up or ("native" if ending == "npz" else "y"),
+        say=lambda line: click.echo(line, err=True),
+        **options,
+    )
+    seconds = time.perf_counter() - start
+    for note in save_mesh(output, scene, frame):
+        click.echo(f"Note: {note}", err=True)
+    if picture is not None:
+        from hypopose.report.mesh_pictures import draw_mesh
+
+        draw_mesh(picture, scene, frame)
+    record = scene.record
+    click.echo(
+        f"{scene.n_frames} frames, {record['n_hypotheses']} hypotheses in {seconds:.1f} s; joint "
+        f"error {record['joint_error_mm']:.1f} mm (aggregate "
+        f"{record['joint_error_aggregate_mm']:.1f} mm) -> {output}: {scene.axes}"
+    )
