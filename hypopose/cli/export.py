@@ -37,9 +37,8 @@ Examples:
 @click.option(
     "--frame",
     type=click.Choice(["camera", "world"]),
-    default="camera",
-    show_default=True,
-    help="world needs a camera with rotation.",
+    help="Default: the world of the camera's file or of --ground, z up in tables; without one the "
+    "camera's frame.",
 )
 @click.option(
     "--up",
@@ -65,9 +64,10 @@ def export(
 ) -> None:
     """Write SOURCE for another program: a result (npz of hypopose sample), or a network.
 
-    C3D, TRC, MOT, BVH and glTF hold places with the format's axis up and the fitted root added;
-    C3D's residual is each joint's standard deviation. With --motion all, C3D, TRC, MOT and BVH
-    become a file per motion: OUT, OUT_h00, OUT_h01, ...
+    C3D, TRC, BVH and glTF hold places with the format's axis up and the fitted root added; C3D's
+    residual is each joint's standard deviation. MOT holds joint coordinates of OpenSim's full-body
+    model, and set-up files for Scale and Inverse Kinematics stand beside a TRC. With --motion all,
+    C3D, TRC, MOT and BVH become a file per motion: OUT, OUT_h00, OUT_h01, ...
 
     With -o FILE.onnx, SOURCE is a folder of weights or the name of bundled weights, and one
     evaluation of the network is written, if onnxruntime agrees with torch on it.
@@ -101,6 +101,8 @@ def _export_result(
         done = export_result(output, stored, chosen)
         more = "" if len(done.paths) == 1 else f" to {done.paths[-1].name}"
         click.echo(f"-> {done.paths[0]}{more}: {done.axes}")
+        if done.beside:
+            click.echo(f"   beside it: {', '.join(p.name for p in done.beside)}")
         for note in done.notes:
             click.echo(f"   {note}")
 

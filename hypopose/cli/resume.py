@@ -39,12 +39,14 @@ class Outputs:
         exports: The same in other formats.
         picture: The overview, or None.
         page: The page with the 3D player, or None.
+        beside: Files that exports write beside theirs.
     """
 
     result: Path
     exports: tuple[Path, ...] = ()
     picture: Path | None = None
     page: Path | None = None
+    beside: tuple[Path, ...] = ()
 
     def kept(self, made_with: dict[str, Any], *, force: bool) -> Result | None:
         """The result that is there already, if it is what this run would make.
@@ -59,7 +61,8 @@ class Outputs:
         if force:
             return None
         if self.result.suffix != ".npz" or not self.result.exists():
-            refuse_existing(self.result, *self.exports, self.picture, self.page, force=False)
+            files = (self.result, *self.exports, self.picture, self.page, *self.beside)
+            refuse_existing(*files, force=False)
             return None
         from hypopose.io import load_hypotheses
 

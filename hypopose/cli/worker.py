@@ -136,11 +136,14 @@ class Worker:
 
     def _outputs(self, source: Path, path: Path) -> Outputs:
         """All files of one person, none of them the input."""
+        from hypopose.io.writers import beside_paths
+
         exports = [path.with_suffix(f".{f}") for f in self.formats if path.suffix != f".{f}"]
-        refuse_overwriting(source, *exports)
+        beside = [p for export in (path, *exports) for p in beside_paths(export)]
+        refuse_overwriting(source, *exports, *beside)
         picture = path.with_suffix(".png") if self.overview else None
         page = path.with_suffix(".html") if self.page else None
-        return Outputs(path, tuple(dict.fromkeys(exports)), picture, page)
+        return Outputs(path, tuple(dict.fromkeys(exports)), picture, page, tuple(beside))
 
 
 def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:

@@ -9,6 +9,7 @@ from hypopose.quantities.foot_events import EventEstimate, Feet, find_feet, foot
 from hypopose.quantities.gait import walking_share
 from hypopose.quantities.intervals import LEVELS, interval
 from hypopose.quantities.measurement import Measurement, Measurements, gait_cycles
+from hypopose.quantities.opensim_coordinates import opensim_coordinates
 from hypopose.quantities.quantity import Quantity
 from hypopose.quantities.segments import center_of_mass
 from hypopose.quantities.table import (
@@ -38,6 +39,7 @@ __all__ = [
     "gait_cycles",
     "heading",
     "interval",
+    "opensim_coordinates",
     "sample_quantity",
     "three_joint_angle",
     "walking_share",

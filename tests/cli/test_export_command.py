@@ -32,7 +32,9 @@ def test_several_formats_at_once(hypopose: Run, stored: Path, tmp_path: Path) ->
     assert done.exit_code == 0, done.output
     assert all(path.stat().st_size > 500 for path in out)
     assert done.stdout.count("-> ") == 4
-    assert "out.c3d: camera frame; x right; y forward; z up; millimeters" in done.stdout
+    assert "out.c3d: world frame; z up; millimeters" in done.stdout
+    assert "out.bvh: world frame; y up; centimeters" in done.stdout
+    assert "out.csv: world frame; z up; meters" in done.stdout
     assert "constant bones" in done.stdout
 
 
@@ -85,3 +87,32 @@ def test_errors_are_one_line(
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["walk.npz"]
+
+
+def test_set_ups_stand_beside_a_trc_and_are_kept(
+    hypopose: Run, stored: Path, tmp_path: Path
+) -> None:
+    done = hypopose("export", stored, "-o", tmp_path / "a.trc")
+    assert "beside it: a_markers.xml, a_scale.xml, a_ik.xml" in done.stdout
+    (tmp_path / "a.trc").unlink()
+    done = hypopose("export", stored, "-o", tmp_path / "a.trc")
+    assert (done.exit_code, "a_markers.xml exists already" in done.stderr) == (2, True)
+
+
+def test_the_ground_of_a_run_is_the_ground_of_its_exports(
+    hypopose: Run, one_person: Path, tmp_path: Path
+) -> None:
+    done = hypopose("sample", one_person, "-o", tmp_path / "walk.npz", "--image-size", 640, 640,
+                    "--sampler", "boneflips", "--n-hypotheses", 3, "--ground", "--no-overview",
+                    *(w for f in ("trc", "bvh", "csv") for w in ("--format", f)))  # fmt: skip
+    assert done.exit_code == 0, done.output
+    lines = (tmp_path / "walk.trc").read_text().splitlines()
+    assert "world frame; y up; millimeters" in lines[0]
+    names = [n for n in lines[3].split("\t")[2:] if n]
+    heights = {n: float(lines[6].split("\t")[3 + 3 * i]) for i, n in enumerate(names)}
+    assert 600 < heights["pelvis"] < 1200
+    assert -100 < heights["left_ankle"] < 400
+    motion = (tmp_path / "walk.bvh").read_text().split("Frame Time:")[1].splitlines()[1]
+    assert float(motion.split()[1]) == pytest.approx(heights["pelvis"] / 10, abs=0.1)
+    first = (tmp_path / "walk.csv").read_text().splitlines()[1]
+    assert "world frame; z up; meters" in first

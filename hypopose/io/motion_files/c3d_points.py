@@ -2,7 +2,8 @@
 
 Read by ezc3d in a process of its own. ``POINT:UNITS`` is the unit; ``X_SCREEN`` and ``Y_SCREEN``,
 where a program writes them, say which axis points up, otherwise z does. Labels may begin with a
-subject, ``walker:LKNE``; several subjects are several people.
+subject, ``walker:LKNE``; several subjects are several people. What ``POINT:ANGLES``, ``FORCES``,
+``MOMENTS``, ``POWERS`` and ``SCALARS`` list are no places, and left out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hypopose.io.untrusted.containers import Tree, read_tree
 UNITS = {"m": "m", "cm": "cm", "mm": "mm"}
 _UP = {"+Y": "y", "+Z": "z", "+X": "x", "-Y": "native", "-Z": "-z", "-X": "-x",
        "Y": "y", "Z": "z", "X": "x"}  # fmt: skip
+_NO_PLACES = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS")
 MIN_POINTS = 6
 """Points a subject must have to be a person and not a stick or a force plate."""
 
@@ -59,7 +61,9 @@ def _labels(tree: Tree) -> list[str]:
     attributes = tree.attributes.get("", {})
     keys = ["LABELS", *(f"LABELS{i}" for i in range(2, 20))]
     words = [w for key in keys for w in attributes.get(key, [])]
-    return [printable(str(w))[:80].strip() for w in words]
+    labels = [printable(str(w))[:80].strip() for w in words]
+    others = {str(w).strip() for key in _NO_PLACES for w in attributes.get(key) or []}
+    return ["" if label in others else label for label in labels]
 
 
 def _subjects(labels: list[str]) -> dict[str, list[int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from hypopose.errors import OptionError
 from hypopose.io.atomic import write_together
@@ -20,6 +21,7 @@ from hypopose.io.writers import (
     named_arrays,
     netcdf,
     opensim,
+    opensim_setups,
     tidy_results,
 )
 from hypopose.io.writers.optional import require
@@ -36,11 +38,19 @@ __all__ = [
     "ExportOptions",
     "Exported",
     "Exporter",
+    "beside_paths",
     "check_ending",
     "export_paths",
     "export_result",
     "save_result",
 ]
+
+
+class Beside(NamedTuple):
+    """Files that a format writes beside its first motion."""
+
+    paths: Callable[[Path], tuple[Path, ...]]
+    contents: Callable[[Path, ExportScene], dict[Path, bytes]]
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Exporter:
         one_motion: Whether a file holds one motion, so that all of them become a file each.
         max_frames: Frames that a file holds; longer motions become several.
         packages: What must be installed.
+        beside: Further files of the first motion: their paths, and their contents.
     """
 
     description: str
@@ -62,6 +73,7 @@ class Exporter:
     one_motion: bool = False
     max_frames: int | None = None
     packages: tuple[str, ...] = ()
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True)
@@ -69,14 +81,16 @@ class Exported:
     """What an export did.
 
     Args:
-        paths: The files written.
+        paths: The files written, one or several motions.
         axes: Frame, axes and unit in words.
         notes: What was assumed, bridged or changed.
+        beside: Further files that belong to them.
     """
 
     paths: tuple[Path, ...]
     axes: str
     notes: tuple[str, ...]
+    beside: tuple[Path, ...] = ()
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -103,8 +117,14 @@ EXPORTERS: dict[str, Exporter] = {
         c3d.MAX_FRAMES,
         ("ezc3d",),
     ),
-    "trc": Exporter("OpenSim markers", opensim.write_trc, opensim.TRC_DEFAULTS, True),
-    "mot": Exporter("OpenSim storage table", opensim.write_mot, opensim.MOT_DEFAULTS, True),
+    "trc": Exporter(
+        "OpenSim markers and set-ups",
+        opensim.write_trc,
+        opensim.TRC_DEFAULTS,
+        True,
+        beside=Beside(opensim_setups.setup_paths, opensim_setups.setup_files),
+    ),
+    "mot": Exporter("OpenSim joint coordinates", opensim.write_mot, opensim.MOT_DEFAULTS, True),
     "bvh": Exporter(
         "rotations of constant bones", bvh_animation.write_bvh, bvh_animation.DEFAULTS, True
     ),
@@ -145,21 +165,25 @@ def export_result(
     exporter = EXPORTERS[check_ending(path)]
     scene = build_scene(result, options or ExportOptions(), exporter.defaults)
     files = _files(path, scene, exporter)
-    if len(files) == 1:
+    beside = exporter.beside.contents(path, scene) if exporter.beside else {}
+    if len(files) == 1 and not beside:
         notes = [exporter.write(path, scene)]
     else:
-        with write_together(list(files)) as written:
-            notes = [exporter.write(p, s) for p, s in zip(written, files.values(), strict=True)]
+        with write_together([*files, *beside]) as written:
+            motions = zip(written, files.values(), strict=False)
+            notes = [exporter.write(temporary, motion) for temporary, motion in motions]
+            for temporary, content in zip(written[len(files) :], beside.values(), strict=True):
+                temporary.write_bytes(content)
     added = scene.notes[len(result.notes) :]
     parts = _part_notes(files, exporter)
     said = (note for lines in notes for note in lines)
-    return Exported(tuple(files), scene.axes, (*added, *parts, *said))
+    return Exported(tuple(files), scene.axes, (*added, *parts, *said), tuple(beside))
 
 
 def export_paths(
     path: str | Path, result: Result, options: ExportOptions | None = None
 ) -> tuple[Path, ...]:
-    """The files :func:`export_result` would write.
+    """The files :func:`export_result` would write, those beside the motions last.
 
     Raises:
         OptionError: As there.
@@ -169,9 +193,30 @@ def export_paths(
     options = options or ExportOptions()
     which = options.which if options.which is not None else exporter.defaults.which
     short = exporter.max_frames is None or result.keypoints.n_frames <= exporter.max_frames
+    beside = beside_paths(path)
     if short and (which != "all" or not exporter.one_motion):
-        return (path,)
-    return tuple(_files(path, build_scene(result, options, exporter.defaults), exporter))
+        return (path, *beside)
+    return (*_files(path, build_scene(result, options, exporter.defaults), exporter), *beside)
+
+
+def beside_paths(path: str | Path) -> tuple[Path, ...]:
+    """Files that an export writes beside its first motion.
+
+    Args:
+        path: Of the export.
+
+    Returns:
+        For a TRC the set-up files of OpenSim; nothing for other formats.
+
+    Raises:
+        OptionError: If no format has that ending.
+
+    Example:
+        >>> [p.name for p in beside_paths("walk.trc")], beside_paths("walk.bvh")
+        (['walk_markers.xml', 'walk_scale.xml', 'walk_ik.xml'], ())
+    """
+    beside = EXPORTERS[check_ending(path)].beside
+    return () if beside is None else beside.paths(Path(path))
 
 
 def _files(path: Path, scene: ExportScene, exporter: Exporter) -> dict[Path, ExportScene]:

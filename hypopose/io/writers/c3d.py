@@ -8,6 +8,10 @@ Convention:
     that is unknown or below half a unit; a joint that is unknown has residual -1, C3D's mark for
     it. Exact standard deviations, averaged over time, are in ``HYPOPOSE:SIGMA``.
 
+Joint angles are further points, as laboratories' software writes them: three angles in degrees in
+place of x, y, z. ``POINT:ANGLES`` lists their labels (``LKneeAngles``), ``ANGLE_UNITS`` their unit
+and ``DESCRIPTIONS`` what the three are; an angle that joint centers do not show is 0.
+
 One file a motion; hypotheses have no spread of their own.
 """
 
@@ -19,10 +23,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hypopose.errors import OptionError
+from hypopose.errors import OptionError, SkeletonMismatchError
 from hypopose.io.atomic import write_atomically
 from hypopose.io.writers.optional import require
 from hypopose.io.writers.scene import Defaults, ExportScene
+from hypopose.io.writers.take_motion import body_motion_of
+from hypopose.quantities import QUANTITIES, BodyMotion
 
 DEFAULTS = Defaults(which="aggregate", up="z", root="placed", unit="mm", needs_rate=True)
 
@@ -42,17 +48,24 @@ def write_c3d(path: Path, scene: ExportScene) -> tuple[str, ...]:
     ezc3d = require("ezc3d", "c3d")
     take = scene.takes[0]
     names = list(scene.skeleton.joint_names)
+    angles = angle_points(body_motion_of(scene, take))
     file = ezc3d.c3d()
     for name, value in {
         "RATE": [float(scene.rate)],
-        "LABELS": names,
-        "DESCRIPTIONS": [f"joint {name}; residual is 1 sigma" for name in names],
+        "LABELS": [*names, *angles],
+        "DESCRIPTIONS": [
+            *(f"joint {name}; residual is 1 sigma" for name in names),
+            *(f"degrees: {words}" for words, _ in angles.values()),
+        ],
         "UNITS": [scene.unit],
     }.items():
         file["parameters"]["POINT"][name]["value"] = value
     if scene.up != "native" or scene.frame == "camera":
         for name, axis in zip(("X_SCREEN", "Y_SCREEN"), _SCREEN[scene.up], strict=True):
             file.add_parameter("POINT", name, axis)
+    if angles:
+        file.add_parameter("POINT", "ANGLES", list(angles))
+        file.add_parameter("POINT", "ANGLE_UNITS", ["deg"])
     record = scene.record()
     for name, words in {
         "AXES": [scene.axes],
@@ -64,11 +77,13 @@ def write_c3d(path: Path, scene: ExportScene) -> tuple[str, ...]:
     }.items():
         file.add_parameter("HYPOPOSE", name, words)
     file.add_parameter("HYPOPOSE", "SIGMA", _mean_sigma(take.sigma, len(names)))
-    points = np.concatenate((take.joints, np.ones((*take.joints.shape[:2], 1))), -1)
+    values = [value[:, None] for _, value in angles.values()]
+    places = np.concatenate((take.joints, *values), 1)
+    points = np.concatenate((places, np.ones((*places.shape[:2], 1))), -1)
     file["data"]["points"] = points.transpose(2, 1, 0)
     file["data"]["meta_points"] = {
-        "residuals": _residuals(take.joints, take.sigma)[None],
-        "camera_masks": np.zeros((7, len(names), scene.n_frames), dtype=bool),
+        "residuals": _residuals(places, take.sigma)[None],
+        "camera_masks": np.zeros((7, places.shape[1], scene.n_frames), dtype=bool),
     }
     with write_atomically(path) as temporary:
         if os.fsencode(temporary).decode("utf-8", "replace") != str(temporary):
@@ -77,11 +92,56 @@ def write_c3d(path: Path, scene: ExportScene) -> tuple[str, ...]:
     return ()
 
 
+ANGLES: dict[str, tuple[str | None, ...]] = {
+    f"{side[0].upper()}{joint}Angles": tuple(name and f"{side}_{name}" for name in names)
+    for side in ("left", "right")
+    for joint, names in (
+        ("Hip", ("hip_flexion", "hip_adduction", None)),
+        ("Knee", ("knee_flexion", None, None)),
+        ("Ankle", ("ankle_flexion", None, None)),
+        ("Elbow", ("elbow_flexion", None, None)),
+        ("Shoulder", ("shoulder_elevation", None, None)),
+    )
+} | {
+    "TrunkAngles": ("trunk_lean_forward", "trunk_lean_left", "trunk_rotation"),
+    "PelvisAngles": (None, "pelvis_obliquity", None),
+}
+"""Label -> the three quantities of an angle point; None where joint centers show nothing."""
+
+
+def angle_points(motion: BodyMotion) -> dict[str, tuple[str, NDArray[np.float64]]]:
+    """Joint angles as points of a C3D.
+
+    Args:
+        motion: One motion, z up.
+
+    Returns:
+        By label: what the three angles are, and ``(F, 3)`` degrees. Angles of joints that the
+        skeleton lacks are left out.
+    """
+    found = {}
+    for label, names in ANGLES.items():
+        try:
+            columns = [
+                np.zeros(motion.n_frames)
+                if name is None
+                else QUANTITIES[name].compute(motion).numpy()
+                for name in names
+            ]
+        except SkeletonMismatchError:
+            continue
+        words = ", ".join(name.replace("_", " ") if name else "-" for name in names)
+        found[label] = (words, np.stack(columns, -1))
+    return found
+
+
 def _residuals(
     joints: NDArray[np.float64], sigma: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Whole numbers (J, F); -1 where the joint is unknown."""
-    spread = np.zeros(joints.shape[:2]) if sigma is None else np.nan_to_num(sigma)
+    """Whole numbers (J, F); -1 where the joint is unknown; angles, which come last, have 0."""
+    spread = np.zeros(joints.shape[:2])
+    if sigma is not None:
+        spread[:, : sigma.shape[1]] = np.nan_to_num(sigma)
     whole = np.clip(np.round(spread), 0, 255)
     return np.where(np.isfinite(joints).all(-1), whole, -1.0).T
 

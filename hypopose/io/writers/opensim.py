@@ -1,10 +1,12 @@
-"""OpenSim's text files: TRC markers, and the same places as a MOT (storage) table.
+"""OpenSim's text files: TRC markers, and MOT joint coordinates.
 
 TRC: a marker per joint, millimeters unless told otherwise, an empty cell where a joint is unknown.
-The axes stand behind the file's name in the first line, where the format has free text.
+The axes stand behind the file's name in the first line, where the format has free text. Beside it
+stand set-up files of OpenSim's Scale and Inverse Kinematics tools, see
+:mod:`hypopose.io.writers.opensim_setups`.
 
-MOT: columns ``time`` and ``<joint>_tx``, ``_ty``, ``_tz``, always in meters (a storage file has no
-place for another unit); ``nan`` where a joint is unknown.
+MOT: joint coordinates by the names and signs of OpenSim's full-body model, degrees and meters
+(:mod:`hypopose.quantities.opensim_coordinates`); ``nan`` where a joint is unknown.
 
 Both have y up by default, as OpenSim's models do, and one file a motion.
 """
@@ -14,12 +16,16 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import torch
+
 from hypopose.io.atomic import write_atomically
 from hypopose.io.writers.scene import Defaults, ExportScene
+from hypopose.io.writers.take_motion import body_motion_of
+from hypopose.quantities import opensim_coordinates
 
 TRC_DEFAULTS = Defaults(which="aggregate", up="y", root="placed", unit="mm", needs_rate=True)
 MOT_DEFAULTS = Defaults(
-    which="aggregate", up="y", root="placed", unit="m", fixed=("unit",), needs_rate=True
+    which="aggregate", up="y", root="placed", unit="m", fixed=("up", "unit"), needs_rate=True
 )
 
 
@@ -45,24 +51,34 @@ def write_trc(path: Path, scene: ExportScene) -> tuple[str, ...]:
 
 
 def write_mot(path: Path, scene: ExportScene) -> tuple[str, ...]:
-    """Write places as an OpenSim storage table."""
-    joints, names = scene.takes[0].joints, scene.skeleton.joint_names
-    columns = ["time", *(f"{name}_t{axis}" for name in names for axis in "xyz")]
+    """Write joint coordinates as an OpenSim motion.
+
+    Raises:
+        SkeletonMismatchError: If the skeleton lacks hips, knees, ankles, shoulders, elbows, wrists,
+            pelvis or thorax.
+    """
+    found = opensim_coordinates(body_motion_of(scene, scene.takes[0]))
+    values = torch.stack(list(found.values()), -1).numpy()
+    columns = ["time", *found]
     header = [
         path.stem,
         "version=1",
-        f"nRows={len(joints)}",
+        f"nRows={len(values)}",
         f"nColumns={len(columns)}",
-        "inDegrees=no",
-        f"Places of joints; {scene.axes}",
+        "inDegrees=yes",
+        f"Coordinates of OpenSim's full-body model (Rajagopal, 2016); {scene.axes}",
         "endheader",
         "\t".join(columns),
     ]
     lines = [
-        "\t".join([f"{f / scene.rate:.6f}", *(f"{v:.6f}" for v in frame.ravel().tolist())])
-        for f, frame in enumerate(joints)
+        "\t".join([f"{f / scene.rate:.6f}", *(f"{v:.6f}" for v in row)])
+        for f, row in enumerate(values.tolist())
     ]
-    return _write(path, [*header, *lines])
+    ankles = "" if any(name.startswith("ankle") for name in found) else "; ankles left out: no feet"
+    return (
+        *_write(path, [*header, *lines]),
+        f"joint coordinates of Rajagopal's full-body model, degrees and meters{ankles}",
+    )
 
 
 def _cell(value: float) -> str:

@@ -10,7 +10,9 @@ Convention:
     * ``z``: the same with z up. The camera frame becomes x right, y forward, z up.
 
     The camera's up is the picture's up: a tilted camera gives a tilted person. In the world frame
-    up is the world axis, with its sign, that comes closest to the picture's up.
+    up is the world axis, with its sign, that comes closest to the picture's up. Where nobody
+    chooses, a result whose camera has a world (of its file, or of ``--ground``) is exported in it,
+    upright: z up where the format has no axes of its own.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hypopose.cameras import CAMERA_UP, cam_to_world, turn_up, up_axis
-from hypopose.errors import MissingCameraError, OptionError
+from hypopose.cameras import CAMERA_UP, turn_up
+from hypopose.errors import OptionError
 from hypopose.io.results import Result, result_metadata
-from hypopose.types import ASSUMED_FPS, Camera, Skeleton
+from hypopose.io.writers.axes import Turn, axes_words, find_turn, frame_words
+from hypopose.types import ASSUMED_FPS, Skeleton
 
 PER_METER: dict[str, float] = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
 
@@ -39,7 +42,8 @@ class ExportOptions:
     Args:
         which: ``"aggregate"``, a hypothesis by number, or ``"all"``: the aggregate and every
             hypothesis.
-        frame: ``"camera"`` or ``"world"``; the world is the one of the camera's extrinsics.
+        frame: ``"camera"`` or ``"world"``; the world is the one of the camera's extrinsics. None:
+            the world if there is one.
         up: ``"native"``, ``"y"`` or ``"z"``, see the module.
         root: ``"placed"`` adds the fitted root to the joints, ``"apart"`` keeps joints relative to
             the root and the root beside them, ``"none"`` leaves the root out.
@@ -50,12 +54,12 @@ class ExportOptions:
         OptionError: If a value is none of these.
 
     Example:
-        >>> ExportOptions(which=3, up="y").frame
-        'camera'
+        >>> ExportOptions(which=3, up="y").which
+        3
     """
 
     which: str | int | None = None
-    frame: str = "camera"
+    frame: str | None = None
     up: str | None = None
     root: str | None = None
     unit: str | None = None
@@ -67,7 +71,7 @@ class ExportOptions:
                 f"Export 'aggregate', 'all' or a hypothesis by its number, not {self.which!r}."
             )
         for name, value, known in (
-            ("frame", self.frame, ("camera", "world")),
+            ("frame", self.frame, ("camera", "world", None)),
             ("up", self.up, ("native", "y", "z", None)),
             ("root", self.root, ("apart", "placed", "none", None)),
             ("unit", self.unit, (*PER_METER, None)),
@@ -139,6 +143,7 @@ class ExportScene:
         root: Whether the joints are placed.
         result: Where it comes from.
         notes: What was assumed or changed.
+        up_axis: Number and sign of the axis that points up if ``up`` is native.
     """
 
     takes: tuple[Take, ...]
@@ -151,6 +156,13 @@ class ExportScene:
     root: str
     result: Result
     notes: tuple[str, ...] = ()
+    up_axis: tuple[int, int] = CAMERA_UP
+
+    @property
+    def to_z_up(self) -> Float[np.ndarray, "3 3"]:
+        """The rotation from the file's axes to the same frame with z up."""
+        axis = {"y": (1, 1), "z": (2, 1)}.get(self.up, self.up_axis)
+        return turn_up(axis, "z")
 
     @property
     def n_frames(self) -> int:
@@ -197,8 +209,8 @@ def build_scene(result: Result, options: ExportOptions, defaults: Defaults) -> E
         OptionError: If there is no such hypothesis, or the format cannot do what was chosen.
         MissingCameraError: If the world frame is wanted of a camera without extrinsics.
     """
-    chosen = _settled(options, defaults)
-    turn = _turn(result, chosen)
+    chosen = _settled(options, defaults, result)
+    turn = find_turn(result, chosen.frame, chosen.up)
     takes = [_turned(take, turn, chosen, result) for take in _takes(result, chosen.which)]
     notes = list(result.notes)
     if chosen.root != "none" and any(take.root is None for take in takes):
@@ -216,10 +228,11 @@ def build_scene(result: Result, options: ExportOptions, defaults: Defaults) -> E
         unit=chosen.unit,
         frame=chosen.frame,
         up=chosen.up,
-        axes=_words(chosen, turn, _frame_words(result)),
+        axes=axes_words(turn, chosen.up, chosen.unit, chosen.root, frame_words(result)),
         root=chosen.root,
         result=result,
         notes=tuple(notes),
+        up_axis=turn.up_axis,
     )
 
 
@@ -258,7 +271,7 @@ class _Settled:
     unit: str
 
 
-def _settled(options: ExportOptions, defaults: Defaults) -> _Settled:
+def _settled(options: ExportOptions, defaults: Defaults, result: Result) -> _Settled:
     """The options with the format's choices filled in."""
     for name in defaults.fixed:
         if getattr(options, name) not in (None, getattr(defaults, name)):
@@ -269,10 +282,13 @@ def _settled(options: ExportOptions, defaults: Defaults) -> _Settled:
         raise OptionError(
             "This format has no place for a root apart from the joints; use root placed or none."
         )
+    camera = result.keypoints.camera
+    has_world = options.frame is None and camera is not None and camera.rotation is not None
+    up = "z" if has_world and defaults.up == "native" else defaults.up
     return _Settled(
         which=defaults.which if options.which is None else options.which,
-        frame=options.frame,
-        up=options.up or defaults.up,
+        frame=options.frame or ("world" if has_world else "camera"),
+        up=options.up or up,
         root=options.root or defaults.root,
         unit=options.unit or defaults.unit,
     )
@@ -301,38 +317,7 @@ def _takes(result: Result, which: str | int) -> list[Take]:
     return numbered if isinstance(which, int) else [first, *numbered]
 
 
-@dataclass(frozen=True, eq=False)
-class _Turn:
-    """From the camera frame to the file's axes: perhaps into the world, then a rotation."""
-
-    camera: Camera | None
-    matrix: Float[np.ndarray, "3 3"]
-    up_axis: tuple[int, int]
-
-    def directions(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.camera is not None:
-            x = _to_world(x, replace(self.camera, translation=None))
-        return np.asarray(x @ self.matrix.T)
-
-    def places(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.camera is not None:
-            x = _to_world(x, self.camera)
-        return np.asarray(x @ self.matrix.T)
-
-
-def _turn(result: Result, options: _Settled) -> _Turn:
-    if options.frame == "camera":
-        return _Turn(None, turn_up(CAMERA_UP, options.up), CAMERA_UP)
-    camera = result.keypoints.camera
-    if camera is None:
-        raise MissingCameraError(
-            "The world frame needs a camera, but this result has none; sample with --camera."
-        )
-    signed = up_axis(camera)
-    return _Turn(camera, turn_up(signed, options.up), signed)
-
-
-def _turned(take: Take, turn: _Turn, options: _Settled, result: Result) -> Take:
+def _turned(take: Take, turn: Turn, options: _Settled, result: Result) -> Take:
     scale = PER_METER[options.unit]
     std = take.std
     if std is not None:
@@ -345,7 +330,7 @@ def _turned(take: Take, turn: _Turn, options: _Settled, result: Result) -> Take:
     )
 
 
-def _turned_std(std: NDArray[np.float64], turn: _Turn, result: Result) -> NDArray[np.float64]:
+def _turned_std(std: NDArray[np.float64], turn: Turn, result: Result) -> NDArray[np.float64]:
     """Spread per axis of the file: reordered, or taken again where axes are turned freely."""
     if turn.camera is None:
         return np.asarray(std @ np.abs(turn.matrix).T)
@@ -355,52 +340,11 @@ def _turned_std(std: NDArray[np.float64], turn: _Turn, result: Result) -> NDArra
     return np.asarray(turned.std(0, ddof=1))
 
 
-def _frame_words(result: Result) -> str:
-    """Whose frame "camera" is: the camera's, or that of the file a motion was imported from."""
-    imported = str(result.sampler.get("frame", "camera")) != "camera"
-    return "frame of the imported file" if imported else "camera frame"
-
-
-def _words(options: _Settled, turn: _Turn, frame: str) -> str:
-    """Frame, axes and unit in one line without commas, for headers and tables."""
-    unit = {"m": "meters", "cm": "centimeters", "mm": "millimeters"}[options.unit]
-    root = {
-        "placed": "joints at their places",
-        "apart": "joints relative to the root; root apart",
-        "none": "joints relative to the root",
-    }[options.root]
-    axis, sign = turn.up_axis
-    if turn.camera is not None:
-        world = f"{'-' if sign < 0 else ''}{'xyz'[axis]} up"
-        axes = (
-            f"axes of the camera file ({world})" if options.up == "native" else f"{options.up} up"
-        )
-        return f"world frame; {axes}; {unit}; {root}"
-    axes = {
-        "native": "x right; y down; z forward",
-        "y": "x right; y up; z backward",
-        "z": "x right; y forward; z up",
-    }[options.up]
-    return f"{frame}; {axes}; {unit}; {root}"
-
-
 def _with_root(take: Take, root: str) -> Take:
     """The root added to the joints, kept beside them, or left out."""
     if root == "none" or take.root is None:
         return replace(take, root=None)
     return take if root == "apart" else replace(take, joints=take.joints + take.root[:, None, :])
-
-
-def _to_world(x: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
-    import torch
-
-    double = replace(
-        camera,
-        rotation=None if camera.rotation is None else camera.rotation.double(),
-        translation=None if camera.translation is None else camera.translation.double(),
-    )
-    world: NDArray[np.float64] = cam_to_world(torch.from_numpy(x), double).numpy()
-    return world
 
 
 def _maybe(x: Tensor | None) -> NDArray[np.float64] | None:

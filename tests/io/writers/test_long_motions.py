@@ -63,4 +63,4 @@ def test_several_files_appear_together_or_not_at_all(
     assert not list(tmp_path.iterdir())
     monkeypatch.setitem(EXPORTERS, ending, exporter)
     done = export_result(tmp_path / f"walk.{ending}", result, ExportOptions(which="all"))
-    assert sorted(tmp_path.iterdir()) == sorted(done.paths)
+    assert sorted(tmp_path.iterdir()) == sorted((*done.paths, *done.beside))

@@ -31,9 +31,9 @@ NAMES = list(H36M17.joint_names)
 def read_ezc3d(path):
     file = importlib.import_module("ezc3d").c3d(str(path))
     assert file["parameters"]["POINT"]["UNITS"]["value"] == ["mm"]
-    assert file["parameters"]["POINT"]["LABELS"]["value"] == NAMES
+    assert file["parameters"]["POINT"]["LABELS"]["value"][:17] == NAMES
     assert file["header"]["points"]["frame_rate"] == 25
-    return file["data"]["points"][:3].transpose(2, 1, 0) / 1000
+    return file["data"]["points"][:3, :17].transpose(2, 1, 0) / 1000
 
 
 def read_c3d(path):
@@ -41,9 +41,9 @@ def read_c3d(path):
     with path.open("rb") as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses analog data
         reader = c3d.Reader(stream)
-        assert [label.strip() for label in reader.point_labels] == NAMES
+        assert [label.strip() for label in reader.point_labels][:17] == NAMES
         assert reader.point_rate == 25
-        return np.stack([points[:, :3] for _, points, _ in reader.read_frames()]) / 1000
+        return np.stack([points[:17, :3] for _, points, _ in reader.read_frames()]) / 1000
 
 
 def read_trc(path):
@@ -55,16 +55,6 @@ def read_trc(path):
     table = pandas.read_csv(path, sep="\t", skiprows=6, header=None)
     assert table[1].tolist() == pytest.approx([f / 25 for f in range(N_FRAMES)])
     return table.iloc[:, 2:].to_numpy().reshape(N_FRAMES, 17, 3) / 1000
-
-
-def read_mot(path):
-    pandas = importlib.import_module("pandas")
-    lines = path.read_text().splitlines()
-    end = lines.index("endheader")
-    assert {"nRows=12", "nColumns=52", "inDegrees=no"} < set(lines[:end])
-    table = pandas.read_csv(path, sep="\t", skiprows=end + 1)
-    assert table["left_knee_ty"].shape == (N_FRAMES,)
-    return np.stack([table[[f"{n}_tx", f"{n}_ty", f"{n}_tz"]].to_numpy() for n in NAMES], axis=1)
 
 
 def read_bvh(path):
@@ -120,7 +110,6 @@ READERS = {
     "ezc3d": (read_ezc3d, "c3d", z_up, 1e-6),
     "c3d": (read_c3d, "c3d", z_up, 1e-6),
     "trc": (read_trc, "trc", y_up, 1e-6),
-    "mot": (read_mot, "mot", y_up, 1e-6),
     "bvh": (read_bvh, "bvh", lambda x: y_up(constant_bones(x)), 1e-5),
     "glb": (read_glb, "glb", lambda x: y_up(constant_bones(x)), 1e-5),
 }
@@ -131,7 +120,7 @@ READERS = {
 def test_places_come_back_upright_and_not_mirrored(result, tmp_path, reader, which):
     read, ending, axes, tolerance = READERS[reader]
     path = tmp_path / f"out.{ending}"
-    export_result(path, result, ExportOptions(which=which))
+    export_result(path, result, ExportOptions(which=which, frame="camera"))
     found = read(path)
     original = placed(result, None if which == "aggregate" else which)
     assert np.abs(found - axes(original)).max() < tolerance
@@ -143,9 +132,10 @@ def test_places_come_back_upright_and_not_mirrored(result, tmp_path, reader, whi
 def test_c3d_residuals_are_one_sigma(result, tmp_path):
     gap = result.pose.joints.clone()
     gap[4, 7] = np.nan
-    export_result(tmp_path / "out.c3d", replace(result, pose=replace(result.pose, joints=gap)))
+    gone = replace(result, pose=replace(result.pose, joints=gap))
+    export_result(tmp_path / "out.c3d", gone, ExportOptions(frame="camera"))
     file = importlib.import_module("ezc3d").c3d(str(tmp_path / "out.c3d"))
-    residuals = file["data"]["meta_points"]["residuals"][0].T
+    residuals = file["data"]["meta_points"]["residuals"][0, :17].T
     sigma = 1000 * result.pose.std.norm(dim=-1).numpy()
     assert residuals[4, 7] == -1
     assert np.isnan(file["data"]["points"][:3, 7, 4]).all()
@@ -162,7 +152,7 @@ def test_c3d_residuals_are_one_sigma(result, tmp_path):
 
 def test_wide_spread_and_hypotheses_in_c3d(result, tmp_path):
     wide = replace(result, pose=replace(result.pose, std=result.pose.std * 0 + 1))
-    export_result(tmp_path / "out.c3d", wide, ExportOptions(which="all"))
+    export_result(tmp_path / "out.c3d", wide, ExportOptions(which="all", frame="camera"))
     ezc3d = importlib.import_module("ezc3d")
     names = ["out.c3d", "out_h00.c3d", "out_h01.c3d", "out_h02.c3d"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
@@ -176,17 +166,16 @@ def test_gaps_in_opensims_files(result, tmp_path):
     joints = result.pose.joints.clone()
     joints[4, 7] = np.nan
     gap = replace(result, pose=replace(result.pose, joints=joints))
-    for ending, read in (("trc", read_trc), ("mot", read_mot)):
-        export_result(tmp_path / f"out.{ending}", gap)
-        found = read(tmp_path / f"out.{ending}")
-        assert np.argwhere(np.isnan(found).any(-1)).tolist() == [[4, 7]]
+    export_result(tmp_path / "out.trc", gap)
+    found = read_trc(tmp_path / "out.trc")
+    assert np.argwhere(np.isnan(found).any(-1)).tolist() == [[4, 7]]
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_tidy_tables(result, tmp_path, ending):
     pandas = importlib.import_module("pandas")
     path = tmp_path / f"out.{ending}"
-    export_result(path, result, ExportOptions(unit="cm", up="y"))
+    export_result(path, result, ExportOptions(unit="cm", up="y", frame="camera"))
     table = pandas.read_csv(path) if ending == "csv" else pandas.read_parquet(path)
     assert len(table) == (1 + N_HYPOTHESES) * N_FRAMES * 17
     assert set(table["axes"]) == {
@@ -217,7 +206,7 @@ def test_parquet_carries_the_record(result, tmp_path):
 
 def test_netcdf_has_the_dimensions_of_movement(result, tmp_path):
     xarray = importlib.import_module("xarray")
-    export_result(tmp_path / "out.nc", result)
+    export_result(tmp_path / "out.nc", result, ExportOptions(frame="camera"))
     with xarray.open_dataset(tmp_path / "out.nc") as data:
         assert data["position"].dims == ("time", "space", "keypoints", "individuals")
         assert data["hypotheses"].dims == ("hypothesis", *data["position"].dims)
@@ -245,7 +234,7 @@ def test_netcdf_has_the_dimensions_of_movement(result, tmp_path):
 def test_netcdf_of_one_motion_without_rate(result, tmp_path):
     xarray = importlib.import_module("xarray")
     slow = replace(result, keypoints=replace(result.keypoints, fps=None, confidence=None))
-    export_result(tmp_path / "out.nc", slow, ExportOptions(which=1, root="placed"))
+    export_result(tmp_path / "out.nc", slow, ExportOptions(which=1, root="placed", frame="camera"))
     with xarray.open_dataset(tmp_path / "out.nc") as data:
         assert "hypotheses" not in data
         assert data.attrs["time_unit"] == "frames"
@@ -274,7 +263,7 @@ def test_named_arrays(result, tmp_path):
 
 
 def test_glb_shows_every_motion(result, tmp_path):
-    export_result(tmp_path / "out.glb", result, ExportOptions(which="all"))
+    export_result(tmp_path / "out.glb", result, ExportOptions(which="all", frame="camera"))
     data = (tmp_path / "out.glb").read_bytes()
     magic, version, length = struct.unpack("<4sII", data[:12])
     assert (magic, version, length) == (b"glTF", 2, len(data))
@@ -290,4 +279,27 @@ def test_glb_shows_every_motion(result, tmp_path):
 
 def test_every_exporter_is_read_by_somebody_here():
     covered = {ending for _, ending, _, _ in READERS.values()}
-    assert covered | {"csv", "parquet", "nc", "npz", "json"} == set(EXPORTERS)
+    elsewhere = {"mot"}  # test_opensim.py
+    assert covered | elsewhere | {"csv", "parquet", "nc", "npz", "json"} == set(EXPORTERS)
+
+
+def test_c3d_angles_are_points_of_their_own(result, tmp_path):
+    export_result(tmp_path / "out.c3d", result)
+    ezc3d = importlib.import_module("ezc3d").c3d(str(tmp_path / "out.c3d"))
+    point = ezc3d["parameters"]["POINT"]
+    labels, angles = point["LABELS"]["value"], point["ANGLES"]["value"]
+    assert {"LKneeAngles", "RHipAngles", "TrunkAngles"} < set(angles)
+    assert labels[17:] == angles
+    assert point["ANGLE_UNITS"]["value"] == ["deg"]
+    assert "LAnkleAngles" not in labels  # no feet
+    with (tmp_path / "out.c3d").open("rb") as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frames = [points[:, :3] for _, points, _ in
+                  importlib.import_module("c3d").Reader(stream).read_frames()]  # fmt: skip
+    found = np.stack(frames)
+    at = dict(zip(NAMES, np.moveaxis(placed(result), 1, 0), strict=True))
+    thigh, shank = at["left_knee"] - at["left_hip"], at["left_ankle"] - at["left_knee"]
+    cosine = (thigh * shank).sum(-1) / np.linalg.norm(thigh, axis=-1)
+    flexion = np.degrees(np.arccos(cosine / np.linalg.norm(shank, axis=-1)))
+    assert found[:, labels.index("LKneeAngles"), 0] == pytest.approx(flexion, abs=1e-3)
+    assert found[:, labels.index("LKneeAngles"), 1:] == pytest.approx(0)

@@ -14,6 +14,7 @@ from hypopose.cameras import cam_to_world, turn_up
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.io import ExportOptions
 from hypopose.io.writers.scene import Defaults, bridged, build_scene
+from hypopose.types import Camera
 
 MARKERS = Defaults(which="aggregate", up="y", root="placed", unit="mm", needs_rate=True)
 
@@ -28,7 +29,7 @@ def test_any_axis_is_turned_up_without_mirroring(axis, sign, up):
 
 @pytest.mark.parametrize(("up", "expected"), [("native", lambda x: x), ("y", y_up), ("z", z_up)])
 def test_camera_frame(result, up, expected):
-    scene = build_scene(result, ExportOptions(up=up), MARKERS)
+    scene = build_scene(result, ExportOptions(frame="camera", up=up), MARKERS)
     assert np.allclose(scene.takes[0].joints, 1000 * expected(placed(result)))
     sigma = 1000 * result.pose.std.double().norm(dim=-1).numpy()
     assert np.allclose(scene.takes[0].sigma, sigma)
@@ -66,7 +67,7 @@ def test_spread_in_the_world_is_taken_along_its_axes(result):
 
 
 def test_roots(result):
-    apart = build_scene(result, ExportOptions(), Defaults())
+    apart = build_scene(result, ExportOptions(frame="camera"), Defaults())
     assert np.allclose(apart.takes[0].joints + apart.takes[0].root[:, None], placed(result))
     assert np.allclose(apart.takes[2].joints, result.hypotheses.joints[1].numpy())
     none = build_scene(result, ExportOptions(root="none"), MARKERS)
@@ -96,7 +97,7 @@ def test_what_is_unknown_is_said(result):
     (None, ["aggregate"]), ("all", ["aggregate", "h00", "h01", "h02"]), (2, ["h02"]),
 ])  # fmt: skip
 def test_motions(result, which, labels):
-    scene = build_scene(result, ExportOptions(which=which), MARKERS)
+    scene = build_scene(result, ExportOptions(which=which, frame="camera"), MARKERS)
     assert [take.label for take in scene.takes] == labels
     expected = placed(result, scene.takes[-1].hypothesis)
     assert np.allclose(scene.takes[-1].joints, 1000 * y_up(expected), atol=1e-3)
@@ -142,3 +143,31 @@ def test_gaps_are_bridged_in_straight_lines():
     assert filled[:, 1, 2].tolist() == [1, 1, 1, 1]
     assert n == 5
     assert np.isnan(bridged(np.full((2, 3), np.nan))[0]).all()
+
+
+def test_a_camera_with_a_world_is_exported_in_it_z_up_unless_told_otherwise(result):
+    world = cam_to_world(torch.tensor(placed(result)).float(), result.keypoints.camera).numpy()
+    table = build_scene(result, ExportOptions(root="placed"), Defaults())
+    assert table.axes == "world frame; z up; meters; joints at their places"
+    assert np.allclose(table.takes[0].joints, world, atol=1e-5)
+    markers = build_scene(result, ExportOptions(unit="m"), MARKERS)
+    assert "world frame; y up" in markers.axes
+    turned = np.stack((world[..., 0], world[..., 2], -world[..., 1]), -1)
+    assert np.allclose(markers.takes[0].joints, turned, atol=1e-5)
+    blind = replace(result, keypoints=replace(result.keypoints, camera=Camera.from_fov((640, 480))))
+    assert "camera frame; x right; y down" in build_scene(blind, ExportOptions(), Defaults()).axes
+    # y down in the camera file: z up where nobody chooses, its own axes where they are asked for.
+    down = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    camera = replace(result.keypoints.camera, rotation=result.keypoints.camera.rotation @ down.T)
+    other = replace(result, keypoints=replace(result.keypoints, camera=camera))
+    assert "z up" in build_scene(other, ExportOptions(), Defaults()).axes
+    native = build_scene(other, ExportOptions(frame="world"), Defaults())
+    assert "axes of the camera file (-y up)" in native.axes
+
+
+@pytest.mark.parametrize("frame", ["camera", "world"])
+@pytest.mark.parametrize("up", ["native", "y", "z"])
+def test_every_scene_knows_its_way_to_z_up(result, frame, up):
+    scene = build_scene(result, ExportOptions(frame=frame, up=up, root="placed"), Defaults())
+    upright = build_scene(result, ExportOptions(frame=frame, up="z", root="placed"), Defaults())
+    assert np.allclose(scene.takes[0].joints @ scene.to_z_up.T, upright.takes[0].joints)

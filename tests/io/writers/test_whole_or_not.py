@@ -50,7 +50,7 @@ def test_a_writer_killed_before_its_last_step_leaves_no_file_of_that_name(tmp_pa
     assert done.returncode == 0, done.stderr
     names = [path.name for path in tmp_path.iterdir()]
     assert len(names) == len(EXPORTERS)  # what was being written, hidden
-    assert all(name.startswith(".out.") for name in names)
+    assert all(name.startswith((".out.", ".hypopose.")) for name in names)
 
 
 @pytest.mark.parametrize("ending", EXPORTERS)
