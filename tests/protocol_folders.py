@@ -6,6 +6,8 @@ something else.
 
 from __future__ import annotations
 
+import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +176,123 @@ def make_3dhp_archive(
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "data_test_3dhp.npz", data=dictionary(data))
     return sequences
+
+
+EVA_FROM_H36M = [0, 8, 11, 12, 13, 14, 15, 16, 4, 5, 6, 1, 2, 3, 10]
+EVA_TAKES = {
+    "Validate/S1": {"Walking 1 chunk0": 6, "Walking 1 chunk2": 4, "Jog 1 chunk0": 5,
+                    "Box 1 chunk0": 4, "Gestures 1 chunk0": 4},
+    "Validate/S2": {"Walking 1 chunk1": 5, "Jog 1 chunk0": 4, "Box 1 chunk1": 4},
+    "Validate/S3": {"Walking 1 chunk0": 4, "Jog 1 chunk0": 5, "Box 1 chunk0": 4},
+}  # fmt: skip
+
+
+def make_humaneva(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Write both archives; subject -> take -> world motion."""
+    from hypopose.datasets.protocols.humaneva import CAMERAS
+
+    rng = np.random.default_rng(11)
+    positions, keypoints = {}, {}
+    for i, (subject, takes) in enumerate(EVA_TAKES.items()):
+        positions[subject], keypoints[subject] = {}, {}
+        for j, (take, n) in enumerate(takes.items()):
+            motion = walk(n, 900 + 10 * i + j)[:, EVA_FROM_H36M].astype(np.float32)
+            positions[subject][take] = motion
+            views = [eva_view(motion.astype(np.float64), subject, c) for c in range(3)]
+            assert len(CAMERAS) == len(views)
+            keypoints[subject][take] = [
+                (600 * v[..., :2] / v[..., 2:] + [320, 240] + rng.normal(0, 1, (*v.shape[:2], 2)))
+                .astype(np.float32)
+                for v in views
+            ]  # fmt: skip
+    keypoints["Unlabeled/S4"] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "data_3d_humaneva15.npz", positions_3d=dictionary(positions))
+    metadata = {"layout_name": "humaneva15", "num_joints": 15, "keypoints_symmetry": [[], []]}
+    np.savez(
+        folder / "data_2d_humaneva15_detectron_pt_coco.npz",
+        positions_2d=dictionary(keypoints), metadata=dictionary(metadata),
+    )  # fmt: skip
+    return {s: {t: m.astype(np.float64) for t, m in own.items()} for s, own in positions.items()}
+
+
+def eva_view(world: np.ndarray, subject: str, camera: int) -> np.ndarray:
+    """Camera-frame meters."""
+    from hypopose.datasets.protocols.humaneva import CAMERAS
+
+    placed = np.array(CAMERAS[subject.split("/")[1]][camera])
+    q = placed[:4] / np.linalg.norm(placed[:4])
+    return (world - placed[4:] / 1000) @ rotation_of(q)
+
+
+PW_PEOPLE = {"outdoors_fencing_01": 1, "downtown_car_00": 2}
+SMPL_NEAR_H36M = [0, 4, 1, 0, 5, 2, 7, 6, 3, 8, 6, 3, 8, 11, 14, 9, 11, 14, 12, 15, 13, 16, 13, 16]
+
+
+def pw_sequence(n_people: int, n_frames: int, seed: int) -> dict[str, Any]:
+    """What a file of 3DPW holds, apart from what nothing reads."""
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(-0.4, 0.4)
+    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0],
+                     [-np.sin(angle), 0, np.cos(angle)]])  # fmt: skip
+    cameras = np.tile(np.eye(4), (n_frames, 1, 1))
+    cameras[:, :3, :3], cameras[:, :3, 3] = turn, [0.1, 0.2, 0.3]
+    joints, seen = [], []
+    lens = np.array([[1960.0, 0, 540], [0, 1960.0, 960], [0, 0, 1]])
+    for i in range(n_people):
+        body = in_front(n_frames, seed + i)[:, SMPL_NEAR_H36M]
+        body = body + rng.normal(0, 0.02, body.shape)
+        joints.append((body @ turn - np.array([0.1, 0.2, 0.3]) @ turn).reshape(n_frames, 72))
+        pixels = body[:, :18] @ lens.T
+        xy = pixels[..., :2] / pixels[..., 2:]
+        found = np.concatenate([xy, np.full((n_frames, 18, 1), 0.8)], -1)
+        found[0, 3] = 0.0
+        seen.append(found.transpose(0, 2, 1))
+    valid = np.ones(n_frames, int)
+    valid[-1] = 0
+    return {
+        "jointPositions": joints, "poses2d": seen, "cam_poses": cameras, "cam_intrinsics": lens,
+        "campose_valid": [valid] * n_people, "genders": ["f", "m"][:n_people],
+        "poses": [rng.normal(0, 0.2, (n_frames, 72)) for _ in range(n_people)],
+        "betas": [rng.normal(0, 1, 10) for _ in range(n_people)],
+        "trans": [rng.normal([0, 0, 4], 0.1, (n_frames, 3)) for _ in range(n_people)],
+        "sequence": "x", "img_frame_ids": np.arange(n_frames),
+    }  # fmt: skip
+
+
+def make_3dpw(folder: Path) -> dict[str, dict[str, Any]]:
+    """Write two sequences as pickles of Python 2 would be."""
+    place = folder / "sequenceFiles" / "test"
+    place.mkdir(parents=True)
+    found = {}
+    for i, (name, n) in enumerate(PW_PEOPLE.items()):
+        found[name] = pw_sequence(n, 7 + i, 40 + i)
+        (place / f"{name}.pkl").write_bytes(pickle.dumps(found[name], protocol=2))
+    return found
+
+
+def make_pairs(folder: Path) -> dict[str, np.ndarray]:
+    """Keypoint files with truths, two videos of one person and one of another."""
+    import torch
+
+    from hypopose.cameras import project
+    from hypopose.io import save_keypoints
+    from hypopose.skeletons import H36M17
+    from hypopose.types import Camera, Keypoints2D
+
+    (folder / "truth").mkdir(parents=True)
+    camera, found = Camera.from_fov((1000, 1000)), {}
+    for i, name in enumerate(("anna_1", "anna_2", "ben")):
+        joints = in_front(6 + i, 70 + i)
+        found[name] = joints
+        xy = project(torch.from_numpy(joints), camera).float()
+        save_keypoints(folder / f"{name}.npz", Keypoints2D(
+            xy, H36M17, camera=camera, image_size=(1000, 1000), fps=50.0))  # fmt: skip
+        np.savez(folder / "truth" / f"{name}.npz", joints=joints)
+    index = {
+        "anna_1": {"action": "walk", "sequence": "anna"},
+        "anna_2": {"action": "stroll", "sequence": "anna"},
+        "ben": {"action": "walk"},
+    }
+    (folder / "index.json").write_text(json.dumps(index))
+    return found

@@ -12,28 +12,38 @@ from importlib.resources import files
 from typing import Any
 
 from hypopose.datasets.protocols.human36m import Human36M
+from hypopose.datasets.protocols.humaneva import HumanEva
 from hypopose.datasets.protocols.mpi_inf_3dhp import MpiInf3dhp
+from hypopose.datasets.protocols.npz_pairs import AistPlusPlus, NpzPairs
 from hypopose.datasets.protocols.protocol_data import (
     EvaluationProtocol,
     ProtocolData,
     ProtocolView,
     ViewEntry,
 )
+from hypopose.datasets.protocols.threedpw import ThreeDPW
 from hypopose.errors import OptionError
 
 __all__ = [
     "PROTOCOLS",
+    "AistPlusPlus",
     "EvaluationProtocol",
     "Human36M",
+    "HumanEva",
     "MpiInf3dhp",
+    "NpzPairs",
     "ProtocolData",
     "ProtocolView",
+    "ThreeDPW",
     "ViewEntry",
     "fetch_notes",
     "make_protocol",
 ]
 
-PROTOCOLS: dict[str, Any] = {"h36m": Human36M, "3dhp": MpiInf3dhp}
+PROTOCOLS: dict[str, Any] = {
+    protocol.name: protocol
+    for protocol in (Human36M, MpiInf3dhp, ThreeDPW, HumanEva, AistPlusPlus, NpzPairs)
+}
 """Name -> protocol."""
 
 

@@ -25,6 +25,7 @@ from hypopose.cameras import project, world_to_cam
 from hypopose.datasets.capture.lifter_archives import H36M_KEPT
 from hypopose.datasets.protocols.folder_checks import Checks, check_options, listed
 from hypopose.datasets.protocols.h36m_cameras import CAMERA_IDS, SUBJECTS, h36m_camera
+from hypopose.datasets.protocols.lifter_keypoints import LifterKeypoints, keypoint_file
 from hypopose.datasets.protocols.protocol_data import (
     GROUND_TRUTH,
     Detail,
@@ -33,8 +34,8 @@ from hypopose.datasets.protocols.protocol_data import (
     ViewEntry,
     grouped,
 )
-from hypopose.skeletons import COCO17, H36M16, H36M17, H36M32
-from hypopose.types import Camera, DistortionModel, Keypoints2D, Poses3D, Skeleton
+from hypopose.skeletons import H36M17, H36M32
+from hypopose.types import Camera, DistortionModel, Keypoints2D, Poses3D
 
 ACTIONS = (
     "Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases",
@@ -44,13 +45,6 @@ FPS = 50.0
 N_TAKES = {"S11": 29}
 """Takes of a subject where they are not 30: one of S11 has a corrupt video and is left out."""
 PROJECTED = "projected"
-LAYOUTS: dict[tuple[str, int], Skeleton] = {
-    ("h36m", 17): H36M17,
-    ("", 17): H36M17,
-    ("h36m", 16): H36M16,
-    ("coco", 17): COCO17,
-}
-"""Layout and joints of a keypoint file -> skeleton."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +97,15 @@ class Human36M:
         checks = Checks(self.name, Path(folder))
         checks.check_folder()
         path_3d = checks.folder / "data_3d_h36m.npz"
-        path_2d = self._keypoint_file(checks, keypoints_needed)
-        checks.check_files(["data_3d_h36m.npz"])
+        path_2d = None
+        if self.keypoints != PROJECTED:
+            path_2d = keypoint_file(
+                checks, "data_2d_h36m", self.keypoints, [path_3d.name], keypoints_needed
+            )
+        checks.check_files([path_3d.name])
         world = self._positions(checks, path_3d)
-        seen = None if path_2d is None else _Detections.read(checks, path_2d, world)
+        sizes = [h36m_camera("S9", i).image_size for i in range(len(CAMERA_IDS))]
+        seen = None if path_2d is None else LifterKeypoints.read(checks, path_2d, world, sizes)
         entries = tuple(self._entries(world))
         joints = tuple(j for j in range(17) if j != 9 or self.joints == 17)
         return ProtocolData(
@@ -123,18 +122,6 @@ class Human36M:
             headline="action",
             notes=self._notes(world),
         )
-
-    def _keypoint_file(self, checks: Checks, needed: bool) -> Path | None:
-        if self.keypoints == PROJECTED:
-            return None
-        name = f"data_2d_h36m_{self.keypoints}.npz"
-        path = checks.folder / name
-        if needed and not path.is_file():
-            there = sorted(p.stem.removeprefix("data_2d_h36m_")
-                           for p in checks.folder.glob("data_2d_h36m_*.npz"))  # fmt: skip
-            cure = f"it has {listed(there)}: give --variant keypoints={there[0]}" if there else ""
-            checks.check_files(["data_3d_h36m.npz", name], cure)
-        return path if path.is_file() else None
 
     def _positions(self, checks: Checks, path: Path) -> dict[str, dict[str, np.ndarray]]:
         subjects = checks.dictionary(path, "positions_3d")
@@ -188,7 +175,7 @@ class Human36M:
     def _load(
         self,
         world: dict[str, dict[str, np.ndarray]],
-        seen: _Detections | None,
+        seen: LifterKeypoints | None,
         entry: ViewEntry,
     ) -> ProtocolView:
         subject, take, camera_id = entry.name.split("/")
@@ -202,7 +189,9 @@ class Human36M:
             xy = project(joints, lens).float()
             keypoints = Keypoints2D(xy, H36M17, camera=lens, image_size=lens.image_size, fps=FPS)
         else:
-            keypoints = None if seen is None else seen.of(subject, take, index, lens, len(joints))
+            keypoints = (
+                None if seen is None else seen.of(subject, take, index, lens, len(joints), FPS)
+            )
         truth = Poses3D(joints - root[:, None], H36M17, root=root)
         return ProtocolView(truth, keypoints, camera.rotation)
 
@@ -227,82 +216,12 @@ class Human36M:
         return tuple(notes)
 
 
-@dataclass(frozen=True, eq=False)
-class _Detections:
-    """Keypoints of a file: subject -> take -> one array per camera."""
-
-    skeleton: Skeleton
-    takes: dict[str, dict[str, list[np.ndarray]]]
-
-    @classmethod
-    def read(
-        cls, checks: Checks, path: Path, world: dict[str, dict[str, np.ndarray]]
-    ) -> _Detections:
-        """The takes that have poses; everything is checked."""
-        found = checks.dictionary(path, "positions_2d")
-        metadata = checks.dictionary(path, "metadata")
-        checks.check_keys(path, found, world, "the subject")
-        layout = (str(metadata.get("layout_name", "")), _count(metadata.get("num_joints")))
-        if layout not in LAYOUTS:
-            raise checks.error(
-                f"has the layout {layout[0]!r} with {layout[1]} joints",
-                f"known are {', '.join(f'{name or chr(39) * 2} {n}' for name, n in LAYOUTS)}",
-                path,
-            )
-        takes: dict[str, dict[str, list[np.ndarray]]] = {}
-        for subject, positions in world.items():
-            own = checks.mapping(path, found[subject], subject)
-            checks.check_keys(path, own, positions, f"of {subject} the takes")
-            takes[subject] = {
-                take: _cameras(checks, path, own[take], f"{subject}/{take}", len(x), layout[1])
-                for take, x in positions.items()
-            }
-        return cls(LAYOUTS[layout], takes)
-
-    def of(self, subject: str, take: str, index: int, lens: Camera, n_frames: int) -> Keypoints2D:
-        """Keypoints of a view, cut to the frames that have poses."""
-        values = torch.from_numpy(self.takes[subject][take][index][:n_frames].astype(np.float32))
-        confidence = values[..., 2] if values.shape[-1] == 3 else None
-        return Keypoints2D(
-            values[..., :2].contiguous(), self.skeleton, confidence=confidence, camera=lens,
-            image_size=lens.image_size, fps=FPS,
-        )  # fmt: skip
-
-
 def _motion(checks: Checks, path: Path, value: Any, place: str) -> np.ndarray:
     """The 17 joints of a take, world frame."""
     x = checks.numbers(path, value, place, (None, (32, 17), 3))
     x = x[:, list(H36M_KEPT)] if x.shape[1] == H36M32.n_joints else x
     checks.check_meters(path, x, 0, place)
     return x
-
-
-def _cameras(
-    checks: Checks, path: Path, value: Any, place: str, n_frames: int, n_joints: int
-) -> list[np.ndarray]:
-    """Four arrays of keypoints, at least as long as the motion."""
-    n = len(value) if isinstance(value, (list, tuple, np.ndarray)) else 0
-    if n != len(CAMERA_IDS):
-        raise checks.error(f"{place} has {n} cameras, not {len(CAMERA_IDS)}", "", path)
-    arrays = []
-    for i, array in enumerate(value):
-        xy = checks.numbers(path, array, f"{place}/{i}", (None, n_joints, (2, 3)))
-        if len(xy) < n_frames:
-            raise checks.error(
-                f"{place}/{i} has {len(xy)} frames of keypoints for {n_frames} of motion",
-                "get files that belong together",
-                path,
-            )
-        checks.check_pixels(path, xy[..., :2], (1000, 1002), f"{place}/{i}")
-        arrays.append(xy)
-    return arrays
-
-
-def _count(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return 0
 
 
 def _without_place(camera: Camera) -> Camera:
