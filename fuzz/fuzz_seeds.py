@@ -15,6 +15,7 @@ import numpy as np
 
 from hypopose.io.untrusted import containers, reading_process
 from hypopose.skeletons import get_skeleton
+from hypopose.skeletons.depth_cameras import KINECT_WORDS
 
 XY = np.random.default_rng(0).uniform(50, 400, (3, 17, 2)).round(1)
 NAMES = get_skeleton("coco17").joint_names
@@ -271,7 +272,20 @@ def _vitpose() -> list[bytes]:
     return [_json({"keypoints": frames, "skeleton": names})]
 
 
+def _kinect() -> list[bytes]:
+    bodies = [
+        {"trackingId": 7, "tracked": True, "joints": [
+            {"colorX": x, "colorY": y, "cameraX": x, "cameraY": y, "cameraZ": 2, "trackingState": 2}
+            for x, y in np.random.default_rng(f).uniform(0, 1, (25, 2)).round(3).tolist()]}
+        for f in range(2)
+    ]  # fmt: skip
+    by_name = dict(zip(KINECT_WORDS, bodies[0]["joints"], strict=True))
+    named = {"frames": [{"bodies": [{**bodies[0], "joints": by_name}]}]}
+    return [_json([{"bodies": [body]} for body in bodies]), _json(named)]
+
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "kinect": _kinect,
     "openpose": _openpose,
     "coco-results": lambda: [_json(_entries())],
     "coco-annotations": _annotations,

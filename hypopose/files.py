@@ -78,6 +78,36 @@ def shown(path: str | Path) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+RESERVED = frozenset(
+    ["con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))]
+)
+"""Names that Windows keeps for devices, with any ending."""
+
+_FORBIDDEN = frozenset('<>:"/\\|?*')
+
+
+def portable_name(text: str) -> str:
+    """A name of a file, made of somebody else's text, that every file system takes.
+
+    Args:
+        text: The name of a person or an input, without an ending.
+
+    Returns:
+        The same with ``_`` for characters that are no part of names, without dots and spaces at
+        its end, and not one that Windows keeps for a device.
+
+    Example:
+        >>> portable_name("12:30 a/b."), portable_name("con"), portable_name("walk.1")
+        ('12_30 a_b', 'con_', 'walk.1')
+    """
+    kept = "".join("_" if c in _FORBIDDEN or ord(c) < 32 else c for c in text).rstrip(". ")
+    reserved = kept.partition(".")[0].rstrip(" ").lower() in RESERVED
+    if reserved:
+        stem, dot, rest = kept.partition(".")
+        kept = f"{stem}_{dot}{rest}"
+    return kept or "_"
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "does not exist"

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 
-DistortionModel = Literal["none", "opencv", "h36m", "vp3d"]
+DistortionModel = Literal["none", "opencv", "h36m", "vp3d", "fisheye"]
 
 NoiseSource = Callable[[tuple[int, ...]], Tensor]
 """A callable from a shape to standard normals: the one door through which randomness enters.
@@ -127,9 +127,10 @@ class Camera:
         focal: Focal lengths in pixels.
         center: Principal point in pixels.
         image_size: Width and height in pixels.
-        distortion: Coefficients k1, k2, p1, p2, k3 in OpenCV's order, or None.
+        distortion: Coefficients k1, k2, p1, p2, k3 in OpenCV's order, of a fisheye k1, k2, k3, k4
+            and 0; or None.
         distortion_model: How the coefficients act: ``opencv``, ``h36m`` (the MATLAB ports),
-            ``vp3d`` (VideoPose3D and D3DP) or ``none``.
+            ``vp3d`` (VideoPose3D and D3DP), ``fisheye`` (Kannala and Brandt) or ``none``.
         rotation: World to camera, or None for a camera whose world is its own frame. A camera that
             moves has one a frame, ``(F, 3, 3)``, and one focal length.
         translation: World to camera, in meters, or None; ``(F, 3)`` if the camera moves.
@@ -158,7 +159,7 @@ class Camera:
         if (self.distortion is None) != (self.distortion_model == "none"):
             raise OptionError(
                 "Name the distortion model with the coefficients: distortion=... needs "
-                "distortion_model 'opencv', 'h36m' or 'vp3d'."
+                "distortion_model 'opencv', 'h36m', 'vp3d' or 'fisheye'."
             )
 
     @staticmethod

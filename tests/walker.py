@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from hypopose.cameras import look_at, project, world_to_cam
 from hypopose.io.motion_files.motion_axes import TURNS
+from hypopose.skeletons import get_skeleton
+from hypopose.types import Camera, Keypoints2D
 
 POSE2SIM = {
     "Hip": "pelvis", "RHip": "right_hip", "RKnee": "right_knee", "RAnkle": "right_ankle",
@@ -93,3 +98,29 @@ def write_wide(path: Path, names: Sequence[str], x: np.ndarray, extra: dict | No
         lines.append(",".join([*cells, *["1.5"] * len(names), *more]))
     path.write_text("\n".join(lines))
     return path
+
+
+PLACES = ((-3.0, -2.0, 1.2), (4.0, -1.0, 1.5), (1.0, -3.5, 1.0))
+"""Where three cameras stand, meters in the walker's world."""
+
+
+def rig(unit: float = 1.0) -> list[Keypoints2D]:
+    """The walker, seen by three cameras whose calibrations are in another unit, in meters."""
+    skeleton = get_skeleton("coco17")
+    x = torch.from_numpy(walk(skeleton.joint_names)).float()
+    views = []
+    for eye in PLACES:
+        place = torch.tensor(eye)
+        rotation = look_at(torch.tensor([1.3, 2.0, 1.0]) - place)
+        true = replace(
+            Camera.from_fov((1280, 720), 70.0),
+            rotation=rotation,
+            translation=-(rotation @ place),
+            assumed=False,
+        )
+        xy = project(world_to_cam(x, true), true)
+        stated = replace(true, translation=-(rotation @ place) / unit)
+        views.append(
+            Keypoints2D(xy, skeleton, camera=stated, image_size=stated.image_size, fps=25.0)
+        )
+    return views

@@ -108,7 +108,7 @@ class Pipeline:
         if getattr(self.sampler, "views", ()) and len(people) > 1:
             raise OptionError(
                 f"{source or 'The scene'} shows {len(people)} people: {', '.join(people)}. Name "
-                "the person whom the other cameras saw: person=, or --person."
+                "the person whom the other cameras saw: person=."
             )
         names = [name for name in people if only is None or name in only]
         if not names:

@@ -16,6 +16,16 @@ model        (a, b)      s  who uses it
 
 On Human3.6M the models differ by up to 1.2 px; leaving distortion out costs up to 14 px. So the
 model is always named, never inferred.
+
+A fifth model, ``fisheye``, bends the angle ``θ = arctan r`` between a ray and the optical axis,
+
+    ``m' = m θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸) / r``,
+
+as OpenCV's ``fisheye`` module and COLMAP do. Rays at right angles to the axis and behind it have no
+place on the normalized plane, so :data:`MAX_ANGLE` is where it ends here.
+
+Reference: Kannala and Brandt, "A generic camera model and calibration method for conventional,
+wide-angle, and fish-eye lenses", IEEE PAMI 28(8), 2006, equation 6.
 """
 
 from __future__ import annotations
@@ -26,6 +36,9 @@ from torch import Tensor
 
 from hypopose.errors import ShapeError
 from hypopose.types import Camera
+
+MAX_ANGLE = 1.55
+"""Radians from the optical axis that a fisheye's rays may have: 88.8 degrees."""
 
 N_NEWTON = 20
 """Newton steps at most; lenses people own need four to six."""
@@ -80,6 +93,8 @@ def distort(xy: Float[Tensor, "*any 2"], camera: Camera) -> Float[Tensor, "*any 
     """
     if camera.distortion is None:
         return xy
+    if camera.distortion_model == "fisheye":
+        return _bend_angle(xy, _coefficients(camera, xy))
     return _bend(xy, *_terms(camera, xy))
 
 
@@ -99,6 +114,8 @@ def invert_distortion(xy: Float[Tensor, "*any 2"], camera: Camera) -> Float[Tens
     """
     if camera.distortion is None:
         return xy
+    if camera.distortion_model == "fisheye":
+        return _unbend_angle(xy, _coefficients(camera, xy))
     terms = _terms(camera, xy)
     tolerance = 32 * torch.finfo(terms[0].dtype).eps
     with torch.no_grad():
@@ -115,10 +132,55 @@ def invert_distortion(xy: Float[Tensor, "*any 2"], camera: Camera) -> Float[Tens
     return torch.where(bad[..., None], torch.full_like(found, torch.nan), found)
 
 
+def _coefficients(camera: Camera, xy: Tensor) -> Tensor:
+    assert camera.distortion is not None
+    wide = torch.promote_types(camera.distortion.dtype, xy.dtype)
+    return lead(camera.distortion, xy).to(wide)
+
+
+def _bent_angle(angle: Tensor, k: Tensor) -> Tensor:
+    a2 = angle * angle
+    k1, k2, k3, k4 = (k[..., i : i + 1] for i in range(4))
+    return angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
+
+
+def _slope(angle: Tensor, k: Tensor) -> Tensor:
+    """Derivative of :func:`_bent_angle`."""
+    a2 = angle * angle
+    k1, k2, k3, k4 = (k[..., i : i + 1] for i in range(4))
+    return 1 + a2 * (3 * k1 + a2 * (5 * k2 + a2 * (7 * k3 + 9 * a2 * k4)))
+
+
+def _bend_angle(m: Tensor, k: Tensor) -> Tensor:
+    r = _length(m)
+    return m * _bent_angle(torch.arctan(r), k) / r
+
+
+def _unbend_angle(m: Tensor, k: Tensor) -> Tensor:
+    """Rays of a fisheye by Newton's method on the angle; NaN where there is none."""
+    bent = _length(m)
+    with torch.no_grad():
+        angle = bent.clamp(max=MAX_ANGLE)
+        for _ in range(N_NEWTON):
+            step = (bent - _bent_angle(angle, k)) / _slope(angle, k)
+            angle = (angle + step).clamp(0.0, MAX_ANGLE)
+            if not bool((step.abs() > 32 * torch.finfo(bent.dtype).eps).any()):
+                break
+        miss = (_bent_angle(angle, k) - bent).abs()
+        bad = ~(miss <= 1e-5) | ~(_slope(angle, k) > 0) | ~(angle < MAX_ANGLE)
+    angle = angle + (bent - _bent_angle(angle, k)) / _slope(angle, k)
+    found = m * torch.tan(angle) / bent
+    return torch.where(bad, torch.full_like(found, torch.nan), found)
+
+
+def _length(m: Tensor) -> Tensor:
+    """Lengths, never quite 0, so that they may be divided by and have a gradient."""
+    return (m * m).sum(-1, keepdim=True).clamp(min=torch.finfo(m.dtype).tiny ** 0.5).sqrt()
+
+
 def _terms(camera: Camera, xy: Tensor) -> tuple[Tensor, Tensor, float]:
     """Radial coefficients ``(k1, k2, k3)``, the pair ``(a, b)``, and s."""
-    assert camera.distortion is not None
-    k = lead(camera.distortion, xy).to(torch.promote_types(camera.distortion.dtype, xy.dtype))
+    k = _coefficients(camera, xy)
     pair = [2, 3] if camera.distortion_model == "vp3d" else [3, 2]
     return k[..., [0, 1, 4]], k[..., pair], 2.0 if camera.distortion_model == "opencv" else 1.0
 

@@ -105,7 +105,7 @@ def turn_keypoints(keypoints: Keypoints2D, turns: int) -> Keypoints2D:
         return keypoints
     if size is None:
         raise OptionError(
-            "Turning keypoints needs the size of their picture: give image_size (--image-size W H)."
+            "Turning keypoints needs the size of their picture: give it: image_size=(W, H)."
         )
     covariance, camera = keypoints.covariance, keypoints.camera
     if covariance is not None:
@@ -123,6 +123,8 @@ def turn_keypoints(keypoints: Keypoints2D, turns: int) -> Keypoints2D:
 
 def _turn_lens(lens: Float[Tensor, "*cam 5"], model: str, turns: int) -> Float[Tensor, "*cam 5"]:
     """Radial coefficients stay; the tangential pair turns with the picture."""
+    if model == "fisheye":
+        return lens
     order = [2, 3] if model == "vp3d" else [3, 2]
     a, b = lens[..., order].unbind(-1)  # along x and y
     for _ in range(turns):

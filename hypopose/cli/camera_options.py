@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hypopose.cli.wording import in_cli_words
 from hypopose.errors import FormatError, HypoPoseError, OptionError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def read_camera(text: str, options: Mapping[str, Any], keypoints: Path | None = 
                 raise
             camera = load_camera(path, name, size, unit=unit)
     for message in dict.fromkeys(str(warning.message) for warning in caught):
-        click.echo(f"Warning: {message}.", err=True)
+        click.echo(f"Warning: {in_cli_words(message)}.", err=True)
     return camera
 
 

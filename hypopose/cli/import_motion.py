@@ -11,7 +11,7 @@ import click
 from hypopose.cli.jobs import Job
 from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
-from hypopose.errors import OptionError
+from hypopose.errors import FormatError, OptionError
 
 if TYPE_CHECKING:
     from hypopose.io.results import Result
@@ -73,8 +73,12 @@ def import_motion(files: tuple[Path, ...], output: Path, force: bool, **options:
     camera = None
     if options["camera_file"] is not None:
         from hypopose.cli.camera_options import read_camera
+        from hypopose.cli.wording import in_cli_words
 
-        camera = read_camera(options["camera_file"], {**options, "image_size": None})
+        try:
+            camera = read_camera(options["camera_file"], {**options, "image_size": None})
+        except FormatError as error:  # its unit is --camera-unit, the motion's --unit
+            raise FormatError(in_cli_words(str(error))) from None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         results = imported(

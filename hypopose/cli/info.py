@@ -47,10 +47,13 @@ def info(files: tuple[Path, ...], **options: Any) -> None:
 
 def _describe(file: Path, options: dict[str, Any]) -> str:
     from hypopose.io import inspect, load_hypotheses
+    from hypopose.io.native import is_result
 
     try:
         result = load_hypotheses(file)
     except FormatError:
+        if is_result(file):
+            raise  # damaged: its keypoints alone would look like a sound file
         given = {name: options[name] for name in ("skeleton", "image_size", "fps")}
         given["format"] = options["input_format"]
         found = inspect(file, **given, **reading_given(options))

@@ -12,6 +12,7 @@ import click
 
 from hypopose.cli.overwrite import refuse_overwriting
 from hypopose.errors import FormatError, OptionError
+from hypopose.files import portable_name
 from hypopose.io.remote import exists, files_below, url_of
 
 FORMATS = ("npz", "json", "csv", "parquet", "nc", "c3d", "trc", "mot", "bvh", "glb")
@@ -61,6 +62,7 @@ class Job:
         if len(people) == 1:
             return [self.output]
         labels = ["".join(c if c.isalnum() or c in "-_." else "_" for c in p) for p in people]
+        labels = [portable_name(label) for label in labels]
         stem, suffix = self.output.stem, self.output.suffix
         names = _unique([f"{stem}_person{label}" for label in labels])
         outputs = [self.output.with_name(f"{name}{suffix}") for name in names]
@@ -143,7 +145,7 @@ def _into_folder(found: list[tuple[Path, Path]], output: Path) -> list[Job]:
         raise OptionError(
             f"Several inputs need a folder to write to, but -o is the file {output}; give a folder."
         )
-    names = _unique([source.stem for _, source in found])
+    names = _unique([portable_name(source.stem) for _, source in found])
     return [
         Job(source, output / f"{name}.npz", None if source == named else named)
         for (named, source), name in zip(found, names, strict=True)
@@ -153,7 +155,7 @@ def _into_folder(found: list[tuple[Path, Path]], output: Path) -> list[Job]:
 def _named(source: Path, output: Path) -> Path:
     """The result file of a lone input: in the folder that is there, or with an ending added."""
     if output.is_dir():
-        return output / f"{source.stem}.npz"
+        return output / f"{portable_name(source.stem)}.npz"
     return output if output.suffix[1:] in FORMATS else output.with_name(f"{output.name}.npz")
 
 

@@ -84,7 +84,44 @@ def load_views(options: Mapping[str, Any], inputs: Sequence[Path]) -> tuple[Keyp
             )
         views.append(prepare(next(iter(people.values()))))
     _warn_of_offsets(options, inputs[0])
+    _check_rig(_first_view(options, inputs[0], given), views)
     return tuple(views)
+
+
+def _first_view(
+    options: Mapping[str, Any], path: Path, given: Mapping[str, Any]
+) -> Keypoints2D | None:
+    """The first camera's keypoints of the person; None if the file shows several."""
+    from hypopose.api import prepare
+    from hypopose.cli.camera_options import read_camera
+    from hypopose.io import load_people
+
+    camera = read_camera(options["camera_file"], options, path)
+    people = load_people(path, **given, camera=camera)
+    if options["person"] is not None:
+        return prepare(people[options["person"]]) if options["person"] in people else None
+    return prepare(next(iter(people.values()))) if len(people) == 1 else None
+
+
+def _check_rig(first: Keypoints2D | None, views: Sequence[Keypoints2D]) -> None:
+    """Refuse cameras that make people of no person's size, and doubt those that look elsewhere."""
+    from hypopose.cameras.rig_scale import rig_scale
+
+    if first is None:
+        return
+    scale = rig_scale([first, *views])
+    if not scale.plausible:
+        unit = scale.unit_words()
+        raise OptionError(
+            f"Seen by these cameras, limbs are {scale.limb:.3g} m long, and no person's are: the "
+            f"unit of the camera files is wrong. Name it: --camera-unit {unit or 'UNIT'}."
+        )
+    if not scale.meets:
+        click.echo(
+            f"Warning: the rays of these cameras pass each other by {scale.miss:.0%} of their "
+            "length: check that each --view has its own camera, and that the frames are the same.",
+            err=True,
+        )
 
 
 def describe_views(options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -110,7 +110,10 @@ def load_results(path: str | Path) -> CalibrationResults:
             "wrote."
         )
     if "hypopose" not in data:
-        return from_evaluation(data)
+        try:
+            return from_evaluation(data)
+        except FormatError as error:
+            raise FormatError(f"{path}: {error}") from None
     try:
         return _decode(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -139,7 +142,7 @@ def from_evaluation(data: Mapping[str, Any]) -> CalibrationResults:
         return CalibrationResults(str(sampler["name"]), "", scores, settings)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FormatError(
-            f"This JSON is not an evaluation ({error!r}); give what hypopose evaluate -o wrote."
+            f"this JSON is not an evaluation ({error!r}); give what hypopose evaluate -o wrote."
         ) from None
 
 

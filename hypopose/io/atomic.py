@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hypopose.errors import OptionError
-from hypopose.files import shown
+from hypopose.files import portable_name, shown
+
+WINDOWS = os.name == "nt"
 
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM,
             errno.EIO, errno.ENAMETOOLONG)  # fmt: skip
@@ -104,6 +106,10 @@ def _checked_target(path: str | Path) -> Path:
         mode = target.stat().st_mode if target.exists() else None
     except (OSError, ValueError) as error:
         raise OptionError(f"{shown(path)}: is not a path that can be written ({error}).") from None
+    if WINDOWS and portable_name(target.name) != target.name:
+        raise OptionError(
+            f"{shown(path)} is no name of a file on Windows; name it {portable_name(target.name)}."
+        )
     if not target.parent.is_dir():
         raise OptionError(f"The folder {shown(target.parent)} does not exist; make it first.")
     if mode is not None and not stat.S_ISREG(mode):

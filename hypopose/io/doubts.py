@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hypopose.io.detections import Detections
-from hypopose.io.parsing.skeleton_fit import CLEAR_RATIO, skeletons_by_fit
+from hypopose.io.parsing.skeleton_fit import CLEAR_RATIO, bone_length, skeletons_by_fit
 from hypopose.io.source import DoubtfulInputWarning
 from hypopose.types import Skeleton
 
@@ -21,6 +21,10 @@ UPSIDE_DOWN_SHARE = 0.6
 """Share of bodies with the shoulders below the hips from which the whole file is doubted."""
 OUTSIDE_SHARE = 0.05
 """Share of keypoints outside the image from which the image size is doubted."""
+SETTLED = ("mediapipe33", "kinect25")
+"""Skeletons that a format always has, so that naming another is no cure."""
+SCRAMBLED = 0.27
+"""Mean bone length, in diagonals of the body, from which points are no body in this order."""
 N_EXAMINED = 200
 """Detections that are looked at, spread over the file."""
 
@@ -43,7 +47,8 @@ def doubts_about(detections: Detections, *, skeleton_told: bool) -> tuple[str, .
     """
     step = max(1, len(detections.xy) // N_EXAMINED)
     xy = detections.xy[::step]
-    wrong = misnamed(xy, detections.skeleton) if skeleton_told else ""
+    named = detections.skeleton
+    wrong = misnamed(xy, named) if skeleton_told else scrambled(xy, named)
     # Joints under wrong names say nothing about which way is up.
     found = wrong or upside_down(xy, detections.skeleton)
     return (found,) if found else ()
@@ -94,6 +99,23 @@ def misnamed(xy: Float[np.ndarray, "N J 2"], named: Skeleton) -> str:
     return (
         f"read as {named.name} as told, but the points look like {' or '.join(better)}: check "
         "skeleton="
+    )
+
+
+def scrambled(xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton) -> str:
+    """A doubt if the points, in the skeleton that was assumed, are no body; else nothing."""
+    if skeleton.name in SETTLED or not set(skeleton.joint_names) >= {
+        "left_shoulder",
+        "right_shoulder",
+        "left_hip",
+    }:
+        return ""
+    length = bone_length(xy, skeleton)
+    if not length > SCRAMBLED:  # NaN where nothing can be told
+        return ""
+    return (
+        f"the points, taken as {skeleton.name}, do not look like a body: their bones are "
+        f"{length:.0%} of its size and not about 10 %: check skeleton="
     )
 
 

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from hypopose.cameras.quarter_turns import turn_camera, turn_size
 from hypopose.io.camera_files import geometry
-from hypopose.io.camera_files.lens import COUNTS, five_coefficients
+from hypopose.io.camera_files.lens import COUNTS, fisheye_coefficients, five_coefficients
 from hypopose.io.camera_files.refusals import NoImageSizeError, camera_error, camera_note
-from hypopose.types import Camera
+from hypopose.types import Camera, DistortionModel
 
 MATRIX = ("matrix", "camera_matrix", "intrinsic_matrix", "K", "mtx")
 LENS = ("distortions", "distortion_coefficients", "dist_coeffs", "dist", "D")
@@ -77,14 +77,14 @@ def camera_from_table(
     fallback = None if image_size is None else turn_size(image_size, turns)
     size = _size(values, place, fallback)
     geometry.check_picture(K, size, place)
-    lens = _lens(values, K, size, place)
+    lens, model = _lens(values, K, size, place)
     rotation, translation = _pose(values, place)
     camera = Camera(
         focal=_float(K[[0, 1], [0, 1]]),
         center=_float(K[:2, 2]),
         image_size=size,
         distortion=None if lens is None else _float(lens),
-        distortion_model="none" if lens is None else "opencv",
+        distortion_model=model,
         rotation=None if rotation is None else _float(rotation),
         translation=None if translation is None else _float(translation),
     )
@@ -127,16 +127,15 @@ def _matrix(values: Mapping[str, Any], place: str) -> NDArray[np.float64]:
 
 def _lens(
     values: Mapping[str, Any], K: NDArray[np.float64], size: tuple[int, int], place: str
-) -> NDArray[np.float64] | None:
-    fisheye = geometry.lens_model(values, place) == "fisheye"
+) -> tuple[NDArray[np.float64] | None, DistortionModel]:
     name, raw = find(values, LENS)
-    if raw is None and not fisheye:
-        return None
-    if fisheye:
+    if geometry.lens_model(values, place) == "fisheye":
         coefficients = numbers(raw, place, f"{name} of a fisheye lens", (4,))
-    else:
-        coefficients = numbers(raw, place, name, COUNTS)
-    return five_coefficients(coefficients, K, size, place, fisheye=fisheye)
+        return fisheye_coefficients(coefficients, K, size, place), "fisheye"
+    if raw is None:
+        return None, "none"
+    lens = five_coefficients(numbers(raw, place, name, COUNTS), K, size, place)
+    return lens, "none" if lens is None else "opencv"
 
 
 def _pose(
@@ -181,8 +180,7 @@ def _size(
     if raw is None:
         if fallback is None:
             raise NoImageSizeError(
-                f"{place}: image size: not in the file; give it: --image-size W H (image_size= in "
-                "Python)."
+                f"{place}: image size: not in the file; give it: image_size=(W, H)."
             )
         return fallback
     return checked_size(numbers(raw, place, name, (2,)).tolist(), place, name)

@@ -29,7 +29,7 @@ KEYS = (
     "translation",
     "assumed",
 )
-_MODELS = ("none", "opencv", "h36m", "vp3d")
+_MODELS = ("none", "opencv", "h36m", "vp3d", "fisheye")
 
 
 def save_camera(path: str | Path, camera: Camera) -> None:

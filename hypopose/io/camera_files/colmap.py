@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from hypopose.io.camera_files.camera_format import CameraFormat, Tables
 from hypopose.io.camera_files.geometry import check_picture
-from hypopose.io.camera_files.lens import five_coefficients
+from hypopose.io.camera_files.lens import fisheye_coefficients, five_coefficients
 from hypopose.io.camera_files.refusals import camera_error
 from hypopose.io.source import Source
-from hypopose.types import Camera
+from hypopose.types import Camera, DistortionModel
 
 MODELS: dict[str, tuple[str, ...]] = {
     "SIMPLE_PINHOLE": ("f", "cx", "cy"),
@@ -26,6 +26,8 @@ MODELS: dict[str, tuple[str, ...]] = {
     "RADIAL": ("f", "cx", "cy", "k1", "k2"),
     "OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2"),
     "OPENCV_FISHEYE": ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "k4"),
+    "SIMPLE_RADIAL_FISHEYE": ("f", "cx", "cy", "k1"),
+    "RADIAL_FISHEYE": ("f", "cx", "cy", "k1", "k2"),
     "FULL_OPENCV": ("fx", "fy", "cx", "cy", "k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
 }
 """Models that OpenCV's lenses describe, with their parameters in order."""
@@ -132,13 +134,15 @@ def _camera(size: list[float], values: dict[str, float], place: str) -> Camera:
     check_picture(K, (width, height), place)
     fisheye = "fisheye" in values
     coefficients = np.array([values.get(name, 0.0) for name in (_FISHEYE if fisheye else _LENS)])
-    lens = five_coefficients(coefficients, K, (width, height), place, fisheye=fisheye)
+    read_lens = fisheye_coefficients if fisheye else five_coefficients
+    lens = read_lens(coefficients, K, (width, height), place)
+    model: DistortionModel = "fisheye" if fisheye else "opencv"
     return Camera(
         focal=torch.tensor([fx, fy]),
         center=torch.tensor([values["cx"], values["cy"]]),
         image_size=(width, height),
         distortion=None if lens is None else torch.from_numpy(lens).float(),
-        distortion_model="none" if lens is None else "opencv",
+        distortion_model="none" if lens is None else model,
     )
 
 

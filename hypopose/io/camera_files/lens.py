@@ -2,9 +2,10 @@
 
 OpenCV writes 4, 5, 8, 12 or 14 coefficients: ``k1, k2, p1, p2, k3``, the denominator ``k4, k5,
 k6`` of the rational model, the thin prism ``s1, s2, s3, s4`` and the tilted sensor ``tau_x,
-tau_y``; its fisheye model has four, ``k1, k2, k3, k4`` of the angle. Models beyond five
-coefficients are replaced by the five that come closest over the picture, in least squares (the
-model is linear in them), if that moves no pixel by more than :data:`TOLERANCE_PX`; else refused.
+tau_y``. Models beyond five coefficients are replaced by the five that come closest over the
+picture, in least squares (the model is linear in them), if that moves no pixel by more than
+:data:`TOLERANCE_PX`; else refused. Its fisheye model, four coefficients ``k1, k2, k3, k4`` of the
+angle, is kept as it is (:mod:`hypopose.cameras.distortion`).
 
 Source: OpenCV, "Camera Calibration and 3D Reconstruction" and "Fisheye camera model",
 https://docs.opencv.org/4.x/d9/d0c/group__calib3d.html.
@@ -61,36 +62,51 @@ def _tilted(points: Array, tau_x: float, tau_y: float) -> Array:
     return np.asarray(turned[:, :2] / turned[:, 2:])
 
 
-def fisheye_distort(points: Array, coefficients: Array) -> Array:
-    """OpenCV's fisheye lens on the normalized plane: ``θ_d = θ (1 + k1 θ² + ... + k4 θ⁸)``."""
-    r = np.linalg.norm(points, axis=-1, keepdims=True)
-    theta = np.arctan(r)
-    powers = theta ** np.arange(2, 10, 2)
-    bent = theta * (1 + powers @ coefficients[:, None])
-    return np.asarray(points * np.where(r > 0, bent / np.where(r > 0, r, 1.0), 1.0))
+def fisheye_coefficients(coefficients: Array, K: Array, size: tuple[int, int], place: str) -> Array:
+    """k1, k2, k3, k4 and 0 of a fisheye whose model is one to one over its picture.
+
+    Args:
+        coefficients: Four of OpenCV's fisheye model.
+        K: Camera matrix.
+        size: Width and height of the picture in pixels.
+        place: File and camera, for messages.
+
+    Raises:
+        FormatError: If rays fold over within half of the way to the picture's corner.
+    """
+    corners = np.array([[0.0, 0.0], [size[0], 0.0], [0.0, size[1]], size])
+    reach = float(np.linalg.norm((corners - K[:2, 2]) / K[[0, 1], [0, 1]], axis=-1).max())
+    angle = np.linspace(0.0, np.pi / 2, 500)
+    bent = angle * (1 + (angle[:, None] ** np.arange(2, 10, 2)) @ coefficients)
+    falls = np.flatnonzero(np.diff(bent) <= 0)
+    top = bent[falls[0]] if len(falls) else bent[-1]
+    if not top >= 0.5 * min(reach, np.pi / 2):
+        raise camera_error(
+            place, "distortion", "a fisheye lens whose rays fold over within the picture",
+            "calibrate again; four coefficients k1, k2, k3, k4 of the angle are expected",
+        )  # fmt: skip
+    return np.pad(coefficients, (0, 1))
 
 
 def five_coefficients(
-    coefficients: Array, K: Array, size: tuple[int, int], place: str, *, fisheye: bool = False
+    coefficients: Array, K: Array, size: tuple[int, int], place: str
 ) -> Array | None:
     """k1, k2, p1, p2, k3 of a lens; None if it bends nothing.
 
     Args:
-        coefficients: In OpenCV's order for their number, or four of its fisheye model.
+        coefficients: In OpenCV's order for their number.
         K: Camera matrix.
         size: Width and height of the picture in pixels.
         place: File and camera, for messages.
-        fisheye: Whether the coefficients are the fisheye model's.
 
     Raises:
         FormatError: If five coefficients do not describe the lens to :data:`TOLERANCE_PX`.
     """
-    if not fisheye and not coefficients.any():
+    if not coefficients.any():
         return None
-    if not fisheye and not coefficients[5:].any():
+    if not coefficients[5:].any():
         return np.pad(coefficients[:5], (0, max(0, 5 - len(coefficients))))
-    distort = fisheye_distort if fisheye else opencv_distort
-    return _fitted(lambda points: distort(points, coefficients), K, size, place)
+    return _fitted(lambda points: opencv_distort(points, coefficients), K, size, place)
 
 
 def _fitted(
@@ -115,8 +131,8 @@ def _fitted(
         raise camera_error(
             place,
             "distortion",
-            f"a lens that five coefficients miss by {worst:.3g} px (fisheye, or a strong rational "
-            "or tilted model)",
+            f"a lens that five coefficients miss by {worst:.3g} px (a strong rational or tilted "
+            "model)",
             "undistort the keypoints first and give the camera without lens",
         )
     return np.asarray(five)

@@ -90,13 +90,11 @@ def in_meters(
             "translation",
             f"{measured}, which is no place for a camera in {_WORDS[usual]}"
             + ("" if fitting else ", nor in another unit"),
-            "name the unit: --camera-unit mm (or cm, m, or meters per unit such as 0.025); in "
-            'Python unit="mm"',
+            "name the unit: unit=mm (or cm, m, or meters per unit such as 0.025)",
         )
     camera_note(
         file,
-        f"{measured}: the unit is taken as {_WORDS[fitting[0]]}; if it is another, name it with "
-        "--camera-unit (unit= in Python)",
+        f"{measured}: the unit is taken as {_WORDS[fitting[0]]}; unit= says otherwise",
     )
     return _scaled(cameras, METERS[fitting[0]])
 

@@ -38,7 +38,9 @@ def read(source: Source) -> People:
     except FormatError as error:
         raise source.error(f"not a readable C3D file ({error})", "write it again") from None
     points = tree.arrays.get("/points", np.zeros((0, 0, 3)))
-    labels = _labels(tree)[: points.shape[1]]
+    computed = {w for key in COMPUTED for w in _words(tree, key)}
+    labels = _words(tree, "LABELS")[: points.shape[1]]
+    labels = ["" if label in computed else label for label in labels]
     labels += [""] * (points.shape[1] - len(labels))
     facts: dict[str, Any] = {
         "fps": _rate(tree),
@@ -56,14 +58,17 @@ def read(source: Source) -> People:
     return found
 
 
-def _labels(tree: Tree) -> list[str]:
-    """LABELS, and LABELS2, LABELS3, ... of files with more than 255 points."""
+COMPUTED = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS")
+"""Parameters that list points which are no places: Vicon's models, HypoPose's joint angles."""
+
+
+def _words(tree: Tree, name: str) -> list[str]:
+    """Texts of a parameter, and of NAME2, NAME3, ... of files with more than 255 points."""
     attributes = tree.attributes.get("", {})
-    keys = ["LABELS", *(f"LABELS{i}" for i in range(2, 20))]
-    words = [w for key in keys for w in attributes.get(key, [])]
-    labels = [printable(str(w))[:80].strip() for w in words]
-    others = {str(w).strip() for key in _NO_PLACES for w in attributes.get(key) or []}
-    return ["" if label in others else label for label in labels]
+    keys = [name, *(f"{name}{i}" for i in range(2, 20))]
+    found = [attributes.get(key, []) for key in keys]
+    words = [w for value in found for w in (value if isinstance(value, list) else [value])]
+    return [printable(str(w))[:80].strip() for w in words]
 
 
 def _subjects(labels: list[str]) -> dict[str, list[int]]:

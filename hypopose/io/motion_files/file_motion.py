@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float
 from hypopose.io.source import Source
 from hypopose.types import Skeleton
 
+MAX_PEOPLE = 300
+"""More people than this are a numbering mistake."""
 MAX_POINTS = 1000
 """More points than this are a surface and no skeleton."""
 
@@ -82,6 +84,16 @@ class MotionFormat:
     description: str
     suits: Callable[[Source], bool]
     read: Callable[[Source], People]
+
+
+def check_people(source: Source, people: Collection[str]) -> None:
+    """Refuse more people than a recording has.
+
+    Raises:
+        FormatError: If there are more than :data:`MAX_PEOPLE`.
+    """
+    if len(people) > MAX_PEOPLE:
+        raise source.error(f"{len(people)} people, more than {MAX_PEOPLE}", "split the file")
 
 
 def checked_points(

@@ -42,6 +42,7 @@ MOTION_FORMATS: dict[str, MotionFormat] = {
         pose_json.MEDIAPIPE_WORLD,
         pose_json.MMPOSE,
         pose_json.AZURE_KINECT,
+        pose_json.KINECT,
         pose_json.EASYMOCAP,
         point_arrays.FORMAT,
     )

@@ -13,14 +13,21 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from hypopose.io.motion_files.file_motion import FileMotion, MotionFormat, People, checked_points
+from hypopose.io.motion_files.file_motion import (
+    FileMotion,
+    MotionFormat,
+    People,
+    check_people,
+    checked_points,
+)
 from hypopose.io.parsing import csv_rows
-from hypopose.io.parsing.named_joints import MAX_VALUES
 from hypopose.io.parsing.times import clock_of, irregular, rate_of, seconds, time_column, time_of
 from hypopose.io.readers import deeplabcut, tidy_table
 from hypopose.io.source import Source
 
 MIN_JOINTS = 4
+MOST_VALUES = 60_000_000
+"""Coordinates that all people of a file may have together, missing ones included."""
 _FRAME = ("fnum", "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame#", "")
 _CELL = (
     re.compile(r"(?P<joint>.+?)[_\-. ](?P<axis>[xyz])(?:_?(?:mm|cm|m))?", re.IGNORECASE),
@@ -43,7 +50,7 @@ def frames_at(
         raise source.error("a frame number is there twice", "number the frames one by one")
     at = numbers - numbers[0]
     n_frames = int(at[-1]) + 1
-    if n_frames > MAX_FRAMES or n_frames * points[0].size > MAX_VALUES:
+    if n_frames > MAX_FRAMES or n_frames * points[0].size > MOST_VALUES:
         raise source.error(f"frames {numbers[0]} to {numbers[-1]}", "number the frames one by one")
     full = np.full((n_frames, *points.shape[1:]), np.nan)
     full[at] = points
@@ -170,7 +177,9 @@ def read_tidy(source: Source) -> People:
         raise irregular(source, table.time)
     at = clock.frames if table.frame is None and clock is not None else frames
     n_frames, start = int(at.max() - at.min()) + 1, int(at.min())
-    if n_frames > MAX_FRAMES or n_frames * len(table.joints) * 3 > MAX_VALUES:
+    check_people(source, table.people)
+    n_values = n_frames * len(table.joints) * len(table.people) * 3
+    if n_frames > MAX_FRAMES or n_values > MOST_VALUES:
         raise source.error(f"frames {start} to {start + n_frames - 1}", "number them one by one")
     found = {}
     for k, person in enumerate(table.people):

@@ -5,6 +5,7 @@
 | MediaPipe tasks | frames with ``pose_world_landmarks``, 33 objects x, y, z | m | y down |
 | MMPose | ``[{"frame_id", "instances": [{"keypoints": [[x, y, z], ...]}]}]`` | m | z |
 | Azure Kinect | ``frames`` with ``bodies`` with ``joint_positions`` | mm | y down |
+| Kinect v2 | frames of ``bodies`` with 25 ``joints``: ``cameraX``, or x, y, z | m | y |
 | EasyMocap | a folder: ``[{"id", "keypoints3d": [[x, y, z, c], ...]}]`` | m | z |
 """
 
@@ -17,13 +18,25 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from hypopose.io.motion_files.file_motion import FileMotion, MotionFormat, People, checked_points
-from hypopose.io.motion_files.motion_tables import MAX_FRAMES
+from hypopose.io.motion_files.file_motion import (
+    FileMotion,
+    MotionFormat,
+    People,
+    check_people,
+    checked_points,
+)
+from hypopose.io.motion_files.motion_tables import MAX_FRAMES, MOST_VALUES
 from hypopose.io.parsing import json_values
-from hypopose.io.parsing.kinect_json import azure_bodies, is_azure
+from hypopose.io.parsing.kinect_json import (
+    azure_bodies,
+    is_azure,
+    kinect_bodies,
+    kinect_frames,
+    kinect_joints,
+)
 from hypopose.io.parsing.numbered_files import files_ending, numbered
 from hypopose.io.source import Source
-from hypopose.skeletons import AZURE32, BODY25, H36M17, MEDIAPIPE33
+from hypopose.skeletons import AZURE32, BODY25, H36M17, KINECT25, MEDIAPIPE33
 from hypopose.types import Skeleton
 
 _WORLD = ("pose_world_landmarks", "poseWorldLandmarks", "world_landmarks", "worldLandmarks")
@@ -42,16 +55,18 @@ def _assembled(source: Source, rows: Sequence[Row], **facts: Any) -> People:
     sizes = {len(points) for _, _, points in rows}
     if len(sizes) > 1:
         raise source.error("people of different numbers of points", "write it again")
-    people = dict.fromkeys(person for _, person, _ in rows)
+    people: dict[str, list[Row]] = {}
+    for row in rows:
+        people.setdefault(row[1], []).append(row)
+    check_people(source, people)
     n_points = sizes.pop()
-    if n_frames > MAX_FRAMES or n_frames * len(people) * n_points > 20_000_000:
+    if n_frames > MAX_FRAMES or 3 * n_frames * len(people) * n_points > MOST_VALUES:
         raise source.error(f"{len(people)} people over {n_frames} frames", "split the recording")
     found = {}
-    for person in people:
+    for person, own in people.items():
         points = np.full((n_frames, n_points, 3), np.nan)
-        for frame, who, values in rows:
-            if who == person:
-                points[frame - start] = values
+        for frame, _, values in own:
+            points[frame - start] = values
         found[person] = FileMotion(checked_points(source, points), **facts)
     return found
 
@@ -172,6 +187,33 @@ def read_azure(source: Source) -> People:
     return _assembled(source, rows, skeleton=AZURE32, unit="mm", up="native", fps=30.0)
 
 
+# --- Kinect v2 ----------------------------------------------------------------------------------
+
+
+def suits_kinect(source: Source) -> bool:
+    """Frames with bodies whose joints have places in space."""
+    first = next((b.get("joints") for f in kinect_frames(source) if isinstance(f, dict)
+                  for b in f.get("bodies") or [] if isinstance(b, dict)), None)  # fmt: skip
+    some = list(first.values()) if isinstance(first, dict) else first
+    joint = some[0] if isinstance(some, list) and some else None
+    return isinstance(joint, dict) and any(set(keys) <= set(joint) for keys in _KINECT)
+
+
+_KINECT = (("cameraX", "cameraY", "cameraZ"), ("x", "y", "z"))
+"""What programs call the place of a joint, in meters with y up."""
+
+
+def read_kinect(source: Source) -> People:
+    """Read the joints' places before the depth camera."""
+    rows: list[Row] = []
+    for number, who, body, place in kinect_bodies(source):
+        joints = kinect_joints(source, body, place)
+        keys = next((k for k in _KINECT if k[0] in joints[0]), _KINECT[0])
+        points = [[json_values.scalar(joint.get(k)) for k in keys] for joint in joints]
+        rows.append((number, who, np.array(points)))
+    return _assembled(source, rows, skeleton=KINECT25, unit="m", up="y")
+
+
 # --- EasyMocap ----------------------------------------------------------------------------------
 
 
@@ -204,6 +246,7 @@ MMPOSE = MotionFormat("mmpose-3d", "MMPose's 3D predictions", suits_mmpose, read
 AZURE_KINECT = MotionFormat(
     "azure-kinect-3d", "Azure Kinect's body tracker as JSON", is_azure, read_azure
 )
+KINECT = MotionFormat("kinect-3d", "Kinect v2 bodies as JSON", suits_kinect, read_kinect)
 EASYMOCAP = MotionFormat(
     "easymocap-3d", "EasyMocap's folder of keypoints3d", suits_easymocap, read_easymocap
 )

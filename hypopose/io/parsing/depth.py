@@ -14,7 +14,10 @@ from hypopose.errors import FormatError
 from hypopose.io.source import Source
 from hypopose.types import Skeleton
 
-CURE = "give the 2D keypoints that the detector found in the image"
+CURE = (
+    "give the 2D keypoints that the detector found in the image; hypopose import FILE -o OUT.npz "
+    "reads 3D motion"
+)
 MAX_CONFIDENCE = 10.0
 """Old detectors write confidences up to 6; most stay below 1."""
 MAX_FLAG = 2

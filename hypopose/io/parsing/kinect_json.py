@@ -7,6 +7,7 @@ from typing import Any
 
 from hypopose.io.parsing import json_values
 from hypopose.io.source import Source
+from hypopose.skeletons.depth_cameras import KINECT_WORDS
 
 Body = tuple[int, str, dict[str, Any], str]
 """Frame number, identity, the body, and where it is in the file."""
@@ -45,6 +46,32 @@ def kinect_bodies(source: Source) -> Iterator[Body]:
     for body in _bodies(source, kinect_frames(source)):
         if body[2].get("tracked", True):
             yield body
+
+
+def kinect_joints(source: Source, body: dict[str, Any], place: str) -> list[dict[str, Any]]:
+    """The 25 joints of a body in the SDK's order; named ones in any order.
+
+    Raises:
+        FormatError: If there are others.
+    """
+    listed = body.get("joints")
+    if isinstance(listed, dict):
+        listed = [{"name": name, **json_values.record(source, joint, f"{place}, {name[:40]}")}
+                  for name, joint in listed.items()]  # fmt: skip
+    given = json_values.entries(source, listed, f"{place}, joints")
+    joints = [json_values.record(source, v, f"{place}, joint {j}") for j, v in enumerate(given)]
+    named = {_word(joint.get("name", joint.get("jointType"))): joint for joint in joints}
+    if set(named) >= {word.lower() for word in KINECT_WORDS}:
+        joints = [named[word.lower()] for word in KINECT_WORDS]
+    if len(joints) != len(KINECT_WORDS):
+        raise source.error(
+            f"{len(joints)} joints, not the {len(KINECT_WORDS)} of Kinect v2", "write all", place
+        )
+    return joints
+
+
+def _word(name: Any) -> str:
+    return name.replace("_", "").replace(" ", "").lower() if isinstance(name, str) else ""
 
 
 def _bodies(source: Source, frames: list[Any]) -> Iterator[Body]:

@@ -44,7 +44,7 @@ def _misfit(values: Sequence[np.ndarray], skeleton: Skeleton) -> float:
     return bone_length(values, skeleton) * (1 + _crossed_share(values, skeleton))
 
 
-def bone_length(values: Sequence[np.ndarray], skeleton: Skeleton) -> float:
+def bone_length(values: Sequence[np.ndarray] | np.ndarray, skeleton: Skeleton) -> float:
     """Median over detections of the mean bone length, in diagonals of the person's bounding box.
 
     Args:

@@ -14,14 +14,21 @@ from hypopose.skeletons import SKELETONS
 from hypopose.types import Skeleton
 
 
-def stated_facts(source: Source, stated: Mapping[str, Any]) -> dict[str, Any]:
+def stated_facts(
+    source: Source, stated: Mapping[str, Any], *, skeleton_told: bool = False
+) -> dict[str, Any]:
     """Skeleton, image size, rate and formed joints from texts beside a table; None if absent.
+
+    Args:
+        source: The file, for messages.
+        stated: Texts by name.
+        skeleton_told: The user names the skeleton: what the file says does not count.
 
     Raises:
         FormatError: If one of them is not what it should be.
     """
     return {
-        "skeleton": _stated_skeleton(source, stated.get("skeleton")),
+        "skeleton": None if skeleton_told else _stated_skeleton(source, stated.get("skeleton")),
         "image_size": _stated_size(source, stated.get("image_size")),
         "fps": _stated_rate(source, stated.get("fps")),
         "approximate": tuple(str(stated.get("approximate") or "").split()[:MAX_JOINTS]),

@@ -11,6 +11,7 @@ from pathlib import Path
 from hypopose.errors import FormatError, OptionError
 from hypopose.io.footage import describe_footage, footage_kind
 from hypopose.io.format import Format
+from hypopose.io.parsing.depth import CURE
 from hypopose.io.readers import (
     alphapose,
     alphapose_frames,
@@ -19,6 +20,7 @@ from hypopose.io.readers import (
     deeplabcut,
     hypopose_json,
     hypopose_npz,
+    kinect,
     mediapipe_json,
     mediapipe_landmarks,
     mmpose,
@@ -45,6 +47,7 @@ _FILES = (
     mmpose.FORMAT,
     mediapipe_landmarks.FORMAT,
     mediapipe_json.FORMAT,
+    kinect.FORMAT,
     yolo.FORMAT,
     ultralytics.FORMAT,
     vitpose.FORMAT,
@@ -114,6 +117,7 @@ def format_of(source: Source, name: str | None) -> Format:
     fitting = [format for format in FORMATS.values() if format.sniff(source)]
     fitting = fitting or [format for format in _installed() if format.sniff(source)]
     if not fitting:
+        _refuse_motion(source)
         raise source.error(
             f"is {source.contents}, in no keypoint format HypoPose knows",
             f"it reads {', '.join(FORMATS)}",
@@ -123,6 +127,19 @@ def format_of(source: Source, name: str | None) -> Format:
             f"could be {' or '.join(f.name for f in fitting)}", "name one with format="
         )
     return fitting[0]
+
+
+def _refuse_motion(source: Source) -> None:
+    """Refuse files of 3D motion, which another command reads.
+
+    Raises:
+        FormatError: If the source is one.
+    """
+    from hypopose.io.motion_files import motion_format
+
+    kind = motion_format(source.path)
+    if kind is not None:
+        raise source.error(f"holds 3D motion ({kind})", CURE)
 
 
 def _named(name: str) -> Format:

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import csv_rows
+from hypopose.io.parsing.depth import CURE
 from hypopose.io.parsing.named_joints import MAX_JOINTS, MAX_VALUES, dense_detections
 from hypopose.io.parsing.pandas_hdf5 import MAX_COLUMNS, has_pandas_table, read_pandas_table
 from hypopose.io.source import Source
@@ -104,7 +105,7 @@ def _check_columns(source: Source, unique: bool, coords: set[str]) -> None:
     if not unique or not {"x", "y"} <= coords:
         raise source.error("its columns have no x and y, or some twice", "export it again")
     if "z" in coords:
-        raise source.error("a 3D table", "give DeepLabCut's 2D predictions")
+        raise source.error("a 3D table", CURE)
 
 
 def _check_sizes(source: Source, n_rows: int, n_people: int, n_parts: int) -> None:

@@ -15,6 +15,7 @@ from hypopose.errors import FormatError
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import json_values
+from hypopose.io.parsing.named_joints import MAX_JOINTS, find_joints
 from hypopose.io.parsing.skeleton_detection import check_joints, choose_skeleton
 from hypopose.io.source import Source
 from hypopose.skeletons import SKELETONS
@@ -71,7 +72,8 @@ def read(source: Source, options: ReadOptions) -> Detections:
     for i, value in enumerate(frames):
         _read_frame(source, value, i, found)
     found.require_people()
-    skeleton, notes = _skeleton(source, options, found.values, meta)
+    by_names = _by_names(source, options, found, meta)
+    skeleton, notes = by_names or _skeleton(source, options, found.values, meta)
     return found.build(skeleton, notes)
 
 
@@ -105,20 +107,47 @@ def _values(source: Source, person: dict[str, Any], place: str) -> np.ndarray:
 def _skeleton(
     source: Source, options: ReadOptions, values: list[np.ndarray], meta: Any
 ) -> tuple[Skeleton, tuple[str, ...]]:
-    named = _named(source, meta) if isinstance(meta, dict) else None
-    if options.skeleton is not None or named is None:
+    told = options.skeleton is not None
+    named = _named(source, meta) if isinstance(meta, dict) and not told else None
+    if named is None:
         return choose_skeleton(source, options, values, LAYOUTS, "MMPose")
     check_joints(source, named, len(values[0]))
     return named, (f"the file's meta_info names the skeleton {named.name}",)
 
 
+def _by_names(
+    source: Source, options: ReadOptions, found: json_values.DetectionList, meta: Any
+) -> tuple[Skeleton, tuple[str, ...]] | None:
+    """The skeleton by the joint names in ``meta_info``, where they are those of no set of ours.
+
+    Sapiens' 308 points and other large sets are read so: the body by its names, the rest beside it.
+    """
+    names = _joint_names(meta)
+    known = any(sorted(names) == sorted(s.joint_names) for s in SKELETONS.values())
+    if not names or known or len(names) != len(found.values[0]):
+        return None
+    skeleton, order, notes = find_joints(source, options, names)
+    places = np.array(order)
+    picked = [np.where(places[:, None] < 0, np.nan, v[places]) for v in found.values]
+    found.values = [np.column_stack([v[:, :2], np.nan_to_num(v[:, 2])]) for v in picked]
+    return skeleton, notes
+
+
+def _joint_names(meta: Any) -> tuple[str, ...]:
+    """Names of all keypoints in their order; none if ``meta_info`` does not tell."""
+    names = meta.get("keypoint_id2name") if isinstance(meta, dict) else None
+    if not isinstance(names, dict) or not 0 < len(names) <= MAX_JOINTS:
+        return ()
+    if not all(str(i) in names for i in range(len(names))):
+        return ()
+    return tuple(str(names[str(i)]) for i in range(len(names)))
+
+
 def _named(source: Source, meta: dict[str, Any]) -> Skeleton | None:
-    names = meta.get("keypoint_id2name")
-    if isinstance(names, dict) and all(str(i) in names for i in range(len(names))):
-        joints = tuple(str(names[str(i)]) for i in range(len(names)))
-        for skeleton in SKELETONS.values():
-            if skeleton.joint_names == joints:
-                return skeleton
+    names = _joint_names(meta)
+    for skeleton in SKELETONS.values():
+        if skeleton.joint_names == names:
+            return skeleton
     dataset = meta.get("dataset_name")
     if not isinstance(dataset, str):
         return None

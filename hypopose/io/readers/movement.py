@@ -44,7 +44,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
         )
     x, y = (position[:, i].swapaxes(1, 2) for i in _space(source, position.shape[1]))
     confidence = _confidence(source, x.shape)
-    facts = stated_facts(source, _stated(source))
+    facts = stated_facts(source, _stated(source), skeleton_told=options.skeleton is not None)
     skeleton = facts.pop("skeleton")
     if options.skeleton is None and skeleton is not None:
         options = replace(options, skeleton=skeleton)

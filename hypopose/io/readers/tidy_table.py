@@ -219,7 +219,7 @@ def _detections(
     if not len(table.x):
         raise source.error("a table without rows", "check that the detector saw somebody")
     frames = _frames(source, table)
-    facts = stated_facts(source, stated)
+    facts = stated_facts(source, stated, skeleton_told=options.skeleton is not None)
     skeleton, size = facts.pop("skeleton"), facts.pop("image_size")
     if options.skeleton is None and skeleton is not None:
         options = replace(options, skeleton=skeleton)

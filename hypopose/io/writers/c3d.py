@@ -17,6 +17,7 @@ One file a motion; hypotheses have no spread of their own.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def write_c3d(path: Path, scene: ExportScene) -> tuple[str, ...]:
         if os.fsencode(temporary).decode("utf-8", "replace") != str(temporary):
             raise OptionError(f"{path}: ezc3d needs a folder whose name is UTF-8; name another.")
         file.write(str(temporary))
+        _check_whole(temporary, 16 * points.shape[0] * points.shape[1])
     return ()
 
 
@@ -133,6 +135,26 @@ def angle_points(motion: BodyMotion) -> dict[str, tuple[str, NDArray[np.float64]
         words = ", ".join(name.replace("_", " ") if name else "-" for name in names)
         found[label] = (words, np.stack(columns, -1))
     return found
+
+
+def _check_whole(path: Path, n_bytes: int) -> None:
+    """Raise what the system says where ezc3d, which says nothing, could not write all points.
+
+    Args:
+        path: What it wrote.
+        n_bytes: Of the points alone.
+
+    Raises:
+        OSError: If there are fewer bytes.
+    """
+    written = path.stat().st_size if path.exists() else 0
+    if written >= n_bytes:
+        return
+    with path.open("ab") as file:
+        file.write(bytes(n_bytes - written))
+        file.flush()
+        os.fsync(file.fileno())
+    raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
 
 def _residuals(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from hypopose.cameras import project
+from hypopose.cameras import project, undistort
 from hypopose.errors import FormatError
 from hypopose.io import CameraFileWarning
 from hypopose.io.camera_files.calibration_tables import camera_from_table
-from hypopose.io.camera_files.lens import fisheye_distort, five_coefficients, opencv_distort
+from hypopose.io.camera_files.lens import five_coefficients, opencv_distort
 
 K = [[1100.0, 0.0, 640.0], [0.0, 1100.0, 360.0], [0.0, 0.0, 1.0]]
 TABLE: dict[str, Any] = {"matrix": K, "size": [1280, 720], "distortions": [0.0] * 5}
@@ -46,9 +46,9 @@ REFUSED = {
     "rotation count": ({"rotation_count": 0.5}, "rotation_count: '0.5'"),
     "six coefficients": ({"distortions": [0.1] * 6}, "expected 4 or 5 or 8 or 12 or 14"),
     "five of a fisheye": ({"fisheye": True}, "of a fisheye lens: expected 4 numbers"),
-    "strong fisheye": (
-        {"fisheye": True, "distortions": [0.1, 0.01, 0, 0], "matrix": matrix(350, 350, 640, 360)},
-        "undistort the keypoints first",
+    "folding fisheye": (
+        {"fisheye": True, "distortions": [-2.5, 0, 0, 0], "matrix": matrix(350, 350, 640, 360)},
+        "fold over within the picture",
     ),
     "strong tilt": ({"distortions": [0.0] * 12 + [0.2, 0.1]}, "five coefficients miss by"),
 }
@@ -120,14 +120,23 @@ def test_mild_lenses_of_more_coefficients_are_fitted(kind: str) -> None:
     np.testing.assert_allclose(project(rays, camera).numpy(), pixels, atol=0.26)
 
 
-def test_a_narrow_fisheye_is_fitted() -> None:
-    lens = [0.02, 0.001, 0.0, 0.0]
-    table = {**TABLE, "matrix": matrix(1500, 1500, 640, 360), "distortions": lens, "fisheye": True}
+@pytest.mark.parametrize("name", [{"fisheye": True}, {"distortion_model": "equidistant"},
+                                  {"camera_model": "opencv_fisheye"}])  # fmt: skip
+def test_a_fisheye_is_kept_as_it_is(name: dict[str, object]) -> None:
+    """Pose2Sim, ROS and anipose name it so; 130 degrees of view."""
+    lens = [0.05, -0.01, 0.004, -0.001]
+    table = {**TABLE, "matrix": matrix(330, 332, 640, 360), "distortions": lens, **name}
     camera = camera_from_table(table, "f")
-    points = np.random.default_rng(0).uniform([-0.4, -0.2], [0.4, 0.2], (50, 2))
-    pixels = fisheye_distort(points, np.array(lens)) * 1500 + [640, 360]
+    assert camera.distortion_model == "fisheye"
+    points = np.random.default_rng(0).uniform([-1.8, -0.9], [1.8, 0.9], (50, 2))
+    r = np.linalg.norm(points, axis=-1)
+    angle = np.arctan(r)
+    bent = angle * (1 + (angle[:, None] ** [2, 4, 6, 8]) @ lens)
+    pixels = points * (bent / r)[:, None] * [330, 332] + [640, 360]
     rays = torch.from_numpy(np.concatenate([points, np.ones((50, 1))], -1)).float()
-    np.testing.assert_allclose(project(rays, camera).numpy(), pixels, atol=0.26)
+    np.testing.assert_allclose(project(rays, camera).numpy(), pixels, atol=2e-3)
+    back = undistort(torch.from_numpy(pixels).float(), camera)
+    np.testing.assert_allclose(back.numpy(), points, atol=1e-4)
 
 
 def test_a_lens_that_bends_nothing_is_none() -> None:

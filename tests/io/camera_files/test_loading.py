@@ -190,7 +190,7 @@ def test_the_size_the_keypoints_have_counts(tmp_path: Path) -> None:
         load_camera(path, image_size=(640, 640))
     sizeless = json.dumps({"K": SCRIPT["mtx"]})
     path = written(tmp_path, "sizeless.json", sizeless)
-    with pytest.raises(FormatError, match="--image-size W H"):
+    with pytest.raises(FormatError, match=r"image_size=\(W, H\)"):
         load_camera(path)
     assert load_camera(path, image_size=(1280, 720)).image_size == (1280, 720)
 

@@ -188,7 +188,11 @@ def test_world_landmarks_have_no_place(tmp_path):
 
 def test_every_format_is_written_by_a_test():
     here = {name for name, *_ in WRITERS.values()} | {"mediapipe-world"}
-    assert set(MOTION_FORMATS) - here == {"c3d", "bvh"}  # round trips in tests/api
+    assert set(MOTION_FORMATS) - here == {
+        "c3d",
+        "bvh",
+        "kinect-3d",
+    }  # tests/api, test_depth_cameras
 
 
 def test_pose2sims_markers_are_halpes(tmp_path):
