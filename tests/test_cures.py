@@ -48,7 +48,8 @@ from hypopose.skeletons import convert, get_skeleton
 from hypopose.types import Keypoints2D
 
 PACKAGES = (
-    "io", "cameras", "skeletons", "evaluation", "report", "datasets/capture", "api/importing.py",
+    "io", "cameras", "skeletons", "evaluation/truth.py", "evaluation/result_files.py",
+    "evaluation/benchmark_draws.py", "report/gather.py", "datasets/capture", "api/importing.py",
     "api/sampling.py", "api/pipeline.py", "cli/benchmark_options.py", "cli/camera_options.py",
     "cli/complete.py", "cli/data.py", "cli/evaluate.py", "cli/jobs.py", "cli/multi_camera.py",
     "cli/overwrite.py", "cli/report.py", "cli/resume.py", "cli/set_option.py", "cli/tracks.py",
