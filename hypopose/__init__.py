@@ -107,6 +107,7 @@ _ROOMS = {
     "evaluation",
     "io",
     "metrics",
+    "multiview",
     "networks",
     "optimization",
     "quantities",

@@ -33,5 +33,9 @@ class OptionError(HypoPoseError, ValueError):
     """An option has a value the method cannot use."""
 
 
+class UndeterminedError(HypoPoseError, ValueError):
+    """The data do not decide what was asked for; the message says what would."""
+
+
 class BackendError(HypoPoseError, RuntimeError):
     """An optional backend was chosen by name but is absent or cannot run here."""

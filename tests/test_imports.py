@@ -11,7 +11,7 @@ ROOT = Path(hypopose.__file__).parent
 
 RUNGS: tuple[tuple[str, ...], ...] = (
     ("errors", "checks", "files", "types"),
-    ("plugins", "skeletons", "cameras", "distributed"),
+    ("plugins", "skeletons", "cameras", "multiview", "distributed"),
     ("quantities",),
     ("io", "metrics", "diffusion"),
     ("bodies",),
@@ -23,8 +23,11 @@ RUNGS: tuple[tuple[str, ...], ...] = (
     ("api",),
     ("cli",),
 )
-# types, checks and files import errors; nothing else on one rung knows its neighbors.
-WITHIN = {("types", "errors"), ("checks", "errors"), ("files", "errors")}
+# types, checks and files import errors, and several views are geometry of cameras; nothing else on
+# one rung knows its neighbors.
+WITHIN = {
+    ("types", "errors"), ("checks", "errors"), ("files", "errors"), ("multiview", "cameras")
+}  # fmt: skip
 
 
 def room_of(path: Path) -> str:
