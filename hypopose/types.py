@@ -293,6 +293,7 @@ class Poses3D:
         skeleton: The joint set.
         root: Camera-frame root positions, or None if unknown.
         std: Per-coordinate standard deviation in meters, or None.
+        covariance: Of each joint's place in m², where it is known, or None.
 
     Raises:
         ShapeError: If axes or joint counts disagree.
@@ -302,6 +303,7 @@ class Poses3D:
     skeleton: Skeleton
     root: Float[Tensor, "*batch F 3"] | None = None
     std: Float[Tensor, "*batch F J 3"] | None = None
+    covariance: Float[Tensor, "*batch F J 3 3"] | None = None
 
     def __post_init__(self) -> None:
         _check_joints("Poses3D.joints", self.joints, self.skeleton, 3, 3)
@@ -310,6 +312,11 @@ class Poses3D:
             raise ShapeError(
                 f"Poses3D.std must be {tuple(self.joints.shape)} like joints, got "
                 f"{tuple(self.std.shape)}."
+            )
+        if self.covariance is not None and self.covariance.shape != (*self.joints.shape, 3):
+            raise ShapeError(
+                f"Poses3D.covariance must be {(*self.joints.shape, 3)}, got "
+                f"{tuple(self.covariance.shape)}."
             )
 
 

@@ -49,6 +49,16 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "hypopose aggregate walk.npz -o median.npz --aggregate median",
         ),
     },
+    "Use several cameras": {
+        "cameras": Entry(
+            "Find where cameras stand from people who move in all of them.",
+            "hypopose cameras front.json side.json -o rig.json --height 1.78",
+        ),
+        "triangulate": Entry(
+            "Bring people of several placed cameras into 3D.",
+            "hypopose triangulate front.json side.json --camera rig.json -o walk.npz",
+        ),
+    },
     "Use results elsewhere": {
         "measure": Entry(
             "Measure angles, gait, speeds and more, each with its uncertainty.",

@@ -83,9 +83,41 @@ def load_views(options: Mapping[str, Any], inputs: Sequence[Path]) -> tuple[Keyp
                 "the same label in every file."
             )
         views.append(prepare(next(iter(people.values()))))
-    _warn_of_offsets(options, inputs[0])
-    _check_rig(_first_view(options, inputs[0], given), views)
-    return tuple(views)
+    together = _on_one_clock(views, options, inputs[0])
+    _check_rig(_first_view(options, inputs[0], given), list(together))
+    return together
+
+
+def _on_one_clock(
+    views: Sequence[Keypoints2D], options: Mapping[str, Any], first: Path
+) -> tuple[Keypoints2D, ...]:
+    """The views at the moments of the first input's frames, if a rig knows their clocks."""
+    from hypopose.api.rigs import in_step
+    from hypopose.api.triangulation import against_first
+    from hypopose.io import inspect, load_rig, split_camera_name
+
+    names = {"format": "input_format", "skeleton": "skeleton", "image_size": "image_size"}
+    n_frames = inspect(first, **{k: options[v] for k, v in names.items()}).n_frames
+    given = [(first, options["camera_file"], n_frames)]
+    given += [
+        (path, camera, keypoints.n_frames)
+        for (path, camera), keypoints in zip(options["view_files"], views, strict=True)
+    ]
+    clocks = []
+    for path, camera, length in given:
+        file, name = split_camera_name(camera)
+        rig = load_rig(file, options["image_size"]) if file.suffix.lower() == ".json" else None
+        clock = None if rig is None or name is None else rig.clocks.get(name)
+        clocks.append(clock if clock is not None and clock.belongs_to(path, length) else None)
+    known = [clock for clock in clocks if clock is not None]
+    if len(known) < len(given) or len({split_camera_name(c)[0] for _, c, _ in given}) > 1:
+        _warn_of_offsets(options, first)
+        return tuple(views)
+    times = against_first(known)[1:]
+    return tuple(
+        view if (t.frames, t.rate) == (0, 1) else in_step(view, t.frames, t.rate, n_frames)
+        for view, t in zip(views, times, strict=True)
+    )
 
 
 def _first_view(

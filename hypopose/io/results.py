@@ -27,7 +27,7 @@ MAX_FOCAL = 1e7
 
 _SHAPES = {
     "hypotheses": "HFJ3", "hypotheses_root": "HF3", "hypotheses_focal": "H", "pose": "FJ3",
-    "pose_root": "F3", "pose_std": "FJ3",
+    "pose_root": "F3", "pose_std": "FJ3", "pose_covariance": "FJ33",
 }  # fmt: skip
 """Arrays of a result and their axes."""
 
@@ -151,7 +151,11 @@ def load_hypotheses(path: str | Path) -> Result:
                 tensors.get("hypotheses_focal"),
             ),
             pose=Poses3D(
-                tensors["pose"], skeleton, tensors.get("pose_root"), tensors.get("pose_std")
+                tensors["pose"],
+                skeleton,
+                tensors.get("pose_root"),
+                tensors.get("pose_std"),
+                tensors.get("pose_covariance"),
             ),
             keypoints=native.keypoints_from(
                 source, archive, metadata.get("keypoints"), "keypoints_"
@@ -194,6 +198,7 @@ def _check_values(source: Source, result: Result) -> None:
         "pose": result.pose.joints,
         "pose_root": result.pose.root,
         "pose_std": result.pose.std,
+        "pose_covariance": result.pose.covariance,
     }
     for name, value in lengths.items():
         if value is not None and bool((value.abs() > MAX_METERS).any()):
@@ -213,6 +218,7 @@ def _pose_arrays(result: Result) -> dict[str, Tensor]:
         "pose": result.pose.joints,
         "pose_root": result.pose.root,
         "pose_std": result.pose.std,
+        "pose_covariance": result.pose.covariance,
     }
     return {name: value for name, value in arrays.items() if value is not None}
 

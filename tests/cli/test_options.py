@@ -21,9 +21,17 @@ from hypopose.calibration import load_calibrator, save_calibrator
 from hypopose.cli import COMMANDS, main
 from hypopose.cli.options import OPTIONS
 from hypopose.datasets import example_pair
-from hypopose.io import export_result, save_people
+from hypopose.io import (
+    CameraRig,
+    export_result,
+    load_rig,
+    save_calibration,
+    save_people,
+    save_rig,
+)
 
 Run = Callable[..., Result]
+TWO = Path(__file__).parents[2] / "examples" / "data" / "two_cameras"
 APART = {"data", "train"}
 """Commands whose options mean other things: a group, and the options of training."""
 
@@ -85,6 +93,15 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "def reach_m(motion):\n"
         "    return (motion.joints[..., 13, :] - motion.joints[..., 11, :]).norm(dim=-1)\n"
     )
+    rig = load_rig(TWO / "rig.json")
+    save_rig(folder / "rig.json", rig)
+    save_calibration(folder / "lenses.toml", rig)
+    front_and_side = [rig.cameras[name] for name in ("front", "side")]
+    named = dict(zip(("cam1", "cam2"), front_and_side, strict=True))
+    save_calibration(folder / "Calib.toml", CameraRig(named))
+    for view, name in (("front", "cam1"), ("side", "cam2")):
+        shutil.copy(TWO / f"{view}.csv", folder / f"{name}.csv")
+        save_people(folder / f"{view}.json", hp.load_people(TWO / f"{view}.csv"))
     (folder / "jitter.py").write_text("from hypopose.samplers import BoneFlips as Jitter\n")
     return folder
 

@@ -3,6 +3,7 @@
 | file | tools | unit |
 | --- | --- | --- |
 | JSON with ``focal``, ``center``, ``image_size`` | HypoPose | m |
+| JSON with ``cameras`` and ``clocks`` | ``hypopose cameras`` | m |
 | JSON with ``camera_matrix``, ... or one such object a camera | scripts around OpenCV | m |
 | YAML with ``camera_matrix`` | OpenCV's FileStorage, ROS | m |
 | TOML with a table a camera | Pose2Sim, anipose, FreeMoCap, Caliscope | m, or inferred |
@@ -20,6 +21,10 @@ A unit that puts cameras where cameras do not stand is replaced if one other is 
 are ``x_cam = R x_world + t`` in meters; x right, y down, z forward.
 """
 
+from hypopose.io.camera_files.calibration_writers import (
+    check_calibration_ending,
+    save_calibration,
+)
 from hypopose.io.camera_files.camera_json import camera_from_dict, camera_to_dict, save_camera
 from hypopose.io.camera_files.loading import (
     CAMERA_FORMATS,
@@ -30,17 +35,24 @@ from hypopose.io.camera_files.loading import (
 )
 from hypopose.io.camera_files.moving_camera import load_camera_motion
 from hypopose.io.camera_files.refusals import CameraFileWarning, NoImageSizeError
+from hypopose.io.camera_files.rig_file import CameraRig, RigClock, load_rig, save_rig
 
 __all__ = [
     "CAMERA_FORMATS",
     "CameraFileWarning",
+    "CameraRig",
     "NoImageSizeError",
+    "RigClock",
     "camera_from_dict",
     "camera_to_dict",
+    "check_calibration_ending",
     "load_camera",
     "load_camera_motion",
     "load_cameras",
+    "load_rig",
     "resized",
+    "save_calibration",
     "save_camera",
+    "save_rig",
     "split_camera_name",
 ]

@@ -1,0 +1,337 @@
+"""People from several placed views: triangulated, or as a product of single-view posteriors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hypopose import __version__
+from hypopose.api.making import make_sampler
+from hypopose.api.rigs import People, check_placed, common_people, in_step, total_std
+from hypopose.diffusion import seeded_noise
+from hypopose.errors import OptionError, UndeterminedError
+from hypopose.io.camera_files import CameraRig, RigClock
+from hypopose.io.results import Result
+from hypopose.multiview import (
+    Gates,
+    Synchronized,
+    TimeOffset,
+    Triangulated,
+    ViewTracks,
+    fuse_hypotheses,
+    match_known,
+    synchronize,
+    triangulate_people,
+    view_tracks,
+)
+from hypopose.skeletons import H36M17, conversion_matrix, convert, convert_points
+from hypopose.types import Camera, Hypotheses, Keypoints2D, NoiseSource, Poses3D
+
+LASTING = 0.8
+"""Share of a triangulated point's variance that lasts over a recording: detectors err alike from
+frame to frame."""
+
+
+AGREEING = 0.8
+"""Where a smaller share of joints agrees, files and cameras are probably mixed up."""
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """Views on one clock, and who is who in them.
+
+    Args:
+        names: Of the views.
+        cameras: Of the views.
+        tracks: What each saw.
+        keypoints: Everybody in each view.
+        clocks: Of each view against the first.
+        people: Number of each person in each view; -1 where it does not show them.
+    """
+
+    names: tuple[str, ...]
+    cameras: tuple[Camera, ...]
+    tracks: tuple[ViewTracks, ...]
+    keypoints: tuple[tuple[Keypoints2D, ...], ...]
+    clocks: tuple[TimeOffset, ...]
+    people: np.ndarray
+
+    @property
+    def seen(self) -> Synchronized:
+        """Everybody in every view at the moments of the first view's frames."""
+        return synchronize(self.tracks, self.clocks, self.people)
+
+    def of_person(self, person: int) -> list[tuple[int, Keypoints2D]]:
+        """The views that show a person, and their keypoints on the first view's clock."""
+        n = self.tracks[0].n_frames
+        return [
+            (v, in_step(self.keypoints[v][i], clock.frames, clock.rate, n))
+            for v, clock in enumerate(self.clocks)
+            if (i := int(self.people[v, person])) >= 0
+        ]
+
+
+def bring_together(
+    views: Mapping[str, People], rig: CameraRig, clocks: Mapping[str, RigClock] | None = None
+) -> Together:
+    """Put the views of a rig on one clock, and find out who is who.
+
+    Args:
+        views: Name of a camera of the rig -> who it saw; the first one's frames are the result's.
+        rig: Cameras in one world.
+        clocks: By name, instead of the rig's.
+
+    Raises:
+        OptionError: If a name is no camera of the rig, there are fewer than two, or a camera moves.
+        UndeterminedError: If nobody is seen by two views.
+    """
+    unknown = [name for name in views if name not in rig.cameras]
+    if unknown or len(views) < 2:
+        raise OptionError(
+            f"Views go by the names of the rig's cameras, two or more of "
+            f"{', '.join(rig.cameras)}; got {', '.join(views)}."
+        )
+    check_placed(rig)
+    placed = {
+        name: [k.with_camera(rig.cameras[name]) for k in (
+            p.values() if isinstance(p, Mapping) else p)]
+        for name, p in views.items()
+    }  # fmt: skip
+    people = common_people(placed)
+    tracks = tuple(view_tracks(name, p) for name, p in people.items())
+    own = dict(rig.clocks) if clocks is None else dict(clocks)
+    times = against_first([own.get(name, RigClock()) for name in views])
+    cameras = tuple(rig.cameras[name] for name in views)
+    pairing = match_known(tracks, cameras, times)
+    if not pairing.shape[1]:
+        raise UndeterminedError(
+            "Nobody is seen by two of these cameras: no joints agree with the cameras' geometry. "
+            "Check that each file belongs to its camera, and that the recordings are in step "
+            "(--offset VIEW FRAMES)."
+        )
+    return Together(
+        tuple(views), cameras, tracks, tuple(tuple(p) for p in people.values()), times, pairing
+    )
+
+
+def against_first(clocks: Sequence[RigClock]) -> tuple[TimeOffset, ...]:
+    """Clocks against the first of these, which need not be the rig's first.
+
+    Args:
+        clocks: Each against the rig's first.
+
+    Example:
+        >>> first, second = against_first([RigClock(10.0, 2.0), RigClock(4.0, 1.0)])
+        >>> second.frames, second.rate
+        (-1.0, 0.5)
+    """
+    first = clocks[0]
+    return tuple(
+        TimeOffset(
+            c.offset - c.rate * first.offset / first.rate, c.rate / first.rate, 0.0, np.inf, np.inf
+        )
+        for c in clocks
+    )
+
+
+def triangulate_views(
+    together: Together, *, scale_std: float = 0.0, n_hypotheses: int = 20, seed: int = 0,
+    gates: Gates | None = None, source: str = "",
+) -> dict[str, Result]:  # fmt: skip
+    """People in three dimensions from placed views, with covariances.
+
+    Args:
+        together: Views on one clock.
+        scale_std: Relative standard deviation of the rig's size.
+        n_hypotheses: Motions drawn from the covariances.
+        seed: Decides these.
+        gates: Which points are kept; NaN for the others.
+        source: File of the first view, for the record.
+
+    Returns:
+        A result per person, by the first view's numbering where it shows them. Motions are in the
+        first camera's frame, Human3.6M-17.
+
+    Raises:
+        SkeletonMismatchError: If the skeleton has no conversion to Human3.6M-17.
+    """
+    found = triangulate_people(together.seen, together.cameras)
+    kept = (gates or Gates()).passed(found)
+    results = {}
+    for person in range(kept.shape[0]):
+        label = str(person)
+        points, covariance = _in_first(together, found, kept, person)
+        pose, hypotheses = _motion(
+            points, covariance, scale_std, n_hypotheses, seeded_noise(seed, [label])
+        )
+        seen_by = [together.names[v] for v, _ in together.of_person(person)]
+        results[label] = Result(
+            hypotheses,
+            pose,
+            _first_keypoints(together, person),
+            seed,
+            sampler={"name": "triangulation", "views": seen_by, "noise_px": _mean_noise(found)},
+            aggregate="triangulation",
+            person=label,
+            source=source,
+            version=__version__,
+            notes=_notes(together, found, kept, person, scale_std),
+        )
+    return results
+
+
+def fuse_views(
+    together: Together,
+    *,
+    n_hypotheses: int = 20,
+    seed: int = 0,
+    method: str = "importance",
+    source: str = "",
+    **options: Any,
+) -> dict[str, Result]:
+    """Combine what a sampler says of single views.
+
+    Args:
+        together: Views on one clock.
+        n_hypotheses: Motions to draw, of each view and of the combination.
+        seed: Decides them.
+        method: See :func:`hypopose.multiview.fuse_hypotheses`.
+        source: File of the first view, for the record.
+        **options: Of :func:`hypopose.make_sampler`: ``sampler``, ``weights``, ...
+
+    Returns:
+        A result per person in the first camera's frame; roots are triangulated.
+
+    Raises:
+        OptionError: If an option is unknown.
+    """
+    sampler = make_sampler(options.pop("sampler", None), **options)
+    found = triangulate_people(together.seen, together.cameras)
+    kept = Gates().passed(found)
+    results = {}
+    for person in range(kept.shape[0]):
+        label, noise = str(person), seeded_noise(seed, [str(person)])
+        shown = together.of_person(person)
+        drawn = [sampler.sample(convert(k, H36M17), n_hypotheses, noise) for _, k in shown]
+        cameras = [together.cameras[v] for v, _ in shown]
+        fused = fuse_hypotheses(drawn, cameras, n_hypotheses, noise, method)  # type: ignore[arg-type]
+        joints = _turned(fused.joints, cameras[0], together.cameras[0])
+        points, _ = _in_first(together, found, kept, person)
+        root = points[:, 0].float()
+        hypotheses = Hypotheses(joints, H36M17, root.expand(len(joints), -1, -1))
+        pose = Poses3D(joints.mean(0), H36M17, root, joints.std(0))
+        results[label] = Result(
+            hypotheses,
+            pose,
+            _first_keypoints(together, person),
+            seed,
+            sampler={
+                "name": "product of single views",
+                "method": method,
+                "views": [together.names[v] for v, _ in shown],
+            },
+            aggregate="mean",
+            person=label,
+            source=source,
+            version=__version__,
+            notes=_notes(together, found, kept, person, 0.0),
+        )
+    return results
+
+
+def _turned(joints: Tensor, of: Camera, to: Camera) -> Tensor:
+    """Root-relative joints from one camera's axes into another's."""
+    assert of.rotation is not None  # checked
+    assert to.rotation is not None
+    return joints @ (to.rotation @ of.rotation.mT).mT
+
+
+def _in_first(
+    together: Together, found: Triangulated, kept: np.ndarray, person: int
+) -> tuple[Tensor, Tensor]:
+    """A person's joints (F, 17, 3) and covariances in the first camera's frame."""
+    camera = together.cameras[0]
+    assert camera.rotation is not None  # checked
+    assert camera.translation is not None
+    R, t = camera.rotation.double(), camera.translation.double()
+    keep = torch.from_numpy(kept[person])
+    points = torch.where(keep[..., None], torch.from_numpy(found.points[person]), torch.nan)
+    covariance = torch.from_numpy(found.covariance[person])
+    skeleton = together.tracks[0].skeleton
+    joints = convert_points(points @ R.mT + t, skeleton, H36M17)
+    if skeleton.name != H36M17.name:
+        weights = conversion_matrix(skeleton, H36M17).square()
+        filled = torch.where(keep[..., None, None], covariance, 0.0)
+        covariance = torch.einsum("kj,fjab->fkab", weights, filled)
+    covariance = R @ covariance @ R.mT
+    known = torch.isfinite(joints).all(-1)[..., None, None]
+    return joints, torch.where(known, covariance, torch.nan)
+
+
+def _motion(
+    points: Tensor, covariance: Tensor, scale_std: float, n: int, noise: NoiseSource
+) -> tuple[Poses3D, Hypotheses]:
+    """The pose with its covariance, and motions drawn from it."""
+    root = points[:, :1]
+    relative = points - root
+    own = covariance + covariance[:, :1]
+    own = own + scale_std**2 * relative[..., :, None] * relative[..., None, :]
+    own[:, 0] = 0.0
+    pose = Poses3D(
+        relative.float(), H36M17, root[:, 0].float(), total_std(own).float(), own.float()
+    )
+    F, J = points.shape[:2]
+    z = noise((1, n, F, J + 1, 3))[0].double()
+    z = LASTING**0.5 * z[:, :1] + (1 - LASTING) ** 0.5 * z
+    size = 1 + scale_std * z[:, :1, J:, :1]
+    safe = torch.where(torch.isfinite(covariance), covariance, 0.0)
+    factor = torch.linalg.cholesky(safe + 1e-12 * torch.eye(3, dtype=safe.dtype))
+    drawn = size * (points + (factor @ z[:, :, :J, :, None])[..., 0])
+    place = drawn[:, :, :1]
+    return pose, Hypotheses((drawn - place).float(), H36M17, place[:, :, 0].float())
+
+
+def _first_keypoints(together: Together, person: int) -> Keypoints2D:
+    """A person's keypoints in the first view, Human3.6M-17; NaN if it does not show them."""
+    i = int(together.people[0, person])
+    keypoints = together.keypoints[0][max(i, 0)]
+    if i < 0:
+        nothing = torch.full_like(keypoints.xy, torch.nan)
+        zero = torch.zeros_like(nothing[..., 0])
+        keypoints = replace(keypoints, xy=nothing, confidence=zero, covariance=None)
+    return convert(keypoints, H36M17)
+
+
+def _mean_noise(found: Triangulated) -> float:
+    return round(float(found.noise_px.mean()), 3)
+
+
+def _notes(
+    together: Together, found: Triangulated, kept: np.ndarray, person: int, scale_std: float
+) -> tuple[str, ...]:
+    views = [
+        f"{together.names[v]} as person {int(together.people[v, person])}"
+        for v, _ in together.of_person(person)
+    ]
+    residual = found.residual_px[:, person]
+    rms = float(np.sqrt(np.nanmean(np.where(kept[person], residual, np.nan) ** 2)))
+    notes = [
+        f"seen by {', '.join(views)}",
+        f"reprojection RMS {rms:.1f} px; {100 * kept[person].mean():.0f} % of the joints are "
+        "seen by two views and agree",
+    ]
+    twice = found.n_views[person] >= 2
+    agreeing = (kept[person] & twice).sum() / max(twice.sum(), 1)
+    if agreeing < AGREEING:
+        notes.append(
+            f"only {100 * agreeing:.0f} % of the joints that two views see agree: check that each "
+            "file belongs to its camera, and that the recordings are in step (offset)"
+        )
+    if scale_std:
+        notes.append(f"size known to {100 * scale_std:.1f} %")
+    return tuple(notes)

@@ -1,0 +1,160 @@
+"""``hypopose cameras``: find where cameras stand from people who move in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hypopose.cli.options import READING, shared
+from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
+from hypopose.cli.view_files import offsets_of, read_views, view_names, view_options
+from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.cli.view_files import ViewFile
+    from hypopose.types import Camera
+
+EXAMPLES = """\b
+Examples:
+  hypopose cameras front.json side.json -o rig.json --height 1.78
+  hypopose cameras cam1.csv cam2.csv -o rig.json -o Calib.toml --baseline 5.2
+  hypopose cameras front.json side.json -o rig.json --camera lenses.toml --max-offset 0"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("views", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="File to write: .json for hypopose, .toml for Pose2Sim and anipose, .yml for OpenCV. "
+    "Repeat for several.",
+)
+@shared("skeleton", "input_format", "image_size", "fps", *READING)
+@click.option("--height", type=float, help="Stature of the people in meters: sets the scale.")
+@click.option(
+    "--baseline", type=float, help="Distance of the first two cameras in meters: sets the scale."
+)
+@click.option(
+    "--camera",
+    "camera_file",
+    metavar="FILE",
+    help="Focal lengths and lenses: a camera for all views, or one of each view's name. Without "
+    "it, --focal and --fov, focal lengths are found too.",
+)
+@click.option("--focal", type=float, help="Focal length of all views in pixels.")
+@click.option("--fov", type=float, help="Field of view of all views, longer side, in degrees.")
+@view_options
+@click.option(
+    "--max-offset",
+    type=click.FloatRange(0, 600),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How far recordings may be out of step; 0 if they are in step.",
+)
+@shared("seed")
+@force_option
+def cameras(views: tuple[Path, ...], outputs: tuple[Path, ...], **options: Any) -> None:
+    """Find the cameras of VIEWS, keypoint files of the same people by several cameras at once.
+
+    People who walk about take the place of a calibration board: rotations, places and, where
+    nobody knows them, focal lengths are found from their joints, and so is how far recordings are
+    out of step. Without --height or --baseline the size is that of average adults.
+
+    The first view's clock counts. `hypopose triangulate` and `hypopose sample --view` take the
+    rig. What the recordings do not decide is refused, with what would.
+    """
+    from hypopose.api.rigs import find_cameras
+    from hypopose.io import save_calibration
+    from hypopose.io.camera_files import check_calibration_ending
+
+    for output in outputs:
+        check_calibration_ending(output)
+        for view in views:
+            refuse_overwriting(view, output)
+    refuse_existing(*outputs, force=options["force"])
+    names = view_names(views, options["names"])
+    files = read_views(views, names, options, _cameras(options, views, names))
+    found = find_cameras(
+        _with_focal(files, options),
+        height=options["height"],
+        baseline=options["baseline"],
+        offsets=offsets_of(options, names) | _in_step(options, names),
+        max_offset=options["max_offset"],
+        first_frames={file.name: file.first_frame for file in files},
+        sources={file.name: file.path.name for file in files},
+        seed=options["seed"],
+    )
+    click.echo(found.describe())
+    for output in outputs:
+        click.echo(f"-> {output}: {save_calibration(output, found.rig)}")
+
+
+def _in_step(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
+    """No offsets where none are to be looked for."""
+    if options["max_offset"] > 0:
+        return {}
+    given = {name for name, _ in options["offsets"]}
+    return {name: 0.0 for name in names[1:] if name not in given}
+
+
+def _cameras(
+    options: Mapping[str, Any], views: Sequence[Path], names: Sequence[str]
+) -> dict[str, Camera]:
+    """Measured cameras by view; those of a file that has one for all, or one of each name.
+
+    Raises:
+        OptionError: If options contradict each other, or the file has other names.
+    """
+    given = [w for w in ("camera_file", "focal", "fov") if options[w] is not None]
+    if len(given) > 1:
+        words = " and ".join(f"--{w.removesuffix('_file')}" for w in given)
+        raise OptionError(f"{words} contradict each other; give one of them.")
+    if options["camera_file"] is None:
+        return {}
+    from hypopose.io import load_cameras
+
+    found = load_cameras(options["camera_file"], options["image_size"])
+    if len(found) == 1:
+        return dict.fromkeys(names, next(iter(found.values())))
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise OptionError(
+            f"{options['camera_file']} has no camera {missing[0]!r}; it has {', '.join(found)}. "
+            "Name the views: --name once for each, in their order."
+        )
+    return {name: found[name] for name in names}
+
+
+def _with_focal(files: Sequence[ViewFile], options: Mapping[str, Any]) -> dict[str, Any]:
+    """People by view, with the camera that ``--focal`` or ``--fov`` says."""
+    focal, fov = options["focal"], options["fov"]
+    if focal is None and fov is None:
+        return {file.name: file.people for file in files}
+    import torch
+
+    from hypopose.cameras import resolve_camera
+    from hypopose.types import Camera
+
+    if focal is not None and not 0 < focal < float("inf"):
+        raise OptionError(f"--focal is a length in pixels, got {focal}.")
+    found = {}
+    for file in files:
+        people = list(file.people.values())
+        size = resolve_camera(people[0], people[1:]).image_size
+        assert size is not None  # resolved
+        camera = (
+            Camera(torch.tensor([focal, focal]), torch.tensor(size) / 2, size)
+            if fov is None
+            else replace(Camera.from_fov(size, fov), assumed=False)
+        )
+        found[file.name] = [person.with_camera(camera) for person in people]
+    return found

@@ -1,0 +1,199 @@
+"""``hypopose triangulate``: people in three dimensions from several placed cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hypopose.cli.jobs import FORMATS
+from hypopose.cli.options import READING, shared
+from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
+from hypopose.cli.view_files import offsets_of, read_views, view_names, view_options
+from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.cli.view_files import ViewFile
+    from hypopose.io import CameraRig, RigClock
+    from hypopose.io.results import Result
+
+EXAMPLES = """\b
+Examples:
+  hypopose triangulate front.json side.json --camera rig.json -o walk.npz
+  hypopose triangulate cam1.csv cam2.csv --camera Calib.toml -o walk.npz --format trc
+  hypopose triangulate front.json side.json --camera rig.json -o walk.npz --fuse"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("views", nargs=-1, required=True, type=click.Path(path_type=Path))
+@shared(
+    "skeleton", "input_format", "image_size", "fps", *READING,
+    output={"help": "Result file (.npz, or an export format). Several people: OUT_person<N>."},
+)  # fmt: skip
+@click.option(
+    "--camera",
+    "camera_file",
+    required=True,
+    metavar="FILE",
+    help="Cameras of the views by their names, in one world: rig.json of hypopose cameras, or any "
+    "calibration that hypopose sample reads.",
+)
+@click.option(
+    "--camera-unit",
+    metavar="UNIT",
+    help="Unit of the camera file's translations: m, cm, mm, or meters per unit.",
+)
+@view_options
+@click.option(
+    "--max-residual",
+    type=float,
+    default=25.0,
+    show_default=True,
+    metavar="PIXELS",
+    help="Joints that a view disagrees with by more are left out.",
+)
+@click.option(
+    "--fuse",
+    is_flag=True,
+    help="Draw hypotheses of every view with --sampler and combine them, instead of triangulating.",
+)
+@click.option(
+    "--format",
+    "file_formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    help="Also write every result in this format; repeat for several.",
+)
+@shared("sampler", "weights", "n_hypotheses", "seed", "device")
+@force_option
+def triangulate(views: tuple[Path, ...], output: Path, **options: Any) -> None:
+    """Bring people of VIEWS, keypoint files of placed cameras, into three dimensions.
+
+    A result per person, as `hypopose sample` writes it: places in the first camera's frame, their
+    covariances from reprojection residuals, and motions drawn from these. Everything that takes a
+    result takes it: export (--frame world has z up), report, evaluate, render.
+
+    With --fuse the hypotheses of single views are combined by importance weights.
+    """
+    from hypopose.api.triangulation import bring_together, fuse_views, triangulate_views
+    from hypopose.io import load_rig
+    from hypopose.io.writers import check_ending
+    from hypopose.multiview import Gates
+
+    for ending in (output.suffix[1:], *options["file_formats"]):
+        check_ending(f"result.{ending}")
+    _check_options(options)
+    for view in views:
+        refuse_overwriting(view, output)
+    rig = load_rig(options["camera_file"], options["image_size"], unit=options["camera_unit"])
+    names = _names(views, options, rig)
+    files = read_views(views, names, options, rig.cameras)
+    together = bring_together(
+        {file.name: file.people for file in files},
+        rig,
+        _clocks(files, rig, offsets_of(options, names)),
+    )
+    shared_options = {
+        "n_hypotheses": options["n_hypotheses"],
+        "seed": options["seed"],
+        "source": views[0].name,
+    }
+    if options["fuse"]:
+        chosen = {k: options[k] for k in ("sampler", "weights", "device")}
+        results = fuse_views(together, **shared_options, **chosen)
+    else:
+        gates = Gates(residual_px=options["max_residual"])
+        results = triangulate_views(
+            together, scale_std=rig.scale_std, gates=gates, **shared_options
+        )
+    _write(results, output, options)
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    if not options["max_residual"] > 0:
+        raise OptionError(f"--max-residual is in pixels, got {options['max_residual']}.")
+    if options["n_hypotheses"] < 1:
+        raise OptionError(f"--n-hypotheses is 1 or more, got {options['n_hypotheses']}.")
+    if not options["fuse"] and (options["sampler"] or options["weights"]):
+        raise OptionError("--sampler and --weights belong to --fuse; triangulating needs neither.")
+
+
+def _names(views: Sequence[Path], options: dict[str, Any], rig: CameraRig) -> list[str]:
+    """Names of the views, each a camera's.
+
+    Raises:
+        OptionError: If one is none.
+    """
+    names = view_names(views, options["names"])
+    unknown = [name for name in names if name not in rig.cameras]
+    if unknown:
+        raise OptionError(
+            f"{options['camera_file']} has no camera {unknown[0]!r}; it has "
+            f"{', '.join(rig.cameras)}. Say which view is which: --name once for each, in order."
+        )
+    return names
+
+
+def _clocks(
+    files: Sequence[ViewFile], rig: CameraRig, offsets: dict[str, float]
+) -> dict[str, RigClock]:
+    """Clocks of the views: as told, as the rig found them for these files, else by frame numbers.
+
+    Of files that the rig was not found from, frames of the same number are the same moment.
+    """
+    from hypopose.io import RigClock
+
+    known = [
+        (c := rig.clocks.get(file.name)) is not None and c.belongs_to(file.path, file.n_frames)
+        for file in files
+    ]
+    first = files[0]
+    clocks = {}
+    for file, own in zip(files, known, strict=True):
+        rate = _rate(first, file)
+        numbered = rate * first.first_frame - file.first_frame
+        if file.name in offsets:
+            clocks[file.name] = RigClock(numbered + offsets[file.name], rate)
+        elif own and all(known):
+            clocks[file.name] = rig.clocks[file.name]
+        else:
+            clocks[file.name] = RigClock(numbered, rate)
+    if rig.clocks and not all(known) and not offsets:
+        click.echo(
+            "Warning: the rig was found from other recordings, so its clocks do not count; frames "
+            "of the same number are taken as the same moment. Say offsets with --offset.",
+            err=True,
+        )
+    return clocks
+
+
+def _rate(first: ViewFile, other: ViewFile) -> float:
+    one, two = (next(iter(f.people.values())).fps for f in (first, other))
+    return two / one if one and two else 1.0
+
+
+def _write(results: dict[str, Result], output: Path, options: dict[str, Any]) -> None:
+    from hypopose.cli.jobs import Job
+    from hypopose.io import export_result, save_result
+
+    paths = Job(output, output).outputs_of(list(results))
+    exports = [
+        path.with_suffix(f".{f}")
+        for path in paths
+        for f in dict.fromkeys(options["file_formats"])
+        if path.suffix != f".{f}"
+    ]
+    refuse_existing(*paths, *exports, force=options["force"])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for path, result in zip(paths, results.values(), strict=True):
+        save_result(path, result)
+        click.echo(f"person {result.person}: {result.keypoints.n_frames} frames -> {path}")
+        for note in result.notes[-3:]:
+            click.echo(f"   {note}")
+        for ending in dict.fromkeys(options["file_formats"]):
+            if path.suffix == f".{ending}":
+                continue
+            for note in export_result(path.with_suffix(f".{ending}"), result).notes:
+                click.echo(f"   {note}")
