@@ -328,3 +328,104 @@ def tree(name: str, kind: str) -> containers.Tree:
         arrays, attributes = reading_process.READERS[kind](str(path), containers.FREE_BYTES)
     given = {p: {k: containers.with_bytes(v) for k, v in a.items()} for p, a in attributes.items()}
     return containers.Tree(kind, arrays, given)
+
+
+def _numbers(rows: np.ndarray, separator: str) -> str:
+    return "\n".join(separator.join(f"{v:.3f}" for v in row) for row in rows)
+
+
+def _body(n: int = 3) -> np.ndarray:
+    """A standing person in the order of COCO's joints, meters with y up."""
+    heights = [1.6, 1.63, 1.63, 1.61, 1.61, 1.4, 1.4, 1.12, 1.12, 0.88, 0.88, 0.93, 0.93, 0.5, 0.5,
+               0.08, 0.08]  # fmt: skip
+    aside = [0, 0.03, -0.03, 0.07, -0.07, *[0.2, -0.2] * 3, *[0.1, -0.1] * 3]
+    body = np.stack([np.array(aside), np.array(heights), np.full(17, 0.1)], -1)
+    return body[None] + np.arange(n)[:, None, None] * [0.0, 0.0, 0.05]
+
+
+def _trc() -> bytes:
+    x = _body()
+    index = np.stack([np.arange(1, 4), np.arange(3) / 60], -1)
+    head = ["PathFileType\t4\t(X/Y/Z)\ta.trc", "DataRate\tUnits", "60\tm",
+            "Frame#\tTime\t" + "\t\t\t".join(NAMES), "\t\tX1", ""]  # fmt: skip
+    return "\n".join([*head, _numbers(np.concatenate([index, x.reshape(3, -1)], 1), "\t")]).encode()
+
+
+def _bvh() -> bytes:
+    joint = "CHANNELS 3 Zrotation Xrotation Yrotation"
+    return (
+        f"HIERARCHY\nROOT Hips\n{{\nOFFSET 0 90 0\n{joint}\nJOINT LeftUpLeg\n{{\nOFFSET 10 0 0\n"
+        f"{joint}\nJOINT LeftLeg\n{{\nOFFSET 0 -43 0\n{joint}\nEnd Site\n{{\n"
+        "OFFSET 0 -42 0\n}\n}\n"
+        f"}}\n}}\nMOTION\nFrames: 2\nFrame Time: 0.04\n{'1 ' * 9}\n{'2 ' * 9}\n"
+    ).encode()
+
+
+def _npy(x: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, x)
+    return stream.getvalue()
+
+
+def _wide_3d() -> bytes:
+    head = ",".join(f"{name}_{axis}" for name in NAMES for axis in "xyz")
+    return f"{head}\n{_numbers(_body().reshape(3, -1), ',')}".encode()
+
+
+def _tidy_3d() -> bytes:
+    rows = [f"{f},{name},{x:.3f},{y:.3f},{z:.3f}" for f, body in enumerate(_body())
+            for name, (x, y, z) in zip(NAMES, body.tolist(), strict=True)]  # fmt: skip
+    return "\n".join(["frame,joint,x,y,z", *rows]).encode()
+
+
+def _deeplabcut_3d() -> bytes:
+    parts = [name for name in NAMES for _ in "xyz"]
+    heads = [["scorer", *["net"] * 51], ["bodyparts", *parts], ["coords", *"xyz" * 17]]
+    rows = [f"{f},{','.join(f'{v:.3f}' for v in body.ravel())}" for f, body in enumerate(_body())]
+    return "\n".join([*(",".join(head) for head in heads), *rows]).encode()
+
+
+def _poses() -> list[dict[str, Any]]:
+    return [
+        {"frame_id": f, "instances": [{"keypoints": x.tolist()}]} for f, x in enumerate(_body())
+    ]
+
+
+MOTION: dict[str, list[bytes]] = {
+    "trc": [_trc()],
+    "bvh": [_bvh()],
+    "wide-3d": [_wide_3d()],
+    "tidy-3d": [_tidy_3d()],
+    "deeplabcut-3d": [_deeplabcut_3d()],
+    "mediapipe-world": [
+        _json([{"pose_world_landmarks": [[{"x": 0.1, "y": 0.2, "z": 0.3}] * 33]}]),
+    ],
+    "mmpose-3d": [_json(_poses())],
+    "azure-kinect-3d": [_json({"k4abt_x": 1, "frames": [
+        {"frame_id": 0, "bodies": [{"body_id": 1, "joint_positions": [[1, 2, 3]] * 32}]}]})],
+    "kinect-3d": _kinect(),
+    "arrays-3d": [_npy(_body())],
+}  # fmt: skip
+"""Small valid files of 3D motion."""
+
+_CAMERA = ('name = "a"\nsize = [640, 480]\nmatrix = [[600, 0, 320], [0, 600, 240], [0, 0, 1]]\n'
+           "distortions = [0.1, 0, 0, 0]\nrotation = [0, 0.1, 0]\n"
+           "translation = [0, 0, 4]\n")  # fmt: skip
+
+CAMERAS: dict[str, list[bytes]] = {
+    "toml": [f"[a]\n{_CAMERA}".encode(), f"[a]\n{_CAMERA}fisheye = true\n".encode()],
+    "yml": [b"%YAML:1.0\n---\nimage_width: 640\nimage_height: 480\ncamera_matrix:\n   rows: 3\n"
+            b"   cols: 3\n   data: [600, 0, 320, 0, 600, 240, 0, 0, 1]\n"
+            b"distortion_model: equidistant\n"
+            b"distortion_coefficients:\n   rows: 1\n   cols: 4\n   data: [0.1, 0, 0, 0]\n"],
+    "json": [_json({"focal": [600, 600], "center": [320, 240], "image_size": [640, 480],
+                    "distortion": [0.1, 0, 0, 0, 0], "distortion_model": "fisheye"})],
+    "txt": [b"1 OPENCV_FISHEYE 640 480 600 600 320 240 0.1 0 0 0\n"
+            b"2 PINHOLE 640 480 600 600 320 240\n"],
+    "xml": [b"<calibration><projection>frame</projection><width>640</width><height>480</height>"
+            b"<f>600</f><cx>1</cx><cy>2</cy><k1>0.1</k1></calibration>"],
+    "xcp": [b'<Cameras><Camera SENSOR_SIZE="640 480"><KeyFrames><KeyFrame FOCAL_LENGTH="600" '
+            b'PRINCIPAL_POINT="320 240" ORIENTATION="0 0 0 1" POSITION="0 0 4000"/>'
+            b"</KeyFrames></Camera></Cameras>"],
+}  # fmt: skip
+"""Small valid calibration files."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -124,3 +125,31 @@ def rig(unit: float = 1.0) -> list[Keypoints2D]:
             Keypoints2D(xy, skeleton, camera=stated, image_size=stated.image_size, fps=25.0)
         )
     return views
+
+
+_COCO = get_skeleton("coco17").joint_names
+
+
+def seen(n: int = 30, x: float = 300.0, step: float = 6.0, scale: float = 220.0) -> np.ndarray:
+    """Somebody who walks to the right in a picture of 1280 x 720, (n, 17, 2) pixels."""
+    body = walk(_COCO, n) - [0, 2.0, 0]
+    xy = np.stack([x - scale * body[..., 1], 600 - scale * body[..., 2]], -1)
+    xy[..., 0] += scale * 0.3 * (body[..., 0] - body[:, [11, 12], 0].mean(1, keepdims=True))
+    xy[..., 0] += step * np.arange(n)[:, None]
+    return xy
+
+
+def tidy(path: Path, people: dict[str, np.ndarray], frames: Any = None, **columns: Any) -> Path:
+    """A table; ``columns`` are further ones with a value per frame."""
+    n = len(next(iter(people.values())))
+    frames = range(n) if frames is None else frames
+    head = ["frame", "person", "joint", "x", "y", *columns]
+    rows = []
+    for i, frame in enumerate(frames):
+        more = [str(values[i]) for values in columns.values()]
+        for who, xy in people.items():
+            for name, (x, y) in zip(_COCO, xy[i], strict=True):
+                cells = [str(frame), who, name, f"{x:.2f}", f"{y:.2f}", *more]
+                rows += [",".join(cells)] if np.isfinite(x) else []
+    path.write_text("\n".join([",".join(head), *rows]))
+    return path

@@ -71,7 +71,13 @@ def on_the_clock(
     """
     times = detections.times
     if times is None or not len(times):
-        return detections
+        stated = detections.fps
+        if fps is None or stated is None or abs(fps / stated - 1) < 0.02:
+            return detections
+        return detections.with_doubts(
+            f"the file says {stated:.4g} frames a second, but the rate is said to be {fps:.4g}, "
+            "which was believed: leave it out unless the video plays in slow motion"
+        )
     clock = clock_of(times)
     if clock is None:
         if resample is None:

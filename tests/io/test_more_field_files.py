@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from walker import in_axes, walk, write_trc, write_wide
+from walker import in_axes, seen, tidy, walk, write_trc, write_wide
 
 from hypopose.errors import FormatError, OptionError
 from hypopose.io import inspect, load, load_camera, load_cameras, load_people
@@ -24,15 +24,6 @@ from hypopose.skeletons import get_skeleton
 
 COCO = get_skeleton("coco17").joint_names
 SIZE = (1280, 720)
-
-
-def seen(n: int = 30, x: float = 300.0, step: float = 6.0, scale: float = 220.0) -> np.ndarray:
-    """Somebody who walks to the right in a picture of 1280 x 720, (n, 17, 2) pixels."""
-    body = walk(COCO, n) - [0, 2.0, 0]
-    xy = np.stack([x - scale * body[..., 1], 600 - scale * body[..., 2]], -1)
-    xy[..., 0] += scale * 0.3 * (body[..., 0] - body[:, [11, 12], 0].mean(1, keepdims=True))
-    xy[..., 0] += step * np.arange(n)[:, None]
-    return xy
 
 
 def quietly(path: Path, **options: Any):
@@ -46,22 +37,6 @@ def doubts(path: Path, **options: Any) -> list[str]:
         warnings.simplefilter("always")
         load_people(path, **options)
     return [str(w.message) for w in caught if w.category is DoubtfulInputWarning]
-
-
-def tidy(path: Path, people: dict[str, np.ndarray], frames: Any = None, **columns: Any) -> Path:
-    """A table; ``columns`` are further ones with a value per frame."""
-    n = len(next(iter(people.values())))
-    frames = range(n) if frames is None else frames
-    head = ["frame", "person", "joint", "x", "y", *columns]
-    rows = []
-    for i, frame in enumerate(frames):
-        more = [str(values[i]) for values in columns.values()]
-        for who, xy in people.items():
-            for name, (x, y) in zip(COCO, xy[i], strict=True):
-                cells = [str(frame), who, name, f"{x:.2f}", f"{y:.2f}", *more]
-                rows += [",".join(cells)] if np.isfinite(x) else []
-    path.write_text("\n".join([",".join(head), *rows]))
-    return path
 
 
 def coco(path: Path, rows: list[tuple[Any, np.ndarray]], **more: Any) -> Path:
