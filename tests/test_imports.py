@@ -10,7 +10,7 @@ import hypopose
 ROOT = Path(hypopose.__file__).parent
 
 RUNGS: tuple[tuple[str, ...], ...] = (
-    ("errors", "checks", "files", "types"),
+    ("errors", "checks", "files", "remote", "types"),
     ("plugins", "skeletons", "cameras", "multiview", "distributed"),
     ("quantities",),
     ("io", "metrics", "diffusion"),
@@ -26,7 +26,8 @@ RUNGS: tuple[tuple[str, ...], ...] = (
 # types, checks and files import errors, and several views are geometry of cameras; nothing else on
 # one rung knows its neighbors.
 WITHIN = {
-    ("types", "errors"), ("checks", "errors"), ("files", "errors"), ("multiview", "cameras")
+    ("types", "errors"), ("checks", "errors"), ("files", "errors"), ("remote", "errors"),
+    ("multiview", "cameras"),
 }  # fmt: skip
 
 

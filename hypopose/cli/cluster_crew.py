@@ -22,7 +22,7 @@ from hypopose.cli.jobs import Job
 from hypopose.cli.running import Outcome, unclaimed_attempt
 from hypopose.cli.summary import Row
 from hypopose.distributed.manifest import Entry, Manifest, stamp_of
-from hypopose.io.remote import exists, is_remote
+from hypopose.remote import exists, is_remote
 
 if TYPE_CHECKING:
     from hypopose.cli.worker import Worker

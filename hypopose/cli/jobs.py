@@ -13,7 +13,7 @@ import click
 from hypopose.cli.overwrite import refuse_overwriting
 from hypopose.errors import FormatError, OptionError
 from hypopose.files import portable_name
-from hypopose.io.remote import exists, files_below, url_of
+from hypopose.remote import exists, files_below, url_of
 
 FORMATS = ("npz", "json", "csv", "parquet", "nc", "c3d", "trc", "mot", "bvh", "glb")
 """Formats a result can be written in; named here too so that ``--help`` stays quick."""

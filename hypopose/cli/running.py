@@ -23,7 +23,7 @@ from hypopose.cli.jobs import Job, Plan
 from hypopose.cli.summary import Row
 from hypopose.cli.wording import in_cli_words
 from hypopose.errors import HypoPoseError
-from hypopose.io.remote import is_remote
+from hypopose.remote import is_remote
 
 if TYPE_CHECKING:
     from hypopose.cli.log import Log

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hypopose.cli.jobs import Job
 from hypopose.errors import HypoPoseError
-from hypopose.io.remote import fetch, is_remote, names_beginning, store, url_of
+from hypopose.remote import fetch, is_remote, names_beginning, store, url_of
 
 if TYPE_CHECKING:
     from hypopose.cli.summary import Row

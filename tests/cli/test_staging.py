@@ -11,7 +11,7 @@ from click.testing import Result
 
 from hypopose import load
 from hypopose.io import save_keypoints
-from hypopose.io.remote import fetch, file_system, files_below, store, url_of
+from hypopose.remote import fetch, file_system, files_below, store, url_of
 
 Run = Callable[..., Result]
 FAST = ("--sampler", "boneflips", "--n-hypotheses", 2, "--no-overview", "--jobs", 1)

@@ -40,10 +40,12 @@ def save_people(path: str | Path, people: Mapping[str, Keypoints2D]) -> None:
         BackendError: If the library for the format is not installed.
 
     Example:
-        >>> import tempfile, torch
+        >>> import tempfile
+        >>> from dataclasses import replace
+        >>> from hypopose.datasets import example_pair
         >>> from hypopose.io import load_people
-        >>> from hypopose.skeletons import COCO17
-        >>> two = {n: Keypoints2D(torch.rand(5, 17, 2) * 500, COCO17) for n in ("a", "b")}
+        >>> walk, _ = example_pair(5)
+        >>> two = {"a": walk, "b": replace(walk, xy=walk.xy + 200)}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_people(Path(folder) / "two.csv", two)
         ...     sorted(load_people(Path(folder) / "two.csv"))

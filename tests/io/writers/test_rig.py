@@ -50,7 +50,7 @@ def test_bones_keep_their_length_and_the_seen_direction(name, up):
     for parent, child in skeleton.bones:
         seen = joints[:, child] - joints[:, parent]
         seen *= lengths[child] / np.linalg.norm(seen, axis=-1, keepdims=True)
-        assert np.abs(places[:, child] - places[:, parent] - seen).max() < 1e-9
+        assert np.abs(places[:, child] - places[:, parent] - seen).max() < 1e-8
     assert np.allclose(performance.turns @ performance.turns.swapaxes(-1, -2), np.eye(3))
     assert np.allclose(np.linalg.det(performance.turns), 1)
 
