@@ -18,6 +18,33 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+PRESETS = {"walk": 3.0, "sport": 10.0, "fine": 30.0}
+"""Name -> typical acceleration in m/s² that motions are smoothed with."""
+
+preset_option = click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    help="Smooth as suits walking (3 m/s²), sport (10) or fine, quick motion (30).",
+)
+
+
+def smooth_of(preset: str | None, smooth: float | None = None) -> float | None:
+    """The acceleration of a preset, or the one that was given.
+
+    Raises:
+        OptionError: If both are given.
+
+    Example:
+        >>> smooth_of("sport"), smooth_of(None, 5.0), smooth_of(None)
+        (10.0, 5.0, None)
+    """
+    if preset is None:
+        return smooth
+    if smooth is not None:
+        raise OptionError("--preset and --smooth contradict each other; give one of them.")
+    return PRESETS[preset]
+
+
 _OPTIONS = (
     click.option(
         "--camera",
@@ -60,6 +87,7 @@ _OPTIONS = (
         metavar="M/S²",
         help="Smooth over time; typical acceleration: 3 suits walking, 10 sport.",
     ),
+    preset_option,
     click.option(
         "--ground", is_flag=True, help="Estimate gravity and floor from feet: a world with z up."
     ),

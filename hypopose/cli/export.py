@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from hypopose.cli.camera_options import preset_option, smooth_of
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
 from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.io import Result
+    from hypopose.io.writers import Exported
 
 EXAMPLES = """\b
 Examples:
   hypopose export walk.npz -o walk.trc -o walk.bvh
   hypopose export walk.npz -o walk.csv --motion all
+  hypopose export walk.npz -o walk.glb --rig vrm --lock-feet --preset walk
   hypopose export d3dp-frame-small -o network.onnx"""
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument(
+    "sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @click.option(
     "-o",
     "--output",
@@ -53,6 +61,18 @@ Examples:
 @click.option("--unit", type=click.Choice(["m", "cm", "mm"]), help="Default: the format's.")
 @click.option("--fps", type=float, help="Frames per second, where the result does not say.")
 @click.option(
+    "--rig",
+    type=click.Choice(["mixamo", "vrm"]),
+    help="For .bvh and .glb: a humanoid whose bones are named as Mixamo's or VRM's.",
+)
+@click.option(
+    "--lock-feet", is_flag=True, help="For .bvh and .glb: hold feet still while they stand."
+)
+@click.option(
+    "--in-place", is_flag=True, help="For .bvh and .glb: take the level way of the root out."
+)
+@preset_option
+@click.option(
     "--form",
     type=click.Choice(["denoiser", "lifter", "prior"]),
     help="For .onnx: what the network is called as. Default: the first of these that it can be.",
@@ -60,7 +80,12 @@ Examples:
 @force_option
 @click.pass_context
 def export(
-    context: click.Context, /, source: Path, outputs: tuple[Path, ...], force: bool, **options: Any
+    context: click.Context,
+    /,
+    sources: tuple[Path, ...],
+    outputs: tuple[Path, ...],
+    force: bool,
+    **options: Any,
 ) -> None:
     """Write SOURCE for another program: a result (npz of hypopose sample), or a network.
 
@@ -68,6 +93,9 @@ def export(
     residual is each joint's standard deviation. MOT holds joint coordinates of OpenSim's full-body
     model, and set-up files for Scale and Inverse Kinematics stand beside a TRC. With --motion all,
     C3D, TRC, MOT and BVH become a file per motion: OUT, OUT_h00, OUT_h01, ...
+
+    BVH and glTF hold rotations of constant bones; --rig, --lock-feet, --in-place and --preset make
+    them ready for animation. Several results become one glTF, a figure each.
 
     With -o FILE.onnx, SOURCE is a folder of weights or the name of bundled weights, and one
     evaluation of the network is written, if onnxruntime agrees with torch on it.
@@ -78,33 +106,72 @@ def export(
         raise OptionError("An .onnx file holds a network, the others a result; export them apart.")
     if networks:
         _refuse(context, list(options), "a network")
-        _export_network(source, networks, form, force)
+        if len(sources) > 1:
+            raise OptionError("An .onnx file holds one network; export each to a file of its own.")
+        _export_network(sources[0], networks, form, force)
+        return
+    _refuse(context, ["form"], "a result")
+    smooth = smooth_of(options.pop("preset"))
+    chosen = {**options, "which": _motion(options["motion"])}
+    del chosen["motion"]
+    if len(sources) > 1:
+        _export_people(sources, outputs, chosen, smooth, force)
     else:
-        _refuse(context, ["form"], "a result")
-        _export_result(source, outputs, options, force)
+        _export_result(sources[0], outputs, chosen, smooth, force)
 
 
 def _export_result(
-    result: Path, outputs: tuple[Path, ...], options: dict[str, Any], force: bool
+    result: Path,
+    outputs: tuple[Path, ...],
+    options: dict[str, Any],
+    smooth: float | None,
+    force: bool,
 ) -> None:
-    from hypopose.io import ExportOptions, export_result, load_hypotheses
+    from hypopose.io import ExportOptions, export_result
     from hypopose.io.writers import export_paths
 
-    stored = load_hypotheses(result)
-    chosen = ExportOptions(which=_motion(options.pop("motion")), **options)
+    stored, chosen = _load(result, smooth), ExportOptions(**options)
     planned = [path for output in outputs for path in export_paths(output, stored, chosen)]
     refuse_overwriting(result, *planned)
     if len({path.resolve() for path in planned}) < len(planned):
         raise OptionError("Two of the exports would be one file; give each -o a name of its own.")
     refuse_existing(*planned, force=force)
     for output in outputs:
-        done = export_result(output, stored, chosen)
-        more = "" if len(done.paths) == 1 else f" to {done.paths[-1].name}"
-        click.echo(f"-> {done.paths[0]}{more}: {done.axes}")
-        if done.beside:
-            click.echo(f"   beside it: {', '.join(p.name for p in done.beside)}")
-        for note in done.notes:
-            click.echo(f"   {note}")
+        _say(export_result(output, stored, chosen))
+
+
+def _export_people(
+    results: tuple[Path, ...],
+    outputs: tuple[Path, ...],
+    options: dict[str, Any],
+    smooth: float | None,
+    force: bool,
+) -> None:
+    from hypopose.io import ExportOptions
+    from hypopose.io.writers import export_people
+
+    refuse_existing(*outputs, force=force)
+    stored = [_load(path, smooth) for path in results]
+    for output in outputs:
+        _say(export_people(output, stored, ExportOptions(**options)))
+
+
+def _load(path: Path, smooth: float | None) -> Result:
+    from hypopose.api import adjust
+    from hypopose.io import load_hypotheses
+
+    stored = load_hypotheses(path)
+    return stored if smooth is None else adjust(stored, smooth=smooth)
+
+
+def _say(done: Exported) -> None:
+    """Files, axes and notes of an export."""
+    more = "" if len(done.paths) == 1 else f" to {done.paths[-1].name}"
+    click.echo(f"-> {done.paths[0]}{more}: {done.axes}")
+    if done.beside:
+        click.echo(f"   beside it: {', '.join(p.name for p in done.beside)}")
+    for note in done.notes:
+        click.echo(f"   {note}")
 
 
 def _export_network(source: Path, outputs: list[Path], form: Any, force: bool) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypopose.cli.camera_options import camera_of, refuse_contradictions
+from hypopose.cli.camera_options import camera_of, refuse_contradictions, smooth_of
 from hypopose.cli.footage_options import (
     FOOTAGE_OPTIONS,
     as_read,
@@ -165,6 +165,8 @@ def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
     for ending in (jobs[0].output.suffix[1:], *options["file_formats"]):
         check_ending(f"result.{ending}")
     refuse_contradictions(options)
+    smooth = smooth_of(options.get("preset"), options["smooth"])
+    options = {k: v for k, v in options.items() if k != "preset"} | {"smooth": smooth}
     footage = {name: options[name] for name in FOOTAGE_OPTIONS}
     options = {name: value for name, value in options.items() if name not in FOOTAGE_OPTIONS}
     options = with_footage_size(options, [job.source for job in jobs])

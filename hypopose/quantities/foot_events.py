@@ -110,8 +110,8 @@ def _find(motion: BodyMotion) -> Feet:
     before = {s: ((motion.at(f"{s}_ankle") - pelvis) * forward).sum(-1) for s in SIDES}
     apart = motion.at("left_ankle") - motion.at("right_ankle")
     leg = leg_length(motion).reshape(-1).numpy()
-    track = {s: _smooth(before[s].reshape(-1, motion.n_frames).numpy(), fps) for s in SIDES}
-    aside = _smooth((apart * left).sum(-1).reshape(-1, motion.n_frames).numpy(), fps)
+    track = {s: low_passed(before[s].reshape(-1, motion.n_frames).numpy(), fps) for s in SIDES}
+    aside = low_passed((apart * left).sum(-1).reshape(-1, motion.n_frames).numpy(), fps)
     ahead = track["left"] - track["right"]
     strikes: dict[str, tuple[NDArray[np.float64], ...]] = {}
     lifts: dict[str, tuple[NDArray[np.float64], ...]] = {}
@@ -125,8 +125,20 @@ def _find(motion: BodyMotion) -> Feet:
     return Feet(shape, strikes, lifts, ahead, aside, ways, places if motion.placed else None, fps)
 
 
-def _smooth(x: Float[np.ndarray, "n F"], fps: float) -> Float[np.ndarray, "n F"]:
-    """Low-pass without delay; gaps are bridged."""
+def low_passed(x: Float[np.ndarray, "n F"], fps: float) -> Float[np.ndarray, "n F"]:
+    """Values over time below 6 Hz, without delay; gaps are bridged.
+
+    Args:
+        x: A row each.
+        fps: Frames per second; slow rates and clips of fewer than four frames stay as they are.
+
+    Example:
+        >>> t = np.arange(100) / 50
+        >>> both = np.sin(2 * np.pi * 1 * t) + np.sin(2 * np.pi * 20 * t)
+        >>> kept = low_passed(both[None], 50.0)[0]
+        >>> bool(np.abs(kept - np.sin(2 * np.pi * 1 * t))[20:80].max() < 0.02)
+        True
+    """
     from scipy.signal import sosfiltfilt
 
     filled = bridge(np.ascontiguousarray(x.T)).T

@@ -116,3 +116,19 @@ def test_the_ground_of_a_run_is_the_ground_of_its_exports(
     assert float(motion.split()[1]) == pytest.approx(heights["pelvis"] / 10, abs=0.1)
     first = (tmp_path / "walk.csv").read_text().splitlines()[1]
     assert "world frame; z up; meters" in first
+
+
+def test_rigs_presets_and_several_people(hypopose: Run, stored: Path, tmp_path: Path) -> None:
+    done = hypopose("export", stored, "-o", tmp_path / "a.bvh", "--rig", "mixamo", "--lock-feet",
+                    "--preset", "walk")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "mm of slide each" in done.stdout
+    assert "ROOT mixamorig:Hips" in (tmp_path / "a.bvh").read_text()
+    save_result(tmp_path / "ann.npz", replace(make_result(), person="ann"))
+    both = hypopose("export", stored, tmp_path / "ann.npz", "-o", tmp_path / "two.glb")
+    assert both.exit_code == 0, both.output
+    assert "person_ann: aggregate: constant bones" in both.stdout
+    one = hypopose("export", stored, tmp_path / "ann.npz", "-o", tmp_path / "two.bvh")
+    assert (one.exit_code, "Only .glb holds several people" in one.stderr) == (2, True)
+    clash = hypopose("sample", stored, "-o", tmp_path / "b.npz", "--preset", "walk", "--smooth", 3)
+    assert "--preset and --smooth contradict each other" in clash.stderr

@@ -6,7 +6,7 @@ writes. ``docs/reference/file-formats.md`` shows the layouts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +41,7 @@ __all__ = [
     "beside_paths",
     "check_ending",
     "export_paths",
+    "export_people",
     "export_result",
     "save_result",
 ]
@@ -178,6 +179,49 @@ def export_result(
     parts = _part_notes(files, exporter)
     said = (note for lines in notes for note in lines)
     return Exported(tuple(files), scene.axes, (*added, *parts, *said), tuple(beside))
+
+
+def export_people(
+    path: str | Path, results: Sequence[Result], options: ExportOptions | None = None
+) -> Exported:
+    """Write several people into one glTF, for example those of one video.
+
+    Args:
+        path: Where to; ends in ``.glb``.
+        results: A person each; motions begin together.
+        options: As for :func:`export_result`.
+
+    Returns:
+        The file and what is to be known about it.
+
+    Raises:
+        OptionError: If the file ends in anything else, or the results are in different frames.
+        MissingCameraError: As for :func:`export_result`.
+
+    Example:
+        >>> import hypopose, tempfile
+        >>> keypoints, _ = hypopose.datasets.example_pair()
+        >>> result = hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     done = export_people(Path(folder) / "two.glb", [result, result])
+        >>> len(done.notes)
+        2
+    """
+    path = Path(path)
+    if check_ending(path) != "glb":
+        raise OptionError(
+            f"Only .glb holds several people, not {path.name}; export each to a file of its own."
+        )
+    chosen = options or ExportOptions()
+    scenes = [build_scene(result, chosen, EXPORTERS["glb"].defaults) for result in results]
+    if len({scene.axes for scene in scenes}) > 1:
+        raise OptionError(
+            "These results are in different frames; sample them together, or export each with "
+            "--frame camera."
+        )
+    notes = gltf.write_people(path, scenes)
+    added = [note for s in scenes for note in s.notes[len(s.result.notes) :]]
+    return Exported((path,), scenes[0].axes, (*dict.fromkeys(added), *notes))
 
 
 def export_paths(

@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypopose.io.atomic import write_atomically
-from hypopose.io.writers.rig import BoneRig, perform
+from hypopose.io.writers.performing import performed
+from hypopose.io.writers.rig import BoneRig
 from hypopose.io.writers.scene import Defaults, ExportScene
 
-DEFAULTS = Defaults(which="aggregate", up="y", root="placed", unit="cm", needs_rate=True)
+DEFAULTS = Defaults(
+    which="aggregate", up="y", root="placed", unit="cm", needs_rate=True, turns=True
+)
 
 
 def write_bvh(path: Path, scene: ExportScene) -> tuple[str, ...]:
     """Write one motion; returns how far constant bones are from the original."""
-    performance = perform(scene, scene.takes[0])
+    performance = performed(scene, scene.takes[0])
     angles = euler_zxy(performance.turns)
     rows = np.concatenate((performance.root, angles.reshape(len(angles), -1)), axis=1)
     with (
@@ -49,9 +52,10 @@ def _hierarchy(rig: BoneRig, node: int, indent: str) -> Iterator[str]:
     for child in children:
         yield from _hierarchy(rig, child, indent + "\t")
     if not children:
+        x, y, z = rig.tips[node] + 0.0
         yield f"{indent}\tEnd Site"
         yield f"{indent}\t{{"
-        yield f"{indent}\t\tOFFSET 0.000000 0.000000 0.000000"
+        yield f"{indent}\t\tOFFSET {x:.6f} {y:.6f} {z:.6f}"
         yield f"{indent}\t}}"
     yield f"{indent}}}"
 

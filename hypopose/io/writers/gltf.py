@@ -2,12 +2,15 @@
 
 Meters, y up, as glTF demands. Each motion is a skeleton with its own skin: an octahedron per
 bone, orange on the person's left, blue on the right, gray in the middle. The first motion is
-opaque, further ones are faint. Rotations come from :mod:`hypopose.io.writers.rig`; frame, axes
-and the result's record are in the scene's ``extras``.
+opaque, further hypotheses are faint; several people stand in one scene. Rotations come from
+:mod:`hypopose.io.writers.performing`; frame, axes and the result's record are in the scene's
+``extras``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,19 @@ from hypopose.io.writers.glb_container import (
     quaternions,
     write_container,
 )
-from hypopose.io.writers.rig import BoneRig, Performance, perform
+from hypopose.io.writers.performing import performed
+from hypopose.io.writers.rig import BoneRig, Performance
 from hypopose.io.writers.scene import Defaults, ExportScene, Take
 from hypopose.types import Skeleton
 
 DEFAULTS = Defaults(
-    which="aggregate", up="y", root="placed", unit="m", fixed=("up", "unit"), needs_rate=True
+    which="aggregate",
+    up="y",
+    root="placed",
+    unit="m",
+    fixed=("up", "unit"),
+    needs_rate=True,
+    turns=True,
 )
 
 _COLORS = {"left": (0.88, 0.48, 0.0), "right": (0.0, 0.39, 0.65), "middle": (0.42, 0.42, 0.42)}
@@ -33,31 +43,80 @@ _COLORS = {"left": (0.88, 0.48, 0.0), "right": (0.0, 0.39, 0.65), "middle": (0.4
 
 def write_glb(path: Path, scene: ExportScene) -> tuple[str, ...]:
     """Write all motions of the scene into one file; returns how far constant bones are off."""
-    performances = [perform(scene, take) for take in scene.takes]
+    return write_people(path, [scene])
+
+
+def write_people(path: Path, scenes: Sequence[ExportScene]) -> tuple[str, ...]:
+    """Write the motions of several people into one file.
+
+    Args:
+        path: Where to; written whole or not at all.
+        scenes: Of one person each, in one frame. With several, nodes carry the person's name.
+
+    Returns:
+        For each motion how far constant bones are off.
+    """
+    several = len(scenes) > 1
+    actors = [
+        _Actor(_label(scene, take, several), scene, performed(scene, take), take is not first)
+        for scene in scenes
+        for first in scene.takes[:1]
+        for take in scene.takes
+    ]
     buffer = GlbBuffer()
-    content = _document(buffer, scene, performances)
-    write_container(path, content, buffer)
-    return tuple(p.note for p in performances)
+    write_container(path, _document(buffer, scenes, actors), buffer)
+    return tuple(f"{a.label}: {a.performance.note}" if several else a.performance.note
+                 for a in actors)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Actor:
+    """One motion on its rig, and how its nodes are called."""
+
+    label: str
+    scene: ExportScene
+    performance: Performance
+    faint: bool
+
+
+def _label(scene: ExportScene, take: Take, several: bool) -> str:
+    if not several:
+        return take.label
+    person = f"person_{scene.result.person or '0'}"
+    return person if take.hypothesis is None else f"{person}_{take.label}"
 
 
 def _document(
-    buffer: GlbBuffer, scene: ExportScene, performances: list[Performance]
+    buffer: GlbBuffer, scenes: Sequence[ExportScene], actors: list[_Actor]
 ) -> dict[str, Any]:
-    times = buffer.add(np.arange(scene.n_frames) / scene.rate, "f4", bounds=True)
-    materials = [_material("opaque", 1.0), _material("faint", 0.25)]
+    first = scenes[0].record()
+    faint = any(actor.faint for actor in actors)
+    extras = first if len(scenes) == 1 else {**first, "people": [s.record() for s in scenes]}
     document: dict[str, Any] = {
-        "asset": {"version": "2.0", "generator": scene.record()["exported_by"]},
+        "asset": {"version": "2.0", "generator": first["exported_by"]},
         "scene": 0,
-        "scenes": [{"name": "HypoPose", "nodes": [], "extras": scene.record()}],
+        "scenes": [{"name": "HypoPose", "nodes": [], "extras": extras}],
         "nodes": [],
         "skins": [],
         "meshes": [],
-        "materials": materials[: len(performances)],
+        "materials": [_material("opaque", 1.0), _material("faint", 0.25)][: 1 + faint],
         "animations": [{"name": "HypoPose", "channels": [], "samplers": []}],
     }
-    for take, performance in zip(scene.takes, performances, strict=True):
-        _add_take(document, buffer, scene.skeleton, take, performance, times)
+    for actor in actors:
+        n = np.arange(actor.scene.n_frames)
+        times = buffer.add(n / actor.scene.rate, "f4", bounds=True)
+        _add_actor(document, buffer, actor, times)
+    if len(actors) == 1 and scenes[0].rig == "vrm":
+        document |= _vrm_animation(actors[0].performance.rig)
     return document
+
+
+def _vrm_animation(rig: BoneRig) -> dict[str, Any]:
+    """The extension by which VRM programs know the bones of an animation; its rig is the first."""
+    bones = {name: {"node": i} for i, name in enumerate(rig.names)}
+    name = "VRMC_vrm_animation"
+    content = {"specVersion": "1.0", "humanoid": {"humanBones": bones}}
+    return {"extensionsUsed": [name], "extensions": {name: content}}
 
 
 def _material(name: str, alpha: float) -> dict[str, Any]:
@@ -66,18 +125,11 @@ def _material(name: str, alpha: float) -> dict[str, Any]:
     return material if alpha == 1 else {**material, "alphaMode": "BLEND"}
 
 
-def _add_take(
-    document: dict[str, Any],
-    buffer: GlbBuffer,
-    skeleton: Skeleton,
-    take: Take,
-    performance: Performance,
-    times: int,
-) -> None:
+def _add_actor(document: dict[str, Any], buffer: GlbBuffer, actor: _Actor, times: int) -> None:
     """One skeleton: nodes, skin, mesh and its channels of the animation."""
-    rig, nodes = performance.rig, document["nodes"]
+    rig, nodes, skeleton = actor.performance.rig, document["nodes"], actor.scene.skeleton
     first = len(nodes)
-    prefix = f"{take.label}_" if document["meshes"] else ""
+    prefix = f"{actor.label}_" if document["meshes"] else ""
     for i, name in enumerate(rig.names):
         node: dict[str, Any] = {"name": prefix + name, "translation": rig.offsets[i].tolist()}
         children = [first + c for c in rig.children(i)]
@@ -87,19 +139,19 @@ def _add_take(
     bind[:, 3, :3] = -rest  # column-major, as glTF stores matrices
     document["skins"].append(
         {
-            "name": take.label,
+            "name": actor.label,
             "skeleton": first,
             "joints": list(range(first, first + len(rig.names))),
             "inverseBindMatrices": buffer.add(bind.reshape(-1, 16), "f4"),
         }
     )
-    document["meshes"].append(_mesh(buffer, skeleton, rig, rest, min(len(document["meshes"]), 1)))
+    document["meshes"].append(_mesh(buffer, skeleton, rig, rest, int(actor.faint)))
     figure = {"mesh": len(document["meshes"]) - 1, "skin": len(document["skins"]) - 1}
-    nodes.append({"name": f"{take.label}_figure", **figure})
+    nodes.append({"name": f"{actor.label}_figure", **figure})
     # A node above each skeleton keeps programs from taking all of them for one.
-    nodes.append({"name": take.label, "children": [first]})
+    nodes.append({"name": actor.label, "children": [first]})
     document["scenes"][0]["nodes"] += [len(nodes) - 1, len(nodes) - 2]
-    _animate(document["animations"][0], buffer, performance, first, times)
+    _animate(document["animations"][0], buffer, actor.performance, first, times)
 
 
 def _animate(
@@ -107,7 +159,7 @@ def _animate(
 ) -> None:
     tracks = [(first, "translation", buffer.add(performance.root, "f4"))]
     for i in range(len(performance.rig.names)):
-        if performance.rig.children(i):  # ends never turn
+        if performance.rig.children(i) or performance.rig.tips[i].any():  # others never turn
             turns = quaternions(performance.turns[:, i])
             tracks.append((first + i, "rotation", buffer.add(turns, "f4")))
     for node, path, output in tracks:
@@ -129,11 +181,13 @@ def _mesh(
 ) -> dict[str, Any]:
     """An octahedron per bone, moved by the node the bone hangs on."""
     corners, normals, colors, owners = [], [], [], []
-    for end, parent in enumerate(rig.parents):
-        length = float(np.linalg.norm(rig.offsets[end]))
-        if parent < 0 or length == 0:
+    bones = [(p, end, rest[p], rest[end]) for end, p in enumerate(rig.parents) if p >= 0]
+    bones += [(i, i, rest[i], rest[i] + tip) for i, tip in enumerate(rig.tips)]
+    for parent, end, start, stop in bones:
+        length = float(np.linalg.norm(stop - start))
+        if length == 0:
             continue
-        triangles = _octahedron(rest[parent], rest[end], 0.08 * length)
+        triangles = _octahedron(start, stop, 0.08 * length)
         corners.append(triangles.reshape(-1, 3))
         flat = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
         flat /= np.linalg.norm(flat, axis=-1, keepdims=True)

@@ -28,7 +28,7 @@ Reference: Wahba, "A least squares estimate of satellite attitude", SIAM Review 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -59,12 +59,14 @@ class BoneRig:
         parents: Node indices; -1 for the root.
         offsets: From the parent's place, in the rest pose; the root's is zero.
         joints: The skeleton's joint at each node, or -1 for helpers.
+        tips: Where bones without children end, from their node; zero where they do not say.
     """
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
     offsets: Float[np.ndarray, "N 3"]
     joints: tuple[int, ...]
+    tips: Float[np.ndarray, "N 3"]
 
     def children(self, node: int) -> list[int]:
         """Nodes that hang on a node."""
@@ -87,17 +89,29 @@ class Performance:
     turns: Float[np.ndarray, "F N 3 3"]
     note: str
 
+    def globally(self) -> Float[np.ndarray, "F N 3 3"]:
+        """Rotations of every node against the file's axes."""
+        globally = self.turns.copy()
+        for i, parent in enumerate(self.rig.parents):
+            if parent >= 0:
+                globally[:, i] = globally[:, parent] @ self.turns[:, i]
+        return globally
+
+    def with_globally(self, globally: Float[np.ndarray, "F N 3 3"]) -> Performance:
+        """The same rig with other rotations, given against the file's axes."""
+        turns = globally.copy()
+        for i, parent in enumerate(self.rig.parents):
+            if parent >= 0:
+                turns[:, i] = globally[:, parent].swapaxes(-1, -2) @ globally[:, i]
+        return replace(self, turns=turns)
+
     def places(self) -> Float[np.ndarray, "F N 3"]:
         """Where every node is."""
-        n_frames, n_nodes = self.turns.shape[:2]
-        places = np.zeros((n_frames, n_nodes, 3))
-        globally = np.zeros_like(self.turns)
+        globally = self.globally()
+        places = np.zeros(globally.shape[:3])
         for i, parent in enumerate(self.rig.parents):
-            if parent < 0:
-                places[:, i], globally[:, i] = self.root, self.turns[:, i]
-                continue
-            places[:, i] = places[:, parent] + globally[:, parent] @ self.rig.offsets[i]
-            globally[:, i] = globally[:, parent] @ self.turns[:, i]
+            step = globally[:, parent] @ self.rig.offsets[i]
+            places[:, i] = self.root if parent < 0 else places[:, parent] + step
         return places
 
 
@@ -115,6 +129,27 @@ def perform(scene: ExportScene, take: Take) -> Performance:
         OptionError: If a joint is missing in the whole clip, or the skeleton has several roots.
     """
     skeleton = scene.skeleton
+    places, n_bridged = known_places(take, skeleton)
+    if skeleton.parents.count(-1) != 1:
+        raise OptionError(
+            f"Skeleton {skeleton.name!r} has several roots; rotations need one. Export .c3d or a "
+            "table."
+        )
+    rig = build_rig(skeleton, bone_lengths(places, skeleton), z_up=scene.up == "z")
+    performance = Performance(rig, places[:, skeleton.root], _solve(rig, places), "")
+    return replace(performance, note=departure_note(performance, take, scene.unit, n_bridged))
+
+
+def known_places(take: Take, skeleton: Skeleton) -> tuple[NDArray[np.float64], int]:
+    """Joints without gaps, and how many places were bridged.
+
+    Args:
+        take: A motion.
+        skeleton: Whose joints.
+
+    Raises:
+        OptionError: If a joint is nowhere in the clip.
+    """
     places, n_bridged = bridged(take.joints)
     lost = [n for n, x in zip(skeleton.joint_names, places.swapaxes(0, 1), strict=True)
             if not np.isfinite(x).all()]  # fmt: skip
@@ -123,23 +158,27 @@ def perform(scene: ExportScene, take: Take) -> Performance:
             f"{take.label}: {', '.join(lost)} known in no frame, so bones have no length; "
             "export .c3d or a table, which keep gaps."
         )
-    if skeleton.parents.count(-1) != 1:
-        raise OptionError(
-            f"Skeleton {skeleton.name!r} has several roots; rotations need one. Export .c3d or a "
-            "table."
-        )
-    rig = build_rig(skeleton, bone_lengths(places, skeleton), z_up=scene.up == "z")
-    performance = Performance(rig, places[:, skeleton.root], _solve(rig, places), "")
-    node = [rig.joints.index(j) for j in range(skeleton.n_joints)]
-    apart = np.linalg.norm(performance.places()[:, node] - take.joints, axis=-1)
-    apart = apart[np.isfinite(apart)] * 1000.0 / PER_METER[scene.unit]
+    return places, n_bridged
+
+
+def departure_note(performance: Performance, take: Take, unit: str, n_bridged: int) -> str:
+    """How far a rig's joints are from the original, in words.
+
+    Args:
+        performance: The rig in motion.
+        take: What it was made of.
+        unit: Of both.
+        n_bridged: Places that were filled in.
+    """
+    nodes = [(i, joint) for i, joint in enumerate(performance.rig.joints) if joint >= 0]
+    node, joint = (list(column) for column in zip(*nodes, strict=True))
+    apart = np.linalg.norm(performance.places()[:, node] - take.joints[:, joint], axis=-1)
+    apart = apart[np.isfinite(apart)] * 1000.0 / PER_METER[unit]
     note = (
         f"{take.label}: constant bones, {apart.mean():.1f} mm from the original on average, "
         f"{apart.max():.1f} mm at most"
     )
-    if n_bridged:
-        note += f"; {n_bridged} unknown places bridged"
-    return Performance(rig, performance.root, performance.turns, note)
+    return f"{note}; {n_bridged} unknown places bridged" if n_bridged else note
 
 
 def bone_lengths(places: Float[np.ndarray, "F J 3"], skeleton: Skeleton) -> Float[np.ndarray, " J"]:
@@ -198,7 +237,8 @@ def build_rig(
             grow(child, holder, lengths[child] * rest_direction(skeleton, child, z_up=z_up))
 
     grow(skeleton.root, -1, np.zeros(3))
-    return BoneRig(tuple(names), tuple(parents), np.stack(offsets), tuple(joints))
+    ends = np.zeros((len(names), 3))
+    return BoneRig(tuple(names), tuple(parents), np.stack(offsets), tuple(joints), ends)
 
 
 def rest_direction(skeleton: Skeleton, joint: int, *, z_up: bool = False) -> Float[np.ndarray, "3"]:
@@ -233,9 +273,9 @@ def _solve(rig: BoneRig, places: NDArray[np.float64]) -> NDArray[np.float64]:
         above = globally[:, parent] if parent >= 0 else np.broadcast_to(np.eye(3), (n_frames, 3, 3))
         bones = [(rig.offsets[end], places[:, at[end]] - places[:, at[i]]) for end in _ends(rig, i)]
         if len(bones) > 1:
-            globally[:, i] = _wahba(bones, above)
+            globally[:, i] = fit_turn(bones, above)
         elif bones:
-            globally[:, i] = _swing(*bones[0], above)
+            globally[:, i] = swing(*bones[0], above)
         else:
             globally[:, i] = above
         turns[:, i] = above.swapaxes(-1, -2) @ globally[:, i]
@@ -248,7 +288,7 @@ def _ends(rig: BoneRig, node: int) -> list[int]:
     return [rig.children(c)[0] if rig.joints[c] < 0 else c for c in children]
 
 
-def _wahba(
+def fit_turn(
     bones: list[tuple[NDArray[np.float64], NDArray[np.float64]]], above: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The rotations closest to several directions, and a little to the parent's."""
@@ -260,7 +300,7 @@ def _wahba(
     return np.asarray(u @ vt)
 
 
-def _swing(
+def swing(
     rest: NDArray[np.float64], seen: NDArray[np.float64], above: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The smallest turn after the parent's that points the bone where it is seen."""

@@ -49,6 +49,9 @@ class ExportOptions:
             the root and the root beside them, ``"none"`` leaves the root out.
         unit: ``"m"``, ``"cm"`` or ``"mm"``.
         fps: Frames per second, where the keypoints do not say.
+        rig: ``"mixamo"`` or ``"vrm"``: a humanoid by these names, in formats of rotations.
+        lock_feet: Whether feet are held still while they stand, in formats of rotations.
+        in_place: Whether the root's level way is taken out, in formats of rotations.
 
     Raises:
         OptionError: If a value is none of these.
@@ -64,6 +67,9 @@ class ExportOptions:
     root: str | None = None
     unit: str | None = None
     fps: float | None = None
+    rig: str | None = None
+    lock_feet: bool = False
+    in_place: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.which, str) and self.which not in ("aggregate", "all"):
@@ -75,6 +81,7 @@ class ExportOptions:
             ("up", self.up, ("native", "y", "z", None)),
             ("root", self.root, ("apart", "placed", "none", None)),
             ("unit", self.unit, (*PER_METER, None)),
+            ("rig", self.rig, ("mixamo", "vrm", None)),
         ):
             if value not in known:
                 words = ", ".join(str(k) for k in known if k is not None)
@@ -94,6 +101,7 @@ class Defaults:
         unit: See there.
         fixed: Options the format itself settles.
         needs_rate: Whether a file needs a frame rate.
+        turns: Whether it holds rotations of bones, so that there can be a rig.
     """
 
     which: str = "all"
@@ -102,6 +110,7 @@ class Defaults:
     unit: str = "m"
     fixed: tuple[str, ...] = ()
     needs_rate: bool = False
+    turns: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +153,9 @@ class ExportScene:
         result: Where it comes from.
         notes: What was assumed or changed.
         up_axis: Number and sign of the axis that points up if ``up`` is native.
+        rig: Names of a humanoid's bones, or None for the skeleton's own.
+        lock_feet: Whether feet are held still while they stand.
+        in_place: Whether the root's level way is taken out.
     """
 
     takes: tuple[Take, ...]
@@ -157,6 +169,9 @@ class ExportScene:
     result: Result
     notes: tuple[str, ...] = ()
     up_axis: tuple[int, int] = CAMERA_UP
+    rig: str | None = None
+    lock_feet: bool = False
+    in_place: bool = False
 
     @property
     def to_z_up(self) -> Float[np.ndarray, "3 3"]:
@@ -233,6 +248,9 @@ def build_scene(result: Result, options: ExportOptions, defaults: Defaults) -> E
         result=result,
         notes=tuple(notes),
         up_axis=turn.up_axis,
+        rig=options.rig,
+        lock_feet=options.lock_feet,
+        in_place=options.in_place,
     )
 
 
@@ -277,6 +295,11 @@ def _settled(options: ExportOptions, defaults: Defaults, result: Result) -> _Set
         if getattr(options, name) not in (None, getattr(defaults, name)):
             raise OptionError(
                 f"This format fixes {name} to {getattr(defaults, name)!r}; leave the option out."
+            )
+    for name in ("rig", "lock_feet", "in_place"):
+        if getattr(options, name) and not defaults.turns:
+            raise OptionError(
+                f"{name} is about rotations of bones; export .bvh or .glb, or leave it out."
             )
     if options.root == "apart" and defaults.root == "placed":
         raise OptionError(

@@ -1,0 +1,65 @@
+"""From a motion to the rig that is written: its own skeleton or a humanoid, cleaned up or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hypopose.io.writers.foot_lock import lock_feet
+from hypopose.io.writers.humanoid import perform_humanoid
+from hypopose.io.writers.rig import Performance, perform
+from hypopose.io.writers.scene import PER_METER, ExportScene, Take
+
+SOLE = 0.05
+"""Share of frames in which a foot may be below the floor that is put under it."""
+
+
+def performed(scene: ExportScene, take: Take) -> Performance:
+    """Put a motion on the rig that was chosen, with the clean-up that was chosen.
+
+    Args:
+        scene: Skeleton, axes, unit and choices.
+        take: One of its motions.
+
+    Returns:
+        The rig in motion. A humanoid of a file without a world stands on the floor, its first root
+        above the origin.
+
+    Raises:
+        OptionError: If the motion cannot be put on the rig, see :func:`perform`.
+    """
+    if scene.rig is None:
+        performance = perform(scene, take)
+    else:
+        performance = perform_humanoid(scene, take, scene.rig)
+    if scene.lock_feet:
+        performance = lock_feet(performance, scene, take)
+    if scene.rig is not None and scene.frame == "camera" and scene.root == "placed":
+        performance = _on_the_floor(performance, scene)
+    if scene.in_place:
+        upright = performance.root @ scene.to_z_up.T
+        upright[:, :2] = upright[:1, :2]
+        performance = replace(
+            performance, root=upright @ scene.to_z_up, note=f"{performance.note}; in place"
+        )
+    return performance
+
+
+def lowest(performance: Performance, scene: ExportScene) -> np.ndarray:
+    """Height of the lowest point of the rig, tips included, per frame, in the file's unit."""
+    rig = performance.rig
+    places, globally = performance.places(), performance.globally()
+    tips = places + (globally @ rig.tips[None, :, :, None])[..., 0]
+    up = scene.to_z_up[2]
+    return np.asarray(np.minimum((places @ up).min(1), (tips @ up).min(1)))
+
+
+def _on_the_floor(performance: Performance, scene: ExportScene) -> Performance:
+    """The rig moved so that it stands at height 0 and begins above the origin."""
+    upright = performance.root @ scene.to_z_up.T
+    floor = float(np.quantile(lowest(performance, scene), SOLE))
+    shift = np.array([*upright[0, :2], floor])
+    moved = replace(performance, root=(upright - shift) @ scene.to_z_up)
+    meters = -floor / PER_METER[scene.unit]
+    return replace(moved, note=f"{moved.note}; put on a floor, {meters:+.2f} m")
