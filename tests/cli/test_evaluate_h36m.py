@@ -16,6 +16,7 @@ from hypopose.cli import main
 from hypopose.datasets.protocols import make_protocol
 from hypopose.datasets.protocols.h36m_cameras import CAMERA_IDS
 from hypopose.errors import FormatError
+from hypopose.evaluation import load_results
 
 World = dict[str, dict[str, np.ndarray]]
 H = 4
@@ -151,6 +152,8 @@ def test_a_sampler_is_evaluated_with_tables_and_a_card(
     data = json.loads((tmp_path / "out.json").read_text())
     assert data["column"].startswith("DEPLOYABLE")
     assert data["scores"]["mpjpe_jpma_mm"]["value"] > 0
+    results = load_results(tmp_path / "out.json")  # what hypopose report reads
+    assert results.scores["mpjpe_mean_mm"].value == data["scores"]["mpjpe_mean_mm"]["value"]
     assert len(data["provenance"]["data_files"]) == 2
 
 
