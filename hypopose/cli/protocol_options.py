@@ -111,10 +111,11 @@ def command_line() -> str:
         if isinstance(parameter, click.Argument):
             words.append(str(value))
         elif value is True:
-            words.append(parameter.opts[-1])
+            words.append(max(parameter.opts, key=len))
         else:
-            for item in value if isinstance(value, tuple) else (value,):
-                words.append(f"{parameter.opts[0]}={item}")
+            long = max(parameter.opts, key=len)  # -o=FILE would name a file "=FILE"
+            items = value if isinstance(value, tuple) else (value,)
+            words += [f"{long}={item}" for item in items]
     return shlex.join(words)
 
 

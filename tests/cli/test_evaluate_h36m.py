@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from protocol_folders import ALL_TAKES, dictionary, h36m_view, make_h36m
 from protocol_numbers import cgnf_ece, j_agg, mean_of_means, per_frame, relative
 
 from hypopose.cli import main
+from hypopose.cli.evaluate import evaluate
 from hypopose.datasets.protocols import make_protocol
 from hypopose.datasets.protocols.h36m_cameras import CAMERA_IDS
 from hypopose.errors import FormatError
@@ -155,6 +157,11 @@ def test_a_sampler_is_evaluated_with_tables_and_a_card(
     results = load_results(tmp_path / "out.json")  # what hypopose report reads
     assert results.scores["mpjpe_mean_mm"].value == data["scores"]["mpjpe_mean_mm"]["value"]
     assert len(data["provenance"]["data_files"]) == 2
+    words = shlex.split(data["provenance"]["command"])
+    assert words[:2] == ["hypopose", "evaluate"]
+    again = evaluate.make_context("evaluate", words[2:]).params  # the command can be run again
+    assert (again["output"], again["card"]) == (tmp_path / "out.json", card)
+    assert again["variant"] == ("partial=true",)
 
 
 def test_true_keypoints_are_not_deployable(world: tuple[Path, World], tmp_path: Path) -> None:
