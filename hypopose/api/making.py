@@ -34,6 +34,9 @@ BUNDLED_WEIGHTS = {
 }
 """Sampler -> the weights in the package that it uses unless told otherwise."""
 
+SURFACES = "mesh"
+"""What ``sampler.json`` says of weights that write surfaces."""
+
 NETWORK = "network"
 """The field of a sampler that holds its trained network."""
 
@@ -72,6 +75,11 @@ def make_sampler(
     name = default_sampler(weights) if sampler is None else sampler
     # A name that comes out of a folder of weights must not run code.
     name, options = current_method(name, options)
+    if sampler is None and name == SURFACES:
+        raise OptionError(
+            f"{weights} decodes surfaces and draws no hypotheses; use it with hypopose mesh RESULT "
+            "--weights FOLDER."
+        )
     method: Any = look_up("samplers", name, SAMPLERS, code=sampler is not None)
     options = current_names(options, options_of(method))
     options |= {} if n_steps is None else {"n_steps": n_steps}

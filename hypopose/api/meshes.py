@@ -73,13 +73,13 @@ def make_meshes(
         ((6, 324, 3), (6, 324))
     """
     check_choice("up", up, WORDS)
-    _check_motion(result, motion)
+    check_motion(result, motion)
     model = make_body(body, say) if isinstance(body, str | Path) else body
     fitter = BodyFitter(shape=shape, n_steps=n_steps)
     skeleton = result.hypotheses.skeleton
-    fit = fitter.fit(model, _placed(result), skeleton, progress=progress)
+    fit = fitter.fit(model, placed(result), skeleton, progress=progress)
     kept = fit.parameters.shape if shape == "shared" else None
-    main = fitter.fit(model, _placed_aggregate(result), skeleton, shape=kept)
+    main = fitter.fit(model, placed_aggregate(result), skeleton, shape=kept)
     spread = vertex_spread(fit).numpy() if len(result.hypotheses) > 1 else None
     turn = turn_up((1, -1), up)
     takes = [_take(*chosen, turn) for chosen in _chosen(fit, main, motion)]
@@ -109,7 +109,12 @@ def make_meshes(
     )
 
 
-def _check_motion(result: Result, motion: Motion) -> None:
+def check_motion(result: Result, motion: Motion) -> None:
+    """Refuse motions that a result does not have.
+
+    Raises:
+        OptionError: If it is one.
+    """
     n = len(result.hypotheses)
     if isinstance(motion, str) and motion not in ("aggregate", "all"):
         raise OptionError(f"motion is 'aggregate', 'all' or a number, not {motion!r}.")
@@ -117,7 +122,7 @@ def _check_motion(result: Result, motion: Motion) -> None:
         raise OptionError(f"There is no hypothesis {motion}; this result has {n}, from 0.")
 
 
-def _placed(result: Result) -> Float[Tensor, "H F J 3"]:
+def placed(result: Result) -> Float[Tensor, "H F J 3"]:
     """Joints of hypotheses in the camera frame; roots are fitted where there are none."""
     x = result.hypotheses
     root = x.root
@@ -126,7 +131,8 @@ def _placed(result: Result) -> Float[Tensor, "H F J 3"]:
     return x.joints if root is None else x.joints + root[..., None, :]
 
 
-def _placed_aggregate(result: Result) -> Float[Tensor, "1 F J 3"]:
+def placed_aggregate(result: Result) -> Float[Tensor, "1 F J 3"]:
+    """Joints of the aggregate in the camera frame, as :func:`placed`."""
     pose, keypoints = result.pose, result.keypoints
     root = pose.root
     if root is None and keypoints.skeleton.name == pose.skeleton.name:
@@ -136,12 +142,21 @@ def _placed_aggregate(result: Result) -> Float[Tensor, "1 F J 3"]:
 
 def _chosen(fit: BodyFit, main: BodyFit, motion: Motion) -> list[tuple[str, BodyFit, int]]:
     """Label, fit and row of every motion that is written."""
-    n = len(fit.errors)
-    width = max(2, len(str(n - 1)))
-    named = [(f"h{h:0{width}d}", fit, h) for h in range(n)]
+    named = [(label, fit, h) for h, label in enumerate(labels_of(len(fit.errors)))]
     if isinstance(motion, int):
         return [named[motion]]
     return [("aggregate", main, 0), *(named if motion == "all" else [])]
+
+
+def labels_of(n_hypotheses: int) -> list[str]:
+    """Names of hypotheses.
+
+    Example:
+        >>> labels_of(2)
+        ['h00', 'h01']
+    """
+    width = max(2, len(str(n_hypotheses - 1)))
+    return [f"h{h:0{width}d}" for h in range(n_hypotheses)]
 
 
 def _take(label: str, fit: BodyFit, row: int, turn: Float[np.ndarray, "3 3"]) -> MeshTake:

@@ -24,11 +24,16 @@ Examples:
     "--layout",
     "layout",
     help="Method that the checkpoint belongs to: d3dp, diffpose, gla-gcn, hot, ktpformer, "
-    "motionagformer, mpm, platypose or uao; default: detected by the names of its tensors.",
+    "motionagformer, mpm, platypose, pmce or uao; default: detected by the names of its tensors.",
 )
 @click.option("--n-heads", type=int, help="Attention heads, if not the released number.")
 @click.option(
     "--lifter", type=click.Path(path_type=Path), help="Second file of diffpose: gcn_xyz_*.pth."
+)
+@click.option(
+    "--template",
+    type=click.Path(path_type=Path),
+    help="Mesh of pmce: npz of vertices, faces, joint_regressor and downsample.",
 )
 @click.option("--keypoint-skeleton", help="2D skeleton it reads, if not the released one.")
 @click.option("--skeleton", help="3D skeleton it writes, if not the released one.")
@@ -39,6 +44,7 @@ def convert(
     layout: str | None,
     n_heads: int | None,
     lifter: Path | None,
+    template: Path | None,
     keypoint_skeleton: str | None,
     skeleton: str | None,
     force: bool,
@@ -54,6 +60,7 @@ def convert(
     given: dict[str, Any] = {
         "n_heads": n_heads,
         "lifter": lifter,
+        "template": template,
         "keypoint_skeleton": keypoint_skeleton,
         "skeleton": skeleton,
     }

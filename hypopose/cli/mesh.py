@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ Examples:
     "SMPL-X.",
 )
 @click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Decode surfaces with these weights of hypopose train --network pmce, instead of fitting.",
+)
+@click.option(
     "--shape",
     type=click.Choice(["shared", "hypothesis", "frame"]),
     default="shared",
@@ -57,13 +63,14 @@ Examples:
 @force_option
 def mesh(
     result: Path, output: Path, motion: str, frame: int | None, up: str | None,
-    picture: Path | None, force: bool, **options: Any,
+    picture: Path | None, weights: Path | None, force: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Fit a body with a surface to every hypothesis of RESULT.
 
     Vertices carry the spread of the hypotheses in meters, and show it as a color: dark where
     surfaces agree, yellow where they differ.
     """
+    from hypopose.api.decoded_meshes import decode_meshes
     from hypopose.api.meshes import make_meshes
     from hypopose.bodies.mesh_files import mesh_ending, save_mesh
     from hypopose.errors import OptionError
@@ -76,13 +83,15 @@ def mesh(
     refuse_existing(output, picture, force=force)
     stored = load_hypotheses(result)
     start = time.perf_counter()
-    scene = make_meshes(
-        stored,
-        motion=int(motion) if motion.isdecimal() else motion,
-        up=up or ("native" if ending == "npz" else "y"),
-        say=lambda line: click.echo(line, err=True),
-        **options,
-    )
+    given: dict[str, Any] = {
+        "motion": int(motion) if motion.isdecimal() else motion,
+        "up": up or ("native" if ending == "npz" else "y"),
+    }
+    if weights is None:
+        say = partial(click.echo, err=True)
+        scene = make_meshes(stored, say=say, **given, **options)
+    else:
+        scene = decode_meshes(stored, weights, **given)
     seconds = time.perf_counter() - start
     for note in save_mesh(output, scene, frame):
         click.echo(f"Note: {note}", err=True)

@@ -54,7 +54,7 @@ Examples:
     "--network",
     help="What to train, with options that suit a CPU: frame-tokens, mixste2, ktpformer, "
     "motionagformer, motionbert, mhformer, gla-gcn, gcnpose, convformer, mpm, mpm-lifter, "
-    "diffpose-pair, clip-tokens, or "
+    "diffpose-pair, clip-tokens, pmce, or "
     "hot-NAME for one of the first six in the hourglass.",
 )
 @click.option(

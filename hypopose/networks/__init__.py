@@ -19,6 +19,7 @@ from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
 from hypopose.networks.newest import Newest
+from hypopose.networks.pmce import PMCE, MeshDecoder
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.scales import ScaleNetwork, ScaleTokens, uncertainty_loss
 from hypopose.networks.staged import StagedNetwork, Tokens
@@ -28,6 +29,7 @@ __all__ = [
     "GUMLP",
     "MPM",
     "NETWORKS",
+    "PMCE",
     "ClipTokens",
     "ConvFormer",
     "DiffPosePair",
@@ -40,6 +42,7 @@ __all__ = [
     "MHFormer",
     "MPMLifter",
     "MPMRefinement",
+    "MeshDecoder",
     "MixSTE2",
     "MotionAGFormer",
     "MotionBERT",

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-Form = Literal["denoiser", "lifter", "prior"]
+Form = Literal["denoiser", "lifter", "prior", "surface"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class NetworkInfo:
         uses_confidence: Whether ``confidence`` changes the result.
         max_frames: Longest window it was trained on; None if ``n_frames`` says it.
         forms: What it can be called as: ``"denoiser"`` with x_t and t, ``"lifter"`` without; a
-            ``"prior"`` reads x_t and t and no keypoints.
+            ``"prior"`` reads x_t and t and no keypoints; a ``"surface"`` writes vertices, called in
+            its own way.
         sequence_to_one: Whether it returns one pose, of the frame in the middle ((F - 1) // 2),
             and not one per frame.
         units: ``"meters"``, or ``"screen"`` for poses scaled like the keypoints in the image.

@@ -40,6 +40,7 @@ from hypopose.networks.layouts import (
     platypose_from_official,
     uao_from_official,
 )
+from hypopose.networks.layouts_pmce import pmce_from_official
 from hypopose.networks.mixste import MixSTE2, name_from_official
 from hypopose.networks.pretrained import PretrainedNetwork, load_strictly
 
@@ -374,6 +375,7 @@ LAYOUTS: dict[str, tuple[str, Callable[..., Converted]]] = {
     "motionagformer": ("model", _lifter(motionagformer_from_official)),
     "mpm": ("", _lifter(mpm_from_official)),
     "platypose": ("", _prior),
+    "pmce": ("model_state_dict", _lifter(pmce_from_official)),
     "uao": ("", _lifter(uao_from_official)),
 }
 """Layout name -> key of the state dict in the file, and the function that builds the network."""

@@ -14,6 +14,7 @@ SIGNATURES: dict[str, str] = {
     "ktpformer": r"kpattention\..*",
     "mpm": r"shared_layers_temporal\..*|post_refine\..*",
     "platypose": r"seqTransEncoder\.layers\..*",
+    "pmce": r"pose_mesh_coevo\..*",
     "uao": r"encoder\.fc5\.weight",
     "hot": r"x_token|Transformer_hypothesis\..*|blocks_st\..*",
     "motionagformer": r"joints_embed\..*",

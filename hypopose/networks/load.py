@@ -21,6 +21,7 @@ from hypopose.networks.motion_prior import MotionPrior
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter
+from hypopose.networks.pmce import PMCE, MeshDecoder
 from hypopose.networks.pretrained import CONFIG_FILE, PretrainedNetwork
 from hypopose.networks.recorded_config import read_json
 from hypopose.networks.scales import ScaleTokens
@@ -40,7 +41,9 @@ NETWORKS: dict[str, type[PretrainedNetwork]] = {
     "MHFormer": MHFormer,
     "MPM": MPM,
     "MPMLifter": MPMLifter,
+    "MeshDecoder": MeshDecoder,
     "MixSTE2": MixSTE2,
+    "PMCE": PMCE,
     "MotionAGFormer": MotionAGFormer,
     "MotionBERT": MotionBERT,
     "MotionPrior": MotionPrior,

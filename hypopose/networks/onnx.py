@@ -77,8 +77,9 @@ READS = {
     "meters times 'scale', z up",
 }
 
-UNSUPPORTED = ("ClipTokens",)
-"""Networks that are not exported: torch traces clips of free length in whole tokens too slowly."""
+UNSUPPORTED = ("ClipTokens", "MeshDecoder", "PMCE")
+"""Networks that are not exported: torch traces clips of free length in whole tokens too slowly;
+surfaces have no form here."""
 
 Axes = tuple[str | int, ...]
 

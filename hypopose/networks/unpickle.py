@@ -36,6 +36,10 @@ ALLOWED_NAMES = (
 """What a pickled ``RandomState``, old or new, names besides built-in types."""
 
 
+ENTRIES = ("model_pos", "model", "model_state_dict")
+"""Where released checkpoints have their tensors."""
+
+
 class Inert:
     """Takes the place of an allowed name: accepts anything, does nothing."""
 
@@ -98,11 +102,11 @@ def _entry(loaded: Any, entry: str) -> Any:
 
 
 def _released(loaded: Any) -> Any:
-    """Under ``model_pos`` or ``model``, first in a list, or all there is."""
+    """Under one of :data:`ENTRIES`, first in a list, or all there is."""
     if isinstance(loaded, list):
         return loaded[0] if loaded else loaded
     if isinstance(loaded, dict):
-        return next((loaded[k] for k in ("model_pos", "model") if k in loaded), loaded)
+        return next((loaded[k] for k in ENTRIES if k in loaded), loaded)
     return loaded
 
 

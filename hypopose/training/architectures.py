@@ -23,6 +23,7 @@ from hypopose.networks import (
     GCNpose,
     Hourglass,
     KTPFormer,
+    MeshDecoder,
     MHFormer,
     MixSTE2,
     MotionAGFormer,
@@ -36,6 +37,7 @@ from hypopose.networks.attention import Backend
 from hypopose.networks.base import Form
 from hypopose.networks.staged import StagedNetwork
 from hypopose.training.config import TrainConfig
+from hypopose.training.surface_losses import new_decoder
 
 LIFTING = (
     *("lift", "lift-mixste", "lift-motionagformer", "mask", "complete", "uncertainty"),
@@ -61,8 +63,9 @@ class Architecture:
 
 def form_of(config: TrainConfig) -> Form:
     """What the run's network is to be."""
-    if config.objective.name == "prior":
-        return "prior"
+    own: dict[str, Form] = {"prior": "prior", "surface": "surface"}
+    if config.objective.name in own:
+        return own[config.objective.name]
     return "lifter" if config.objective.name in LIFTING else "denoiser"
 
 
@@ -231,6 +234,11 @@ def _motion_prior(config: TrainConfig, attention: Backend) -> MotionPrior:
     return MotionPrior(**given | config.network.options)
 
 
+def _mesh_decoder(config: TrainConfig, attention: Backend) -> MeshDecoder:
+    given: dict[str, Any] = {"cond_dim": 2 * config.network.width}
+    return new_decoder(config.network.width, **given | config.network.options)
+
+
 def _sizes(config: TrainConfig, attention: Backend) -> dict[str, Any]:
     """Arguments of the transformers that are bound to a clip length."""
     return {
@@ -312,6 +320,16 @@ CLIP: dict[str, Any] = {
     "batch_frames": 7776,
     "optimizer": "muon",
 }
+SURFACE: dict[str, Any] = {
+    "objective": "surface",
+    "lengths": (1, 9),
+    "length_shares": (0.5, 0.5),
+    "lift_share": 0.0,
+    "batch_frames": 288,
+    "width": 64,
+    "n_heads": 8,
+    "clip_norm": 5.0,
+}
 PAIR: dict[str, Any] = {  # of single frames, so that no frame of a batch is like another
     "objective": "diffpose-released",
     "lengths": (1,),
@@ -338,6 +356,7 @@ _PLAIN: dict[str, Architecture] = {
     "diffpose-pair": Architecture(_diffpose_pair, PAIR),
     "convformer": Architecture(_convformer, {**JOINT_TOKENS, **LIFTER, "width": 32}),
     "motion-prior": Architecture(_motion_prior, PRIOR),
+    "pmce": Architecture(_mesh_decoder, SURFACE),
     "mpm": Architecture(_mpm, {**JOINT_TOKENS, "objective": "mask", "width": 128}),
     "mpm-lifter": Architecture(_mpm_lifter, {**JOINT_TOKENS, **LIFTER, "width": 128}),
 }

@@ -39,6 +39,7 @@ from hypopose.training.new_network import new_network
 from hypopose.training.prior import motion_batches, prior_loss, validate_prior
 from hypopose.training.refining import pair_loss, validate_pair
 from hypopose.training.scale_loss import scale_loss, validate_scale
+from hypopose.training.surface_losses import surface_loss, validate_surface
 from hypopose.training.validation import HeldOut, validate_denoiser, validate_generator
 
 MakeBatch = Callable[[int, int, torch.Generator], Any]
@@ -241,6 +242,13 @@ OBJECTIVES: dict[str, Objective] = {
         sampling={"sampler": "platypose"},
         role="prior of motion",
         make_batches=motion_batches,
+    ),
+    "surface": Objective(
+        loss=lambda network, batch, context: surface_loss(network, batch, context.generator),
+        validate=lambda network, held_out, c: validate_surface(network, held_out),
+        sampling={"sampler": "mesh"},
+        role="mesh decoder",
+        make_batches=keypoint_batches,
     ),
     "lift": _lifting(joint_distance, True),
     "uncertainty": Objective(

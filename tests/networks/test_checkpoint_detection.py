@@ -19,7 +19,7 @@ from torch import Tensor
 from hypopose.cli import main
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import CheckpointError
-from hypopose.networks import load_network
+from hypopose.networks import PMCE, load_network
 from hypopose.networks.checkpoint_conversion import ANY_ENTRY, LAYOUTS, schedule_buffers
 from hypopose.networks.checkpoint_detection import SIGNATURES, detect_layout
 from hypopose.networks.unpickle import RefusedError, extract
@@ -62,6 +62,21 @@ def diffpose(part: str) -> list[Any]:
     return [state, {"state": {}, "param_groups": []}, 80, 12345, averaged]
 
 
+def pmce() -> State:
+    """Random: the recordings hold parts of it only."""
+    sizes = {"n_coarse": 6, "n_vertices": 20, "n_faces": 8, "width": 16, "depth": 2}
+    network = PMCE(4, **sizes, joint_dim=16, vertex_dim=8, cond_dim=8)
+    return {k: v for k, v in network.state_dict().items() if k.startswith("pose_")}
+
+
+def pmce_template(path: Path) -> Path:
+    one = np.eye(20, dtype=np.float32)
+    faces = np.arange(24).reshape(8, 3) % 20
+    arrays = {"joint_regressor": one[:17], "downsample": one[:6], "faces": faces}
+    np.savez(path, vertices=np.random.default_rng(0).normal(size=(20, 3)), **arrays)
+    return path
+
+
 @dataclass(frozen=True)
 class Forged:
     """What the file holds, and options its shapes do not tell."""
@@ -86,6 +101,7 @@ FORGED = {
     ),
     "mpm": Forged(lambda: parallel(recorded("mpm/lift")), "MPMLifter", {}),
     "platypose": Forged(lambda: recorded("platypose/prior"), "MotionPrior", {}),
+    "pmce": Forged(lambda: trained("model_state_dict", pmce()), "PMCE", {}),
     "uao": Forged(lambda: recorded("uao/lifter"), "GUMLP", {}),
 }
 
@@ -106,6 +122,8 @@ def test_layouts_are_told_by_the_names_of_tensors(layout: str, tmp_path: Path) -
     options = dict(forged.options)
     if layout == "diffpose":
         options["lifter"] = save(diffpose("gcnpose"), tmp_path / "lifter.pth")
+    if layout == "pmce":
+        options["template"] = pmce_template(tmp_path / "template.npz")
     state = extract(str(source), ANY_ENTRY)
     assert detect_layout(state) == layout
     assert type(LAYOUTS[layout][1](state, **options).network).__name__ == forged.class_name

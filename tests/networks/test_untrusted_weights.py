@@ -20,6 +20,7 @@ from hypopose.networks import (
     GUMLP,
     MPM,
     NETWORKS,
+    PMCE,
     ClipTokens,
     ConvFormer,
     DiffPosePair,
@@ -28,6 +29,7 @@ from hypopose.networks import (
     GCNpose,
     Hourglass,
     KTPFormer,
+    MeshDecoder,
     MHFormer,
     MixSTE2,
     MotionAGFormer,
@@ -55,11 +57,15 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "KTPFormer": lambda: KTPFormer(**CLIP),
     "MHFormer": lambda: MHFormer(9, width=16, hidden=16),
     "MPM": lambda: MPM(n_frames=9, width=16, hidden=16, n_layers=1),
+    "MeshDecoder": lambda: MeshDecoder(6, 20, 8, width=16, cond_dim=16),
     "MPMLifter": lambda: MPMLifter(strides=(3, 3), width=16, hidden=16, n_layers=1),
     "MixSTE2": lambda: MixSTE2(**CLIP),
     "MotionAGFormer": lambda: MotionAGFormer(9, n_layers=2, width=16, rep_width=8),
     "MotionBERT": lambda: MotionBERT(**CLIP, rep_width=8),
     "MotionPrior": lambda: MotionPrior(width=16, hidden=16, n_layers=1),
+    "PMCE": lambda: PMCE(
+        4, n_coarse=6, n_vertices=20, n_faces=8, width=16, depth=2, joint_dim=16, cond_dim=16
+    ),
     "ScaleTokens": lambda: ScaleTokens(**TOKENS),
 }
 HUGE = 10**12
