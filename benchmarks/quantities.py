@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from other_bodies import chosen, detected
 
 from hypopose import make_sampler
+from hypopose.api.making import folder_of
 from hypopose.api.measuring import steady_roots
 from hypopose.cameras import cam_to_world, fit_roots
 from hypopose.datasets import batches, load_benchmark, load_motion, stack
@@ -293,8 +294,10 @@ def fit(folder: Path, path: Path, limit: int | None) -> None:
     sampler = make_sampler(weights=WEIGHTS)
     found = collect(windows(sampler, "val-people-detector", folder, limit))
     n = len({u for v in found.values() for u in v.units})
+    config = json.loads((folder_of(WEIGHTS) / "config.json").read_text(encoding="utf-8"))
     table = Recalibration(
         WEIGHTS,
+        config["_sha256"]["model.safetensors"],
         f"val-people-detector: {n} windows of 81 frames at 50 Hz, people not seen in training, "
         "keypoints as a detector gives them; what depends on scale with the true stature",
         N_HYPOTHESES,
@@ -302,7 +305,10 @@ def fit(folder: Path, path: Path, limit: int | None) -> None:
     )
     rows = judged(collect(windows(sampler, "people-detector", folder, limit)), table)
     show("people-detector", rows)
-    held = {k: {f: r[k] for f, r in rows.items() if k in r} for k in ("raw", "recalibrated")}
+    held = {
+        k: {f: r[k] for f, r in rows.items() if k in r and f in table.factors}
+        for k in ("raw", "recalibrated")
+    }
     table = replace(
         table,
         coverage=held["raw"],

@@ -40,6 +40,7 @@ class Recalibration:
 
     Args:
         weights: The weights whose hypotheses it was fitted to.
+        digest: SHA-256 of their tensors, so that weights trained anew need a new fit.
         fitted_on: What it was fitted on, in words.
         n_hypotheses: Hypotheses each.
         factors: Family -> level -> factor about the median; infinite where too few sequences were
@@ -50,6 +51,7 @@ class Recalibration:
     """
 
     weights: str
+    digest: str
     fitted_on: str
     n_hypotheses: int
     factors: Mapping[str, Mapping[float, float]]
@@ -190,7 +192,8 @@ def from_record(record: Mapping[str, Any]) -> Recalibration:
             for family, row in record[name].items()
         }
 
-    words = {name: record[name] for name in ("weights", "fitted_on", "n_hypotheses", "tested_on")}
+    told = ("weights", "digest", "fitted_on", "n_hypotheses", "tested_on")
+    words = {name: record[name] for name in told}
     return Recalibration(
         **words,
         factors=table("factors"),
@@ -203,7 +206,7 @@ def to_record(recalibration: Recalibration) -> dict[str, Any]:
     """A recalibration as JSON, numbers to three digits; an infinite factor is null.
 
     Example:
-        >>> record = to_record(Recalibration("w", "val", 20, {"cadence": {0.8: 1.23456}}))
+        >>> record = to_record(Recalibration("w", "", "val", 20, {"cadence": {0.8: 1.23456}}))
         >>> record["factors"], from_record(record).factors
         ({'cadence': {'0.8': 1.235}}, {'cadence': {0.8: 1.235}})
     """
@@ -218,6 +221,7 @@ def to_record(recalibration: Recalibration) -> dict[str, Any]:
     r = recalibration
     return {
         "weights": r.weights,
+        "digest": r.digest,
         "fitted_on": r.fitted_on,
         "n_hypotheses": r.n_hypotheses,
         "tested_on": r.tested_on,

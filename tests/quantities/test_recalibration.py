@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from hypopose.errors import OptionError, ShapeError
+from hypopose.networks.load import BUNDLED
 from hypopose.quantities import LEVELS, QUANTITIES, Measurement, interval
 from hypopose.quantities.intervals import median
 from hypopose.quantities.recalibration import (
@@ -105,3 +107,10 @@ def test_measurements_are_stretched_and_carry_their_evidence() -> None:
 def test_other_hypotheses_are_refused(given, words) -> None:
     with pytest.raises(OptionError, match=words):
         check_fits(*given)
+
+
+def test_the_factors_are_about_the_weights_in_the_package() -> None:
+    """Whoever trains them anew fits anew: benchmarks/quantities.py MOTION --fit FILE."""
+    table = bundled_recalibration()
+    config = json.loads((BUNDLED / table.weights / "config.json").read_text())
+    assert table.digest == config["_sha256"]["model.safetensors"]
