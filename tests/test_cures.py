@@ -623,12 +623,10 @@ def motion_without_limbs(box):
 
 
 @case
-def keypoints_read_as_3d(box):
-    rows = [f"{f},{n},{x:.1f},{y:.1f}" for f, frame in enumerate(box.person().xy.tolist())
-            for n, (x, y) in zip(COCO, frame, strict=True)]  # fmt: skip
-    path, out = box.write("a.csv", "\n".join(["frame,joint,x,y", *rows])), box.path("o.npz")
-    yield lambda: box.run("import", path, "-o", out, "--input-format", "tidy-3d")
-    yield lambda: box.sample(path, "-o", out, "--image-size", *SIZE)
+def a_format_of_motion_that_the_file_is_not_in(box):
+    path, out = write_trc(box.path("a.trc"), H36M, in_axes(walk(H36M), "y")), box.path("o.npz")
+    yield lambda: box.run("import", path, "-o", out, "--input-format", "bvh")
+    yield lambda: box.run("import", path, "-o", out)
 
 
 @case

@@ -164,7 +164,12 @@ def _read_options(options: MotionOptions) -> ReadOptions:
 
 def _format_of(source: Source, options: MotionOptions) -> MotionFormat:
     if options.format is not None:
-        return MOTION_FORMATS[options.format]
+        named = MOTION_FORMATS[options.format]
+        if not named.suits(source):
+            raise source.error(
+                f"is {source.contents}, not {named.name}", "leave out format= and it is detected"
+            )
+        return named
     found = next((f for f in MOTION_FORMATS.values() if f.suits(source)), None)
     if found is None and "hypothesis" in (source.opening or [""])[0].split(","):
         raise source.error(

@@ -307,3 +307,14 @@ def test_impossible_arrays_are_refused(array, tmp_path):
 def test_options_that_are_none(options, expected):
     with pytest.raises(OptionError, match=expected):
         MotionOptions(**options)
+
+
+@pytest.mark.parametrize("kind", MOTION_FORMATS)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"1", b"[]", b"{}", b"null", b"a,b\n1,2\n", b"\x93NUMPY", b"PK\x03\x04", b"\x02P"],
+)
+def test_a_format_named_wrongly_is_refused(kind: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.dat").write_bytes(content)
+    with pytest.raises(FormatError, match=r"a\.dat"):
+        quietly(tmp_path / "a.dat", format=kind)
