@@ -106,7 +106,9 @@ def _on_one_clock(
     clocks = []
     for path, camera, length in given:
         file, name = split_camera_name(camera)
-        rig = load_rig(file, options["image_size"]) if file.suffix.lower() == ".json" else None
+        rig = None
+        if file.suffix.lower() == ".json":
+            rig = load_rig(file, options["image_size"], unit=options.get("camera_unit"))
         clock = None if rig is None or name is None else rig.clocks.get(name)
         clocks.append(clock if clock is not None and clock.belongs_to(path, length) else None)
     known = [clock for clock in clocks if clock is not None]
