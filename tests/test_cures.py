@@ -43,9 +43,10 @@ from hypopose.io import (
     save_people,
     save_result,
 )
+from hypopose.io.writers import export_people
 from hypopose.report.gather import gather, match_truths
 from hypopose.skeletons import convert, get_skeleton
-from hypopose.types import Keypoints2D
+from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D
 
 PACKAGES = (
     "io", "cameras", "skeletons", "evaluation/truth.py", "evaluation/result_files.py",
@@ -1000,6 +1001,47 @@ def a_json_that_is_no_evaluation(box):
 
 SAID: dict[str, str] = {}
 """What the first call of each case said."""
+
+
+@case
+def two_ways_of_smoothing(box):
+    path = box.keypoints()
+    words = ("-o", box.path("a.npz"), "--preset", "walk")
+    yield lambda: box.sample(path, *words, "--smooth", 5)
+    yield lambda: box.sample(path, *words)
+
+
+@case
+def people_in_different_frames(box):
+    lens = Camera.from_fov(SIZE)
+    turned = replace(lens, rotation=torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]),
+                     translation=torch.tensor([0.0, 1.0, 4.0]), assumed=False)  # fmt: skip
+    known = hypopose.load_hypotheses(box.result(camera=turned))
+    unknown = hypopose.load_hypotheses(box.result())
+    yield lambda: export_people(box.path("two.glb"), [known, unknown])
+    plain = ExportOptions(frame="camera")
+    yield lambda: [export_people(box.path("one.glb"), [r], plain) for r in (known, unknown)]
+
+
+@case
+def feet_of_a_motion_without_a_place(box):
+    path = box.result()
+    words = ("export", path, "-o", box.path("a.bvh"), "--lock-feet")
+    yield lambda: box.run(*words, "--root", "none")
+    yield lambda: box.run(*words)
+
+
+@case
+def a_humanoid_rig_for_another_skeleton(box):
+    result = hypopose.load_hypotheses(box.result())
+    coco = get_skeleton("coco17")
+    body = torch.from_numpy(walk(COCO, result.pose.joints.shape[0])).float()
+    body = body - body[:, coco.root, None]
+    other = replace(
+        result, hypotheses=Hypotheses(body.expand(3, *body.shape), coco), pose=Poses3D(body, coco)
+    )
+    yield lambda: export_result(box.path("a.bvh"), other, ExportOptions(rig="mixamo"))
+    yield lambda: export_result(box.path("b.bvh"), other)
 
 
 def refusal(name: str, box: Box) -> tuple[str, Callable[[], Any]]:
