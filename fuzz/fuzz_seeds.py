@@ -400,7 +400,9 @@ MOTION: dict[str, list[bytes]] = {
     "mediapipe-world": [
         _json([{"pose_world_landmarks": [[{"x": 0.1, "y": 0.2, "z": 0.3}] * 33]}]),
     ],
-    "mmpose-3d": [_json(_poses())],
+    "mmpose-3d": [_json({
+        "meta_info": {"keypoint_id2name": {str(i): name for i, name in enumerate(NAMES)}},
+        "instance_info": _poses()})],
     "azure-kinect-3d": [_json({"k4abt_x": 1, "frames": [
         {"frame_id": 0, "bodies": [{"body_id": 1, "joint_positions": [[1, 2, 3]] * 32}]}]})],
     "kinect-3d": _kinect(),
