@@ -73,7 +73,7 @@ figure.savefig("second_camera.png")
 # %% Which keypoint matters? Hide one at a time and sample again, same seed
 def sample(changed: Keypoints2D) -> Hypotheses:
     """Twenty hypotheses of the default sampler."""
-    return hypopose.sample(changed, n_hypotheses=20, n_steps=2, seed=0)
+    return hypopose.sample(changed, n_hypotheses=20, seed=0)
 
 
 found = hide_keypoints(sample, keypoints, ["left_wrist", "right_knee", "head"])
