@@ -6,6 +6,7 @@ reads, and keypoints without a camera get an assumed one, marked so. The rooms b
 
 from hypopose.api.completion import complete
 from hypopose.api.estimation import estimate, estimate_file, estimate_people
+from hypopose.api.feet import add_feet
 from hypopose.api.importing import import_motion
 from hypopose.api.making import (
     BUNDLED_WEIGHTS,
@@ -36,6 +37,7 @@ __all__ = [
     "DEFAULT_SAMPLER",
     "Pipeline",
     "Stream",
+    "add_feet",
     "adjust",
     "aggregate",
     "aggregate_result",

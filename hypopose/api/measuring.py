@@ -40,6 +40,9 @@ Wanted = str | Quantity | Callable[[BodyMotion], Tensor]
 SCALED = "scaled to a stature"
 """How :func:`hypopose.adjust` begins the note that somebody knew the subject's height."""
 
+ESTIMATED = "world frame estimated from feet"
+"""How :func:`hypopose.adjust` begins the note of a world that no camera file gave."""
+
 ROOT_ACCELERATION = 3.0
 """Standard deviation of the root's acceleration in m/s², for its path."""
 
@@ -232,6 +235,8 @@ def body_motion(result: Result, fps: float | None = None) -> tuple[BodyMotion, t
         notes = (STEADIED,) if steady is not hypotheses else ()
         hypotheses = steady
     camera, note = keypoints.camera, "vertical of the camera's world"
+    estimated = (n for n in result.notes if n.startswith(ESTIMATED))
+    note = next(estimated, note)
     if camera is None or camera.rotation is None:
         camera, note = _upright(hypotheses, camera)
     joints, root = hypotheses.joints.double(), hypotheses.root

@@ -16,6 +16,7 @@ import torch
 
 from hypopose import __version__
 from hypopose.api import sampling
+from hypopose.api.feet import add_feet
 from hypopose.api.making import (
     describe_sampler,
     resolve_sampler,
@@ -54,6 +55,8 @@ class Pipeline:
         smooth: Standard deviation of joints' acceleration in m/s².
         height: The subject's stature in meters.
         ground: Whether gravity and floor are estimated; not with ``camera_motion``.
+        feet: Whether heels and toes are added where the detector gave them, see
+            :func:`hypopose.api.add_feet`.
         notes: Added to every result.
         threads: Of the processor; None for what suits the size of the input and the idle cores.
     """
@@ -71,6 +74,7 @@ class Pipeline:
     smooth: float | None = None
     height: float | None = None
     ground: bool = False
+    feet: bool = False
     notes: tuple[str, ...] = ()
     threads: int | None = None
 
@@ -119,6 +123,8 @@ class Pipeline:
             results = {
                 name: self._finish(self._draw(people[name], focal, callback)) for name in names
             }
+            if self.feet:
+                results = {name: add_feet(result, people[name]) for name, result in results.items()}
         return {n: replace(result, person=n, source=source) for n, result in results.items()}
 
     def estimate_file(
@@ -223,6 +229,7 @@ def make_pipeline(
     smooth: float | None = None,
     height: float | None = None,
     ground: bool = False,
+    feet: bool = False,
     notes: Sequence[str] = (),
     threads: int | None = None,
     **options: Any,
@@ -246,6 +253,7 @@ def make_pipeline(
         smooth: Standard deviation of joints' acceleration in m/s², see :func:`adjust`.
         height: The subject's stature in meters.
         ground: Estimate gravity and floor from feet: a world with z up.
+        feet: Add heels and toes where the detector gave them, see :func:`hypopose.api.add_feet`.
         notes: Added to every result.
         threads: Of the processor; None for one for small inputs, the idle cores for large ones.
         **options: Further fields of the method.
@@ -284,6 +292,7 @@ def make_pipeline(
         smooth=smooth,
         height=height,
         ground=ground,
+        feet=feet,
         notes=tuple(notes),
         threads=threads,
     )

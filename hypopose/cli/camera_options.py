@@ -91,6 +91,12 @@ _OPTIONS = (
     click.option(
         "--ground", is_flag=True, help="Estimate gravity and floor from feet: a world with z up."
     ),
+    click.option(
+        "--feet",
+        is_flag=True,
+        help="Add heels and big toes, derived from their 2D points and the ankles; for BODY_25, "
+        "Halpe-26, whole bodies and MediaPipe.",
+    ),
 )
 
 

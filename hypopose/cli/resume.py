@@ -104,6 +104,8 @@ def made_with(
     del plain["sampler"]  # the description says more
     if not plain.get("view_files"):
         plain.pop("view_files", None)  # results from before there was --view stay valid
+    if not plain.get("feet"):
+        plain.pop("feet", None)  # the same for --feet
     plain = {k: v for k, v in plain.items() if k not in READING or not (v is None or v is False)}
     others = {"plugins": list(plugins)} if plugins else {}
     return {"version": version, "sampler": sampler, **plain, **others}

@@ -200,7 +200,8 @@ def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
 
 _PIPELINE = (
     "sampler", "weights", "n_hypotheses", "n_steps", "aggregate", "seed", "device", "refine",
-    "calibrator", "camera_motion", "smooth", "height", "ground", "threads",
+    "calibrator", "camera_motion", "smooth", "height", "ground", "feet",
+    "threads",
 )  # fmt: skip
 """Options of the command that the pipeline takes as they are."""
 

@@ -166,6 +166,8 @@ ANGLES: tuple[Quantity, ...] = (
         "180° minus the angle at the knee between hip and ankle.", knee_flexion, group="angles",
         positive="flexion", neutral="straight leg",
         limits="unsigned: an overextended knee also counts as flexed",
+        least=0.0,
+        greatest=180.0,
     ),
     *sided(
         "hip_flexion", "deg", "frame",
@@ -190,17 +192,23 @@ ANGLES: tuple[Quantity, ...] = (
         "180° minus the angle at the elbow between shoulder and wrist.", elbow_flexion,
         group="angles", positive="flexion", neutral="straight arm",
         limits="unsigned; pronation is not seen",
+        least=0.0,
+        greatest=180.0,
     ),
     *sided(
         "shoulder_elevation", "deg", "frame",
         "Angle between the upper arm and the trunk's direction from thorax to pelvis.",
         shoulder_elevation, group="angles", positive="arm raised, in any plane",
         neutral="arm along the trunk", limits="unsigned; axial rotation is not seen",
+        least=0.0,
+        greatest=180.0,
     ),
     Quantity(
         "trunk_lean", "deg", "frame",
         "Angle between the trunk (pelvis to thorax) and the vertical.", trunk_lean,
         group="angles", positive="any direction", neutral="upright", vertical=True,
+        least=0.0,
+        greatest=180.0,
     ),
     Quantity(
         "trunk_lean_forward", "deg", "frame",

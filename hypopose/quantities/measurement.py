@@ -76,6 +76,8 @@ class Measurement:
     ) -> tuple[Float[np.ndarray, "*frames"], Float[np.ndarray, "*frames"]]:
         """The central interval, recalibrated where a recalibration was applied.
 
+        It ends where the quantity's possible values end: a knee is not flexed by less than 0°.
+
         Args:
             level: Nominal coverage; of a recalibrated measurement one of its levels.
 
@@ -96,8 +98,10 @@ class Measurement:
         if not self.quantity.has_intervals:
             return np.full_like(low, np.nan), np.full_like(high, np.nan)
         factor, middle = self.stretch.get(level, 1.0), self.median
-        ends = (middle + factor * (low - middle), middle + factor * (high - middle))
-        return np.asarray(ends[0]), np.asarray(ends[1])
+        least, greatest = self.quantity.least, self.quantity.greatest
+        ends = [middle + factor * (end - middle) for end in (low, high)]
+        low, high = (np.asarray(np.clip(end, least, greatest)) for end in ends)
+        return low, high
 
     def over_frames(self) -> dict[str, Measurement]:
         """Numbers per clip: the value itself, or mean, least and greatest over frames.
@@ -105,7 +109,8 @@ class Measurement:
         Least and greatest leave out 2 % of the frames at their end, as ranges of motion do.
 
         Returns:
-            Measurements by what they are; those over frames are not recalibrated.
+            Measurements by what they are; those over frames are not recalibrated, and no coverage
+            of theirs was measured.
         """
         if self.quantity.per == "clip":
             return {"value": self}
@@ -119,7 +124,7 @@ class Measurement:
             }
         kept = found if self.quantity.has_intervals else {"mean": found["mean"]}
         return {
-            name: Measurement(quantity, torch.from_numpy(value), self.fps, evidence=self.evidence)
+            name: Measurement(quantity, torch.from_numpy(value), self.fps)
             for name, value in kept.items()
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,6 +37,8 @@ class Quantity:
         vertical: Whether it depends on which way is up.
         placed: Whether it depends on the root's way through space.
         timed: Whether it needs the frame rate.
+        least: No value is below, so that no interval reaches there; minus infinity for signed ones.
+        greatest: No value is above.
 
     Example:
         >>> compute = lambda motion: motion.joints[..., 0, 0]
@@ -57,6 +60,8 @@ class Quantity:
     vertical: bool = False
     placed: bool = False
     timed: bool = False
+    least: float = -math.inf
+    greatest: float = math.inf
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ intervals.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -26,8 +27,23 @@ from hypopose.quantities.segments import MASS, SEGMENTS
 from hypopose.quantities.speeds import SPEEDS
 from hypopose.quantities.sway import BALANCE
 
+_NOT_NEGATIVE = {
+    "ranges of motion", "segments", "center of mass", "speeds", "accelerations", "repetitions",
+    "balance",
+}  # fmt: skip
+"""Groups whose quantities are sizes."""
+
+
+def _bounded(quantity: Quantity) -> Quantity:
+    """The quantity with the bound that its kind has."""
+    f = quantity.family
+    gait = quantity.group == "gait" and not f.endswith("_symmetry") and f != "step_width"
+    is_size = quantity.group in _NOT_NEGATIVE or gait or f.endswith("_angular_speed")
+    return replace(quantity, least=0.0, greatest=math.inf) if is_size else quantity
+
+
 QUANTITIES: dict[str, Quantity] = {
-    quantity.name: quantity
+    quantity.name: _bounded(quantity)
     for quantity in (*ANGLES, *RANGES, *SEGMENTS, *MASS, *SPEEDS, *GAIT, *CONTACTS, *BALANCE)
 }
 """Every quantity by its name, side first: ``left_knee_flexion``, ``trunk_lean``."""

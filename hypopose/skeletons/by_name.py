@@ -14,6 +14,7 @@ from hypopose.types import Skeleton
 
 MEANINGS: dict[str, dict[str, str]] = {
     "h36m17": {"neck": "neck_nose", "head": "upper_head"},
+    "h36m21": {"neck": "neck_nose", "head": "upper_head"},
     "h36m16": {"head": "upper_head"},
     "h36m32": {"neck": "neck_nose", "head": "upper_head"},
     "body25b": {"neck": "upper_neck"},

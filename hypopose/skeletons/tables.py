@@ -24,6 +24,17 @@ H36M17 = Skeleton(
 )  # fmt: skip
 """Human3.6M's 17 joints; ``neck`` is the neck/nose joint, ``head`` the top of the head."""
 
+H36M21 = Skeleton(
+    name="h36m21",
+    joint_names=(
+        *H36M17.joint_names, "left_heel", "left_big_toe", "right_heel", "right_big_toe",
+    ),
+    parents=(*H36M17.parents, 6, 6, 3, 3),
+    left=(*H36M17.left, 17, 18),
+    right=(*H36M17.right, 19, 20),
+)  # fmt: skip
+"""Human3.6M's 17 joints, and heels and big toes, which are derived from 2D points of feet."""
+
 H36M16 = Skeleton(
     name="h36m16",
     joint_names=(
@@ -227,7 +238,7 @@ MEDIAPIPE33 = Skeleton(
 SKELETONS: dict[str, Skeleton] = {
     s.name: s
     for s in (
-        H36M17, H36M16, H36M32, COCO17, COCO18, BODY25, BODY25B, HALPE26, MPII16,
+        H36M17, H36M21, H36M16, H36M32, COCO17, COCO18, BODY25, BODY25B, HALPE26, MPII16,
         MPI3DHP17, MPI3DHP28, HUMANEVA15, SMPL24, MEDIAPIPE33, *WHOLE_BODIES, *KINECTS,
     )
 }  # fmt: skip

@@ -34,7 +34,7 @@ def test_a_table_and_a_figure(hypopose: Run, stored: Path, tmp_path: Path) -> No
     assert "Note: vertical of the camera's world" in done.stderr
     header, first, *_ = (tmp_path / "out.csv").read_text().splitlines()
     assert header == ("person,quantity,side,unit,frame,time,mean,median,low_50,high_50,low_80,"
-                      "high_80,low_95,high_95,share")  # fmt: skip
+                      "high_80,low_95,high_95,share,intervals,coverage_80")  # fmt: skip
     assert first.startswith("0,knee_flexion,left,deg,0,0,")
     again = hypopose("measure", stored, "-o", tmp_path / "out.csv", "--what", "knee_flexion")
     assert again.exit_code == 2
@@ -121,3 +121,17 @@ def test_the_recalibration_is_for_its_weights(hypopose: Run, stored: Path, tmp_p
     done = hypopose("measure", stored, "-o", tmp_path / "out.csv", "--what", "hip_flexion",
                     "--recalibrate")  # fmt: skip
     assert (done.exit_code, "fitted to distributional-frame-small" in done.stderr) == (2, True)
+
+
+def test_feet_make_ankles_measurable(hypopose: Run, one_person: Path, tmp_path: Path) -> None:
+    done = hypopose("sample", one_person, "-o", tmp_path / "walk.npz", "--image-size", 640, 640,
+                    "--fps", 30, "--sampler", "boneflips", "--n-hypotheses", 4, "--feet",
+                    "--format", "trc")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "left_big_toe" in (tmp_path / "walk.trc").read_text().splitlines()[3]
+    done = hypopose("measure", tmp_path / "walk.npz", "-o", tmp_path / "a.csv", "--what",
+                    "ankle_flexion")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    rows = (tmp_path / "a.csv").read_text().splitlines()[1:]
+    assert len(rows) == 24
+    assert all(abs(float(row.split(",")[6])) < 70 for row in rows)

@@ -55,10 +55,10 @@ def test_missing_samples_do_not_count() -> None:
 def test_levels_out_of_range_and_unknown_levels() -> None:
     with pytest.raises(OptionError, match="level lies between"):
         interval(np.zeros(3), 1.0)
-    stretched = Measurement(QUANTITIES["cadence"], torch.arange(5.0), stretch={0.8: 2.0})
-    plain = Measurement(QUANTITIES["cadence"], torch.arange(5.0))
-    low, high = (end - 2 for end in plain.interval(0.8))
-    assert [end - 2 for end in stretched.interval(0.8)] == pytest.approx([2 * low, 2 * high])
+    steps = 100 + torch.arange(5.0)
+    stretched = Measurement(QUANTITIES["cadence"], steps, stretch={0.8: 2.0})
+    low, high = (end - 102 for end in Measurement(QUANTITIES["cadence"], steps).interval(0.8))
+    assert [end - 102 for end in stretched.interval(0.8)] == pytest.approx([2 * low, 2 * high])
     with pytest.raises(OptionError, match="levels of 80 %"):
         stretched.interval(0.5)
 
@@ -74,3 +74,27 @@ def test_frames_are_summed_up_per_hypothesis() -> None:
     knee = Measurement(QUANTITIES["left_knee_flexion"], x)
     found = {name: m.values.tolist() for name, m in knee.over_frames().items()}
     assert found == {"mean": [50.0, 60.0], "least": [2.0, 12.0], "greatest": [98.0, 108.0]}
+
+
+def test_intervals_end_where_values_end() -> None:
+    """Stretched intervals of an unsigned angle or a size do not reach below zero."""
+    x = torch.tensor([[5.0], [20.0], [35.0]], dtype=torch.float64)
+    for name in ("left_knee_flexion", "pelvis_speed", "left_hip_flexion_range"):
+        wide = Measurement(QUANTITIES[name], x, stretch={0.8: 5.0})
+        low, high = wide.interval(0.8)
+        assert low.tolist() == [0.0]
+        assert high > 60
+    signed = Measurement(QUANTITIES["left_hip_flexion"], x, stretch={0.8: 5.0})
+    assert signed.interval(0.8)[0] < 0
+    straight = Measurement(QUANTITIES["left_shoulder_elevation"], 175 + x / 10, stretch={0.8: 50.0})
+    assert straight.interval(0.8)[1].tolist() == [180.0]
+
+
+def test_values_lie_within_their_bounds(walk) -> None:
+    for quantity in QUANTITIES.values():
+        if "ankle_flexion" in quantity.family:
+            continue
+        values = quantity.compute(walk)
+        known = values[torch.isfinite(values)]
+        assert (known >= quantity.least).all(), quantity.name
+        assert (known <= quantity.greatest).all(), quantity.name

@@ -80,11 +80,12 @@ def test_the_factors_in_the_package_are_about_families_of_the_table() -> None:
 
 def test_measurements_are_stretched_and_carry_their_evidence() -> None:
     table = bundled_recalibration()
-    knee = Measurement(QUANTITIES["left_knee_flexion"], torch.randn(20, 3, dtype=torch.float64))
+    knee = Measurement(QUANTITIES["left_knee_flexion"], 90 + torch.randn(20, 3).double())
     mended = table.judge(table.apply(knee, scaled=False), scaled=False)
     low, high = knee.interval(0.8)
     q = table.factors["knee_flexion"][0.8]
     assert mended.interval(0.8)[1] - knee.median == pytest.approx(q * (high - knee.median))
+    assert all(not m.evidence for m in mended.over_frames().values())  # other intervals
     assert mended.evidence == table.recalibrated_coverage["knee_flexion"]
     assert table.judge(knee, scaled=False).evidence == table.coverage["knee_flexion"]
     speed = Measurement(QUANTITIES["pelvis_speed"], torch.rand(20, 3))

@@ -7,11 +7,13 @@ table           rows and columns
 ==============  ==================================================================================
 ``OUT``         per person, quantity, side and frame: ``mean``, ``median``, ``low_50``, ``high_50``,
                 ``low_80``, ``high_80``, ``low_95``, ``high_95``, and ``share``, the hypotheses that
-                have a value; left out if no quantity per frame was asked for
+                have a value, ``intervals`` (``as sampled`` or ``recalibrated``) and
+                ``coverage_80``, how often 80 % intervals of this quantity held the truth on the
+                test split; left out if no quantity per frame was asked for
 ``_summary``    per person, quantity, side and ``statistic``: ``value`` of a quantity per clip;
                 ``mean``, ``least`` and ``greatest`` over frames of the others (least and greatest
-                without the extreme 2 % of frames); ``coverage_80``: how often 80 % intervals
-                of this quantity held the truth on the test split, those per frame if it is one
+                without the extreme 2 % of frames); columns as above. ``coverage_80`` is empty for
+                values over frames, whose intervals are others
 ``_events``     per person and event of a foot: ``kind`` (``strike``, ``lift``), ``side``, ``time``,
                 its interval, and ``probability``, the hypotheses that have it
 ``_samples``    on request: per person, quantity, side, frame and hypothesis: ``value``
@@ -177,21 +179,27 @@ def _frames(person: Measurements, measurement: Measurement) -> Table:
     n = person.n_frames if measurement.quantity.per == "frame" else 0
     time = _times(n, measurement.fps)
     table = _named(person, measurement, n) | {"frame": list(range(n)), "time": time.tolist()}
-    statistics = _statistics(measurement)
+    statistics = _statistics(measurement) | _evidence(measurement, max(n, 1))
     return table | {name: values[:n] for name, values in statistics.items()}
 
 
 def _summary(person: Measurements, measurement: Measurement) -> Table:
     parts = []
     for statistic, value in measurement.over_frames().items():
-        state = "recalibrated" if value.stretch else "as sampled"
         parts.append(
             _named(person, value, 1)
             | {"statistic": [statistic]}
             | _statistics(value)
-            | {"intervals": [state], "coverage_80": [value.evidence.get(0.8, math.nan)]}
+            | _evidence(value, 1)
         )
     return _joined(parts)
+
+
+def _evidence(measurement: Measurement, n: int) -> Table:
+    """Whether intervals are recalibrated, and their measured coverage, n times."""
+    state = "recalibrated" if measurement.stretch else "as sampled"
+    held = measurement.evidence.get(0.8, math.nan)
+    return {"intervals": [state] * n, "coverage_80": [held] * n}
 
 
 def _events(person: Measurements) -> Table:
