@@ -1019,8 +1019,7 @@ def people_in_different_frames(box):
     known = hypopose.load_hypotheses(box.result(camera=turned))
     unknown = hypopose.load_hypotheses(box.result())
     yield lambda: export_people(box.path("two.glb"), [known, unknown])
-    plain = ExportOptions(frame="camera")
-    yield lambda: [export_people(box.path("one.glb"), [r], plain) for r in (known, unknown)]
+    yield lambda: [export_people(box.path("one.glb"), [result]) for result in (known, unknown)]
 
 
 @case

@@ -202,7 +202,7 @@ def scale_refusal(result: Result) -> str:
     if any(note.startswith(SCALED) for note in result.notes):
         return ""
     return (
-        "the camera was assumed and nobody said how tall the subject is. Give the stature "
+        "the camera was assumed and the stature of the subject is unknown. Give the stature "
         "(height=1.78, or --height 1.78), or sample with --camera or --estimate-focal."
     )
 

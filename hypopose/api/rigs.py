@@ -1,6 +1,6 @@
 """Cameras from people, and people from several cameras.
 
-:func:`find_cameras` finds a rig from keypoints of views that nobody calibrated, gives it meters and
+:func:`find_cameras` finds a rig from keypoints of uncalibrated views, gives it meters and
 a floor; :func:`triangulate_views` brings people of placed views into three dimensions.
 """
 

@@ -88,7 +88,7 @@ def bring_together(
 
     Raises:
         OptionError: If a name is no camera of the rig, there are fewer than two, or a camera moves.
-        UndeterminedError: If nobody is seen by two views.
+        UndeterminedError: If no person is seen by two views.
     """
     unknown = [name for name in views if name not in rig.cameras]
     if unknown or len(views) < 2:

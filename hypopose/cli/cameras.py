@@ -65,9 +65,9 @@ Examples:
 def cameras(views: tuple[Path, ...], outputs: tuple[Path, ...], **options: Any) -> None:
     """Find the cameras of VIEWS, keypoint files of the same people by several cameras at once.
 
-    People who walk about take the place of a calibration board: rotations, places and, where
-    nobody knows them, focal lengths are found from their joints, and so is how far recordings are
-    out of step. Without --height or --baseline the size is that of average adults.
+    People who walk about take the place of a calibration board: rotations, places and unknown focal
+    lengths are estimated from their joints, and so is how far recordings are out of step. Without
+    --height or --baseline the size is that of average adults.
 
     The first view's clock counts. `hypopose triangulate` and `hypopose sample --view` take the
     rig. What the recordings do not decide is refused, with what would.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hypopose.cli.camera_options import camera_of, refuse_contradictions, smooth_of
 from hypopose.cli.footage_options import (
@@ -228,11 +228,9 @@ def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -
     notes = list(() if kept else save_result(files.result, result))
     if not bool(result.hypotheses.joints.isfinite().any()):
         notes.append("no joint could be placed in any frame; too few keypoints were detected")
-    for path in files.exports:
-        if not (kept and path.exists()):
-            notes += export_result(path, result).notes
-    wanted = files.picture is not None and not (kept and files.picture.exists())
-    if files.page is not None and not (kept and files.page.exists()):
+    missing = [path for path in files.exports if not (kept and path.exists())]
+    notes += [note for path in missing for note in export_result(path, result).notes]
+    if _is_wanted(files.page, kept):
         _write_page(source, files.page, result)
     camera = result.keypoints.camera
     return Row(
@@ -243,8 +241,13 @@ def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -
         camera="assumed" if camera is None or camera.assumed else "given",
         kept=kept,
         notes=tuple(f"{files.result.stem}: {note}" for note in notes),
-        picture=os.fspath(files.picture) if files.picture is not None and wanted else "",
+        picture=os.fspath(files.picture) if _is_wanted(files.picture, kept) else "",
     )
+
+
+def _is_wanted(path: Path | None, kept: bool) -> TypeGuard[Path]:
+    """Whether a file is to be written: always anew with a new result, else if it is not there."""
+    return path is not None and not (kept and path.exists())
 
 
 def _draw(row: Row, result: Result | None) -> None:

@@ -8,7 +8,7 @@ clip shows the same motion as the clips A and B, better.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -64,12 +64,7 @@ def load_motion(
     files = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
     shards = [read_shard(file) for file in files]
     found = [clip for shard in shards for clip in shard.clips() if clip.split == split]
-    clips = [
-        clip
-        for clip in _newest(found)
-        if (subjects is None or clip.subject in subjects)
-        and not any(fnmatchcase(clip.name, pattern) for pattern in exclude)
-    ]
+    clips = _wanted(_newest(found), exclude, subjects)
     if not clips:
         raise OptionError(
             f"No {split!r} clip in {', '.join(f.name for f in files)}; name more shards."
@@ -77,12 +72,29 @@ def load_motion(
     rates = {shard.fps for shard in shards}
     if len(rates) > 1:
         raise FormatError(f"Shards differ in frame rate ({sorted(rates)}); resample them first.")
+    return _motion(clips, rates.pop())
+
+
+def _wanted(
+    clips: Iterable[ShardClip], exclude: Sequence[str], subjects: Sequence[str] | None
+) -> list[ShardClip]:
+    """Clips of these people whose names fit none of the patterns."""
+    return [
+        clip
+        for clip in clips
+        if (subjects is None or clip.subject in subjects)
+        and not any(fnmatchcase(clip.name, pattern) for pattern in exclude)
+    ]
+
+
+def _motion(clips: Sequence[ShardClip], fps: float) -> Motion:
+    """Clips one behind the other."""
     length = torch.tensor([len(clip.joints) for clip in clips])
     return Motion(
         torch.from_numpy(np.concatenate([clip.meters() for clip in clips])),
         length.cumsum(0) - length,
         length,
-        rates.pop(),
+        fps,
         tuple(clip.name for clip in clips),
         tuple(clip.action for clip in clips),
         tuple(clip.shard for clip in clips),

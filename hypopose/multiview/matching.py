@@ -147,7 +147,7 @@ def match_views(
             failed[0]
             if failed
             else UndeterminedError(
-                f"{first.name} and {second.name} have nobody in common; give recordings of the "
+                f"{first.name} and {second.name} have no person in common; give recordings of the "
                 "same people at the same time."
             )
         )

@@ -139,7 +139,7 @@ def _with_unknown_focals(
 
 
 def _zoomed(view: ViewTracks, factor: float) -> ViewTracks:
-    """The view with another focal length; lenses that nobody measured have no distortion."""
+    """The view with another focal length; unmeasured lenses have no distortion."""
     camera = replace(view.camera, focal=view.camera.focal * factor)
     return replace(view, rays=view.rays / factor, camera=camera)
 

@@ -1,7 +1,7 @@
 """Meters: how large a rig is that was found from keypoints.
 
 Nothing in pixels tells a small scene from a large one, so the size comes from outside: the
-distance of two cameras, the stature of a person, or, where nobody knows either, what bones of
+distance of two cameras, the stature of a person, or, where neither is known, what bones of
 adults measure.
 
 Legs (thigh and shin) of adults measure 0.85 m, arms without hand 0.53 m, averaged over the
@@ -93,7 +93,7 @@ def scale_from_stature(measured: Float[np.ndarray, " P"], height: float) -> Scal
         height: The stature in meters.
 
     Raises:
-        OptionError: If nobody is that tall.
+        OptionError: If no person is that tall.
         UndeterminedError: If no stature could be measured.
     """
     if not STATURES[0] <= height <= STATURES[1]:

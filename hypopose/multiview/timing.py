@@ -95,7 +95,7 @@ def estimate_offset(
         weights: Confidences of both; 1 where None.
         most: Largest offset that is tried, in frames of the second view.
         rates: Rates that are tried, in frames of the second per frame of the first.
-        free_rate: Whether the best of them is refined; for clocks that nobody knows exactly.
+        free_rate: Whether the best of them is refined; for clocks that are not known exactly.
         fps: Frame rate of the second view, which says how far apart offsets count as different.
         around: Offsets are tried around this one: what the frames' numbers say.
 

@@ -21,7 +21,7 @@ class ViewTracks:
         name: Of the view.
         rays: Where keypoints' rays meet the plane z = 1, lens undone; NaN where undetected.
         weights: Confidences; 0 where undetected.
-        camera: Focal length, principal point and lens; ``assumed`` if nobody measured them.
+        camera: Focal length, principal point and lens; ``assumed`` if they were not measured.
         skeleton: Of the keypoints.
         fps: Frames per second, if known.
         first_frame: What the file calls frame 0.
@@ -76,7 +76,7 @@ def view_tracks(name: str, people: Sequence[Keypoints2D], *, first_frame: int = 
 
     Raises:
         MissingCameraError: If the keypoints carry no camera.
-        ShapeError: If there is nobody, or people have different frames.
+        ShapeError: If there are no people, or people have different frames.
         SkeletonMismatchError: If people have different skeletons.
 
     Example:
@@ -85,7 +85,7 @@ def view_tracks(name: str, people: Sequence[Keypoints2D], *, first_frame: int = 
         (1, 50, 17, 2)
     """
     if not people:
-        raise ShapeError(f"The view {name!r} shows nobody; give keypoints of at least one person.")
+        raise ShapeError(f"The view {name!r} shows no person; give keypoints of one at least.")
     if len({k.skeleton.name for k in people}) > 1:
         raise SkeletonMismatchError(f"People of the view {name!r} have different skeletons.")
     if len({tuple(k.xy.shape) for k in people}) > 1 or people[0].xy.dim() != 3:

@@ -139,7 +139,7 @@ class Measurements(Mapping[str, Measurement]):
         source: The file the keypoints came from.
         n_frames: Of the motion.
         fps: Frames per second; None if unknown.
-        events: When feet strike and leave the ground; empty if nobody walks.
+        events: When feet strike and leave the ground; empty if there is no walking.
         feet: The events of every hypothesis, for gait cycles; None if they were not looked for.
         notes: What was assumed, and what was left out.
     """
@@ -203,7 +203,7 @@ def gait_cycles(measurement: Measurement, feet: Feet) -> Float[np.ndarray, "n 10
         feet: Events of the same hypotheses.
 
     Returns:
-        Cycles, all hypotheses together; none if nobody walks.
+        Cycles, all hypotheses together; none if there is no walking.
 
     Example:
         >>> from hypopose.datasets import example_motion

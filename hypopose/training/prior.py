@@ -2,8 +2,8 @@
 
 The frame a prior lives in: meters, z up with the floor near 0, gravity within a few degrees. The
 root stands at the horizontal origin in the middle frame, give or take :data:`OFFSET` meters, so
-that windows of a long video can be shifted onto one another. Headings are uniform: nobody has to
-know which way a person faces before sampling.
+that windows of a long video can be shifted onto one another. Headings are uniform: the direction in
+which a person faces need not be known before sampling.
 
 Loss: squared error of the clean motion (Pierzchlewicz et al. 2024) and of its frame-to-frame
 changes, in units of the scaled motion, weighted by the signal-to-noise ratio between 1 and

@@ -68,7 +68,7 @@ def detect_people(
         what was applied, assumed, cut and lost.
 
     Raises:
-        FormatError: If the footage cannot be read, or nobody is in it.
+        FormatError: If the footage cannot be read, or shows no person.
         BackendError: If PyAV is needed and not installed.
     """
     options = options or DetectOptions()

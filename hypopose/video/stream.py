@@ -107,7 +107,7 @@ class CausalStream:
 
         Raises:
             OptionError: If time runs backwards, frames come without a detector, or the camera
-                cannot be assumed because nobody says the image size.
+                cannot be assumed because the image size is unknown.
             ShapeError: If the keypoints hold several people or frames.
         """
         keypoints = self._keypoints(observed)
@@ -140,7 +140,7 @@ class CausalStream:
         self._n += 1
 
     def _draw(self) -> Hypotheses | None:
-        """Hypotheses of the whole window; None if nobody is in it."""
+        """Hypotheses of the whole window; None if it shows no person."""
         frames = list(self._window)
         # Short windows repeat their first frame: noise needs a shortest length.
         frames = [frames[0]] * (SHORTEST - len(frames)) + frames

@@ -40,7 +40,7 @@ def follow(
         every: How many of the recording's frames one of these stands for.
 
     Returns:
-        Keypoints by identity, ``"0"`` for the person seen most; nobody if nobody was detected.
+        Keypoints by identity, ``"0"`` for the person seen most; none if no person was detected.
     """
     seconds = np.array([s for stretch in stretches for s in stretch.seconds])
     detections, cuts = _joined(stretches, footage, detector, len(seconds))
@@ -50,7 +50,9 @@ def follow(
     clock = constant_clock(seconds, rate, fps)
     tracks, ghosts = _tracks(detections, cuts, clock.fps)
     notes = [*footage.notes, *([clock.note] if clock.note else [])]
-    notes += [f"scene cut at {seconds[c]:.2f} s: nobody is followed across it" for c in cuts[:20]]
+    notes += [
+        f"scene cut at {seconds[c]:.2f} s: people are not followed across it" for c in cuts[:20]
+    ]
     if len(cuts) > 20:
         notes.append(f"{len(cuts) - 20} more scene cuts")
     if ghosts:

@@ -36,6 +36,14 @@ def result(tmp_path):
     return hypopose.estimate(some, sampler="boneflips", n_hypotheses=2)
 
 
+def directions(pose):
+    """Unit vectors along the bones."""
+    bones = [
+        pose.joints[:, child] - pose.joints[:, parent] for parent, child in pose.skeleton.bones
+    ]
+    return torch.nn.functional.normalize(torch.stack(bones, 1), dim=-1)
+
+
 @pytest.mark.parametrize("ending", ["trc", "c3d", "bvh"])
 @pytest.mark.parametrize("up", ["y", "z"])
 def test_what_is_exported_is_imported_again(result, ending, up, tmp_path):
@@ -44,9 +52,10 @@ def test_what_is_exported_is_imported_again(result, ending, up, tmp_path):
     path = tmp_path / f"walk.{ending}"
     export_result(path, result, ExportOptions(up=up, frame="camera"))
     back = quietly(path, to="h36m17")["0"]
-    tolerance = 0.2 if ending == "bvh" else 2e-4  # rotations keep bones rigid
-    assert (back.pose.joints - result.pose.joints).abs().max() < tolerance
-    assert (back.pose.root - result.pose.root).abs().max() < tolerance
+    assert torch.allclose(directions(back.pose), directions(result.pose), atol=1e-4)
+    if ending != "bvh":  # whose bones keep one length: only their directions come back
+        assert torch.allclose(back.pose.joints, result.pose.joints, atol=2e-6)
+    assert torch.allclose(back.pose.root, result.pose.root, atol=2e-6)
     assert back.keypoints.fps == pytest.approx(result.keypoints.fps)
     assert not any("Angles" in note for note in back.notes)  # degrees are no places
 
@@ -73,7 +82,7 @@ def test_files_are_hypotheses(tmp_path):
     assert len(made.hypotheses) == 2
     assert made.pose.std is not None
     apart = made.hypotheses.root[1] - made.hypotheses.root[0]
-    assert torch.allclose(apart, torch.tensor([0.2, 0, 0]).expand(20, 3), atol=1e-5)
+    assert torch.allclose(apart, torch.tensor([0.2, 0, 0]).expand(20, 3), atol=1e-6)
     assert torch.allclose(hypopose.aggregate(made.hypotheses, made.keypoints, "median").joints,
                           made.pose.joints, atol=1e-6)  # fmt: skip
 

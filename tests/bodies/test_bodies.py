@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,9 @@ from hypopose.bodies.example import example_arrays
 from hypopose.bodies.kinematics import nearest_rotation, rotation_from_vector, skin, swing
 from hypopose.datasets import example_pair
 from hypopose.errors import BackendError, FormatError, OptionError, ShapeError
+
+OCTAGON = math.pi / (8 * math.sin(math.pi / 8))
+"""Corners of an octagon with the outline of a circle lie so many radii out."""
 
 
 class FakeAnny:
@@ -122,8 +126,8 @@ def test_law_the_first_rotation_turns_everything(name: str) -> None:
     turns[:, 0] = turn @ turns[:, 0]
     moved = BodyParameters(turns, given.origin @ turn.T + 0.7, given.shape)
     before, after = body(given), body(moved)
-    torch.testing.assert_close(after.vertices, before.vertices @ turn.T + 0.7, rtol=0, atol=2e-5)
-    torch.testing.assert_close(after.joints, before.joints @ turn.T + 0.7, rtol=0, atol=2e-5)
+    torch.testing.assert_close(after.vertices, before.vertices @ turn.T + 0.7, rtol=0, atol=2e-6)
+    torch.testing.assert_close(after.joints, before.joints @ turn.T + 0.7, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -195,7 +199,7 @@ def test_capsules_lie_around_their_bones_and_look_outwards() -> None:
         assert ((center - axis) * normal[:, rows]).sum(-1).min() > 0, capsule
         off = (surface.vertices[:, 18 * i + 1 : 18 * i + 9] - a[:, None]).norm(dim=-1)
         torch.testing.assert_close(
-            off, torch.full_like(off, capsule.radius_start * 1.0262), rtol=1e-3, atol=0
+            off, torch.full_like(off, capsule.radius_start * OCTAGON), rtol=1e-4, atol=0
         )
 
 

@@ -284,7 +284,7 @@ DAMAGES: dict[str, Damages] = {
         "no pickle": (pw_bytes(b"text"), "its pickle is refused"),
         "no dictionary": (pw_bytes(pickle.dumps([1, 2])), "is not a dictionary"),
         "no joints": (pw("jointPositions", lambda x: None), "lacks the entries jointPositions"),
-        "nobody": (pw("jointPositions", lambda x: []), "has nobody"),
+        "no person": (pw("jointPositions", lambda x: []), "has no person"),
         "23 joints": (
             pw("jointPositions", lambda x: [p[:, :69] for p in x]), "is (8, 69), not (any, 72)",
         ),

@@ -93,7 +93,7 @@ def test_pairs_beyond_the_limit_stay_alone() -> None:
 
 def test_what_is_no_view_is_refused(stage: Build) -> None:
     (keypoints,) = stage(2).keypoints[0]
-    with pytest.raises(ShapeError, match="shows nobody"):
+    with pytest.raises(ShapeError, match="shows no person"):
         view_tracks("front", [])
     with pytest.raises(MissingCameraError, match="with_camera"):
         view_tracks("front", [replace(keypoints, camera=None)])

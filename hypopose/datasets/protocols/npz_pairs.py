@@ -32,6 +32,12 @@ from hypopose.io.untrusted.arrays import NpzArchive, read_npy
 from hypopose.skeletons import H36M17, SKELETONS, convert_points, get_skeleton
 from hypopose.types import Keypoints2D, Poses3D, Skeleton
 
+_KEYPOINTS_ARE = {
+    "detections": "detections (as the folder says)",
+    "truth": "ground truth projected into the image",
+}
+"""Words of tables by the value of ``keypoints_are``."""
+
 
 @dataclass(frozen=True)
 class NpzPairs:
@@ -57,7 +63,7 @@ class NpzPairs:
             self.name,
             {
                 "skeleton": (self.skeleton, tuple(SKELETONS)),
-                "keypoints_are": (self.keypoints_are, ("detections", "truth")),
+                "keypoints_are": (self.keypoints_are, tuple(_KEYPOINTS_ARE)),
             },
         )
 
@@ -74,22 +80,15 @@ class NpzPairs:
         checks = Checks(self.name, Path(folder))
         checks.check_folder()
         truths = _truths(checks)
-        seen = {name: checks.folder / f"{name}.npz" for name in truths}
-        missing = [path.name for path in seen.values() if not path.is_file()]
-        if missing and keypoints_needed:
-            raise checks.error(f"lacks keypoints {listed(missing)}", "write them there")
-        lost = [p.stem for p in sorted(checks.folder.glob("*.npz")) if p.stem not in truths]
-        if lost:
-            raise checks.error(f"lacks truths of {listed(lost)}", "put them into truth/")
+        there = _keypoint_files(checks, truths, needed=keypoints_needed)
         labels = self._labels(checks, truths)
         skeleton = get_skeleton(self.skeleton)
         target = skeleton if _has_pelvis(skeleton) else H36M17
         poses = {name: self._truth(checks, path, skeleton) for name, path in truths.items()}
-        there = {name: path for name, path in seen.items() if path.is_file()}
         entries = tuple(_entry(name, x, labels[name]) for name, x in poses.items())
         for name, path in there.items():
             _check_length(checks, path, len(poses[name]))
-        gaps = any(len(e.counted) and (np.diff(e.counted) > 1).any() for e in entries)
+        gaps = any((np.diff(e.counted) > 1).any() for e in entries)
         groupings = {"action": grouped(entries, lambda cell: cell[0])}
         named = any(action for action, _ in labels.values())
         return ProtocolData(
@@ -101,9 +100,7 @@ class NpzPairs:
             files=(*truths.values(), *there.values()),
             variant=asdict(self),
             consumed={
-                "keypoints": "ground truth projected into the image"
-                if self.keypoints_are == "truth"
-                else "detections (as the folder says)",
+                "keypoints": _KEYPOINTS_ARE[self.keypoints_are],
                 "camera": "as the keypoint files have it",
                 "root": "not used",
                 "scale": "not used",
@@ -193,6 +190,18 @@ def _truths(checks: Checks) -> dict[str, Path]:
     if twice:
         raise checks.error(f"has two truths of {twice[0]}", "remove one", folder)
     return {path.stem: path for path in found}
+
+
+def _keypoint_files(checks: Checks, truths: Mapping[str, Path], *, needed: bool) -> dict[str, Path]:
+    """The keypoint files that are there; none without a truth."""
+    seen = {name: checks.folder / f"{name}.npz" for name in truths}
+    missing = [path.name for path in seen.values() if not path.is_file()]
+    if missing and needed:
+        raise checks.error(f"lacks keypoints {listed(missing)}", "write them there")
+    lost = [p.stem for p in sorted(checks.folder.glob("*.npz")) if p.stem not in truths]
+    if lost:
+        raise checks.error(f"lacks truths of {listed(lost)}", "put them into truth/")
+    return {name: path for name, path in seen.items() if path.is_file()}
 
 
 def _has_pelvis(skeleton: Skeleton) -> bool:

@@ -157,7 +157,7 @@ class ThreeDPW:
         people = stored["jointPositions"]
         n = len(people) if isinstance(people, (list, tuple)) else 0
         if n == 0:
-            raise checks.error("has nobody in jointPositions", "get it again", path)
+            raise checks.error("has no person in jointPositions", "get it again", path)
         found = {}
         for i in range(n):
             person = _person(checks, path, stored, i)

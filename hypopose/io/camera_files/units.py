@@ -88,7 +88,7 @@ def in_meters(
         raise camera_error(
             file,
             "translation",
-            f"{measured}, which is no place for a camera in {_WORDS[usual]}"
+            f"{measured}, which is not plausible in {_WORDS[usual]}"
             + ("" if fitting else ", nor in another unit"),
             "name the unit: unit=mm (or cm, m, or meters per unit such as 0.025)",
         )

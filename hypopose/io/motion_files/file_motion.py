@@ -66,7 +66,7 @@ class FileMotion:
 
 
 People = Mapping[str, FileMotion]
-"""Motions by person, ``"0"`` where a file names nobody."""
+"""Motions by person, ``"0"`` where a file names no person."""
 
 
 @dataclass(frozen=True)

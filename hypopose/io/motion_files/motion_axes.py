@@ -2,7 +2,7 @@
 
 HypoPose holds x right, y down, z forward. Files have y up (OpenSim, most animation), z up
 (laboratories, FreeMoCap) or y down (cameras). People are upright in most frames of most recordings:
-the axis that points from the ankles to the head tells. Where nobody is upright, the format's
+the axis that points from the ankles to the head tells. Where no person is upright, the format's
 convention counts, or the user's word.
 """
 

@@ -67,33 +67,39 @@ def read(source: Source, options: ReadOptions) -> Detections:
     if options.skeleton is not None:
         check_joints(source, options.skeleton, N_LANDMARKS)
     skeleton = options.skeleton or MEDIAPIPE33
-    top = source.json if isinstance(source.json, list) else [source.json]
-    if _first_landmark(top) is not None and isinstance(top[0], dict):
-        top = [top]  # the landmarks of one person in one frame
+    top = _frames(source)
     numbers = [_number(source, frame, i) for i, frame in enumerate(top)]
     times = _times(source, top)
     people = [_people(source, frame, f"frame {n}") for frame, n in zip(top, numbers, strict=True)]
-    rows = [(i, k, person) for i, some in enumerate(people) for k, person in enumerate(some)]
-    if not rows:
+    if not any(people):
         raise source.error(
             f"no person in any of its {len(top)} frames", "check that the detector saw somebody"
         )
-    values = np.stack([person for _, _, person in rows])
+    rows = np.repeat(np.arange(len(people)), [len(some) for some in people])
+    values = np.concatenate([np.stack(some) for some in people if some])
     check_depth(source, values[..., :3], skeleton)
     xy, notes = to_pixels(source, options, values[..., :2], "MediaPipe's landmarks")
     alone = max(len(some) for some in people) == 1
     return Detections(
         skeleton=skeleton,
-        frames=np.array([numbers[i] for i, _, _ in rows], dtype=np.int64),
+        frames=np.array(numbers, dtype=np.int64)[rows],
         xy=xy,
         confidence=None if np.isnan(values[..., 3]).all() else values[..., 3],
         ids=("0" if alone else None,) * len(rows),
         first_frame=min(numbers),
         last_frame=max(numbers),
         image_size=options.image_size,
-        times=None if times is None else np.array([times[i] for i, _, _ in rows]),
+        times=None if times is None else times[rows],
         notes=(*notes, "visibility is taken as the confidence"),
     )
+
+
+def _frames(source: Source) -> list[Any]:
+    """What the file says of each frame."""
+    top: list[Any] = source.json if isinstance(source.json, list) else [source.json]
+    if _first_landmark(top) is not None and isinstance(top[0], dict):
+        return [top]  # the landmarks of one person in one frame
+    return top
 
 
 def _number(source: Source, frame: Any, i: int) -> int:

@@ -214,10 +214,11 @@ def export_people(
         )
     chosen = options or ExportOptions()
     scenes = [build_scene(result, chosen, EXPORTERS["glb"].defaults) for result in results]
-    if len({scene.axes for scene in scenes}) > 1:
+    frames = sorted({scene.axes for scene in scenes})
+    if len(frames) > 1:
         raise OptionError(
-            "These results are in different frames; sample them together, or export each with "
-            "--frame camera."
+            f"These results are in different frames ({' and '.join(frames)}); "
+            "export each to a file of its own."
         )
     notes = gltf.write_people(path, scenes)
     added = [note for s in scenes for note in s.notes[len(s.result.notes) :]]

@@ -266,19 +266,10 @@ def to_dataset(people: Sequence[Measurements], *, samples: bool = False) -> Any:
     xarray = require("xarray", "nc")
     n_frames = max((p.n_frames for p in people), default=0)
     fps = next((p.fps for p in people), None)
-    n_hypotheses = max((len(m.samples) for p in people for m in p.values()), default=0)
     variables: dict[str, Any] = {}
     for name in dict.fromkeys(name for p in people for name in p):
         own = [p.get(name) for p in people]
-        quantity = next(m for m in own if m is not None).quantity
-        frames = (n_frames,) if quantity.per == "frame" else ()
-        axes = ("individuals", *(("time",) if frames else ()))
-        attributes = {"units": quantity.unit, "definition": quantity.definition}
-        data = np.stack([_padded(_stacked(m), (*frames, 3 + len(_ENDS))) for m in own])
-        variables[name] = ((*axes, "statistic"), data, attributes)
-        if samples:
-            data = np.stack([_padded(_last(m), (*frames, n_hypotheses)) for m in own])
-            variables[f"{name}_samples"] = ((*axes, "hypothesis"), data, attributes)
+        variables |= _variables(name, own, n_frames, _n_hypotheses(people) if samples else 0)
     coordinates: dict[str, Any] = {
         "individuals": [f"person_{p.person or '0'}" for p in people],
         "statistic": ["mean", "median", *_ENDS, "share"],
@@ -292,6 +283,26 @@ def to_dataset(people: Sequence[Measurements], *, samples: bool = False) -> Any:
         "notes": "\n".join(notes),
     }
     return xarray.Dataset(variables, coordinates, attributes)
+
+
+def _n_hypotheses(people: Sequence[Measurements]) -> int:
+    return max((len(m.samples) for p in people for m in p.values()), default=0)
+
+
+def _variables(
+    name: str, own: Sequence[Measurement | None], n_frames: int, n_hypotheses: int
+) -> dict[str, Any]:
+    """A quantity of all people: its statistics, and its samples of so many hypotheses."""
+    quantity = next(m for m in own if m is not None).quantity
+    frames = (n_frames,) if quantity.per == "frame" else ()
+    axes = ("individuals", "time")[: 1 + len(frames)]
+    attributes = {"units": quantity.unit, "definition": quantity.definition}
+    data = np.stack([_padded(_stacked(m), (*frames, 3 + len(_ENDS))) for m in own])
+    found = {name: ((*axes, "statistic"), data, attributes)}
+    if n_hypotheses:
+        data = np.stack([_padded(_last(m), (*frames, n_hypotheses)) for m in own])
+        found[f"{name}_samples"] = ((*axes, "hypothesis"), data, attributes)
+    return found
 
 
 def _stacked(measurement: Measurement | None) -> NDArray[np.float64] | None:

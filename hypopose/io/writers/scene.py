@@ -10,8 +10,8 @@ Convention:
     * ``z``: the same with z up. The camera frame becomes x right, y forward, z up.
 
     The camera's up is the picture's up: a tilted camera gives a tilted person. In the world frame
-    up is the world axis, with its sign, that comes closest to the picture's up. Where nobody
-    chooses, a result whose camera has a world (of its file, or of ``--ground``) is exported in it,
+    up is the world axis, with its sign, that comes closest to the picture's up. Where none is
+    chosen, a result whose camera has a world (of its file, or of ``--ground``) is exported in it,
     upright: z up where the format has no axes of its own.
 """
 
@@ -291,6 +291,21 @@ class _Settled:
 
 def _settled(options: ExportOptions, defaults: Defaults, result: Result) -> _Settled:
     """The options with the format's choices filled in."""
+    _check_allowed(options, defaults)
+    camera = result.keypoints.camera
+    has_world = options.frame is None and camera is not None and camera.rotation is not None
+    up = "z" if has_world and defaults.up == "native" else defaults.up
+    return _Settled(
+        which=defaults.which if options.which is None else options.which,
+        frame=options.frame or ("world" if has_world else "camera"),
+        up=options.up or up,
+        root=options.root or defaults.root,
+        unit=options.unit or defaults.unit,
+    )
+
+
+def _check_allowed(options: ExportOptions, defaults: Defaults) -> None:
+    """Refuse what the format cannot do."""
     for name in defaults.fixed:
         if getattr(options, name) not in (None, getattr(defaults, name)):
             raise OptionError(
@@ -305,16 +320,6 @@ def _settled(options: ExportOptions, defaults: Defaults, result: Result) -> _Set
         raise OptionError(
             "This format has no place for a root apart from the joints; use root placed or none."
         )
-    camera = result.keypoints.camera
-    has_world = options.frame is None and camera is not None and camera.rotation is not None
-    up = "z" if has_world and defaults.up == "native" else defaults.up
-    return _Settled(
-        which=defaults.which if options.which is None else options.which,
-        frame=options.frame or ("world" if has_world else "camera"),
-        up=options.up or up,
-        root=options.root or defaults.root,
-        unit=options.unit or defaults.unit,
-    )
 
 
 def _takes(result: Result, which: str | int) -> list[Take]:

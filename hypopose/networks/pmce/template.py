@@ -28,7 +28,7 @@ class Template:
         faces: Triangles.
         regressor: Joints from vertices; rows sum to 1.
         coarse: Of each coarse vertex the places it is made of; rows sum to 1.
-        part_labels: Part of each vertex; zeros where nobody says.
+        part_labels: Part of each vertex; zeros where unknown.
     """
 
     vertices: Float[Tensor, "V 3"]

@@ -54,7 +54,7 @@ def test_millimeters_are_inferred_and_said(distance: float) -> None:
 
 @pytest.mark.parametrize("distance", [90.0, 300.0, 900.0, 60_000.0, 1e7])
 def test_what_several_units_or_none_explain_is_refused(distance: float) -> None:
-    with pytest.raises(FormatError, match=r"no place for a camera in meters.*unit=mm"):
+    with pytest.raises(FormatError, match=r"not plausible in meters.*unit=mm"):
         in_meters(rig(distance), "f")
 
 
