@@ -12,6 +12,12 @@ from hypopose.networks.hot import Hourglass
 from hypopose.networks.inputs import Encoded, encode, encode_rays
 from hypopose.networks.ktpformer import KTPFormer
 from hypopose.networks.load import NETWORKS, bundled_weights, load_network
+from hypopose.networks.low_rank import (
+    LowRankLinear,
+    add_low_rank,
+    low_rank_state,
+    merge_low_rank,
+)
 from hypopose.networks.mhformer import MHFormer
 from hypopose.networks.mixste import MixSTE2
 from hypopose.networks.motion_prior import MotionPrior
@@ -39,6 +45,7 @@ __all__ = [
     "GCNpose",
     "Hourglass",
     "KTPFormer",
+    "LowRankLinear",
     "MHFormer",
     "MPMLifter",
     "MPMRefinement",
@@ -55,9 +62,12 @@ __all__ = [
     "ScaleTokens",
     "StagedNetwork",
     "Tokens",
+    "add_low_rank",
     "bundled_weights",
     "encode",
     "encode_rays",
     "load_network",
+    "low_rank_state",
+    "merge_low_rank",
     "uncertainty_loss",
 ]
