@@ -27,6 +27,7 @@ from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
 from hypopose.networks.newest import Newest
 from hypopose.networks.pmce import PMCE, MeshDecoder
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.refinement_transformer import RefinementTransformer
 from hypopose.networks.scales import ScaleNetwork, ScaleTokens, uncertainty_loss
 from hypopose.networks.staged import StagedNetwork, Tokens
 
@@ -58,6 +59,7 @@ __all__ = [
     "NetworkInfo",
     "Newest",
     "PretrainedNetwork",
+    "RefinementTransformer",
     "ScaleNetwork",
     "ScaleTokens",
     "StagedNetwork",

@@ -20,7 +20,12 @@ from hypopose.simulation.mixed_detections import (
 )
 from hypopose.simulation.motion import Motion
 from hypopose.simulation.people import People, load_people
-from hypopose.simulation.position_alignment import Placed, global_position_alignment
+from hypopose.simulation.position_alignment import (
+    Placed,
+    global_position_alignment,
+    random_pairs,
+    redistribute,
+)
 from hypopose.simulation.random_draws import Draws
 
 __all__ = [
@@ -47,4 +52,6 @@ __all__ = [
     "load_people",
     "place_cameras",
     "project_rays",
+    "random_pairs",
+    "redistribute",
 ]

@@ -17,20 +17,31 @@ Departures from the published function: every pair uses its own camera for the d
 the first one's for all); pixels and any lens instead of screen coordinates; joints that are missing
 are left out of the box; pairs without a box, or which end closer than a meter, are dropped instead
 of divided by zero. The depth is orthographic: all joints count as if at the root's depth.
+
+PoSynDA's target-specific source augmentation (Liu et al., ACM MM 2023) is the same step with the
+pairing inside: :func:`redistribute`. Its paper also decouples people's size from their position;
+the released code leaves sizes alone. Here ``sizes`` draws a factor for every body: the larger ones
+are placed farther away and look as large as the keypoints, with less perspective. Departures from
+the released code: every row of the larger side can be chosen, where it always took the first ones;
+keypoints and camera are both in pixels, where its script mixes screen coordinates with pixels.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hypopose.cameras import project, rays
 from hypopose.cameras.distortion import lead
-from hypopose.errors import ShapeError
+from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Camera, Skeleton
+
+Pairs = tuple[Int[Tensor, " n"], Int[Tensor, " n"]]
+"""Rows of the source and the rows of the target they are paired with."""
 
 NEAREST = 1.0
 """Meters: closer pairs are dropped."""
@@ -98,6 +109,83 @@ def global_position_alignment(
     kept = kept & (placed[..., 2] > 0).all(-1) & torch.isfinite(placed).all(-1).all(-1)
     placed = torch.where(kept[..., None, None], placed, torch.nan)
     return Placed(placed, project(placed, camera), kept)
+
+
+def random_pairs(n_source: int, n_target: int, generator: torch.Generator) -> Pairs:
+    """Pair rows at random: every row of the smaller side once, some of the larger.
+
+    Args:
+        n_source: Rows of the source.
+        n_target: Rows of the target.
+        generator: Source of the pairing.
+
+    Returns:
+        Indices of the source and of the target.
+
+    Example:
+        >>> source, target = random_pairs(3, 5, torch.Generator().manual_seed(0))
+        >>> source.tolist(), len(set(target.tolist()))
+        ([0, 1, 2], 3)
+    """
+    n = min(n_source, n_target)
+    order = torch.randperm(max(n_source, n_target), generator=generator, device=generator.device)
+    straight = torch.arange(n, device=generator.device)
+    return (straight, order[:n]) if n_source <= n_target else (order[:n], straight)
+
+
+def redistribute(
+    joints: Float[Tensor, "N J 3"],
+    keypoints: Float[Tensor, "M J 2"],
+    camera: Camera,
+    skeleton: Skeleton,
+    generator: torch.Generator | None = None,
+    *,
+    pairs: Pairs | None = None,
+    sizes: tuple[float, float] = (1.0, 1.0),
+    nearest: float = NEAREST,
+) -> Placed:
+    """Pair source poses with target keypoints, draw their sizes, and place them there.
+
+    Args:
+        joints: Source poses in meters, in axes of a camera.
+        keypoints: Target keypoints in pixels; NaN where undetected.
+        camera: The target's, one for all.
+        skeleton: Of both.
+        generator: Source of pairs and sizes.
+        pairs: Rows to pair; drawn if None.
+        sizes: Least and greatest factor of a body's size, drawn evenly in the logarithm.
+        nearest: Pairs whose root ends up closer than this, in meters, are dropped.
+
+    Returns:
+        A placed pose for each pair.
+
+    Raises:
+        OptionError: If sizes are not positive and in order, or there is nothing to draw from.
+        ShapeError: If the camera has batch axes, or joints are not the skeleton's.
+
+    Example:
+        >>> from hypopose.skeletons import H36M17
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> camera = Camera.from_fov((1000, 1000))
+        >>> poses = torch.randn(2, 17, 3, generator=generator) * 0.3
+        >>> seen = torch.tensor([400.0, 600.0]) + 60 * torch.rand(9, 17, 2, generator=generator)
+        >>> redistribute(poses, seen, camera, H36M17, generator, sizes=(0.8, 1.1)).xy.shape
+        torch.Size([2, 17, 2])
+    """
+    if not 0 < sizes[0] <= sizes[1]:
+        raise OptionError(f"sizes are positive, the least first, got {sizes}.")
+    if generator is None and (pairs is None or sizes[0] < sizes[1]):
+        raise OptionError("Pairs and sizes are drawn; give generator=torch.Generator().")
+    if camera.focal.dim() > 1:
+        raise ShapeError("redistribute takes one camera for all targets, without batch axes.")
+    drawn = generator if generator is not None else torch.Generator(joints.device)
+    source, target = pairs or random_pairs(len(joints), len(keypoints), drawn)
+    own = joints[source] - joints[source][:, [skeleton.root]]
+    if sizes != (1.0, 1.0):
+        share = torch.rand(len(own), generator=drawn, device=drawn.device)
+        factor = sizes[0] * (share * math.log(sizes[1] / sizes[0])).exp()
+        own = own * factor[:, None, None].to(own)
+    return global_position_alignment(own, keypoints[target], camera, skeleton, nearest)
 
 
 def _box(points: Tensor) -> Tensor:

@@ -7,6 +7,15 @@ from hypopose.training.config import TrainConfig
 from hypopose.training.loop import train
 from hypopose.training.losses import energy_loss, joint_distance, motion_distance, x0_loss
 from hypopose.training.objectives import OBJECTIVES, Objective
+from hypopose.training.reprojection_labels import (
+    ReprojectionLabels,
+    ReprojectionLoss,
+    label_batch,
+    label_loss,
+    labels_by_reprojection,
+    source_loss,
+)
+from hypopose.training.teacher import Teacher
 from hypopose.training.trainer import Trainer
 from hypopose.training.weights_export import export
 
@@ -17,13 +26,20 @@ __all__ = [
     "Batch",
     "BatchMaker",
     "Objective",
+    "ReprojectionLabels",
+    "ReprojectionLoss",
+    "Teacher",
     "TrainConfig",
     "Trainer",
     "average_weights",
     "energy_loss",
     "export",
     "joint_distance",
+    "label_batch",
+    "label_loss",
+    "labels_by_reprojection",
     "motion_distance",
+    "source_loss",
     "train",
     "x0_loss",
 ]
