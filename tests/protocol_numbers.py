@@ -77,6 +77,29 @@ def j_agg(
             np.take_along_axis(p, index, 0)[0].mean(-1))  # fmt: skip
 
 
+def batches_of_d3dp(n_frames: int, length: int, n_clips: int) -> list[np.ndarray]:
+    """Frames of each batch of the released code: the last clip ends with the video, or is padded
+    with its last frame."""
+    starts = list(range(0, n_frames, length))
+    starts[-1] = max(n_frames - length, 0)
+    clips = [np.minimum(np.arange(start, start + length), n_frames - 1) for start in starts]
+    return [np.concatenate(clips[i : i + n_clips]) for i in range(0, len(clips), n_clips)]
+
+
+def batch_best(errors: np.ndarray, length: int, n_clips: int) -> np.ndarray:
+    """P-Best as published from ``(H, F)`` errors: values as often as clips have their frames."""
+    batches = batches_of_d3dp(errors.shape[1], length, n_clips)
+    return np.concatenate([errors[:, b][errors[:, b].mean(1).argmin()] for b in batches])
+
+
+def stitched_best(errors: np.ndarray, length: int, n_clips: int) -> np.ndarray:
+    """Hypothesis of every frame, later batches over earlier ones."""
+    index = np.zeros(errors.shape[1], int)
+    for b in batches_of_d3dp(errors.shape[1], length, n_clips):
+        index[b] = errors[:, b].mean(1).argmin()
+    return index
+
+
 def cgnf_ece(x: np.ndarray, y: np.ndarray) -> float:
     """The ECE of cGNF from all frames: ``x (H, N, J, 3)`` without the root."""
     center = np.sort(x, axis=0)[(len(x) - 1) // 2]

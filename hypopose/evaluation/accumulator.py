@@ -28,7 +28,8 @@ from hypopose.calibration import (
 from hypopose.calibration.min_at_k import Best, oracle_min_at_k
 from hypopose.errors import OptionError
 from hypopose.evaluation.benchmark_draws import Draw
-from hypopose.evaluation.frame_scores import TITLES, Metric, choose_metrics, frame_scores
+from hypopose.evaluation.comparison import Comparison
+from hypopose.evaluation.frame_scores import TITLES, Metric, choose_metrics, scores_of
 from hypopose.evaluation.frame_sums import FrameSums
 from hypopose.evaluation.published_ece import PublishedSums
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D
@@ -104,31 +105,36 @@ class Evaluator:
             keypoints: With a camera, in the hypotheses' skeleton: adds the scores of JPMA.
             recalibrated: Label -> the hypotheses after a recalibration, for the coverage table.
         """
-        frames = self._frames(hypotheses, truth, keypoints, ())
+        compared = self._compared(hypotheses, truth, keypoints, ())
+        frames = scores_of(compared, self.metrics)
         rows = {key: value.reshape(-1, value.shape[-1]) for key, value in frames.items()}
         moved = {k: Draw.of(x, truth).hypotheses for k, x in (recalibrated or {}).items()}
         self._keep(Draw.of(hypotheses, truth, sequences), rows, moved)
 
-    def update(self, draw: Draw, recalibrated: Mapping[str, Hypotheses] | None = None) -> None:
+    def update(
+        self, draw: Draw, recalibrated: Mapping[str, Hypotheses] | None = None
+    ) -> Comparison:
         """Add a draw.
 
         Args:
             draw: Hypotheses beside their truth.
             recalibrated: Label -> the hypotheses after a recalibration, for the coverage table.
-        """
-        frames = self._frames(draw.hypotheses, draw.truth, draw.keypoints, draw.seams)
-        self._keep(draw, frames, recalibrated or {})
 
-    def _frames(
+        Returns:
+            The draw with everything that its scores computed.
+        """
+        compared = self._compared(draw.hypotheses, draw.truth, draw.keypoints, draw.seams)
+        self._keep(draw, scores_of(compared, self.metrics), recalibrated or {})
+        return compared
+
+    def _compared(
         self,
         hypotheses: Hypotheses,
         truth: Poses3D,
         keypoints: Keypoints2D | None,
         seams: Sequence[int],
-    ) -> dict[str, Tensor]:
-        return frame_scores(
-            hypotheses, keypoints, truth, seams, self.metrics, exclude_root=self.exclude_root
-        )
+    ) -> Comparison:
+        return Comparison(hypotheses, truth, keypoints, seams, self.exclude_root)
 
     def _keep(
         self, draw: Draw, frames: Mapping[str, Tensor], recalibrated: Mapping[str, Hypotheses]
@@ -189,6 +195,11 @@ class Evaluator:
         self.n_hypotheses = self.n_hypotheses or other.n_hypotheses
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Scores that are means over frames: of the metrics, and what :attr:`sums` was given."""
+        return tuple(dict.fromkeys([*self.metrics, *self.sums.keys]))
+
+    @property
     def actions(self) -> tuple[str, ...]:
         """Names of the actions seen."""
         return tuple(sorted(name for name in self._curves if name != _FEW))
@@ -220,7 +231,7 @@ class Evaluator:
             action: Only this one; None for everything seen.
             intervals: Whether to resample sequences; without, the ends are NaN.
         """
-        found = {key: self.sums.estimate(key, action, interval=intervals) for key in self.metrics}
+        found = {key: self.sums.estimate(key, action, interval=intervals) for key in self.keys}
         known = {key: estimate for key, estimate in found.items() if estimate is not None}
         known |= calibration_scores(self.curve(action), intervals)
         if action is None and _FEW in self._curves:

@@ -355,10 +355,26 @@ def frame_scores(
         SkeletonMismatchError: If the skeletons differ.
     """
     comparison = Comparison(hypotheses, truth, keypoints, seams, exclude_root)
-    expected = tuple(truth.joints.shape[:-2])
+    return scores_of(comparison, choose_metrics() if metrics is None else metrics)
+
+
+def scores_of(
+    comparison: Comparison, metrics: Mapping[str, Metric]
+) -> dict[str, Float[Tensor, "*batch F"]]:
+    """The scores of :func:`frame_scores` for a comparison that is used for more than them.
+
+    Args:
+        comparison: Hypotheses beside their truth.
+        metrics: Key -> metric.
+
+    Raises:
+        ShapeError: If a metric does not give a value per frame.
+    """
+    expected = tuple(comparison.truth.joints.shape[:-2])
+    without = (comparison.keypoints is None, not comparison.seams)
     scores = {}
-    for key, metric in (choose_metrics() if metrics is None else metrics).items():
-        if (keypoints is None and "jpma" in key) or (not seams and "seam" in key):
+    for key, metric in metrics.items():
+        if (without[0] and "jpma" in key) or (without[1] and "seam" in key):
             continue
         scores[key] = metric.values(comparison)
         if tuple(scores[key].shape) != expected:

@@ -42,6 +42,11 @@ class FrameSums:
             for key, row in rows.items():
                 self._add(cell, key, row)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Scores that were seen, in order of appearance."""
+        return tuple(dict.fromkeys(key for rows in self.table.values() for key in rows))
+
     def by_sequence(
         self, key: str, action: str | Container[Cell] | None = None
     ) -> dict[Hashable, Tensor]:

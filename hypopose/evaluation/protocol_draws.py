@@ -104,42 +104,93 @@ def evaluated_joints(points: Tensor, skeleton: Skeleton, data: ProtocolData) -> 
     return source - source[..., root : root + 1, :]
 
 
-def protocol_draws(
+@dataclass(frozen=True, eq=False)
+class AnsweredView:
+    """A view beside what a method says about it.
+
+    Args:
+        entry: The view.
+        answer: Of the method.
+        truth: The evaluated joints of every frame.
+        keypoints: With a camera; None leaves out what reprojects.
+    """
+
+    entry: ViewEntry
+    answer: Answer
+    truth: Poses3D
+    keypoints: Keypoints2D | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether every frame was answered, also those that do not count."""
+        return self.answer.joints.shape[1] == self.entry.n_frames
+
+    def draws(self, clip_frames: int) -> Iterator[tuple[np.ndarray, Draw]]:
+        """The frames that count, as clips of one action; the draw's sequence is the view's.
+
+        Args:
+            clip_frames: Frames of a clip at most; a view is cut into clips of equal length.
+
+        Yields:
+            The frames of each clip, ``(N, L)``, and the clips.
+        """
+        seconds = self.answer.seconds
+        for action, frames in self.entry.parts.items():
+            for rows in _clips(frames, clip_frames):
+                yield rows, self._draw(action, rows, seconds)
+                seconds = 0.0  # of the view, told once
+
+    def _draw(self, action: str, rows: np.ndarray, seconds: float) -> Draw:
+        truth, keypoints, skeleton = self.truth, self.keypoints, self.truth.skeleton
+        at = torch.from_numpy(rows)
+        answered = at
+        if not self.whole:
+            answered = torch.from_numpy(np.searchsorted(self.entry.counted, rows))
+        x = self.answer.joints[:, answered].to(truth.joints)
+        seen = None
+        if keypoints is not None:
+            confidence = None if keypoints.confidence is None else keypoints.confidence[at]
+            seen = replace(keypoints, xy=keypoints.xy[at], confidence=confidence)
+        root = None if truth.root is None else truth.root[at]
+        return Draw(
+            Hypotheses(x.transpose(0, 1), skeleton),
+            Poses3D(truth.joints[at], skeleton, root=root),
+            (self.entry.sequence,) * len(rows),
+            seen,
+            (action,) * len(rows),
+            seconds=seconds,
+        )
+
+
+def answered_views(
     data: ProtocolData,
     answers: Answers,
     *,
-    clip_frames: int = CLIP_FRAMES,
     limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Draw]:
-    """Compare a method with the truth of a protocol, view by view.
+) -> Iterator[AnsweredView]:
+    """Ask a method about the views of a protocol, one at a time.
 
     Args:
         data: The views.
         answers: The method.
-        clip_frames: Frames of a clip at most; a view is cut into clips of equal length.
         limit: Only this many views, spread evenly.
         progress: Called with views done and views in all.
 
-    Yields:
-        Clips of one view and one action; the draw's sequence is the view's.
-
     Raises:
-        OptionError: If an option is not positive.
+        OptionError: If the limit is not positive.
     """
-    if clip_frames < 1 or (limit is not None and limit < 1):
-        raise OptionError("clip_frames and limit must be at least 1.")
+    if limit is not None and limit < 1:
+        raise OptionError("The limit of views must be at least 1.")
     chosen = chosen_entries(data, limit)
     for done, entry in enumerate(chosen, 1):
         view = data.load(entry)
-        answer = answers(entry, view)
-        truth = _evaluated_truth(view.truth, data)
-        keypoints = _evaluated_keypoints(view.keypoints, data)
-        seconds = answer.seconds
-        for action, frames in entry.parts.items():
-            for rows in _clips(frames, clip_frames):
-                yield _draw(entry, action, rows, (answer, truth, keypoints), data, seconds)
-                seconds = 0.0  # of the view, told once
+        yield AnsweredView(
+            entry,
+            answers(entry, view),
+            _evaluated_truth(view.truth, data),
+            _evaluated_keypoints(view.keypoints, data),
+        )
         if progress is not None:
             progress(done, len(chosen))
 
@@ -180,36 +231,3 @@ def _clips(frames: np.ndarray, clip_frames: int) -> Iterator[np.ndarray]:
         step = max(1, FRAMES_AT_ONCE // length)
         for i in range(0, len(clips), step):
             yield np.stack(clips[i : i + step])
-
-
-def _draw(
-    entry: ViewEntry,
-    action: str,
-    rows: np.ndarray,
-    compared: tuple[Answer, Poses3D, Keypoints2D | None],
-    data: ProtocolData,
-    seconds: float,
-) -> Draw:
-    answer, truth, keypoints = compared
-    at = torch.from_numpy(rows)
-    x = answer.joints[:, _answered(entry, answer, rows)].to(truth.joints)
-    seen = None
-    if keypoints is not None:
-        confidence = None if keypoints.confidence is None else keypoints.confidence[at]
-        seen = replace(keypoints, xy=keypoints.xy[at], confidence=confidence)
-    root = None if truth.root is None else truth.root[at]
-    return Draw(
-        Hypotheses(x.transpose(0, 1), data.skeleton),
-        Poses3D(truth.joints[at], data.skeleton, root=root),
-        (entry.sequence,) * len(rows),
-        seen,
-        (action,) * len(rows),
-        seconds=seconds,
-    )
-
-
-def _answered(entry: ViewEntry, answer: Answer, rows: np.ndarray) -> Tensor:
-    """Where the frames of clips stand in an answer."""
-    if answer.joints.shape[1] != entry.n_frames:
-        rows = np.searchsorted(entry.counted, rows)
-    return torch.from_numpy(rows)

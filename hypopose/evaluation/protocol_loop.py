@@ -10,17 +10,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from hypopose.calibration import Estimate
 from hypopose.calibration.bootstrap import N_DRAWS
 from hypopose.datasets.protocols import ProtocolData
+from hypopose.errors import OptionError
 from hypopose.evaluation.accumulator import Evaluator
 from hypopose.evaluation.benchmark_loop import root_words
 from hypopose.evaluation.evaluation_results import OracleCurve
 from hypopose.evaluation.frame_scores import TITLES, Metric, choose_metrics
-from hypopose.evaluation.protocol_draws import CLIP_FRAMES, Answers, protocol_draws
+from hypopose.evaluation.protocol_draws import CLIP_FRAMES, AnsweredView, Answers, answered_views
 from hypopose.evaluation.protocol_metrics import protocol_metrics
 from hypopose.evaluation.protocol_results import ProtocolEvaluation
+from hypopose.evaluation.published_best import BATCH_TITLES, POSE, BatchBest
 from hypopose.evaluation.published_ece import PUBLISHED_TITLES
 from hypopose.evaluation.summaries import notes_of
 
@@ -61,6 +64,8 @@ def evaluate_answers(
         OptionError: If an option is out of range.
         FormatError: If predictions do not fit a view.
     """
+    if clip_frames < 1:
+        raise OptionError("clip_frames must be at least 1.")
     without_root = exclude_root or data.exclude_root
     evaluator = Evaluator(
         protocol_metrics(
@@ -74,11 +79,15 @@ def evaluate_answers(
         published_ece=True,
     )
     seconds = 0.0
-    for draw in protocol_draws(
-        data, answers, clip_frames=clip_frames, limit=limit, progress=progress
-    ):
-        evaluator.update(draw)
-        seconds += draw.seconds
+    for view in answered_views(data, answers, limit=limit, progress=progress):
+        best = None if without_root else _published_best(view, data, clip_frames)
+        for frames, draw in view.draws(clip_frames):
+            compared = evaluator.update(draw)
+            if best is not None and not data.gaps:
+                best.add(frames, compared)
+        if best is not None:
+            _keep(evaluator, view, best)
+        seconds += view.answer.seconds
     record = {
         "variant": dict(data.variant),
         "joints": f"{data.n_joints} of {data.source_skeleton.name}"
@@ -89,6 +98,7 @@ def evaluate_answers(
         "n_frames": evaluator.n_frames,
         "clip_frames": clip_frames,
         "limit": limit,
+        "p_best": _p_best_words(data, evaluator, clip_frames),
         "root_joint": root_words(without_root),
         "intervals": f"95 %, {N_DRAWS} bootstrap draws of whole sequences",
         "notes": list(data.notes),
@@ -115,9 +125,46 @@ def evaluate_answers(
         titles={
             **TITLES,
             **PUBLISHED_TITLES,
+            **BATCH_TITLES,
             **{key: metric.title for key, metric in evaluator.metrics.items()},
         },
         consumed={str(k): said for k, said in (consumed or data.consumed).items()},
+    )
+
+
+def _published_best(view: AnsweredView, data: ProtocolData, clip_frames: int) -> BatchBest | None:
+    """P-Best as D3DP's code has it; None where no table does, or frames were not answered."""
+    if data.batches is None or not view.whole or len(view.answer.joints) < 2:
+        return None
+    truth = view.truth.joints
+    return BatchBest.of(
+        view.answer.joints.to(truth), truth, data.batches, clip_frames, view.entry.counted,
+        _judged(data, False),
+    )  # fmt: skip
+
+
+def _keep(evaluator: Evaluator, view: AnsweredView, best: BatchBest) -> None:
+    """Add P-Best's values of a view to those of its actions."""
+    labels = np.empty(view.entry.n_frames, dtype=object)
+    for action, frames in view.entry.parts.items():
+        labels[frames] = action
+    for key, (frames, values) in best.values().items():
+        for action in view.entry.parts:
+            own = torch.from_numpy(labels[frames.numpy()] == action)
+            evaluator.sums.update({key: values[own][None]}, [(action, view.entry.sequence)])
+
+
+def _p_best_words(data: ProtocolData, evaluator: Evaluator, clip_frames: int) -> str | None:
+    """Which P-Best the tables print."""
+    if evaluator.n_hypotheses < 2:
+        return None
+    per_frame = "per frame: the best hypothesis of every frame"
+    if POSE not in evaluator.sums.keys:
+        return per_frame
+    clips = 0 if data.batches is None else data.batches.clips
+    return (
+        f"{per_frame}; as published: one hypothesis for every batch of {clips} clips of "
+        f"{clip_frames} frames (D3DP's code)"
     )
 
 
@@ -134,7 +181,7 @@ def _means(data: ProtocolData, evaluator: Evaluator) -> dict[str, Estimate]:
     seen = set(evaluator.sums.table)
     rows = [cells & seen for cells in data.groupings.get(data.headline, {}).values()]
     rows = [cells for cells in rows if cells]
-    found = {key: evaluator.sums.mean_of_groups(key, rows) for key in evaluator.metrics}
+    found = {key: evaluator.sums.mean_of_groups(key, rows) for key in evaluator.keys}
     return {key: mean for key, mean in found.items() if mean is not None}
 
 
@@ -159,7 +206,7 @@ def _row(
     if action is not None:
         scores = evaluator.scores(action)
     else:
-        found = {key: evaluator.sums.estimate(key, cells) for key in evaluator.metrics}
+        found = {key: evaluator.sums.estimate(key, cells) for key in evaluator.keys}
         scores = {key: estimate for key, estimate in found.items() if estimate is not None}
     counts = evaluator.sums.by_sequence(next(iter(evaluator.metrics)), cells)
     n_frames = sum(float(row[1:].sum()) for row in counts.values())

@@ -3,8 +3,7 @@
 D3DP's P-Agg is the mean, J-Agg is JPMA *given the true root*, P-Best and J-Best choose by the truth
 (Shan et al., ICCV 2023). Its P-MPJPE aligns every hypothesis as a whole before it chooses, so that
 the value of J-Agg is not the P-MPJPE of the aggregated pose; that is kept here. Its P-Best chooses
-once per batch of clips: here once per frame, or once per clip
-(``mpjpe_oracle_pose_best_clip_mm``).
+once per batch of clips (:mod:`.published_best`); beside it stand the best per frame and per clip.
 
 PCK and AUC follow the tool of MPI-INF-3DHP (Mehta et al., 3DV 2017): joints strictly below 150 mm;
 the mean of 31 thresholds, 0, 5, ... 150 mm.

@@ -101,6 +101,7 @@ _CHOICES = {
     "oracle_joint_best": "choice per joint",
     "oracle_pose_best_frame": "choice per frame",
     "oracle_pose_best_clip": "choice per clip",
+    "oracle_pose_best_batch": "choice per batch of clips",
     "oracle_jpma_true_root": "path of the root",
 }
 

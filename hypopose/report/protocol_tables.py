@@ -35,6 +35,10 @@ NAMES = {
     "mpjpe_oracle_pose_best_frame_mm": "MPJPE, P-Best per frame",
     "p_mpjpe_oracle_pose_best_frame_mm": "P-MPJPE, P-Best per frame",
     "mpjpe_oracle_pose_best_clip_mm": "MPJPE, best per clip",
+    "mpjpe_oracle_pose_best_batch_mm": "MPJPE, P-Best as published",
+    "p_mpjpe_oracle_pose_best_batch_mm": "P-MPJPE, P-Best as published",
+    "pck_150_oracle_pose_best_batch_percent": "PCK below 150 mm, of P-Best as published",
+    "auc_oracle_pose_best_batch_percent": "AUC, of P-Best as published",
     "mpjpe_oracle_jpma_true_root_mm": "MPJPE, J-Agg as published",
     "p_mpjpe_oracle_jpma_true_root_mm": "P-MPJPE, J-Agg as published",
 }
@@ -55,11 +59,14 @@ GROUP_HEADS = {
     },
     True: {
         "mpjpe_oracle_jpma_true_root_mm": "J-Agg, true root",
+        "mpjpe_oracle_pose_best_batch_mm": "P-Best as published",
         "mpjpe_oracle_pose_best_frame_mm": "P-Best per frame",
         "mpjpe_oracle_joint_best_mm": "J-Best",
         "p_mpjpe_oracle_joint_best_mm": "J-Best, P-MPJPE",
-        "pck_150_oracle_pose_best_frame_percent": "PCK@150, P-Best",
-        "auc_oracle_pose_best_frame_percent": "AUC, P-Best",
+        "pck_150_oracle_pose_best_batch_percent": "PCK@150, P-Best as published",
+        "auc_oracle_pose_best_batch_percent": "AUC, P-Best as published",
+        "pck_150_oracle_pose_best_frame_percent": "PCK@150, P-Best per frame",
+        "auc_oracle_pose_best_frame_percent": "AUC, P-Best per frame",
     },
 }
 """Whether of oracles -> key -> head of tables of groups."""

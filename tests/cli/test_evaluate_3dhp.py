@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from protocol_folders import DHP_CAMERAS, dictionary, make_3dhp, make_3dhp_archive
-from protocol_numbers import distances, j_agg, mean_of_means, per_frame, relative
+from protocol_numbers import (
+    distances,
+    j_agg,
+    mean_of_means,
+    per_frame,
+    relative,
+    stitched_best,
+)
 from scipy.io import savemat
 
 from hypopose.cli import main
@@ -118,6 +125,45 @@ def test_numbers_equal_the_independent_ones(
     assert ("activity" in data["groupings"]) == (layout == "official")
     assert not any("mpjve" in key or "clip" in key for key in scores)
     assert data["mean_over"] == "sequence"
+
+
+def test_pose_best_as_the_released_code_chooses_it(
+    official: tuple[Path, Sequences], tmp_path: Path
+) -> None:
+    """Over frames that are not valid too; PCK, AUC and MPJPE of the valid ones."""
+    folder, sequences = official
+    x = hypotheses(sequences)
+    for array in x.values():
+        array[1, ::3] += np.linspace(0, 90, array[1, ::3].size).reshape(array[1, ::3].shape)
+    np.savez(tmp_path / "theirs.npz", **x)
+    out = tmp_path / "out.json"
+    done = call("--data", folder, "--prediction", tmp_path / "theirs.npz", "--unit", "mm",
+                "-o", out, "--clip-frames", 2, *PARTIAL)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    values: dict[str, list[np.ndarray]] = {"mpjpe": [], "pck_150": [], "auc": []}
+    for name, arrays in sequences.items():
+        valid = arrays["valid_frame"] > 0
+        y, mine = relative(arrays["annot3"], ROOT) / 1000, x[name] / 1000
+        mine = mine - mine[:, :, ROOT, None]
+        index = stitched_best(distances(mine, y).mean(-1), 2, 2)
+        chosen = np.take_along_axis(mine, index[None, :, None, None], 0)[0]
+        values["mpjpe"].append(distances(chosen, y).mean(-1)[valid])
+        values["pck_150"].append(pck(chosen, y, np.array([150.0]))[valid])
+        values["auc"].append(pck(chosen, y, np.arange(0, 151, 5.0))[valid])
+    found = json.loads(out.read_text())
+    for key, unit in (("mpjpe", "mm"), ("pck_150", "percent"), ("auc", "percent")):
+        name = f"{key}_oracle_pose_best_batch_{unit}"
+        expected = mean_of_means(values[key], list(sequences))
+        assert found["oracle_means"][name]["value"] == pytest.approx(expected, rel=1e-6), key
+    activities = found["groupings"]["activity"]
+    assert list(activities) == ["Stand/Walk", "Exercise", "Sit on Chair"]
+    assert name in activities["Exercise"]["oracle_scores"]
+    valid_only = {k: v[:, sequences[k]["valid_frame"] > 0] for k, v in x.items()}
+    np.savez(tmp_path / "theirs.npz", **valid_only)
+    done = call("--data", folder, "--prediction", tmp_path / "theirs.npz", "--unit", "mm",
+                "-o", out, "--force", *PARTIAL)  # fmt: skip
+    found = json.loads(out.read_text())
+    assert "mpjpe_oracle_pose_best_batch_mm" not in found["oracle_scores"]
 
 
 def test_the_published_aggregation(tmp_path: Path) -> None:

@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from protocol_folders import ALL_TAKES, dictionary, h36m_view, make_h36m
-from protocol_numbers import cgnf_ece, j_agg, mean_of_means, per_frame, relative
+from protocol_numbers import (
+    aligned_distances,
+    batch_best,
+    cgnf_ece,
+    distances,
+    j_agg,
+    mean_of_means,
+    per_frame,
+    relative,
+)
 
 from hypopose.cli import main
 from hypopose.cli.evaluate import evaluate
@@ -122,6 +131,51 @@ def check_the_published_aggregation_and_ece(
     best = data["oracle_min_at_k_mm"]["joint"]
     assert best[-1] == pytest.approx(data["oracle_scores"]["mpjpe_oracle_joint_best_mm"]["value"])
     assert best[0] == pytest.approx(data["scores"]["mpjpe_single_mm"]["value"])
+
+
+@pytest.mark.parametrize(("length", "n_clips"), [(3, 2), (20, 4)])
+def test_pose_best_as_the_released_code_chooses_it(
+    world: tuple[Path, World], tmp_path: Path, length: int, n_clips: int
+) -> None:
+    folder, motions = world
+    x = hypotheses(motions)
+    np.savez(tmp_path / "theirs.npz", **x)
+    done = call(
+        "--data", folder, "--prediction", tmp_path / "theirs.npz", "-o", tmp_path / "out.json",
+        "--variant", "partial=true", "--variant", f"batch={n_clips}", "--clip-frames", length,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "P-Best as published" in done.output
+    assert f"every batch of {n_clips} clips of {length} frames" in done.output
+    data = json.loads((tmp_path / "out.json").read_text())
+    actions, plain, aligned = [], [], []
+    for subject, take, camera, truth, _ in views(motions):
+        mine, y = x[f"{subject}/{take}/{CAMERA_IDS[camera]}"], relative(truth)
+        actions.append(take.split(" ")[0])
+        plain.append(batch_best(distances(mine, y).mean(-1), length, n_clips))
+        moved = np.stack([aligned_distances(h, y).mean(-1) for h in mine])
+        aligned.append(batch_best(moved, length, n_clips))
+    for key, values in (("mpjpe", plain), ("p_mpjpe", aligned)):
+        name = f"{key}_oracle_pose_best_batch_mm"
+        found = data["oracle_means"][name]["value"]
+        assert found == pytest.approx(mean_of_means(values, actions), rel=1e-6)
+        of_frames = data["oracle_scores"][name]["value"]
+        assert of_frames == pytest.approx(np.concatenate(values).mean(), rel=1e-6)
+        assert of_frames > data["oracle_scores"][f"{key}_oracle_pose_best_frame_mm"]["value"]
+
+
+def test_pose_best_as_published_needs_the_published_frames_and_joints(
+    world: tuple[Path, World], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "theirs.npz", **hypotheses(world[1]))
+    for i, variant in enumerate(("stride=2", "joints=16")):
+        out = tmp_path / f"{i}.json"
+        done = call("--data", world[0], "--prediction", tmp_path / "theirs.npz", "-o", out,
+                    "--variant", "partial=true", "--variant", variant)  # fmt: skip
+        assert done.exit_code == 0, done.output
+        data = json.loads(out.read_text())
+        assert "mpjpe_oracle_pose_best_batch_mm" not in data["oracle_scores"]
+        assert data["settings"]["p_best"] == "per frame: the best hypothesis of every frame"
 
 
 def projected(points: np.ndarray, camera: int) -> np.ndarray:

@@ -5,6 +5,7 @@ The published code is given the true root; here it is passed explicitly. Errors:
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -19,6 +20,9 @@ from hypopose.aggregation import (
     oracle_pose_index,
     reprojection_distances,
 )
+from hypopose.datasets.protocols import PublishedBatches
+from hypopose.evaluation import Comparison
+from hypopose.evaluation.published_best import BatchBest
 from hypopose.metrics import joint_errors, p_joint_errors
 from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D, Skeleton
@@ -89,6 +93,24 @@ def test_quirk_published_pose_best_is_chosen_per_batch(cases) -> None:
             assert (oracle_pose_index(step, target, "batch") == expected).all()
             best = oracle_pose_best(step, target, level="batch").joints
             torch.testing.assert_close(best, io["pose_P_Best_batch"][:, k], **M)
+
+
+def test_published_pose_best_of_a_video(cases) -> None:
+    """The clips of the batch, put one after another, are one video: MPJPE and P-MPJPE."""
+    for hypotheses, _, truth, _, io in cases:
+        n_clips, n_steps, n, length = hypotheses.joints.shape[:4]
+        y = truth.joints[:, 0].flatten(0, 1)
+        for k in range(n_steps):
+            x = hypotheses.joints[:, k].transpose(0, 1).flatten(1, 2)
+            frames = np.arange(n_clips * length)
+            best = BatchBest.of(x, y, PublishedBatches(n_clips), length, frames)
+            best.add(
+                frames[None], Comparison(Hypotheses(x[None], H36M17), Poses3D(y[None], H36M17))
+            )
+            values = {key: value.mean() / 1000 for key, (_, value) in best.values().items()}
+            for key, name in (("mpjpe", "mpjpe"), ("p_mpjpe", "pmpjpe")):
+                got = values[f"{key}_oracle_pose_best_batch_mm"]
+                torch.testing.assert_close(got, io[f"{name}_P_Best"][k], **M)
 
 
 def test_mpjpe(cases) -> None:

@@ -19,6 +19,7 @@ from hypopose.datasets.protocols.protocol_data import (
     EvaluationProtocol,
     ProtocolData,
     ProtocolView,
+    PublishedBatches,
     ViewEntry,
 )
 from hypopose.datasets.protocols.threedpw import ThreeDPW
@@ -34,6 +35,7 @@ __all__ = [
     "NpzPairs",
     "ProtocolData",
     "ProtocolView",
+    "PublishedBatches",
     "ThreeDPW",
     "ViewEntry",
     "fetch_notes",

@@ -31,6 +31,7 @@ from hypopose.datasets.protocols.protocol_data import (
     Detail,
     ProtocolData,
     ProtocolView,
+    PublishedBatches,
     ViewEntry,
     grouped,
 )
@@ -57,6 +58,8 @@ class Human36M:
         joints: 17, or 16 without the neck/nose joint.
         stride: Every how many frames of 50 Hz count: 1, or 5 for 10 Hz.
         subjects: Comma-separated.
+        batch: Clips of a batch of D3DP's released code (``-b``), of which its P-Best takes one
+            hypothesis.
         distortion: The lens model, ``vp3d``, ``h36m``, ``opencv`` or ``none``.
         partial: Accept a folder without some actions or takes; results say so.
 
@@ -69,6 +72,7 @@ class Human36M:
     stride: int = 1
     subjects: str = "S9,S11"
     distortion: DistortionModel = "vp3d"
+    batch: int = 4
     partial: bool = False
 
     name: ClassVar[str] = "h36m"
@@ -79,6 +83,7 @@ class Human36M:
             "joints": (self.joints, (17, 16)),
             "stride": (self.stride, range(1, 65)),
             "distortion": (self.distortion, get_args(DistortionModel)),
+            "batch": (self.batch, range(1, 1025)),
             "partial": (self.partial, (True, False)),
         }
         options |= {f"subjects (of {s})": (s, SUBJECTS) for s in self.subjects.split(",")}
@@ -120,8 +125,14 @@ class Human36M:
             consumed=self._consumed(),
             groupings={"action": grouped(entries, lambda cell: cell[0])},
             headline="action",
+            batches=PublishedBatches(self.batch) if self._as_d3dp else None,
             notes=self._notes(world),
         )
+
+    @property
+    def _as_d3dp(self) -> bool:
+        """Whether joints and frames are those of its tables."""
+        return self.joints == 17 and self.stride == 1
 
     def _positions(self, checks: Checks, path: Path) -> dict[str, dict[str, np.ndarray]]:
         subjects = checks.dictionary(path, "positions_3d")

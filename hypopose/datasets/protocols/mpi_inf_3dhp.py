@@ -27,6 +27,7 @@ from hypopose.datasets.protocols.protocol_data import (
     GROUND_TRUTH,
     ProtocolData,
     ProtocolView,
+    PublishedBatches,
     ViewEntry,
     grouped,
 )
@@ -43,6 +44,10 @@ SCENES = {
     "TS3": "studio, no green screen", "TS4": "studio, no green screen",
     "TS5": "outdoor", "TS6": "outdoor",
 }  # fmt: skip
+ACTIVITIES = (
+    "Stand/Walk", "Exercise", "Sit on Chair", "Crouch/Reach", "On the Floor", "Sports", "Misc.",
+)  # fmt: skip
+"""Names of activity 1 to 7, in the order of the paper's table."""
 MEASURED = {
     "TS1": (1500.003, 1500.654, 1017.377, 1043.062),
     "TS2": (1503.755, 1501.296, 1015.233, 1038.678),
@@ -77,6 +82,7 @@ class MpiInf3dhp:
         annotation: ``annot3`` or ``univ_annot3``.
         joints: Of MPJPE: 17 with the pelvis, always 0, or the 14 of PCK. PCK and AUC have 14.
         cameras: ``measured`` per sequence, or the ``nominal`` sensors of D3DP.
+        batch: Clips of a batch of D3DP's released code, of which its P-Best takes one hypothesis.
         partial: Accept a folder without some sequences; results say so.
 
     Raises:
@@ -86,6 +92,7 @@ class MpiInf3dhp:
     annotation: str = "annot3"
     joints: int = 17
     cameras: str = "measured"
+    batch: int = 2
     partial: bool = False
 
     name: ClassVar[str] = "3dhp"
@@ -98,6 +105,7 @@ class MpiInf3dhp:
                 "annotation": (self.annotation, get_args(Annotation)),
                 "joints": (self.joints, (17, 14)),
                 "cameras": (self.cameras, get_args(Cameras)),
+                "batch": (self.batch, range(1, 1025)),
             },
         )
 
@@ -150,6 +158,7 @@ class MpiInf3dhp:
             exclude_root=not seventeen,
             pck_joints=PCK_JOINTS if seventeen else tuple(range(1, 15)),
             gaps=True,
+            batches=PublishedBatches(self.batch, stitched=True) if seventeen else None,
             notes=self._notes(entries),
         )
 
@@ -272,12 +281,23 @@ class MpiInf3dhp:
 
 
 def _parts(arrays: Arrays) -> dict[str, np.ndarray]:
-    """Valid frames by the number of their activity, or all under no name."""
+    """Valid frames by the name of their activity, or all under no name."""
     frames = np.flatnonzero(arrays["valid"] > 0)
     if "activity" not in arrays:
         return {"": frames}
     activity = arrays["activity"][frames].astype(int)
-    return {f"activity {n}": frames[activity == n] for n in np.unique(activity)}
+    return {_activity(int(n)): frames[activity == n] for n in np.unique(activity)}
+
+
+def _activity(number: int) -> str:
+    """The name of an activity; its number if the paper has none.
+
+    Example:
+        >>> _activity(3), _activity(9)
+        ('Sit on Chair', 'activity 9')
+    """
+    known = 1 <= number <= len(ACTIVITIES)
+    return ACTIVITIES[number - 1] if known else f"activity {number}"
 
 
 def _size(name: str) -> tuple[int, int]:

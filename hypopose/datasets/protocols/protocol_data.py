@@ -76,6 +76,20 @@ class ViewEntry:
         return [(action, self.sequence) for action in self.parts]
 
 
+@dataclass(frozen=True)
+class PublishedBatches:
+    """How the released code of D3DP batches clips, of which P-Best takes one hypothesis.
+
+    Args:
+        clips: Of one video in a batch.
+        stitched: Later clips replace earlier ones and every frame counts once, as in its files for
+            MPI-INF-3DHP; frames count as often as clips have them otherwise.
+    """
+
+    clips: int
+    stitched: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class ProtocolData:
     """The views of a protocol in a folder, and what numbers on them mean.
@@ -95,6 +109,7 @@ class ProtocolData:
         pck_joints: Joints of PCK and AUC among :attr:`skeleton`; None if they are not customary.
         gaps: Whether frames that count do not follow each other, so that velocity and clips are
             not defined.
+        batches: How published tables choose P-Best; None where none do.
         joint_set: Name of the evaluated skeleton where it is not the source's.
         notes: What a reader of the numbers must know.
     """
@@ -112,6 +127,7 @@ class ProtocolData:
     exclude_root: bool = False
     pck_joints: tuple[int, ...] | None = None
     gaps: bool = False
+    batches: PublishedBatches | None = None
     joint_set: str = ""
     notes: tuple[str, ...] = ()
 
