@@ -6,7 +6,8 @@ array without names holds all views one after another, in the order of the proto
 
 Axes of an array: ``(N, J, 3)``, ``(H, N, J, 3)`` or ``(N, H, J, 3)``, where N counts all frames of
 a view, or those that the protocol counts. Joints are those of the protocol, of its source skeleton,
-or of a skeleton that is named.
+or of a skeleton that is named. Where the protocol knows true surfaces, J may be their number of
+vertices: joints are then regressed, and vertices scored too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hypopose.datasets.protocols import ProtocolData, ProtocolView, ViewEntry
+from hypopose.datasets.protocols import ProtocolData, ProtocolView, SurfaceTruth, ViewEntry
 from hypopose.errors import OptionError
 from hypopose.evaluation.protocol_draws import Answer, evaluated_joints
 from hypopose.io.prediction_files import PredictionFile, words_of
@@ -197,6 +198,9 @@ class Predictions:
             FormatError: If the array does not fit the view, or holds NaN.
         """
         points = self._points(entry)
+        surface = self.data.surface
+        if surface is not None and points.shape[-2] == surface.regressor.shape[-1]:
+            return self._surface(entry, points, view, surface)
         skeleton = self._skeleton(entry, points.shape[-2])
         points = UNITS[self.layout.unit] * points @ self.layout.turn.mT
         if self.layout.frame == "world":
@@ -211,6 +215,23 @@ class Predictions:
             root = self.data.skeleton.root
             return Answer(points - points[..., root : root + 1, :])
         return Answer(evaluated_joints(points, skeleton, self.data))
+
+    def _surface(
+        self, entry: ViewEntry, points: Tensor, view: ProtocolView, surface: SurfaceTruth
+    ) -> Answer:
+        """Vertices, and the joints that are regressed from them."""
+        if self.layout.swap_sides:
+            raise self.file.error(
+                f"{entry.name} holds vertices, whose sides cannot be exchanged",
+                "leave out --swap-sides; a mirrored body is corrected by --axes=-x,y,z",
+            )
+        points = UNITS[self.layout.unit] * points @ self.layout.turn.mT
+        if self.layout.frame == "world":
+            points = self._in_camera(entry, points, view)
+        joints = surface.regressor.to(points) @ points
+        points = points - joints[..., self.data.source_skeleton.root, None, :]
+        answer = evaluated_joints(joints, self.data.source_skeleton, self.data)
+        return Answer(answer, vertices=points)
 
     def _points(self, entry: ViewEntry) -> Tensor:
         """``(H, N, J, 3)`` float64 as the file has them."""

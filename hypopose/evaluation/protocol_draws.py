@@ -36,10 +36,12 @@ class Answer:
         joints: ``(H, F, J, 3)`` root-relative meters of the evaluated joints; all frames of the
             view, or those that count.
         seconds: Time that sampling took.
+        vertices: ``(H, F, V, 3)`` meters from the root, of methods that answer with surfaces.
     """
 
     joints: Tensor
     seconds: float = 0.0
+    vertices: Tensor | None = None
 
 
 Answers = Callable[[ViewEntry, ProtocolView], Answer]

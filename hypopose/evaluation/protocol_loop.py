@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hypopose.calibration import Estimate
 from hypopose.calibration.bootstrap import N_DRAWS
@@ -26,6 +27,7 @@ from hypopose.evaluation.protocol_results import ProtocolEvaluation
 from hypopose.evaluation.published_best import BATCH_TITLES, POSE, BatchBest
 from hypopose.evaluation.published_ece import PUBLISHED_TITLES
 from hypopose.evaluation.summaries import notes_of
+from hypopose.evaluation.vertex_errors import VERTEX_TITLES, vertex_errors
 
 
 def evaluate_answers(
@@ -86,7 +88,11 @@ def evaluate_answers(
             if best is not None and not data.gaps:
                 best.add(frames, compared)
         if best is not None:
-            _keep(evaluator, view, best)
+            _keep(evaluator, view, best.values())
+        if data.surface is not None:
+            counted = torch.from_numpy(view.entry.counted)
+            found = vertex_errors(view, data.surface)
+            _keep(evaluator, view, {key: (counted, values) for key, values in found.items()})
         seconds += view.answer.seconds
     record = {
         "variant": dict(data.variant),
@@ -126,6 +132,7 @@ def evaluate_answers(
             **TITLES,
             **PUBLISHED_TITLES,
             **BATCH_TITLES,
+            **VERTEX_TITLES,
             **{key: metric.title for key, metric in evaluator.metrics.items()},
         },
         consumed={str(k): said for k, said in (consumed or data.consumed).items()},
@@ -143,12 +150,14 @@ def _published_best(view: AnsweredView, data: ProtocolData, clip_frames: int) ->
     )  # fmt: skip
 
 
-def _keep(evaluator: Evaluator, view: AnsweredView, best: BatchBest) -> None:
-    """Add P-Best's values of a view to those of its actions."""
+def _keep(
+    evaluator: Evaluator, view: AnsweredView, found: Mapping[str, tuple[Tensor, Tensor]]
+) -> None:
+    """Add values of a view, key -> frames and a value for each, to those of its actions."""
     labels = np.empty(view.entry.n_frames, dtype=object)
-    for action, frames in view.entry.parts.items():
-        labels[frames] = action
-    for key, (frames, values) in best.values().items():
+    for action, shown in view.entry.parts.items():
+        labels[shown] = action
+    for key, (frames, values) in found.items():
         for action in view.entry.parts:
             own = torch.from_numpy(labels[frames.numpy()] == action)
             evaluator.sums.update({key: values[own][None]}, [(action, view.entry.sequence)])

@@ -89,7 +89,7 @@ def takes_from_truth(key: str) -> str:
         >>> takes_from_truth("p_mpjpe_oracle_joint_best_mm")
         'root, rotation, scale; choice per joint'
     """
-    if key.startswith(("crps", "energy", "mpjpe", "mpjve", "ece", "coverage", "pck", "auc")):
+    if key.startswith(("crps", "energy", "mpjpe", "mpjve", "ece", "coverage", "pck", "auc", "pve")):
         alignment = "root"
     else:
         alignment = {"p_": "root, rotation, scale", "n_": "root, scale"}.get(key[:2], "")

@@ -121,11 +121,12 @@ def surface(arrays: dict, poses: np.ndarray, betas: np.ndarray, trans: np.ndarra
     return out + trans
 
 
-def test_3dpw_with_a_regressor(tmp_path: Path) -> None:
+def make_bodies(folder: Path) -> tuple[dict, np.ndarray, dict[str, str]]:
+    """Arrays of a body in SMPL's layout, a regressor right first, and the variant that names both;
+    the stored regressor has left first."""
     from hypopose.bodies.example import example_arrays
     from hypopose.skeletons import H36M17, SMPL24
 
-    sequences = make_3dpw(tmp_path / "data")
     rng = np.random.default_rng(0)
     arrays = example_arrays(n_shapes=2)
     arrays = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in arrays.items()}
@@ -138,12 +139,55 @@ def test_3dpw_with_a_regressor(tmp_path: Path) -> None:
         bone = SMPL24.index(near.get(name, name))
         regressor[j, 4 * bone : 4 * bone + 4] = [0.4, 0.3, 0.2, 0.1]
     flipped = regressor[list(H36M17.flip_order)]  # left first: brought to the usual order
-    np.save(tmp_path / "regressor.npy", flipped)
-    models = tmp_path / "models"
+    np.save(folder / "regressor.npy", flipped)
+    models = folder / "models"
     models.mkdir()
     for gender in ("male", "FEMALE"):
         np.savez(models / f"SMPL_{gender}.npz", **arrays)
-    variant = {"regressor": str(tmp_path / "regressor.npy"), "body_models": str(models)}
+    return arrays, regressor, {
+        "regressor": str(folder / "regressor.npy"), "body_models": str(models)
+    }  # fmt: skip
+
+
+def test_3dpw_with_vertices(tmp_path: Path) -> None:
+    sequences = make_3dpw(tmp_path / "data")
+    arrays, regressor, variant = make_bodies(tmp_path)
+    rng = np.random.default_rng(1)
+    predicted, expected = {}, []
+    for name in sorted(sequences):
+        stored = sequences[name]
+        for i, poses in enumerate(stored["poses"]):
+            valid, turns = stored["campose_valid"][i] > 0, stored["cam_poses"][:, :3, :3]
+            world = np.stack([
+                surface(arrays, p, stored["betas"][i], t)
+                for p, t in zip(poses, stored["trans"][i], strict=True)
+            ])  # fmt: skip
+            truth = world @ turns.transpose(0, 2, 1)
+            x = np.stack([truth + rng.normal(0, 0.08, truth.shape) for _ in range(2)])
+            predicted[f"{name}/{i}"] = 1000 * x + 500
+            off = x.mean(0) - (regressor @ x.mean(0))[:, :1] - truth + (regressor @ truth)[:, :1]
+            expected.append(1000 * np.linalg.norm(off, axis=-1).mean(-1)[valid])
+    np.savez(tmp_path / "theirs.npz", **predicted)
+    options = ("--variant", "partial=true", *(f"--variant={k}={v}" for k, v in variant.items()))
+    data = evaluated(tmp_path, "3dpw", "--prediction", tmp_path / "theirs.npz", "--unit", "mm",
+                     *options)  # fmt: skip
+    found = data["scores"]["pve_mean_mm"]["value"]
+    assert found == pytest.approx(np.concatenate(expected).mean(), rel=1e-6)
+    assert data["scores"]["pve_single_mm"]["value"] > found
+    assert data["settings"]["joints"].startswith("14 of h36m17")
+    done = CliRunner().invoke(main, [
+        "evaluate", "--protocol", "3dpw", "--data", str(tmp_path / "data"), "--unit", "mm",
+        "--prediction", str(tmp_path / "theirs.npz"), *options, "--swap-sides",
+        "--unchecked",
+    ])  # fmt: skip
+    assert done.exit_code == 2
+    assert "--axes=-x,y,z" in done.output
+
+
+def test_3dpw_with_a_regressor(tmp_path: Path) -> None:
+    sequences = make_3dpw(tmp_path / "data")
+    arrays, regressor, variant = make_bodies(tmp_path)
+    models = tmp_path / "models"
     data = make_protocol("3dpw", partial=True, **variant).open(tmp_path / "data")
     assert data.skeleton.n_joints == 15
     for entry in data.entries:

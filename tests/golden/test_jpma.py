@@ -98,7 +98,7 @@ def test_quirk_published_pose_best_is_chosen_per_batch(cases) -> None:
 def test_published_pose_best_of_a_video(cases) -> None:
     """The clips of the batch, put one after another, are one video: MPJPE and P-MPJPE."""
     for hypotheses, _, truth, _, io in cases:
-        n_clips, n_steps, n, length = hypotheses.joints.shape[:4]
+        n_clips, n_steps, _, length = hypotheses.joints.shape[:4]
         y = truth.joints[:, 0].flatten(0, 1)
         for k in range(n_steps):
             x = hypotheses.joints[:, k].transpose(0, 1).flatten(1, 2)

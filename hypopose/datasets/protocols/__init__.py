@@ -20,6 +20,7 @@ from hypopose.datasets.protocols.protocol_data import (
     ProtocolData,
     ProtocolView,
     PublishedBatches,
+    SurfaceTruth,
     ViewEntry,
 )
 from hypopose.datasets.protocols.threedpw import ThreeDPW
@@ -36,6 +37,7 @@ __all__ = [
     "ProtocolData",
     "ProtocolView",
     "PublishedBatches",
+    "SurfaceTruth",
     "ThreeDPW",
     "ViewEntry",
     "fetch_notes",

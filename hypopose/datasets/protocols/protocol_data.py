@@ -91,6 +91,20 @@ class PublishedBatches:
 
 
 @dataclass(frozen=True, eq=False)
+class SurfaceTruth:
+    """True surfaces, for predictions of vertices.
+
+    Args:
+        regressor: ``(J, V)``, vertices to the joints of the source skeleton.
+        load: The vertices of some frames of a view, ``(F, V, 3)`` meters from the true root, camera
+            frame.
+    """
+
+    regressor: Float[Tensor, "J V"]
+    load: Callable[[ViewEntry, np.ndarray], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
 class ProtocolData:
     """The views of a protocol in a folder, and what numbers on them mean.
 
@@ -110,6 +124,7 @@ class ProtocolData:
         gaps: Whether frames that count do not follow each other, so that velocity and clips are
             not defined.
         batches: How published tables choose P-Best; None where none do.
+        surface: True surfaces, where there are any.
         joint_set: Name of the evaluated skeleton where it is not the source's.
         notes: What a reader of the numbers must know.
     """
@@ -128,6 +143,7 @@ class ProtocolData:
     pck_joints: tuple[int, ...] | None = None
     gaps: bool = False
     batches: PublishedBatches | None = None
+    surface: SurfaceTruth | None = None
     joint_set: str = ""
     notes: tuple[str, ...] = ()
 

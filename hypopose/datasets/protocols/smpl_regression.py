@@ -1,8 +1,9 @@
 """Joints that a regressor takes from the surface of SMPL, for a user's own model and regressor.
 
 Loper et al., "SMPL: A skinned multi-person linear model", SIGGRAPH Asia 2015. Only vertices that
-the regressor looks at are posed: the surface itself is not made. All 24 bones are, unlike in
-:mod:`hypopose.bodies`, whose hands stay at rest: wrists are regressed from vertices near them.
+the regressor looks at are posed; the whole surface is made for vertex errors. All 24 bones are
+posed, unlike in :mod:`hypopose.bodies`, whose hands stay at rest: wrists are regressed from
+vertices near them.
 """
 
 from __future__ import annotations
@@ -56,7 +57,16 @@ class RegressedBody:
         shape: Float[Tensor, " S"],
         places: Float[Tensor, "F 3"],
     ) -> Float[Tensor, "F K 3"]:
-        """Regressed joints.
+        """Regressed joints; the arguments are those of :meth:`surface`."""
+        return self.regressor @ self.surface(poses, shape, places)
+
+    def surface(
+        self,
+        poses: Float[Tensor, "F 72"],
+        shape: Float[Tensor, " S"],
+        places: Float[Tensor, "F 3"],
+    ) -> Float[Tensor, "F U 3"]:
+        """The vertices that count.
 
         Args:
             poses: Axis times angle of every bone.
@@ -75,15 +85,18 @@ class RegressedBody:
             rotations, rest[0] + places.to(rest), bones, self.parents
         )
         shifts = origins - (turns @ bones[..., None])[..., 0]
-        return self.regressor @ skin(posed, self.weights, turns, shifts)
+        return skin(posed, self.weights, turns, shifts)
 
 
-def load_regressed_body(model: Path, regressor: np.ndarray) -> RegressedBody:
+def load_regressed_body(
+    model: Path, regressor: np.ndarray, *, whole: bool = False
+) -> RegressedBody:
     """Read a model as npz, see :mod:`hypopose.bodies.arrays`.
 
     Args:
         model: The file; nothing in it is unpickled.
         regressor: ``(K, V)``.
+        whole: Keep every vertex, not only those that the regressor looks at.
 
     Raises:
         FormatError: If it is not SMPL with 24 bones, or has other vertices than the regressor.
@@ -105,7 +118,7 @@ def load_regressed_body(model: Path, regressor: np.ndarray) -> RegressedBody:
             f"has {n_vertices} vertices and {n_bones} bones; the regressor is {regressor.shape}",
             "give SMPL (24 bones, 6890 vertices) and a regressor of it",
         )
-    used = np.flatnonzero(np.abs(regressor).sum(0))
+    used = np.arange(n_vertices) if whole else np.flatnonzero(np.abs(regressor).sum(0))
     joints = arrays["J_regressor"].astype(np.float64)
     shapes = arrays["shapedirs"].astype(np.float64)
     posed = arrays.get("posedirs", np.zeros((n_vertices, 3, 9 * (N_BONES - 1))))

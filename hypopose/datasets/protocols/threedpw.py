@@ -1,4 +1,4 @@
-"""3DPW: people outdoors before a moving camera, 14 joints, MPJPE and P-MPJPE.
+"""3DPW: people outdoors before a moving camera, 14 joints, MPJPE, P-MPJPE and PVE.
 
 Paper: von Marcard et al., "Recovering accurate 3D human pose in the wild using IMUs and a moving
 camera", ECCV 2018. Read are the official ``sequenceFiles/test/*.pkl``; nothing in them is run.
@@ -7,13 +7,14 @@ Tables take 14 joints that a regressor finds on the surface of SMPL, with the pe
 regressor at the origin. That needs SMPL and the regressor, which have licences of their own: give
 them with ``regressor`` and ``body_models``. Without them the documented subset is used: the SMPL
 joints of the files themselves (pelvis for the origin; hips, knees, ankles, shoulders, elbows,
-wrists, neck, head). Numbers of the two are not comparable.
+wrists, neck, head). Numbers of the two are not comparable. PVE, the mean distance of vertices with
+the regressed pelvis at the origin, is scored where predictions hold the vertices of SMPL.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from hypopose.datasets.protocols.folder_checks import Checks, check_options
 from hypopose.datasets.protocols.protocol_data import (
     ProtocolData,
     ProtocolView,
+    SurfaceTruth,
     ViewEntry,
     grouped,
 )
@@ -99,7 +101,7 @@ class ThreeDPW:
         people: dict[str, Person] = {}
         for path in paths:
             people |= self._people(checks, path)
-        bodies, files = self._bodies(checks)
+        bodies, files, surface = self._bodies(checks, people)
         entries = tuple(
             ViewEntry(
                 name, name.rpartition("/")[0], len(x["joints"]),
@@ -110,15 +112,14 @@ class ThreeDPW:
         )  # fmt: skip
         if not entries:
             raise checks.error("no frame has a valid camera", "get the files again")
-        surface = bool(self.regressor)
         gaps = any((np.diff(entry.counted) > 1).any() for entry in entries)
         return ProtocolData(
             protocol=self.name,
             entries=entries,
             load=partial(_load, people, bodies),
-            source_skeleton=H36M17 if surface else SMPL24,
-            joints=FROM_H36M17 if surface else FROM_SMPL24,
-            joint_set="lsp14" if surface else "smpl14",
+            source_skeleton=H36M17 if self.regressor else SMPL24,
+            joints=FROM_H36M17 if self.regressor else FROM_SMPL24,
+            joint_set="lsp14" if self.regressor else "smpl14",
             files=(*paths, *files),
             variant=asdict(self),
             consumed={
@@ -132,6 +133,7 @@ class ThreeDPW:
             groupings={"sequence": grouped(entries, lambda cell: cell[1])},
             exclude_root=True,
             gaps=gaps,
+            surface=surface,
             notes=self._notes(paths, entries, gaps),
         )
 
@@ -166,10 +168,12 @@ class ThreeDPW:
             found[f"{path.stem}/{i}"] = person
         return found
 
-    def _bodies(self, checks: Checks) -> tuple[dict[str, RegressedBody], tuple[Path, ...]]:
-        """Gender -> body, and the files they came from."""
+    def _bodies(
+        self, checks: Checks, people: dict[str, Person]
+    ) -> tuple[dict[str, RegressedBody], tuple[Path, ...], SurfaceTruth | None]:
+        """Gender -> body, the files they came from, and the surfaces."""
         if not self.regressor:
-            return {}, ()
+            return {}, (), None
         regressor = load_regressor(self.regressor)
         models = sorted(Path(self.body_models).glob("*.npz"))
         female = [path for path in models if "female" in path.stem.lower()]
@@ -182,8 +186,13 @@ class ThreeDPW:
                     "give one SMPL model for each gender",
                 )
             found[gender] = (fits[0], load_regressed_body(fits[0], regressor))
-        bodies = {gender: _same_sides(body) for gender, (_, body) in found.items()}
-        return bodies, (Path(self.regressor), *(path for path, _ in found.values()))
+        if _left_first(found["f"][1]):
+            regressor = regressor[list(H36M17.flip_order)]
+        chosen = {gender: path for gender, (path, _) in found.items()}
+        bodies = {gender: load_regressed_body(path, regressor) for gender, path in chosen.items()}
+        surfaces = _Surfaces(people, chosen, regressor)
+        truth = SurfaceTruth(torch.from_numpy(np.ascontiguousarray(regressor)), surfaces.of)
+        return bodies, (Path(self.regressor), *chosen.values()), truth
 
     def _notes(
         self, paths: list[Path], entries: tuple[ViewEntry, ...], gaps: bool
@@ -265,15 +274,46 @@ def _at(people: Any, i: int) -> Any:
     return people[i] if isinstance(people, (list, tuple, np.ndarray)) and i < len(people) else None
 
 
-def _same_sides(body: RegressedBody) -> RegressedBody:
-    """A regressor whose left comes first is brought to Human3.6M's order, right first."""
-    joints = body.regressor @ body.points
-    hip = joints[1]
+def _left_first(body: RegressedBody) -> bool:
+    """Whether a regressor gives left before right; Human3.6M's order is right first."""
+    hip = (body.regressor @ body.points)[1]
     to_left, to_right = ((hip - body.joints[j]).norm() for j in (1, 2))
-    if to_right <= to_left:
-        return body
-    order = list(H36M17.flip_order)
-    return RegressedBody(**{**vars(body), "regressor": body.regressor[order]})
+    return bool(to_left < to_right)
+
+
+@dataclass(frozen=True, eq=False)
+class _Surfaces:
+    """Makes the vertices of people when they are asked for.
+
+    Args:
+        people: By name.
+        models: Gender -> file.
+        regressor: Of the root.
+    """
+
+    people: dict[str, Person]
+    models: dict[str, Path]
+    regressor: np.ndarray
+
+    @cached_property
+    def bodies(self) -> dict[str, RegressedBody]:
+        """Gender -> body with every vertex."""
+        return {
+            gender: load_regressed_body(path, self.regressor, whole=True)
+            for gender, path in self.models.items()
+        }
+
+    def of(self, entry: ViewEntry, frames: np.ndarray) -> torch.Tensor:
+        """Vertices of some frames from the root, camera frame."""
+        person = self.people[entry.name]
+        body = self.bodies[str(person["gender"])]
+        world = body.surface(
+            torch.from_numpy(person["poses"][frames]),
+            torch.from_numpy(person["shape"]),
+            torch.from_numpy(person["place"][frames]),
+        )
+        root = (body.regressor @ world)[:, H36M17.root, None]
+        return (world - root) @ torch.from_numpy(person["camera"][frames, :3, :3]).mT
 
 
 def _load(
