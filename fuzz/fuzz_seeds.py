@@ -157,6 +157,18 @@ def _netcdf3() -> bytes:
     return stream.getvalue()
 
 
+def _wide_2d() -> list[bytes]:
+    joints = ("nose", "left_hip", "right_hip", "left_knee", "right_knee")
+    plain = ",".join(f"{j}_{a}" for j in joints for a in "xy")
+    timed = ",".join(f"x_{j},y_{j},{j}_conf" for j in joints)
+    rows = "".join(",".join(str(100 + 7 * f + 9 * i) for i in range(10)) + "\n" for f in range(4))
+    sure = "".join(
+        f"{f / 25},ann,25," + ",".join(f"{90 + f + 5 * i},{80 + i},.9" for i in range(5)) + "\n"
+        for f in range(4)
+    )
+    return [f"{plain}\n{rows}".encode(), f"time,person,fps,{timed}\n{sure}".encode()]
+
+
 def _tidy() -> list[bytes]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -300,6 +312,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "sleap": lambda: [_hdf5("sleap")],
     "movement": lambda: [_hdf5("movement"), _netcdf3()],
     "tidy": _tidy,
+    "wide": _wide_2d,
     "videopose3d": _videopose3d,
     "arrays": _arrays,
     "hypopose": _own,

@@ -167,6 +167,16 @@ def fractions_need_an_image_size(box):
 
 
 @case
+def joints_of_no_known_skeleton(box):
+    body = box.person().xy[:3].tolist()
+    rows = [f"{f},{j},{x},{y}" for f, xy in enumerate(body) for j, (x, y) in enumerate(xy)]
+    path = box.write("a.csv", "\n".join(["frame,joint,x,y", *rows]))
+    yield lambda: box.sample(path, "-o", box.path("out.npz"), "--image-size", *SIZE)
+    yield lambda: box.sample(path, "-o", box.path("out.npz"), "--image-size", *SIZE,
+                             "--skeleton", "coco17")  # fmt: skip
+
+
+@case
 def coordinates_that_are_fractions(box):
     path = box.points((box.person().xy / torch.tensor(SIZE)).numpy())
     yield lambda: load(path, skeleton="coco17")

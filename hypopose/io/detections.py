@@ -107,8 +107,8 @@ def check_size(detections: Detections, file: str) -> None:
 def clean(detections: Detections, file: str) -> Detections:
     """Give missing and impossible values one meaning, and say what was done.
 
-    A keypoint is missing if a coordinate is not finite, if it lies at exactly (0, 0), or if its
-    confidence is zero, negative or not a number. Confidences above 1 become 1.
+    A keypoint is missing if a coordinate is not finite, if it lies at exactly (0, 0) or (-1, -1),
+    or if its confidence is zero, negative or not a number. Confidences above 1 become 1.
 
     Args:
         detections: What a reader found.
@@ -129,7 +129,7 @@ def clean(detections: Detections, file: str) -> Detections:
             f"({xy[row, joint, 0]:.3g}, {xy[row, joint, 1]:.3g}) px, outside any image; "
             "write coordinates in pixels."
         )
-    present = finite & ~(xy == 0).all(-1)
+    present = finite & ~(xy == 0).all(-1) & ~(xy == -1).all(-1)
     confidence = detections.confidence
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
@@ -142,9 +142,12 @@ def clean(detections: Detections, file: str) -> Detections:
         raise _not_pixels(xy[present], file)
     rows = present.any(-1)
     if not rows.any():
-        raise FormatError(
-            f"{file}: no keypoint of any person is detected in any frame; check the recording."
-        )
+        unsure = confidence is not None and finite.any() and not np.nan_to_num(confidence).any()
+        why = "every confidence is 0, so no keypoint is detected" if unsure else (
+            "no keypoint of any person is detected in any frame"
+        )  # fmt: skip
+        cure = "leave the confidences out if there are none" if unsure else "check the recording"
+        raise FormatError(f"{file}: {why}; {cure}.")
     xy[~present] = np.nan
     kept = _keep(replace(detections, xy=xy, confidence=confidence), rows)
     return kept.with_notes(*notes).with_doubts(*doubts)

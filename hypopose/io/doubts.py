@@ -19,6 +19,10 @@ from hypopose.types import Skeleton
 
 UPSIDE_DOWN_SHARE = 0.6
 """Share of bodies with the shoulders below the hips from which the whole file is doubted."""
+SIDEWAYS_SHARE = 0.95
+"""Share of trunks across the image from which the whole file is doubted."""
+ACROSS = 2.0
+"""Width over height of a trunk, shoulders to hips, that lies across the image."""
 OUTSIDE_SHARE = 0.05
 """Share of keypoints outside the image from which the image size is doubted."""
 SETTLED = ("mediapipe33", "kinect25")
@@ -50,7 +54,7 @@ def doubts_about(detections: Detections, *, skeleton_told: bool) -> tuple[str, .
     named = detections.skeleton
     wrong = misnamed(xy, named) if skeleton_told else scrambled(xy, named)
     # Joints under wrong names say nothing about which way is up.
-    found = wrong or upside_down(xy, detections.skeleton)
+    found = wrong or upside_down(xy, named) or sideways(xy, named)
     return (found,) if found else ()
 
 
@@ -70,6 +74,21 @@ def upside_down(xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton) -> str:
     )
 
 
+def sideways(xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton) -> str:
+    """A doubt if nearly all trunks lie across the image; else nothing."""
+    across = [_level(xy, skeleton, names, axis=0) for names in _LEVELS[1:]]
+    along = [_level(xy, skeleton, names, axis=1) for names in _LEVELS[1:]]
+    width, height = abs(across[0] - across[1]), abs(along[0] - along[1])
+    known = np.isfinite(width)
+    share = float((width > ACROSS * height)[known].mean()) if known.any() else 0.0
+    if share < SIDEWAYS_SHARE:
+        return ""
+    return (
+        f"people lie across the image in {share:.0%} of the frames: if the video is turned, read "
+        "it with rotate=90 or rotate=270; if the file has y before x, write x first"
+    )
+
+
 _LEVELS = (
     ("nose", "head", "head_top", "left_ear", "right_ear"),
     ("left_shoulder", "right_shoulder"),
@@ -78,11 +97,11 @@ _LEVELS = (
 
 
 def _level(
-    xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton, names: tuple[str, ...]
+    xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton, names: tuple[str, ...], axis: int = 1
 ) -> Float[np.ndarray, " N"]:
-    """Mean height in the image of the joints that are seen; NaN where none is."""
+    """Mean height (or x) in the image of the joints that are seen; NaN where none is."""
     there = [skeleton.index(name) for name in names if name in skeleton.joint_names]
-    y = xy[:, there, 1]
+    y = xy[:, there, axis]
     seen = np.isfinite(y)
     total = np.where(seen, y, 0.0).sum(-1)
     return np.where(seen.any(-1), total / np.maximum(seen.sum(-1), 1), np.nan)

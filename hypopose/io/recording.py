@@ -23,7 +23,11 @@ from hypopose.io.detections import Detections, check_size, clean
 from hypopose.io.doubts import doubts_about, outside_doubt, warn_of
 from hypopose.io.format import Format, Reading, ReadOptions
 from hypopose.io.people.enough_seen import MIN_JOINTS, too_little_seen
-from hypopose.io.people.given_identities import believable_identities, drop_identities
+from hypopose.io.people.given_identities import (
+    believable_identities,
+    drop_identities,
+    speed_doubt,
+)
 from hypopose.io.people.tracking import TrackingOptions, track
 from hypopose.io.readers import format_of
 from hypopose.io.source import Source
@@ -260,6 +264,8 @@ def _with_people(
         detections = drop_identities(detections)
     elif not (recording.format.exact or reading.get("keep_identities")):
         detections, doubts = believable_identities(detections, rate)
+    if rate is not None:
+        doubts = (*doubts, *speed_doubt(detections, rate))
     gap = TrackingOptions().max_gap if rate is None else max(1, min(round(rate), 1000))
     people = track(detections, tracking or TrackingOptions(max_gap=gap))
     hertz = reading.get("resample")

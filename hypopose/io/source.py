@@ -193,6 +193,8 @@ class Source:
             return _describe_json(self.json)
         if self.container is not None:
             return f"a {NAMES[self.container]} file with {self.tree.listed or 'no arrays'}"
+        if self.head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return "text in UTF-16 (save it as UTF-8)"
         return f"a {self.path.suffix or 'nameless'} file"
 
 

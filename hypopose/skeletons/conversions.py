@@ -26,6 +26,7 @@ from hypopose.skeletons.tables import (
     MPI3DHP17,
     MPI3DHP28,
     MPII16,
+    SKELETONS,
 )
 from hypopose.skeletons.wholebody import WHOLE_BODIES
 from hypopose.types import Keypoints2D, Skeleton
@@ -142,6 +143,13 @@ def get_conversion(source: Skeleton, target: Skeleton, name: str = "default") ->
     found = _default(source, target) if name == "default" else PUBLISHED.get(name)
     if found is not None and (found.source, found.target) == (source, target):
         return found
+    if source.name not in SKELETONS:
+        shown = ", ".join(source.joint_names[:4]) + (", ..." if source.n_joints > 4 else "")
+        raise SkeletonMismatchError(
+            f"The joints ({shown}) are those of no skeleton HypoPose knows: say which of its "
+            "joints they are with skeleton=FILE.toml, see docs/reference/skeletons.md; joints "
+            "numbered in the order of a known skeleton need its name alone: skeleton=coco17."
+        )
     others = [f"{s} -> {t}" for s, t in CONVERSIONS if s == source.name or t == target.name]
     raise SkeletonMismatchError(
         f"No conversion {name!r} leads from skeleton {source.name!r} to {target.name!r}. There are "

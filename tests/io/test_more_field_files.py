@@ -443,6 +443,218 @@ def named_images_in_one_file(folder):
     assert keypoints.n_frames == 12
 
 
+# --- tables, arrays and labels that scripts write -----------------------------------------------
+
+
+def wide(path: Path, xy: np.ndarray, head: str = "{}_{}", **columns: Any) -> Path:
+    header = [*columns, *(head.format(name, axis) for name in COCO for axis in "xy")]
+    rows = [[*(c[f] for c in columns.values()), *frame.ravel()] for f, frame in enumerate(xy)]
+    path.write_text("\n".join(",".join(map(str, row)) for row in [header, *rows]))
+    return path
+
+
+@field_input
+def a_row_per_frame(folder):
+    (keypoints,) = quietly(wide(folder / "a.csv", seen(12))).values()
+    assert keypoints.skeleton.name == "coco17"
+    assert torch.allclose(keypoints.xy, torch.from_numpy(seen(12)).float())
+
+
+@field_input
+def a_row_per_frame_with_times_and_size(folder):
+    frames = [f for f in range(30) if not 10 <= f < 15]
+    n = len(frames)
+    path = wide(folder / "a.csv", seen(30)[frames], time=[f / 25 for f in frames],
+                image_width=[1280] * n, image_height=[720] * n)  # fmt: skip
+    (keypoints,) = quietly(path).values()
+    assert (keypoints.n_frames, keypoints.fps, keypoints.image_size) == (30, 25.0, SIZE)
+    assert keypoints.detected.any(-1).sum() == n
+
+
+@field_input
+def a_row_per_frame_and_person(folder):
+    both = np.stack([seen(12), seen(12, x=800)], 1).reshape(24, 17, 2)
+    path = wide(folder / "a.csv", both, frame=np.repeat(range(12), 2), person=["ann", "bob"] * 12)
+    people = quietly(path)
+    assert set(people) == {"ann", "bob"}
+    assert torch.allclose(people["bob"].xy, torch.from_numpy(seen(12, x=800)).float())
+
+
+@field_input
+def a_row_per_frame_with_depths_is_refused(folder):
+    path = wide(folder / "a.csv", seen(12), nose_depth=[3.0] * 12)
+    with pytest.raises(FormatError, match="columns of depth"):
+        load_people(path)
+
+
+@field_input
+def abbreviated_names_of_joints(folder):
+    short = [n.replace("left_", "L").replace("right_", "R") for n in COCO]
+    rows = [f"{f},{name},{x},{y}" for f, xy in enumerate(seen(9))
+            for name, (x, y) in zip(short, xy, strict=True)]  # fmt: skip
+    path = folder / "a.csv"
+    path.write_text("\n".join(["frame,joint,x,y", *rows]))
+    (keypoints,) = quietly(path).values()
+    assert keypoints.skeleton.name == "coco17"
+    assert torch.allclose(keypoints.xy, torch.from_numpy(seen(9)).float())
+
+
+@field_input
+def legs_alone(folder):
+    path = tidy(folder / "a.csv", {"p": seen(9)})
+    kept = [r for r in path.read_text().splitlines()
+            if "joint" in r or any(part in r for part in ("hip", "knee", "ankle"))]  # fmt: skip
+    path.write_text("\n".join(kept))
+    (keypoints,) = quietly(path).values()
+    assert keypoints.skeleton.name == "coco17"
+    assert keypoints.detected[0].sum() == 6
+
+
+@field_input
+def joints_by_number(folder):
+    rows = [f"{f},{j},{x},{y}" for f, xy in enumerate(seen(9)) for j, (x, y) in enumerate(xy)]
+    path = folder / "a.csv"
+    path.write_text("\n".join(["frame,joint,x,y", *rows]))
+    (keypoints,) = quietly(path, skeleton="coco17").values()
+    assert torch.allclose(keypoints.xy, torch.from_numpy(seen(9)).float())
+
+
+@field_input
+def columns_of_rate_and_size(folder):
+    n = 17 * 9
+    path = tidy(folder / "a.csv", {"p": seen(9)}, fps=[50] * n, image_width=[1280] * n,
+                image_height=[720] * n)  # fmt: skip
+    (keypoints,) = quietly(path).values()
+    assert (keypoints.fps, keypoints.image_size) == (50.0, SIZE)
+
+
+@field_input
+def a_column_of_depth(folder):
+    path = tidy(folder / "a.csv", {"p": seen(9)}, depth=[3.0] * 17 * 9)
+    with pytest.raises(FormatError, match="column depth"):
+        load_people(path)
+
+
+@field_input
+def two_cameras_in_one_table(folder):
+    path = tidy(folder / "a.csv", {"p": seen(9)}, camera=["one"] * 17 * 9)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, *(r.replace("one", "two") for r in lines[1:])]))
+    with pytest.raises(FormatError, match="split the table by its column 'camera'"):
+        load_people(path)
+
+
+@field_input
+def rows_that_are_repeated(folder):
+    path = tidy(folder / "a.csv", {"p": seen(9)})
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, *lines[1:]]))
+    with pytest.raises(FormatError, match="remove the rows that are repeated"):
+        load_people(path)
+
+
+@field_input
+def an_archive_with_time_stamps(folder):
+    frames = np.array([f for f in range(30) if not 10 <= f < 15])
+    np.savez(folder / "a.npz", xy=seen(30)[frames], skeleton="coco17", timestamps=frames / 50)
+    (keypoints,) = quietly(folder / "a.npz").values()
+    assert (keypoints.n_frames, keypoints.fps) == (30, 50.0)
+
+
+@field_input
+def an_archive_with_frame_numbers(folder):
+    frames = np.array([f for f in range(30) if not 10 <= f < 15])
+    np.savez(folder / "a.npz", xy=seen(30)[frames], skeleton="coco17", frames=frames + 100)
+    (keypoints,) = quietly(folder / "a.npz").values()
+    assert keypoints.n_frames == 30
+    assert not keypoints.detected[10:15].any()
+
+
+@field_input
+def minus_one_is_missing(folder):
+    xy = seen(20)
+    xy[5:8], xy[:, 9] = -1, -1
+    np.savez(folder / "a.npz", xy=xy, skeleton="coco17")
+    (keypoints,) = quietly(folder / "a.npz").values()
+    assert not keypoints.detected[5:8].any()
+    assert not keypoints.detected[:, 9].any()
+
+
+@field_input
+def confidences_that_are_all_zero(folder):
+    np.savez(folder / "a.npz", xy=seen(9), confidence=np.zeros((9, 17)), skeleton="coco17")
+    with pytest.raises(FormatError, match="leave the confidences out"):
+        load_people(folder / "a.npz")
+
+
+@field_input
+def labels_of_26_joints_are_not_17_with_confidence(folder):
+    names = get_skeleton("halpe26").joint_names
+    x = walk(names, 6) - [0, 2.0, 0]
+    xy = np.stack([300 - 220 * x[..., 1], 600 - 220 * x[..., 2]], -1) / SIZE
+    low, high = xy.min(1), xy.max(1)
+    for f in range(6):
+        box = [*(low[f] + high[f]) / 2, *(high[f] - low[f])]
+        (folder / f"a_{f}.txt").write_text(" ".join(f"{v:.6f}" for v in [0, *box, *xy[f].ravel()]))
+    with pytest.raises(FormatError, match="lie outside it; .*skeleton=halpe26"):
+        load_people(folder, image_size=SIZE)
+    (keypoints,) = quietly(folder, image_size=SIZE, skeleton="halpe26").values()
+    assert torch.allclose(keypoints.xy, torch.from_numpy(xy * SIZE).float(), atol=0.01)
+
+
+@field_input
+def images_of_two_cameras_in_one_file(folder):
+    names = [f"cam{c}/{f:04}.jpg" for c in "AB" for f in range(9)]
+    flat = [np.column_stack([xy, np.full(17, 2)]).ravel().tolist() for xy in seen(9)]
+    images = [{"id": i, "file_name": name} for i, name in enumerate(names)]
+    people = [{"image_id": i, "category_id": 1, "keypoints": flat[i % 9]} for i in range(18)]
+    path = folder / "a.json"
+    path.write_text(json.dumps({"images": images, "annotations": people}))
+    with pytest.raises(FormatError, match="a file for each"):
+        load_people(path)
+
+
+@field_input
+def four_numbers_per_joint(folder):
+    flat = np.column_stack([seen(1)[0], np.full(17, 3.0), np.full(17, 0.9)]).ravel().tolist()
+    entries = [{"image_id": f, "category_id": 1, "keypoints": flat, "score": 1} for f in range(9)]
+    path = folder / "a.json"
+    path.write_text(json.dumps(entries))
+    with pytest.raises(FormatError, match=r"perhaps x, y, z, confidence.*hypopose import"):
+        load_people(path)
+
+
+@field_input
+def people_who_lie_across_the_image(folder):
+    np.savez(folder / "a.npz", xy=seen(20)[..., ::-1], skeleton="coco17")
+    (found,) = doubts(folder / "a.npz")
+    assert "y before x" in found
+    assert "rotate=90" in found
+
+
+@field_input
+def a_rate_at_which_nobody_moves(folder):
+    path = tidy(folder / "a.csv", {"p": seen(30)})
+    (found,) = doubts(path, fps=2500)
+    assert "which nobody can" in found
+    assert not doubts(path, fps=25)
+
+
+@field_input
+def a_lens_that_folds(folder):
+    text = (
+        "image_width: 1280\nimage_height: 720\ncamera_matrix:\n  rows: 3\n  cols: 3\n"
+        "  data: [1100, 0, 640, 0, 1100, 360, 0, 0, 1]\ndistortion_coefficients:\n  rows: 1\n"
+        "  cols: 5\n  data: [{}]\n"
+    )
+    path = folder / "a.yml"
+    path.write_text(text.format("25.0, -300, 0.1, 0.1, 900"))
+    with pytest.raises(FormatError, match="fold over"):
+        load_camera(path)
+    path.write_text(text.format("-0.3, 0.1, 0.001, 0.001, 0"))
+    assert load_camera(path).distortion is not None
+
+
 @pytest.mark.parametrize("check", INPUTS, ids=lambda f: f.__name__)
 def test_input(check: Callable[[Path], None], tmp_path: Path) -> None:
     check(tmp_path)

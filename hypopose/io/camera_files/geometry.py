@@ -22,6 +22,9 @@ FOCAL_RANGE = (0.15, 25.0)
 FAR_OFF = 0.15
 """A principal point this far from the middle, in sides of the picture, is doubted."""
 
+SQUARE = 1.1
+"""Pixels that are this many times as wide as high, or as high as wide, are doubted."""
+
 SAME = 0.02
 """Shares of width and height that differ less are the same: the picture was scaled."""
 
@@ -145,6 +148,12 @@ def check_picture(K: NDArray[np.float64], size: tuple[int, int], place: str) -> 
             place, "focal length", f"({fx:g}, {fy:g}) px give {degrees:.3g} degrees of view of a "
             f"picture of {w} x {h}", "give focal length and size in pixels of the same picture",
         )  # fmt: skip
+    if not 1 / SQUARE <= fx / fy <= SQUARE:
+        camera_note(
+            place,
+            f"the focal lengths {fx:g} and {fy:g} px make pixels {fx / fy:.2f} times as high as "
+            "wide, which few cameras have: check the camera matrix",
+        )
     _check_middle(cx, cy, size, place)
 
 

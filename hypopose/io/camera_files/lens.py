@@ -74,8 +74,7 @@ def fisheye_coefficients(coefficients: Array, K: Array, size: tuple[int, int], p
     Raises:
         FormatError: If rays fold over within half of the way to the picture's corner.
     """
-    corners = np.array([[0.0, 0.0], [size[0], 0.0], [0.0, size[1]], size])
-    reach = float(np.linalg.norm((corners - K[:2, 2]) / K[[0, 1], [0, 1]], axis=-1).max())
+    reach = _reach(K, size)
     angle = np.linspace(0.0, np.pi / 2, 500)
     bent = angle * (1 + (angle[:, None] ** np.arange(2, 10, 2)) @ coefficients)
     falls = np.flatnonzero(np.diff(bent) <= 0)
@@ -86,6 +85,32 @@ def fisheye_coefficients(coefficients: Array, K: Array, size: tuple[int, int], p
             "calibrate again; four coefficients k1, k2, k3, k4 of the angle are expected",
         )  # fmt: skip
     return np.pad(coefficients, (0, 1))
+
+
+def _reach(K: Array, size: tuple[int, int]) -> float:
+    """Distance of the picture's farthest corner from the axis, on the normalized plane."""
+    corners = np.array([[0.0, 0.0], [size[0], 0.0], [0.0, size[1]], size])
+    return float(np.linalg.norm((corners - K[:2, 2]) / K[[0, 1], [0, 1]], axis=-1).max())
+
+
+def _check_radial(k: Array, K: Array, size: tuple[int, int], place: str) -> None:
+    """Refuse a lens whose rays fold over within half of the way to the picture's corner.
+
+    Args:
+        k: Radial coefficients k1, k2, k3.
+        K: Camera matrix.
+        size: Width and height of the picture in pixels.
+        place: File and camera, for messages.
+    """
+    reach = _reach(K, size)
+    radius = np.linspace(0.0, 2 * reach, 500)
+    bent = radius * (1 + (radius[:, None] ** np.arange(2, 8, 2)) @ k)
+    falls = np.flatnonzero(np.diff(bent) <= 0)
+    if len(falls) and bent[falls[0]] < 0.5 * reach:
+        raise camera_error(
+            place, "distortion", "a lens whose rays fold over within the picture",
+            "calibrate again; the order is k1, k2, p1, p2, k3",
+        )  # fmt: skip
 
 
 def five_coefficients(
@@ -100,12 +125,15 @@ def five_coefficients(
         place: File and camera, for messages.
 
     Raises:
-        FormatError: If five coefficients do not describe the lens to :data:`TOLERANCE_PX`.
+        FormatError: If five coefficients do not describe the lens to :data:`TOLERANCE_PX`, or its
+            rays fold over.
     """
     if not coefficients.any():
         return None
     if not coefficients[5:].any():
-        return np.pad(coefficients[:5], (0, max(0, 5 - len(coefficients))))
+        five = np.pad(coefficients[:5], (0, max(0, 5 - len(coefficients))))
+        _check_radial(five[[0, 1, 4]], K, size, place)
+        return five
     return _fitted(lambda points: opencv_distort(points, coefficients), K, size, place)
 
 

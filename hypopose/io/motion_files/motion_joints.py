@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from hypopose.io.format import ReadOptions
 from hypopose.io.motion_files.file_motion import FileMotion
 from hypopose.io.motion_files.motion_units import skeletons_that_fit
-from hypopose.io.parsing.joint_words import usual_names
-from hypopose.io.parsing.named_joints import find_joints, plain
+from hypopose.io.parsing.joint_words import plain, usual_names
+from hypopose.io.parsing.named_joints import find_joints
 from hypopose.io.parsing.skeleton_detection import check_joints
 from hypopose.io.source import Source
 from hypopose.skeletons import SKELETONS

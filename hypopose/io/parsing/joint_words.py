@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hypopose.io.parsing.named_joints import plain
-
 _PARTS = {
     "shoulder": "shoulder", "elbow": "elbow", "wrist": "wrist", "hip": "hip", "knee": "knee",
     "ankle": "ankle", "eye": "eye", "ear": "ear", "heel": "heel", "toe": "toe", "foot": "foot",
@@ -30,6 +28,17 @@ _MIDDLE = {
     "mid_shoulder": "thorax", "shoulder_center": "thorax",
 }  # fmt: skip
 _SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
+
+
+def plain(name: str) -> str:
+    """A joint's name without its spelling.
+
+    Example:
+        >>> plain("LeftHip"), plain("Left Hip"), plain("LEFT_HIP")
+        ('left_hip', 'left_hip', 'left_hip')
+    """
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")
 
 
 def usual_name(name: str) -> str:

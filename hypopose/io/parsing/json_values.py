@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hypopose.io.detections import Detections
+from hypopose.io.parsing.depth import CURE
 from hypopose.io.source import Source, printable
 from hypopose.types import Skeleton
 
@@ -43,6 +44,12 @@ def triples(source: Source, value: Any, place: str) -> Float[np.ndarray, "J 3"]:
         FormatError: If the length is no multiple of three, or zero.
     """
     flat = numbers(source, value, place)
+    if len(flat) and not len(flat) % 4 and len(flat) % 3:
+        raise source.error(
+            f"{len(flat)} numbers are no x, y, confidence triples but perhaps x, y, z, confidence",
+            CURE,
+            place,
+        )
     if len(flat) == 0 or len(flat) % 3:
         raise source.error(
             f"expected x, y, confidence triples, got {len(flat)} numbers",
@@ -65,7 +72,7 @@ def points(source: Source, value: Any, place: str) -> Float[np.ndarray, "J 2"]:
         wrong = next(len(row) for row in rows if len(row) != 2)
         raise source.error(
             f"expected [x, y] pairs in pixels, got {wrong} numbers in one",
-            "give 2D keypoints",
+            CURE,
             place,
         )
     return np.stack(rows)

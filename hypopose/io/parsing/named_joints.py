@@ -1,14 +1,14 @@
 """Formats that name their joints: whose names they are, and where the file has them.
 
-A file whose names are those of a skeleton HypoPose knows, in any order and spelling, is in that
-skeleton. With ``skeleton=`` its joints are looked for by name, or by the names a TOML file gives
-them; those that are not there stay missing. Otherwise the file's own names make a skeleton that
-nothing converts from: it can be looked at, and given names.
+A file whose names are those of a skeleton HypoPose knows, in any order and spelling (``RHip`` is
+``right_hip``), is in that skeleton; so is one with both hips and some other joints of a common
+skeleton, whose other joints stay missing. With ``skeleton=`` its joints are looked for by name, by
+the names a TOML file gives them, or by number where the file numbers as many joints. Otherwise the
+file's own names make a skeleton that nothing converts from: it can be looked at, and given names.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
 from hypopose.io.format import ReadOptions
+from hypopose.io.parsing.joint_words import plain, usual_names
 from hypopose.io.source import Source, printable
 from hypopose.skeletons import SKELETONS
 from hypopose.skeletons.user import skeleton_from_names
@@ -24,22 +25,16 @@ from hypopose.types import Skeleton
 
 MAX_JOINTS = 1000
 MAX_VALUES = 200_000_000
+PARTLY = ("coco17", "halpe26", "mediapipe33", "h36m17")
+"""Skeletons that files may have a part of, in the order in which they are tried."""
+MIN_PART = 6
+"""Joints of a skeleton, both hips among them, from which a file is taken to have a part of it."""
+
+Joints = tuple[Skeleton, list[int], tuple[str, ...]]
+"""A skeleton, the place of each of its joints in the file or -1, and notes."""
 
 
-def plain(name: str) -> str:
-    """A joint's name without its spelling.
-
-    Example:
-        >>> plain("LeftHip"), plain("Left Hip"), plain("LEFT_HIP")
-        ('left_hip', 'left_hip', 'left_hip')
-    """
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")
-
-
-def find_joints(
-    source: Source, options: ReadOptions, names: Sequence[str]
-) -> tuple[Skeleton, list[int], tuple[str, ...]]:
+def find_joints(source: Source, options: ReadOptions, names: Sequence[str]) -> Joints:
     """Which of the file's joints is which of the skeleton's.
 
     Args:
@@ -58,10 +53,9 @@ def find_joints(
         order, notes = _looked_up(source, options.skeleton, options.joint_names, names)
         return options.skeleton, order, notes
     spelled = [plain(name) for name in names]
-    for skeleton in SKELETONS.values():
-        if sorted(spelled) == sorted(skeleton.joint_names):
-            order = [spelled.index(joint) for joint in skeleton.joint_names]
-            return skeleton, order, (f"the file's joint names are those of {skeleton.name}",)
+    known = _whole(spelled) or _whole(usual_names(names)) or _part(usual_names(names))
+    if known is not None:
+        return known
     unique = len(set(spelled)) == len(spelled) and all(spelled)
     own = skeleton_from_names(f"own{len(names)}", spelled if unique else names)
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
@@ -70,6 +64,31 @@ def find_joints(
         "their own names; say which are whose with skeleton=FILE.toml"
     )
     return own, list(range(len(names))), (note,)
+
+
+def _whole(spelled: list[str]) -> Joints | None:
+    """The skeleton that has just these joints, if there is one."""
+    for skeleton in SKELETONS.values():
+        if sorted(spelled) == sorted(skeleton.joint_names):
+            order = [spelled.index(joint) for joint in skeleton.joint_names]
+            return skeleton, order, (f"the file's joint names are those of {skeleton.name}",)
+    return None
+
+
+def _part(spelled: list[str]) -> Joints | None:
+    """The skeleton of which the file has a part with both hips, if there is one."""
+    if len(spelled) < MIN_PART or not {"left_hip", "right_hip"} <= set(spelled):
+        return None
+    for skeleton in (SKELETONS[name] for name in PARTLY):
+        if set(spelled) <= set(skeleton.joint_names):
+            order = [spelled.index(j) if j in spelled else -1 for j in skeleton.joint_names]
+            return skeleton, order, (_missing_note(skeleton, order),)
+    return None
+
+
+def _missing_note(skeleton: Skeleton, order: Sequence[int]) -> str:
+    missing = [joint for joint, i in zip(skeleton.joint_names, order, strict=True) if i < 0]
+    return f"read as {skeleton.name}; the file has no {', '.join(missing)}"
 
 
 def _checked_names(source: Source, names: Sequence[str]) -> list[str]:
@@ -83,6 +102,9 @@ def _checked_names(source: Source, names: Sequence[str]) -> list[str]:
 def _looked_up(
     source: Source, skeleton: Skeleton, given: Mapping[str, str], names: Sequence[str]
 ) -> tuple[list[int], tuple[str, ...]]:
+    if not given and sorted(names) == sorted(str(i) for i in range(skeleton.n_joints)):
+        order = [names.index(str(i)) for i in range(skeleton.n_joints)]
+        return order, (f"its joints are numbered, in the order of {skeleton.name}",)
     places = {**_by_spelling(skeleton, given, names), **_by_given_name(source, given, names)}
     order = [places.get(joint, -1) for joint in skeleton.joint_names]
     if max(order) < 0:
@@ -90,9 +112,9 @@ def _looked_up(
             f"none of its joints ({', '.join(names[:12])}) is called as in {skeleton.name}",
             "say which is which with skeleton=FILE.toml, see docs/reference/skeletons.md",
         )
-    missing = [joint for joint, i in zip(skeleton.joint_names, order, strict=True) if i < 0]
-    note = f"read as {skeleton.name}; the file has no {', '.join(missing)}"
-    return order, (note,) if missing else (f"read as {skeleton.name}, joints found by name",)
+    if min(order) < 0:
+        return order, (_missing_note(skeleton, order),)
+    return order, (f"read as {skeleton.name}, joints found by name",)
 
 
 def _by_given_name(
@@ -114,8 +136,12 @@ def _by_spelling(
 ) -> dict[str, int]:
     """Places of the joints that are called as in the skeleton; the first of several."""
     taken = set(given.values())
-    free = [(plain(name), i) for i, name in enumerate(names) if name not in taken]
-    spelled = dict(reversed(free))
+    free = [i for i, name in enumerate(names) if name not in taken]
+    usual = usual_names([names[i] for i in free])
+    spelled = {
+        **dict(reversed(list(zip(usual, free, strict=True)))),
+        **dict(reversed([(plain(names[i]), i) for i in free])),
+    }
     return {joint: spelled.get(plain(joint), -1) for joint in skeleton.joint_names}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from hypopose.io import native
@@ -33,6 +33,43 @@ def stated_facts(
         "fps": _stated_rate(source, stated.get("fps")),
         "approximate": tuple(str(stated.get("approximate") or "").split()[:MAX_JOINTS]),
     }
+
+
+_COLUMNS = {
+    "fps": ("fps", "frame_rate", "framerate"),
+    "width": ("image_width", "img_width", "frame_width", "video_width"),
+    "height": ("image_height", "img_height", "frame_height", "video_height"),
+}
+
+
+def stated_columns(header: Sequence[str]) -> dict[str, int]:
+    """Columns of a table that state a fact in every row: its rate, and the size of its image.
+
+    Example:
+        >>> stated_columns(["frame", "FPS", "image_width", "width"])
+        {'fps': 1, 'width': 2}
+    """
+    names = [name.strip().lower() for name in header]
+    return {
+        fact: next(names.index(alias) for alias in aliases if alias in names)
+        for fact, aliases in _COLUMNS.items()
+        if set(aliases) & set(names)
+    }
+
+
+def constant_facts(seen: Mapping[str, Set[str]]) -> dict[str, str]:
+    """What columns state whose cells are all alike, as :func:`stated_facts` takes it.
+
+    Args:
+        seen: The different cells of each column of :func:`stated_columns`.
+
+    Example:
+        >>> constant_facts({"fps": {"25"}, "width": {"1920"}, "height": {"1080"}})["image_size"]
+        '1920 1080'
+    """
+    once = {fact: next(iter(cells)) for fact, cells in seen.items() if len(cells) == 1}
+    width, height = once.pop("width", ""), once.pop("height", "")
+    return {**once, "image_size": f"{width} {height}"} if width and height else once
 
 
 def _stated_skeleton(source: Source, value: Any) -> Skeleton | None:

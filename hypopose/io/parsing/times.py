@@ -14,7 +14,7 @@ from datetime import datetime
 import numpy as np
 from jaxtyping import Float, Int
 
-from hypopose.io.parsing.named_joints import plain
+from hypopose.io.parsing.joint_words import plain
 from hypopose.io.source import Source
 
 RATES = (4.0, 500.0)

@@ -24,6 +24,8 @@ APART = 0.5
 """Diagonals between two detections that are not the same body detected twice."""
 MIN_SHARED = 6
 """Keypoints two detections must share before they are compared."""
+MIN_STEPS = 10
+"""Steps from frame to frame from which people's speed is judged."""
 CHUNK = 2_000_000
 """Keypoints compared at once."""
 FORGIVEN = 0.02
@@ -58,6 +60,34 @@ def believable_identities(
     ids = tuple(None if i in dropped else i for i in detections.ids)
     doubts = _doubt(twice, "is in two places in one frame"), _doubt(fast, "jumps across the image")
     return replace(detections, ids=ids), tuple(d for d in doubts if d)
+
+
+def speed_doubt(detections: Detections, fps: float | int) -> tuple[str, ...]:
+    """A doubt about the frame rate if people with identities mostly move faster than anybody can.
+
+    Args:
+        detections: Cleaned detections.
+        fps: Frames per second.
+    """
+    if not detections.shared_clock or all(i is None for i in detections.ids):
+        return ()
+    _, kin = _kin(detections)
+    once = kin.only(kin.begins)
+    later = np.flatnonzero(
+        (once.who[1:] == once.who[:-1]) & (once.frames[1:] - once.frames[:-1] == 1)
+    ) + 1  # fmt: skip
+    if len(later) < MIN_STEPS:
+        return ()
+    distance, size, _ = _moved(
+        detections.xy, once.rows[later - 1], once.rows[later], once.who[later]
+    )
+    speed = float(np.nanmedian(distance / size)) * BODY_DIAGONAL * fps
+    if not speed > MAX_SPEED:
+        return ()
+    return (
+        f"at {fps:g} frames a second people move at about {speed:.0f} m/s, which nobody can: "
+        "check fps=",
+    )
 
 
 def _doubt(names: list[str], what: str) -> str:

@@ -32,6 +32,7 @@ from hypopose.io.readers import (
     ultralytics,
     videopose3d,
     vitpose,
+    wide_table,
     yolo,
 )
 from hypopose.io.readers.frame_files import frame_files
@@ -55,6 +56,7 @@ _FILES = (
     sleap.FORMAT,
     movement.FORMAT,
     tidy_table.FORMAT,
+    wide_table.FORMAT,
     videopose3d.FORMAT,
     hypopose_npz.FORMAT,
     hypopose_json.FORMAT,

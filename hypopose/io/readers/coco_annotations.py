@@ -22,6 +22,8 @@ from hypopose.io.parsing.skeleton_detection import choose_skeleton
 from hypopose.io.source import Source
 
 MAX_IMAGES = 2_000_000
+MAX_NAME = 4096
+"""Characters of a file name."""
 
 
 def sniff(source: Source) -> bool:
@@ -60,6 +62,7 @@ def _images(source: Source, value: Any) -> tuple[dict[int, int], dict[int, tuple
     listed = json_values.entries(source, value, "images")
     if len(listed) > MAX_IMAGES:
         raise source.error(f"{len(listed)} images", "split the file")
+    _check_one_recording(source, listed)
     for i, item in enumerate(listed):
         image = json_values.record(source, item, f"image {i}")
         number = json_values.whole_number(source, image.get("id"), f"image {i}, id")
@@ -67,6 +70,27 @@ def _images(source: Source, value: Any) -> tuple[dict[int, int], dict[int, tuple
         frames[number] = json_values.whole_number(source, frame, f"image {i}, frame_id")
         sizes[frames[number]] = _size(image)
     return frames, sizes
+
+
+def _check_one_recording(source: Source, images: list[Any]) -> None:
+    """Refuse images whose names count from the start again in another folder.
+
+    Raises:
+        FormatError: If several folders have images with the same numbers.
+    """
+    named = [i.get("file_name") for i in images if isinstance(i, dict)]
+    folders: dict[str, set[str]] = {}
+    for name in named:
+        if isinstance(name, str) and len(name) < MAX_NAME:
+            folder, _, file = name.replace("\\", "/").rpartition("/")
+            folders.setdefault(folder, set()).add(file)
+    several = [files for files in folders.values() if len(files) > 1]
+    if len(several) < 2 or not several[0] & several[1]:
+        return
+    shown = ", ".join(list(folders)[:3])
+    raise source.error(
+        f"images of {len(folders)} recordings ({shown})", "write a file for each of them"
+    )
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:

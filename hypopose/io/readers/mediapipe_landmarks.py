@@ -25,12 +25,12 @@ from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import csv_rows
 from hypopose.io.parsing.depth import check_depth
 from hypopose.io.parsing.image_fractions import to_pixels
+from hypopose.io.parsing.joint_words import plain
 from hypopose.io.parsing.landmark_proto import (
     N_LANDMARKS,
     is_landmark_proto,
     read_landmark_proto,
 )
-from hypopose.io.parsing.named_joints import plain
 from hypopose.io.parsing.skeleton_detection import check_joints
 from hypopose.io.parsing.times import rate_of, seconds, time_column, time_of
 from hypopose.io.source import Source

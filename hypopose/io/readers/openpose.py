@@ -8,10 +8,13 @@ are numbered by the last number in the file name, so a missing file stays a miss
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypopose.errors import FormatError
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import json_values
+from hypopose.io.parsing.depth import CURE
 from hypopose.io.parsing.numbered_files import files_ending, numbered
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
 from hypopose.io.source import Source
@@ -65,10 +68,17 @@ def _read_file(source: Source, frame: int, found: json_values.DetectionList) -> 
         if key not in person:
             raise source.error("no key 'pose_keypoints_2d'", "write body keypoints", place)
         if person[key] == []:
+            _refuse_3d(source, person, place)
             continue  # OpenPose writes an empty list for a person known by face or hands only
         values = json_values.triples(source, person[key], f"{place}, {key}")
         identity = json_values.person_id(person.get("person_id"))
         found.add(frame, values, f"{source.path.name}, {place}", identity)
+
+
+def _refuse_3d(source: Source, person: dict[str, Any], place: str) -> None:
+    """Refuse people who have a body in 3D alone, as OpenPose's 3D module writes them."""
+    if person.get("pose_keypoints_3d"):
+        raise source.error("has pose_keypoints_3d alone", CURE, place)
 
 
 def _may_be_frame(source: Source) -> bool:

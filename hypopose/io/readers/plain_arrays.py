@@ -3,8 +3,8 @@
 Shapes are ``(F, J, 2 or 3)``, ``(J, 2 or 3)`` for one frame and ``(F, people, J, 2 or 3)``. The
 last axis is x, y and perhaps confidence, in pixels. An .npz may hold the keypoints as ``xy`` or
 ``keypoints`` (or be its only array), with ``confidence`` or ``scores`` (the same shape less the
-last axis), and ``skeleton`` (text), ``image_size`` (width, height) and ``fps``. Otherwise the
-skeleton must be named by the caller.
+last axis), and ``skeleton`` (text), ``image_size`` (width, height), ``fps``, ``timestamps`` and
+``frames`` (one number per frame). Otherwise the skeleton must be named by the caller.
 
 rtmlib and YOLO give keypoints (people, 17, 2) and scores (people, 17) per frame, and a different
 number of people in every frame: a folder with two files, ``keypoints.npy`` and ``scores.npy``
@@ -15,10 +15,12 @@ read without unpickling, see :mod:`hypopose.io.untrusted.pickles`; all others ar
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from hypopose.errors import HypoPoseError
 from hypopose.io import native
@@ -26,6 +28,7 @@ from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing.depth import CURE, check_third_channel
 from hypopose.io.parsing.skeleton_detection import check_joints, need_skeleton
+from hypopose.io.parsing.times import rate_of, seconds, time_column
 from hypopose.io.readers import videopose3d
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive, read_ragged
@@ -34,6 +37,7 @@ from hypopose.types import Skeleton
 
 _KEYPOINTS = ("xy", "keypoints", "keypoints_2d")
 _CONFIDENCE = ("confidence", "scores", "keypoint_scores")
+_FRAMES = ("frames", "frame", "frame_ids", "frame_numbers")
 
 
 MAX_VALUES = 50_000_000
@@ -152,17 +156,63 @@ def _detections(
     confidence = None if scores is None else scores.astype(np.float64).reshape(xy.shape[:-1])
     skeleton = _skeleton(source, options, extra, xy.reshape(-1, *xy.shape[2:]))
     n_frames, n_people = xy.shape[:2]
+    clock = _clock(source, n_frames, extra)
     return Detections(
         skeleton=skeleton,
-        frames=np.repeat(np.arange(n_frames), n_people),
+        frames=np.repeat(clock.frames, n_people),
         xy=xy.reshape(-1, *xy.shape[2:]),
         confidence=None if confidence is None else confidence.reshape(-1, xy.shape[2]),
         ids=("0" if n_people == 1 else None,) * (n_frames * n_people),
-        first_frame=0,
-        last_frame=n_frames - 1,
+        first_frame=int(clock.frames.min()),
+        last_frame=int(clock.frames.max()),
         image_size=_image_size(source, extra),
-        fps=_fps(source, extra),
+        fps=_fps(source, extra) or clock.fps,
+        times=None if clock.times is None else np.repeat(clock.times, n_people),
+        doubts=clock.doubts,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Clock:
+    """The number of every frame; its time, where there are only times; a rate; doubts."""
+
+    frames: Int[np.ndarray, " F"]
+    times: Float[np.ndarray, " F"] | None = None
+    fps: float | None = None
+    doubts: tuple[str, ...] = ()
+
+
+def _clock(source: Source, n_frames: int, extra: dict[str, np.ndarray]) -> _Clock:
+    """Frame numbers and times that stand beside the keypoints."""
+    numbers = _per_frame(source, n_frames, extra, next((n for n in _FRAMES if n in extra), None))
+    column = time_column(list(extra))
+    stamps = None if column is None else list(extra)[column[0]]
+    times = _per_frame(source, n_frames, extra, stamps)
+    if times is not None and column is not None:
+        times = seconds(source, times, column[1])
+    if numbers is None:
+        return _Clock(np.arange(n_frames), times)
+    bad = (numbers < 0) | (numbers >= 2**53) | (numbers != np.floor(numbers))
+    if bad.any() or len(np.unique(numbers)) != n_frames:
+        raise source.error(
+            "frame numbers that are not whole, or are there twice", "number the frames one by one"
+        )
+    at = numbers.astype(np.int64)
+    return _Clock(at) if times is None else _Clock(at, None, *rate_of(at, times))
+
+
+def _per_frame(
+    source: Source, n_frames: int, extra: dict[str, np.ndarray], name: str | None
+) -> Float[np.ndarray, " F"] | None:
+    if name is None or n_frames < 2:
+        return None
+    values = extra[name]
+    if values.size != n_frames or values.dtype.kind not in "iuf":
+        raise source.error(
+            f"{name} {values.shape} of {values.dtype} beside {n_frames} frames",
+            "give one number per frame",
+        )
+    return values.reshape(-1).astype(np.float64)
 
 
 def _check_values(source: Source, values: np.ndarray) -> None:

@@ -24,7 +24,7 @@ from hypopose.io.parsing.depth import CURE, check_depth
 from hypopose.io.parsing.image_fractions import to_pixels
 from hypopose.io.parsing.json_values import person_id
 from hypopose.io.parsing.named_joints import MAX_JOINTS, MAX_VALUES, find_joints, pick
-from hypopose.io.parsing.stated_facts import stated_facts
+from hypopose.io.parsing.stated_facts import constant_facts, stated_columns, stated_facts
 from hypopose.io.parsing.times import rate_of, seconds, time_column, time_of
 from hypopose.io.readers.mediapipe_landmarks import WHOSE
 from hypopose.io.source import Source
@@ -44,6 +44,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 NUMERIC = ("frame", "time", "x", "y", "z", "confidence")
 NEEDED = ("joint", "x", "y")
 """Besides a frame or a time."""
+DEPTH = ("depth", "depth_m", "depth_mm", "z_m", "z_mm", "z_cm")
+"""Columns that make the joints 3D, though not of HypoPose's own name."""
+PARTS = ("camera", "cam", "view", "video", "video_name", "file", "trial", "clip", "recording",
+         "session", "take")  # fmt: skip
+"""Columns that tell recordings apart, which are not read."""
 MAX_PEOPLE = 100_000
 
 
@@ -61,6 +66,7 @@ class Columns:
     confidence: Float[np.ndarray, " N"] | None
     people: Sequence[str]
     joints: Sequence[str]
+    header: Sequence[str]
 
 
 def column_places(header: Sequence[str]) -> dict[str, int] | None:
@@ -91,12 +97,13 @@ def sniff(source: Source) -> bool:
 def read(source: Source, options: ReadOptions) -> Detections:
     """Read the table."""
     if source.container == "parquet":
-        table, header = _parquet_columns(source)
-        stated = {k: v for k, v in source.tree.attributes.get("", {}).items() if type(v) is str}
+        table, stated = _parquet_columns(source)
+        texts = source.tree.attributes.get("", {}).items()
+        stated |= {k: v for k, v in texts if type(v) is str}
     else:
-        table, header = _csv_columns(source)
-        stated = csv_rows.comments(source)
-    return _detections(source, options, table, stated, header)
+        table, stated = _csv_columns(source)
+        stated |= csv_rows.comments(source)
+    return _detections(source, options, table, stated)
 
 
 def read_columns(source: Source) -> tuple[Columns, Int[np.ndarray, " N"]]:
@@ -113,7 +120,8 @@ def read_columns(source: Source) -> tuple[Columns, Int[np.ndarray, " N"]]:
     return table, frames
 
 
-def _csv_columns(source: Source) -> tuple[Columns, list[str]]:
+def _csv_columns(source: Source) -> tuple[Columns, dict[str, str]]:
+    """The table, and what columns that never change state."""
     rows = csv_rows.rows(source)
     header = next(rows, (0, []))[1]
     places = column_places(header)
@@ -125,8 +133,12 @@ def _csv_columns(source: Source) -> tuple[Columns, list[str]]:
         n: ({}, array("l")) for n in ("person", "joint")
     }
     numeric = {column: array("d") for column in NUMERIC if column in places}
+    stated = stated_columns(header)
+    seen: dict[str, set[str]] = {fact: set() for fact in stated}
     for line, row in rows:
         csv_rows.check_width(source, row, len(header), line)
+        for fact, place in stated.items():
+            seen[fact].add(row[place].strip())
         for column, values in numeric.items():
             read_cell = time_of if column == "time" else csv_rows.number
             values.append(read_cell(source, row[places[column]], f"line {line}, {column}"))
@@ -143,10 +155,11 @@ def _csv_columns(source: Source) -> tuple[Columns, list[str]]:
         people=list(codes["person"][0]) if "person" in places else ["0"],
         joints=list(codes["joint"][0]),
     )
-    return table, header
+    return table, constant_facts(seen)
 
 
-def _parquet_columns(source: Source) -> tuple[Columns, list[str]]:
+def _parquet_columns(source: Source) -> tuple[Columns, dict[str, str]]:
+    """The table, and what columns that never change state."""
     tree = source.tree
     header = [name.lstrip("/") for name in tree.arrays]
     places = column_places(header)
@@ -172,7 +185,13 @@ def _parquet_columns(source: Source) -> tuple[Columns, list[str]]:
         people=people,
         joints=joints,
     )
-    return table, header
+    columns = list(tree.arrays.values())
+    seen = {
+        fact: {f"{v:g}" for v in np.unique(columns[place])}
+        for fact, place in stated_columns(header).items()
+        if columns[place].dtype.kind in "iuf"
+    }
+    return table, constant_facts(seen)
 
 
 def _columns(
@@ -190,6 +209,7 @@ def _columns(
         y=numeric["y"],
         z=numeric.get("z"),
         confidence=numeric.get("confidence"),
+        header=tuple(name.strip().lower() for name in header),
         **names,
     )
 
@@ -214,16 +234,16 @@ def _detections(
     options: ReadOptions,
     table: Columns,
     stated: Mapping[str, str],
-    header: Sequence[str],
 ) -> Detections:
     if not len(table.x):
         raise source.error("a table without rows", "check that the detector saw somebody")
+    _refuse_depth(source, table.header)
     frames = _frames(source, table)
     facts = stated_facts(source, stated, skeleton_told=options.skeleton is not None)
     skeleton, size = facts.pop("skeleton"), facts.pop("image_size")
     if options.skeleton is None and skeleton is not None:
         options = replace(options, skeleton=skeleton)
-    joints, options, landmarks = _landmark_names(table.joints, header, options)
+    joints, options, landmarks = _landmark_names(table.joints, table.header, options)
     chosen, order, notes = find_joints(source, options, joints)
     row, who, places = _rows(source, table, frames)
     x, y, c = (_spread(v, row, table.joint, len(places), len(joints))
@@ -251,6 +271,15 @@ def _detections(
         notes=notes,
         doubts=doubts,
     )
+
+
+def _refuse_depth(source: Source, header: Sequence[str]) -> None:
+    deep = next((name for name in DEPTH if name in header), None)
+    if deep is not None:
+        raise source.error(
+            f"has a column {deep}, so it may hold 3D joints, not 2D keypoints",
+            "leave the column out if x and y are pixels of the image",
+        )
 
 
 def _refuse_3d(
@@ -301,13 +330,24 @@ def _rows(
         raise source.error(
             f"{table.joints[table.joint[twice]]!r} is there twice in frame {frames[twice]} for "
             f"person {table.people[table.person[twice]]!r}",
-            "give every person a name of their own",
+            _cure_of_repeats(table, cells),
         )
     if len(places) * len(table.joints) > MAX_VALUES:
         raise source.error(
             f"{len(places)} people-in-a-frame with {len(table.joints)} joints", "split the file"
         )
     return row, table.person[places], places
+
+
+def _cure_of_repeats(table: Columns, cells: np.ndarray) -> str:
+    """What to do about a joint that a person has twice in a frame."""
+    part = next((name for name in PARTS if name in table.header), None)
+    if part is not None:
+        return f"split the table by its column {part!r}"
+    points = np.unique(np.stack([cells, table.x, table.y], -1), axis=0)
+    if len(points) == len(np.unique(cells)):
+        return "remove the rows that are repeated"
+    return "give every person a name of their own in a column 'person'"
 
 
 def _spread(

@@ -4,7 +4,8 @@ Every row is a detection: class, box (center x, center y, width, height), then x
 visibility or confidence of every keypoint, all but the class as fractions of the image, whose size
 must be given. Predictions may end in the box's confidence, a track id, or both in this order; the
 id is absent from frames without a tracked person. Class 0 is a person; other classes are left
-out. The rows do not name their joints: 17 are COCO-17, the layout of the published models.
+out. The rows do not name their joints: 17 are COCO-17, the layout of the published models; as the
+numbers of 17 joints can be those of others, points that lie outside their boxes are refused.
 
 Files are numbered by the last number in their names. An empty file is a frame without people, and
 so is a file that is not there. ``classes.txt`` is passed over.
@@ -34,6 +35,9 @@ N_BOX = 5
 N_EXTRA = 2
 """Confidence and track id, after them."""
 DEFAULT_JOINTS = 17
+REACH = 0.75
+"""Of a box's width and height: how far from its center its keypoints may lie."""
+N_EXAMINED = 200
 MAX_BYTES = 4 * 2**20
 MAX_NUMBERS = 4000
 
@@ -45,12 +49,14 @@ class Row:
     Args:
         frame: Number of its file.
         place: File and line, for messages.
+        box: Center x, center y, width and height, as fractions.
         keypoints: Fractions, with 2 or 3 numbers per keypoint.
         extra: What stands behind the keypoints: up to two numbers.
     """
 
     frame: int
     place: str
+    box: Float[np.ndarray, " 4"]
     keypoints: Float[np.ndarray, "J d"]
     extra: tuple[float, ...]
 
@@ -117,6 +123,8 @@ def _detections(
     dims = {row.keypoints.shape[1] for row in rows}
     if len(dims) > 1:
         raise source.error("rows with and without visibility", "write them by one model")
+    if options.skeleton is None:
+        _check_boxes(source, rows)
     for row, (score, identity) in zip(rows, _extras(source, rows), strict=True):
         values = np.zeros((len(row.keypoints), 3))
         values[:, : row.keypoints.shape[1]] = row.keypoints
@@ -131,6 +139,27 @@ def _detections(
     detections = replace(detections, xy=xy, image_size=options.image_size).with_notes(*more)
     tracked = any(identity is not None for identity in detections.ids)
     return detections if tracked else as_video_or_images(detections)
+
+
+def _check_boxes(source: Source, rows: list[Row]) -> None:
+    """Refuse points that do not lie in their boxes: there are not 17 joints, but others.
+
+    Raises:
+        FormatError: If most of the points lie outside.
+    """
+    inside: list[bool] = []
+    for row in rows[:N_EXAMINED]:
+        seen = row.keypoints[row.keypoints[:, :2].any(-1), :2]
+        away = np.abs(seen - row.box[:2])
+        inside += (away <= REACH * row.box[2:]).all(-1).tolist()
+    if not inside or np.mean(inside) >= 0.5:
+        return
+    n_numbers = rows[0].keypoints.size + len(rows[0].extra)
+    raise source.error(
+        f"{n_numbers} numbers behind the box, which as {DEFAULT_JOINTS} joints lie outside it",
+        "name the skeleton the model was trained on, for example skeleton=halpe26",
+        rows[0].place,
+    )
 
 
 def _frames(source: Source) -> list[tuple[int, Path]]:
@@ -179,7 +208,8 @@ def _row(source: Source, frame: int, place: str, numbers: list[float], n_joints:
         n_extra = len(rest) - dims * n_joints
         if 0 <= n_extra <= N_EXTRA:
             keypoints = np.array(rest[: dims * n_joints]).reshape(n_joints, dims)
-            return Row(frame, place, keypoints, tuple(rest[dims * n_joints :]))
+            box = np.array(numbers[1:N_BOX])
+            return Row(frame, place, box, keypoints, tuple(rest[dims * n_joints :]))
     if len(rest) <= 1 + N_EXTRA:
         raise source.error(
             "a box without keypoints", "predict with a pose model, such as yolo11n-pose", place

@@ -106,6 +106,8 @@ MOTION: dict[str, tuple[str, Text]] = {
     "wide rows": ("a.csv", filled("1,2,3,1,2,3,1,2,3,1,2,3\n",
                                   ",".join(f"{j}_{a}" for j in "abcd" for a in "xyz") + "\n")),
     "tidy rows": ("a.csv", numbered("#,a,1,2,3\n", "frame,joint,x,y,z\n")),
+    "wide 2D rows": ("a.csv", numbered("#,1,2,3,4,5,6,7,8\n",
+                                       "frame,a_x,a_y,b_x,b_y,c_x,c_y,d_x,d_y\n")),
     "tidy people": ("a.csv", numbered("0,p#,a,1,2,3\n", "frame,person,joint,x,y,z\n")),
     "tidy frames": ("a.csv", numbered("#00,p#,a,1,2,3\n", "frame,person,joint,x,y,z\n")),
     "world": ("a.json", filled('{"pose_world_landmarks":[]},', "[", "{}]")),
