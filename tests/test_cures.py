@@ -177,6 +177,21 @@ def joints_of_no_known_skeleton(box):
 
 
 @case
+def labels_of_26_points(box):
+    names = get_skeleton("halpe26").joint_names
+    x = walk(names, 3) - [0, 2.0, 0]
+    xy = np.stack([300 - 100 * x[..., 1], 300 - 100 * x[..., 2]], -1) / SIZE
+    low, high = xy.min(1), xy.max(1)
+    folder = box.path("labels")
+    folder.mkdir()
+    for f in range(3):
+        numbers = [0, *(low[f] + high[f]) / 2, *(high[f] - low[f]), *xy[f].ravel()]
+        (folder / f"a_{f}.txt").write_text(" ".join(f"{v:.6f}" for v in numbers))
+    yield lambda: load(folder, image_size=SIZE)
+    yield lambda: load(folder, image_size=SIZE, skeleton="halpe26")
+
+
+@case
 def coordinates_that_are_fractions(box):
     path = box.points((box.person().xy / torch.tensor(SIZE)).numpy())
     yield lambda: load(path, skeleton="coco17")

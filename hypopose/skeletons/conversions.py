@@ -153,9 +153,7 @@ def get_conversion(source: Skeleton, target: Skeleton, name: str = "default") ->
     others = [f"{s} -> {t}" for s, t in CONVERSIONS if s == source.name or t == target.name]
     raise SkeletonMismatchError(
         f"No conversion {name!r} leads from skeleton {source.name!r} to {target.name!r}. There are "
-        f"{', '.join(others) or 'none for either'}; published ones: {', '.join(PUBLISHED)}; and by "
-        "name between skeletons with hips and shoulders: say which joints these are with "
-        "skeleton=FILE.toml, see docs/reference/skeletons.md."
+        f"{', '.join(others) or 'none for either'}; published ones: {', '.join(PUBLISHED)}."
     )
 
 

@@ -596,7 +596,7 @@ def labels_of_26_joints_are_not_17_with_confidence(folder):
     for f in range(6):
         box = [*(low[f] + high[f]) / 2, *(high[f] - low[f])]
         (folder / f"a_{f}.txt").write_text(" ".join(f"{v:.6f}" for v in [0, *box, *xy[f].ravel()]))
-    with pytest.raises(FormatError, match="lie outside it; .*skeleton=halpe26"):
+    with pytest.raises(FormatError, match=r"26 points of x and y.*skeleton=halpe26"):
         load_people(folder, image_size=SIZE)
     (keypoints,) = quietly(folder, image_size=SIZE, skeleton="halpe26").values()
     assert torch.allclose(keypoints.xy, torch.from_numpy(xy * SIZE).float(), atol=0.01)
@@ -649,6 +649,9 @@ def a_lens_that_folds(folder):
     )
     path = folder / "a.yml"
     path.write_text(text.format("25.0, -300, 0.1, 0.1, 900"))
+    with pytest.warns(UserWarning, match="fold over 66% of the way"):
+        load_camera(path)
+    path.write_text(text.format("-10.0, 0, 0, 0, 0"))
     with pytest.raises(FormatError, match="fold over"):
         load_camera(path)
     path.write_text(text.format("-0.3, 0.1, 0.001, 0.001, 0"))

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hypopose.io.camera_files.refusals import camera_error
+from hypopose.io.camera_files.refusals import camera_error, camera_note
 
 Array = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ def _reach(K: Array, size: tuple[int, int]) -> float:
 
 
 def _check_radial(k: Array, K: Array, size: tuple[int, int], place: str) -> None:
-    """Refuse a lens whose rays fold over within half of the way to the picture's corner.
+    """Refuse a lens whose rays fold over within half of the way to the corner, doubt other folds.
 
     Args:
         k: Radial coefficients k1, k2, k3.
@@ -106,7 +106,14 @@ def _check_radial(k: Array, K: Array, size: tuple[int, int], place: str) -> None
     radius = np.linspace(0.0, 2 * reach, 500)
     bent = radius * (1 + (radius[:, None] ** np.arange(2, 8, 2)) @ k)
     falls = np.flatnonzero(np.diff(bent) <= 0)
-    if len(falls) and bent[falls[0]] < 0.5 * reach:
+    share = float(bent[falls[0]] / reach) if len(falls) else 1.0
+    if 0.5 <= share < 0.95:
+        camera_note(
+            place,
+            f"distortion: rays fold over {share:.0%} of the way to the picture's corner: keypoints "
+            "beyond are not undistorted well; check the order k1, k2, p1, p2, k3",
+        )
+    if share < 0.5:
         raise camera_error(
             place, "distortion", "a lens whose rays fold over within the picture",
             "calibrate again; the order is k1, k2, p1, p2, k3",

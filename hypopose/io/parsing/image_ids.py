@@ -95,4 +95,5 @@ def as_video_or_images(detections: Detections) -> Detections:
     )
     frames = np.zeros_like(detections.frames)
     images = replace(detections, frames=frames, ids=tuple(ids), first_frame=0, last_frame=0)
-    return replace(images, shared_clock=False).with_doubts(note)
+    apart = replace(images, shared_clock=False)
+    return apart.with_doubts(note) if n_images >= MIN_EVEN else apart.with_notes(note)

@@ -4,8 +4,8 @@ Every row is a detection: class, box (center x, center y, width, height), then x
 visibility or confidence of every keypoint, all but the class as fractions of the image, whose size
 must be given. Predictions may end in the box's confidence, a track id, or both in this order; the
 id is absent from frames without a tracked person. Class 0 is a person; other classes are left
-out. The rows do not name their joints: 17 are COCO-17, the layout of the published models; as the
-numbers of 17 joints can be those of others, points that lie outside their boxes are refused.
+out. The rows do not name their joints: 17 are COCO-17, the layout of the published models. As
+many numbers can be 26 points of x and y: these are refused until the skeleton is named.
 
 Files are numbered by the last number in their names. An empty file is a frame without people, and
 so is a file that is not there. ``classes.txt`` is passed over.
@@ -35,8 +35,12 @@ N_BOX = 5
 N_EXTRA = 2
 """Confidence and track id, after them."""
 DEFAULT_JOINTS = 17
-REACH = 0.75
+REACH = 0.6
 """Of a box's width and height: how far from its center its keypoints may lie."""
+INSIDE = 0.85
+"""Share of the keypoints that lie in their boxes, at least."""
+OTHERS = 26
+"""Keypoints of x and y whose numbers can be taken for 17 with confidences and a track id."""
 N_EXAMINED = 200
 MAX_BYTES = 4 * 2**20
 MAX_NUMBERS = 4000
@@ -142,24 +146,33 @@ def _detections(
 
 
 def _check_boxes(source: Source, rows: list[Row]) -> None:
-    """Refuse points that do not lie in their boxes: there are not 17 joints, but others.
+    """Refuse 17 keypoints that could be 26 of x and y, if these alone lie in their boxes.
 
     Raises:
-        FormatError: If most of the points lie outside.
+        FormatError: If the points are those of 26 joints.
     """
-    inside: list[bool] = []
-    for row in rows[:N_EXAMINED]:
-        seen = row.keypoints[row.keypoints[:, :2].any(-1), :2]
-        away = np.abs(seen - row.box[:2])
-        inside += (away <= REACH * row.box[2:]).all(-1).tolist()
-    if not inside or np.mean(inside) >= 0.5:
+    flat = [np.concatenate([row.keypoints.ravel(), row.extra]) for row in rows[:N_EXAMINED]]
+    if any(len(numbers) not in (2 * OTHERS, 2 * OTHERS + 1) for numbers in flat):
         return
-    n_numbers = rows[0].keypoints.size + len(rows[0].extra)
+    others = [numbers[: 2 * OTHERS].reshape(OTHERS, 2) for numbers in flat]
+    as_17 = _inside(rows, [row.keypoints for row in rows[:N_EXAMINED]])
+    if _inside(rows, others) < INSIDE or as_17 >= INSIDE:
+        return
     raise source.error(
-        f"{n_numbers} numbers behind the box, which as {DEFAULT_JOINTS} joints lie outside it",
+        f"{len(flat[0])} numbers behind the box, which lie in it as {OTHERS} points of x and y and "
+        f"not as {DEFAULT_JOINTS} with confidences",
         "name the skeleton the model was trained on, for example skeleton=halpe26",
         rows[0].place,
     )
+
+
+def _inside(rows: list[Row], keypoints: list[np.ndarray]) -> float:
+    """Share of points that lie in their boxes, a little enlarged."""
+    found: list[bool] = []
+    for row, points in zip(rows, keypoints, strict=False):
+        seen = points[points[:, :2].any(-1), :2]
+        found += (np.abs(seen - row.box[:2]) <= REACH * row.box[2:]).all(-1).tolist()
+    return float(np.mean(found)) if found else 0.0
 
 
 def _frames(source: Source) -> list[tuple[int, Path]]:
