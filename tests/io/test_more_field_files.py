@@ -488,6 +488,39 @@ def a_row_per_frame_with_depths_is_refused(folder):
 
 
 @field_input
+def a_row_per_frame_of_two_takes_is_refused(folder):
+    path = wide(folder / "a.csv", seen(30), time=[f % 15 / 25 for f in range(30)])
+    with pytest.raises(FormatError, match="start again in row 16"):
+        load_people(path)
+    path = wide(folder / "b.csv", seen(30), frame=[0] * 30)
+    with pytest.raises(FormatError, match="all 30 rows are of one frame"):
+        load_people(path)
+
+
+@field_input
+def a_row_per_frame_with_an_index_and_missing_cells(folder):
+    frames = [f for f in range(20) if f not in (5, 6)]
+    path = wide(folder / "a.csv", seen(20)[frames], **{"": frames})
+    head, first, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([head, ",".join(["0", "NA", "NA", *first.split(",")[3:]]), *rest]))
+    (keypoints,) = quietly(path).values()
+    assert keypoints.n_frames == 20
+    assert not keypoints.detected[0, 0]
+    assert not keypoints.detected[5:7].any()
+
+
+@field_input
+def a_row_per_frame_of_numbered_joints(folder):
+    for head in ("{1}{0}", "kpt_{0}_{1}"):
+        path = folder / "a.csv"
+        header = [head.format(j, axis) for j in range(17) for axis in "xy"]
+        rows = [frame.ravel() for frame in seen(9)]
+        path.write_text("\n".join(",".join(map(str, row)) for row in [header, *rows]))
+        (keypoints,) = quietly(path, skeleton="coco17").values()
+        assert torch.allclose(keypoints.xy, torch.from_numpy(seen(9)).float())
+
+
+@field_input
 def abbreviated_names_of_joints(folder):
     short = [n.replace("left_", "L").replace("right_", "R") for n in COCO]
     rows = [f"{f},{name},{x},{y}" for f, xy in enumerate(seen(9))

@@ -17,6 +17,8 @@ MAX_LINE_BYTES = 2**20
 MAX_CSV_BYTES = 2 * 2**30
 MAX_COMMENTS = 100
 MAX_COLUMNS = 100_000
+MISSING = ("", "na", "n/a", "nan", "null", "none", "-")
+"""What programs write into cells without a number."""
 _FORMULA = ("=", "+", "-", "@")
 """What spreadsheets take for the beginning of a formula."""
 
@@ -68,13 +70,13 @@ def rows(source: Source) -> Iterator[tuple[int, list[str]]]:
 
 
 def number(source: Source, text: str, place: str) -> float:
-    """A cell as a number; empty is NaN.
+    """A cell as a number; empty, or one of :data:`MISSING`, is NaN.
 
     Raises:
         FormatError: If it is none.
     """
     text = text.strip()
-    if not text:
+    if text.lower() in MISSING:
         return float("nan")
     try:
         return float(text)

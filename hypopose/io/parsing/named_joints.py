@@ -9,6 +9,7 @@ file's own names make a skeleton that nothing converts from: it can be looked at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -102,8 +103,9 @@ def _checked_names(source: Source, names: Sequence[str]) -> list[str]:
 def _looked_up(
     source: Source, skeleton: Skeleton, given: Mapping[str, str], names: Sequence[str]
 ) -> tuple[list[int], tuple[str, ...]]:
-    if not given and sorted(names) == sorted(str(i) for i in range(skeleton.n_joints)):
-        order = [names.index(str(i)) for i in range(skeleton.n_joints)]
+    numbers = _numbers(names)
+    if not given and sorted(numbers) == list(range(skeleton.n_joints)):
+        order = [numbers.index(i) for i in range(skeleton.n_joints)]
         return order, (f"its joints are numbered, in the order of {skeleton.name}",)
     places = {**_by_spelling(skeleton, given, names), **_by_given_name(source, given, names)}
     order = [places.get(joint, -1) for joint in skeleton.joint_names]
@@ -115,6 +117,14 @@ def _looked_up(
     if min(order) < 0:
         return order, (_missing_note(skeleton, order),)
     return order, (f"read as {skeleton.name}, joints found by name",)
+
+
+def _numbers(names: Sequence[str]) -> list[int]:
+    """The numbers of joints called ``0``, ``1`` or ``joint_0``, ``joint_1``; none of others."""
+    found = [re.fullmatch(r"(\D*)(\d{1,4})", name) for name in names]
+    if any(m is None for m in found) or len({m[1] for m in found if m}) != 1:
+        return []
+    return [int(m[2]) for m in found if m]
 
 
 def _by_given_name(

@@ -4,7 +4,8 @@ Many scripts save what OpenPose, MoveNet, MediaPipe or YOLO find in this way. Co
 pixels; the confidence may be absent. A joint stands before or after the letter (``nose_x``,
 ``x_nose``, ``nose.x``, ``RHip X``). Columns of frames or times number the rows, a column of people
 names them, and ``fps``, ``image_width`` and ``image_height`` are read. Columns of depth are
-refused: they make the joints 3D, which ``hypopose import`` reads.
+refused: they make the joints 3D, which ``hypopose import`` reads. Rows of one frame are several
+people; frames that start again further down are another recording, which is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ from hypopose.io.readers import mediapipe_landmarks
 from hypopose.io.source import Source
 
 MIN_JOINTS = 4
-_FRAME = ("frame", "frame_id", "frame_number", "frame_idx", "frame_index", "fnum", "frame#")
+MANY = 10
+"""Rows that are not likely to be people of one frame."""
+_FRAME = ("frame", "frame_id", "frame_number", "frame_idx", "frame_index", "fnum", "frame#",
+          "", "unnamed: 0")  # fmt: skip
 _PERSON = ("person", "person_id", "individual", "track", "track_id", "subject", "id")
 _FIELDS = {
     "x": "x", "y": "y", "x_px": "x", "y_px": "y", "z": "z", "depth": "z",
@@ -38,6 +42,8 @@ _FIELD = "|".join(sorted(_FIELDS, key=len, reverse=True))
 _CELLS = (
     re.compile(rf"(?P<joint>.+?)[_\-. ](?P<field>{_FIELD})", re.IGNORECASE),
     re.compile(r"(?P<field>[xyz])[_\-. ](?P<joint>.+)", re.IGNORECASE),
+    re.compile(r"(?P<field>[xyzc])(?P<joint>\d{1,3})", re.IGNORECASE),
+    re.compile(r"(?P<joint>\d{1,3})(?P<field>[xyzc])", re.IGNORECASE),
 )
 
 
@@ -126,6 +132,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
         skeleton_told=options.skeleton is not None,
     )  # fmt: skip
     frames, times, rate, doubts = _clock(source, header, rows)
+    _check_order(source, rows, frames)
     values = np.array(rows.values).reshape(len(rows.values), len(header.joints), 3)
     skeleton, order, notes = find_joints(source, options, list(header.joints))
     confident = any("confidence" in axes for axes in header.joints.values())
@@ -193,6 +200,26 @@ def _clock(
         return np.unique(times, return_inverse=True)[1].ravel(), times, None, ()
     rate, doubts = rate_of(numbers, times)
     return numbers, None, rate, doubts
+
+
+def _check_order(source: Source, rows: Rows, frames: Int[np.ndarray, " N"]) -> None:
+    """Refuse a table of several recordings, and a column of frames that counts nothing.
+
+    Raises:
+        FormatError: If nameless rows repeat a frame after another one, or all are of one frame.
+    """
+    if rows.people or len(np.unique(frames)) == len(frames):
+        return
+    back = np.flatnonzero(np.diff(frames) < 0)
+    if len(back):
+        raise source.error(
+            f"frames or times start again in row {int(back[0]) + 2}: several recordings, or people",
+            "split the table, or name the people in a column 'person'",
+        )
+    if len(frames) >= MANY and frames.min() == frames.max():
+        raise source.error(
+            f"all {len(frames)} rows are of one frame", "number the frames, or leave the column out"
+        )
 
 
 def _identities(rows: Rows, frames: Int[np.ndarray, " N"]) -> tuple[str | None, ...]:
