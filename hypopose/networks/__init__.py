@@ -26,6 +26,8 @@ from hypopose.networks.motionbert import MotionBERT
 from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
 from hypopose.networks.newest import Newest
 from hypopose.networks.pmce import PMCE, MeshDecoder
+from hypopose.networks.pose_augmentor import Augmented, PoseAugmentor
+from hypopose.networks.pose_critics import ImageCritic, StructureCritic
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.refinement_transformer import RefinementTransformer
 from hypopose.networks.scales import ScaleNetwork, ScaleTokens, uncertainty_loss
@@ -37,6 +39,7 @@ __all__ = [
     "MPM",
     "NETWORKS",
     "PMCE",
+    "Augmented",
     "ClipTokens",
     "ConvFormer",
     "DiffPosePair",
@@ -45,6 +48,7 @@ __all__ = [
     "GCNdiff",
     "GCNpose",
     "Hourglass",
+    "ImageCritic",
     "KTPFormer",
     "LowRankLinear",
     "MHFormer",
@@ -58,11 +62,13 @@ __all__ = [
     "Network",
     "NetworkInfo",
     "Newest",
+    "PoseAugmentor",
     "PretrainedNetwork",
     "RefinementTransformer",
     "ScaleNetwork",
     "ScaleTokens",
     "StagedNetwork",
+    "StructureCritic",
     "Tokens",
     "add_low_rank",
     "bundled_weights",

@@ -43,8 +43,7 @@ def with_constant_bones(
         >>> bool(forearm.std() < 1e-6)
         True
     """
-    rows, parents, children = _chain(skeleton)
-    bones = joints[..., children, :] - joints[..., parents, :]
+    bones = bone_vectors(joints, skeleton)
     length = bones.square().sum(-1, keepdim=True).add(SMALLEST**2).sqrt()
     if usable is None:
         mean = length.mean(-3, keepdim=True)
@@ -52,8 +51,41 @@ def with_constant_bones(
         weight = usable[..., None, None]
         mean = (length * weight).sum(-3, keepdim=True) / weight.sum(-3, keepdim=True).clamp(min=1)
     root = joints[..., skeleton.root : skeleton.root + 1, :]
-    bones = bones * (mean / length)
-    return root + (bones.mT @ bones.new_tensor(rows).mT).mT
+    return root + joints_from_bones(bones * (mean / length), skeleton)
+
+
+def bone_vectors(
+    joints: Float[Tensor, "*any J 3"], skeleton: Skeleton
+) -> Float[Tensor, "*any bones 3"]:
+    """From parent to child, in the order of ``skeleton.bones``.
+
+    Args:
+        joints: In any unit.
+        skeleton: Of the joints.
+    """
+    _, parents, children = _chain(skeleton)
+    return joints[..., children, :] - joints[..., parents, :]
+
+
+def joints_from_bones(
+    bones: Float[Tensor, "*any bones 3"], skeleton: Skeleton
+) -> Float[Tensor, "*any J 3"]:
+    """Joints about the root, which is at 0.
+
+    Args:
+        bones: From parent to child, in the order of ``skeleton.bones``.
+        skeleton: Of the joints; parents come before their children.
+
+    Example:
+        >>> import torch
+        >>> from hypopose.skeletons import H36M17
+        >>> joints = torch.randn(5, 17, 3)
+        >>> back = joints_from_bones(bone_vectors(joints, H36M17), H36M17)
+        >>> torch.allclose(back, joints - joints[:, :1], atol=1e-5)
+        True
+    """
+    rows, _, _ = _chain(skeleton)
+    return (bones.mT @ bones.new_tensor(rows).mT).mT
 
 
 @cache

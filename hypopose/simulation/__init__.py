@@ -22,6 +22,7 @@ from hypopose.simulation.motion import Motion
 from hypopose.simulation.people import People, load_people
 from hypopose.simulation.position_alignment import (
     Placed,
+    align_clips,
     global_position_alignment,
     random_pairs,
     redistribute,
@@ -45,6 +46,7 @@ __all__ = [
     "People",
     "Placed",
     "Sides",
+    "align_clips",
     "coco_joints",
     "detect",
     "detect_as_coco",

@@ -101,11 +101,13 @@ def global_position_alignment(
         )
     (dx, dy), (w, h) = _box(joints).unbind(-1), _box(keypoints).unbind(-1)
     fx, fy = lead(camera.focal, dx[..., None]).expand(*dx.shape, 2).unbind(-1)
-    depth = (fx * dx + fy * dy) / (w + h)
     ray = rays(keypoints, camera)[..., skeleton.root, :]
-    root = ray * depth[..., None]
+    # Pairs that cannot be placed get harmless numbers first: NaN would reach the others' gradients.
+    usable = torch.isfinite(ray).all(-1) & torch.isfinite(w + h)
+    depth = (fx * dx + fy * dy) / torch.where(usable, w + h, 1.0)
+    root = torch.where(usable[..., None], ray, 0.0) * depth[..., None]
     placed = joints - joints[..., [skeleton.root], :] + root[..., None, :]
-    kept = torch.isfinite(root).all(-1) & (depth >= nearest)
+    kept = usable & torch.isfinite(depth) & (depth >= nearest)
     kept = kept & (placed[..., 2] > 0).all(-1) & torch.isfinite(placed).all(-1).all(-1)
     placed = torch.where(kept[..., None, None], placed, torch.nan)
     return Placed(placed, project(placed, camera), kept)
@@ -186,6 +188,49 @@ def redistribute(
         factor = sizes[0] * (share * math.log(sizes[1] / sizes[0])).exp()
         own = own * factor[:, None, None].to(own)
     return global_position_alignment(own, keypoints[target], camera, skeleton, nearest)
+
+
+def align_clips(
+    joints: Float[Tensor, "B F J 3"],
+    keypoints: Float[Tensor, "B J 2"],
+    camera: Camera,
+    skeleton: Skeleton,
+    nearest: float = NEAREST,
+) -> Placed:
+    """Move whole clips so that their middle frame stands where keypoints do.
+
+    Ours: the published function places single poses, and a clip of them would jump.
+
+    Args:
+        joints: Source motions in meters, in axes of a camera, with the path of the root.
+        keypoints: Target keypoints in pixels, one frame for each clip; NaN where undetected.
+        camera: The target's; its batch axes lead.
+        skeleton: Of both.
+        nearest: Clips with a root closer than this in a frame, in meters, are dropped.
+
+    Returns:
+        Placed clips, their projections, and for each frame whether its clip is usable.
+
+    Raises:
+        ShapeError: If joints and keypoints do not belong together or to the skeleton.
+
+    Example:
+        >>> from hypopose.skeletons import H36M17
+        >>> camera = Camera.from_fov((1000, 1000))
+        >>> clips = torch.randn(2, 5, 17, 3, generator=torch.Generator().manual_seed(0)) * 0.1
+        >>> seen = torch.tensor([400.0, 600.0]) + 60 * torch.rand(2, 17, 2)
+        >>> placed = align_clips(clips, seen, camera, H36M17)
+        >>> torch.allclose(placed.xy[:, 2, 0], seen[:, 0], atol=1e-2)
+        True
+    """
+    middle = joints[:, joints.shape[1] // 2]
+    one = global_position_alignment(middle, keypoints, camera, skeleton, nearest)
+    moved = one.joints[:, skeleton.root] - middle[:, skeleton.root]
+    placed = joints + moved[:, None, None]
+    far = placed[..., skeleton.root, 2] >= nearest
+    kept = (one.kept[:, None] & far & (placed[..., 2] > 0).all(-1)).all(1)
+    placed = torch.where(kept[:, None, None, None], placed, torch.nan)
+    return Placed(placed, project(placed, camera), kept[:, None].expand(far.shape))
 
 
 def _box(points: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from hypopose.training.architectures import ARCHITECTURES, Architecture
 from hypopose.training.averaging import average_weights
 from hypopose.training.batches import Batch, BatchMaker
 from hypopose.training.config import TrainConfig
+from hypopose.training.local_augmentation import LocalAugmentation, LocalAugmentationOptions
 from hypopose.training.loop import train
 from hypopose.training.losses import energy_loss, joint_distance, motion_distance, x0_loss
 from hypopose.training.objectives import OBJECTIVES, Objective
@@ -25,6 +26,8 @@ __all__ = [
     "Architecture",
     "Batch",
     "BatchMaker",
+    "LocalAugmentation",
+    "LocalAugmentationOptions",
     "Objective",
     "ReprojectionLabels",
     "ReprojectionLoss",
