@@ -1,6 +1,6 @@
 """Simulated observations: bodies in motion, virtual cameras, and 2D detectors with their errors."""
 
-from hypopose.simulation.bodies import Bodies, BodyMaker, BodyOptions
+from hypopose.simulation.bodies import Bodies, BodyMaker, BodyOptions, Builds, DrawBuilds
 from hypopose.simulation.cameras import CameraDistribution, place_cameras
 from hypopose.simulation.coco_points import coco_joints
 from hypopose.simulation.detector_noise import (
@@ -36,9 +36,11 @@ __all__ = [
     "Bodies",
     "BodyMaker",
     "BodyOptions",
+    "Builds",
     "CameraDistribution",
     "DetectionOptions",
     "DetectorNoise",
+    "DrawBuilds",
     "Draws",
     "Errors",
     "Gaps",

@@ -15,6 +15,7 @@ most windows are put together from four parts, each from its own clip:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -108,6 +109,29 @@ class BodyOptions:
         check_range(self, 0.0, 2.0, "recorded_reach", "spine_sd")
 
 
+@dataclass(frozen=True, eq=False)
+class Builds:
+    """How people are built, and where detectors see their joints.
+
+    Args:
+        lengths: Segments in meters, in the order of :data:`hypopose.bodies.proportions.SEGMENTS`.
+        offsets: From the joints to where they are seen, in meters: towards the person's left, up
+            along the trunk, forward.
+    """
+
+    lengths: Float[Tensor, "B 10"]
+    offsets: Float[Tensor, "B 17 3"]
+
+    @property
+    def legs(self) -> Float[Tensor, "B 1"]:
+        """Thigh and shin."""
+        return self.lengths[:, 1:2] + self.lengths[:, 2:3]
+
+
+DrawBuilds = Callable[[int, Draws], Builds]
+"""Draws builds for so many windows."""
+
+
 class BodyMaker:
     """Draws bodies in motion; every step is a tensor operation on one device.
 
@@ -115,12 +139,19 @@ class BodyMaker:
         motion: Clips to draw from.
         device: Where bodies are made.
         options: How they are drawn.
+        builds: Draws how the people of all windows are built, and where detectors see their
+            joints; None for the options' own. ``options`` then only decide how they move.
     """
 
     def __init__(
-        self, motion: Motion, device: torch.device, options: BodyOptions | None = None
+        self,
+        motion: Motion,
+        device: torch.device,
+        options: BodyOptions | None = None,
+        builds: DrawBuilds | None = None,
     ) -> None:
         self.options = options or BodyOptions()
+        self.builds = builds
         o = self.options
         self.people = load_people().to(device) if o.as_people else None
         more = o.pair_freedom if o.free_pairs else 0.0
@@ -170,7 +201,10 @@ class BodyMaker:
             legs = (own[:, 1] + own[:, 2])[:, None] / LEG
             common = torch.lerp(legs, common, drawn)
         people = self._people(B, draws)
-        if people is not None:
+        builds = None if self.builds is None else self.builds(B, draws)
+        if builds is not None:
+            lengths, common = builds.lengths[:, self.pairs], builds.legs / LEG
+        elif people is not None:
             rest = max(1 - o.as_recorded, 1e-6)
             theirs = draws.chance(o.as_people / rest, B, 1) & (drawn > 0)
             own = people.lengths[:, self.pairs]
@@ -181,7 +215,10 @@ class BodyMaker:
         if o.spine_sd:
             offset = draws.normal(B, 3) * body.new_tensor([0.0, 1 / 3, 1.0]) * o.spine_sd
             body[:, :, 7] += ((offset * drawn)[:, None, None] @ trunk_axes(body))[:, :, 0]
-        shift = self._shifts(body, draws)
+        if builds is None:
+            shift = self._shifts(body, draws)
+        else:
+            shift = builds.offsets[:, None] @ trunk_axes(body)
         body, shift, path = _mirror_some(body, shift, path * common[..., None], draws)
         tilt, lying = _tilts(B, o.tumbling, draws)
         body, shift = body @ tilt.mT[:, None], shift @ tilt.mT[:, None]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from hypopose.datasets.shards import load_motion
@@ -22,6 +22,7 @@ from hypopose.simulation import (
     BodyMaker,
     BodyOptions,
     DetectionOptions,
+    DrawBuilds,
     Draws,
     Motion,
     detect,
@@ -53,10 +54,16 @@ class Batch:
     Args:
         encoded: Keypoints as the network reads them.
         target: Root-relative meters in the network's frame.
+        error: Errors of the targets, drawn as the target's own were, for targets that are measured
+            and not known: the objective ``"energy"`` adds them to its draws, so that draws without
+            them are the posterior of the truth. One for each draw; None for exact targets.
+        known: Joints with a target; None for all.
     """
 
     encoded: Encoded
     target: Float[Tensor, "B F J 3"]
+    error: Float[Tensor, "B H F J 3"] | None = None
+    known: Bool[Tensor, "B F J"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +97,8 @@ class BatchMaker:
         inputs: What the network reads, ``network.info.inputs``.
         gaps: Whether keypoints are missing. Otherwise a joint that the detector would miss is where
             it is; for networks that read no confidences.
+        builds: Draws how people are built and where detectors see their joints, in all kinds of
+            windows; None for what ``bodies`` says.
     """
 
     def __init__(
@@ -102,8 +111,9 @@ class BatchMaker:
         *,
         inputs: Inputs = "subject",
         gaps: bool = True,
+        builds: DrawBuilds | None = None,
     ) -> None:
-        self.bodies = BodyMaker(motion, device, bodies)
+        self.bodies = BodyMaker(motion, device, bodies, builds)
         self.noise = noise or DetectionOptions()
         self.pitched, self.gaps = pitched, gaps
         self.encode: Callable[[Views, Draws], Batch] = ENCODINGS[inputs]
@@ -117,13 +127,20 @@ class BatchMaker:
     def look(self, B: int, F: int, draws: Draws) -> Views:
         """Draw bodies, cameras and detections."""
         bodies = self.bodies(B, F, draws)
-        rotation, position = place_cameras(bodies.joints, draws, self.pitched)
+        rotation, position = self.place(bodies.joints, draws)
         cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
         seen = (bodies.seen - position[:, None, None]) @ rotation.mT[:, None]
+        exact = None if self.bodies.builds is not None else cam
         rays, confidence = detect(
-            seen, draws, self.noise, joints=cam, gaps=self.gaps, people=bodies.people
+            seen, draws, self.noise, joints=exact, gaps=self.gaps, people=bodies.people
         )
         return Views(rays, confidence, cam, seen, bodies.fps)
+
+    def place(
+        self, joints: Float[Tensor, "B F J 3"], draws: Draws
+    ) -> tuple[Float[Tensor, "B 3 3"], Float[Tensor, "B 3"]]:
+        """Rotation and position of one camera a window; see :func:`.place_cameras`."""
+        return place_cameras(joints, draws, self.pitched)
 
 
 def _without_gaps(views: Views) -> Views:

@@ -71,6 +71,8 @@ class Run:
         folder: Made if absent; its checkpoint is taken up.
         report: Called with every row of the log.
         stop: File that ends training when it appears; ``STOP`` in the folder if None.
+        trainer: What takes the steps; None for one made of the options.
+        held_out: What validations judge; None for the shards' validation subjects.
     """
 
     def __init__(
@@ -79,11 +81,13 @@ class Run:
         folder: Path,
         report: Report | None = None,
         stop: Path | None = None,
+        trainer: Trainer | None = None,
+        held_out: HeldOut | None = None,
     ) -> None:
         self.config, self.folder, self.report = config, folder, report
         self.stop = folder / "STOP" if stop is None else stop
-        self.trainer = Trainer(config)
-        self.held_out = held_out_windows(config)
+        self.trainer = Trainer(config) if trainer is None else trainer
+        self.held_out = held_out_windows(config) if trainer is None else held_out
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = folder / "state.pt"
         if self.checkpoint.exists():

@@ -93,7 +93,8 @@ def energy_loss(
 
     Args:
         network: Generator in meters; reads ``info.n_latent`` channels of latent noise.
-        batch: Windows.
+        batch: Windows. Targets with an error are compared with draws that have one too; joints
+            that are not known do not count.
         schedule: How much noise each timestep means.
         generator: Source of timesteps and noise, on the batch's device.
         scale: Targets are multiplied by it before noise is added, and the network's input divided.
@@ -119,7 +120,13 @@ def energy_loss(
     x_t = q_sample(pair, t, eps, schedule).clamp(-clamp * scale, clamp * scale) / scale
     x_t = with_latent(x_t, encoded.context, network.info.n_latent, generator, flicker)
     given = {"confidence": encoded.confidence, "context": encoded.context}
-    draws = network(x_t, encoded.xy, t.to(y.dtype), **given).unbind(1)
+    drawn = network(x_t, encoded.xy, t.to(y.dtype), **given)
+    if batch.error is not None:
+        drawn = drawn + batch.error
+    if batch.known is not None:
+        drawn = torch.where(batch.known[:, None, ..., None], drawn, 0.0)
+        y = torch.where(batch.known[..., None], y, 0.0)
+    draws = drawn.unbind(1)
     to_truth = torch.stack([motion_distance(x, y, norms) for x in draws])
     apart = torch.stack([motion_distance(a, b, norms) for a, b in combinations(draws, 2)])
     return to_truth.mean() - apart.mean() / 2

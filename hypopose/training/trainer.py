@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from hypopose.training.config import TrainConfig
 from hypopose.training.ema import EMA
 from hypopose.training.muon import Muon
 from hypopose.training.new_network import new_network, start_from
-from hypopose.training.objectives import OBJECTIVES, LossContext, Objective
+from hypopose.training.objectives import OBJECTIVES, LossContext, MakeBatch, Objective
 
 
 @dataclass
@@ -65,9 +66,17 @@ class Trainer:
 
     Args:
         config: The run's options. Same options, same steps: all randomness comes from ``seed``.
+        make_batch: Draws batches; None for what the objective makes of the shards.
+        prepare: Called with the network once it has its first weights, before the optimizer and
+            the averages see it.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        make_batch: MakeBatch | None = None,
+        prepare: Callable[[PretrainedNetwork], None] | None = None,
+    ) -> None:
         self.config = config
         self.objective = objective_of(config)
         self.device = device_of(config)
@@ -79,6 +88,8 @@ class Trainer:
             self.network = new_network(config, attention).to(self.device)
         if config.network.start is not None:
             start_from(self.network, config.network.start)
+        if prepare is not None:
+            prepare(self.network)
         if config.compute.compile:
             for block in getattr(self.network, "blocks", [self.network]):
                 block.compile(dynamic=True)
@@ -88,8 +99,10 @@ class Trainer:
         self.generator = torch.Generator(self.device).manual_seed(config.compute.seed)
         self.choices = torch.Generator().manual_seed(config.compute.seed)
         self.schedule = cosine_schedule(config.objective.n_timesteps)
-        motion = motion_of(config, "train")
-        self.make_batch = self.objective.make_batches(motion, self.device, config)
+        if make_batch is None:
+            motion = motion_of(config, "train")
+            make_batch = self.objective.make_batches(motion, self.device, config)
+        self.make_batch = make_batch
 
     def step(self) -> dict[str, float]:
         """Take one optimizer step.
@@ -242,13 +255,14 @@ def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim
     if o.name not in ("adamw", "muon"):
         raise OptionError(f"There is no optimizer {o.name!r}; use adamw or muon.")
     inside = [m for name, m in network.named_modules() if "blocks" in name.split(".")]
-    turned = [m.weight for m in inside if isinstance(m, nn.Linear) and o.name == "muon"]
+    linear = [m.weight for m in inside if isinstance(m, nn.Linear)]
+    turned = [w for w in linear if w.requires_grad and o.name == "muon"]
     if o.name == "muon" and not turned:
         raise OptionError(
             f"{type(network).__name__} has no blocks whose matrices Muon could turn; use adamw."
         )
     known = {id(p) for p in turned}
-    rest = [p for p in network.parameters() if id(p) not in known]
+    rest = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
     groups = [
         {"params": [p for p in rest if p.dim() > 1], "weight_decay": o.weight_decay},
         {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},

@@ -1,0 +1,266 @@
+"""What can be said of hypotheses without 3D: proper scores of keypoints that were not shown.
+
+| score | is |
+| --- | --- |
+| ``hidden`` | two limb ends or so are hidden from the network; energy score of where they are seen |
+| ``other_view`` | one view is lifted and its root fitted; energy score of the keypoints of another |
+| ``stature`` | energy score of the stature, if it is known, in mm |
+| ``reprojection`` | distance of the hypotheses' mean from keypoints that were shown; not proper |
+
+Lengths in images are in pixels of a person 400 px tall, so that near and far people count alike. A
+proper score is least, on average, for the posterior itself: neither a narrower nor a wider one does
+better. Scores of the same clips before and after are compared in pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.adaptation.recordings import Recording
+from hypopose.calibration import energy_score_points
+from hypopose.cameras import project
+from hypopose.cameras.root import fit_root
+from hypopose.diffusion import seeded_noise
+from hypopose.optimization.stature import stature
+from hypopose.skeletons import H36M17
+from hypopose.types import Camera, Hypotheses, Keypoints2D, Sampler
+
+HIDDEN = ((13, 3), (16, 6), (12, 2, 13), (15, 5, 16))
+"""Joints that are hidden together, in turn."""
+
+PROPER = ("hidden", "other_view", "stature")
+UNITS = {"hidden": "px", "other_view": "px", "stature": "mm", "reprojection": "px"}
+PERSON_PX = 400.0
+SURE = 0.5
+"""Keypoints below this confidence are not judged by."""
+
+Scores = dict[str, Float[Tensor, " clips"]]
+"""Score -> one number a clip (a pair of views, a hidden group); NaN where it cannot be said."""
+
+
+def judge(
+    sampler: Sampler,
+    clips: Sequence[Recording],
+    *,
+    height: float | None = None,
+    n_hypotheses: int = 10,
+    seed: int = 0,
+) -> Scores:
+    """Score a sampler on clips without 3D.
+
+    Args:
+        sampler: Draws hypotheses.
+        clips: Held back.
+        height: Everybody's stature in meters, if it is known.
+        n_hypotheses: Of each clip.
+        seed: Decides them.
+
+    Returns:
+        Numbers by score, in the same order for the same clips.
+    """
+    found: dict[str, list[Tensor]] = {"hidden": [], "reprojection": []}
+    drawn = []
+    for i, clip in enumerate(clips):
+        noise = seeded_noise(seed, [str(i)])
+        hypotheses = sampler.sample(clip.keypoints, n_hypotheses, noise)
+        drawn.append(hypotheses)
+        found["reprojection"].append(_reprojection(hypotheses, clip.keypoints))
+        joints = list(HIDDEN[i % len(HIDDEN)])
+        found["hidden"].append(
+            hidden_score(sampler, clip.keypoints, joints, n_hypotheses, seed + i)
+        )
+    scores = {name: torch.stack(values) for name, values in found.items() if values}
+    pairs = view_pairs(clips)
+    if pairs:
+        scores["other_view"] = torch.stack(
+            [other_view_score(drawn[a], clips[a], clips[b]) for a, b in pairs]
+        )
+    if height is not None:
+        known = torch.full((len(drawn), 1), 1000 * height)
+        tall = torch.stack([1000 * stature(h.joints, H36M17) for h in drawn])
+        scores["stature"] = energy_score_points(tall[..., None], known)
+    return scores
+
+
+def hidden_score(
+    sampler: Sampler, keypoints: Keypoints2D, joints: list[int], n_hypotheses: int, seed: int
+) -> Float[Tensor, ""]:
+    """Energy score of keypoints that are hidden from a sampler.
+
+    Args:
+        sampler: Draws hypotheses.
+        keypoints: One clip, Human3.6M-17.
+        joints: That are hidden in all frames.
+        n_hypotheses: That are drawn.
+        seed: Decides them.
+
+    Returns:
+        Pixels of a person 400 px tall; NaN if the clip does not show these joints.
+    """
+    xy, confidence = keypoints.xy.clone(), keypoints.confidence
+    xy[:, joints] = torch.nan
+    if confidence is not None:
+        confidence = confidence.clone()
+        confidence[:, joints] = 0.0
+    shown = replace(keypoints, xy=xy, confidence=confidence)
+    hypotheses = sampler.sample(shown, n_hypotheses, seeded_noise(seed, ["hidden"]))
+    assert keypoints.camera is not None  # recordings have one
+    return _image_score(_placed(hypotheses), keypoints, keypoints.camera, joints)
+
+
+def other_view_score(hypotheses: Hypotheses, of: Recording, other: Recording) -> Float[Tensor, ""]:
+    """Energy score of what another camera saw, by hypotheses of one.
+
+    Args:
+        hypotheses: Of ``of``, with roots.
+        of: Its camera is placed in the world.
+        other: So is its.
+
+    Returns:
+        Pixels of a person 400 px tall; NaN if nothing can be compared.
+    """
+    first, second = of.keypoints.camera, other.keypoints.camera
+    assert first is not None and first.rotation is not None and first.translation is not None
+    assert second is not None and second.rotation is not None and second.translation is not None
+    world = (_placed(hypotheses) - first.translation) @ first.rotation
+    there = world @ second.rotation.mT + second.translation
+    bare = replace(second, rotation=None, translation=None)
+    return _image_score(there, other.keypoints, bare, list(range(H36M17.n_joints)))
+
+
+def view_pairs(clips: Sequence[Recording]) -> list[tuple[int, int]]:
+    """Pairs of clips of one person and moment in different placed views, in both directions."""
+    views: dict[tuple[str, str], list[int]] = {}
+    for i, clip in enumerate(clips):
+        camera = clip.keypoints.camera
+        if clip.view and camera is not None and camera.rotation is not None:
+            views.setdefault((clip.person, clip.view), []).append(i)
+    return [
+        (a, b)
+        for (person, view), own in views.items()
+        for (other, second), theirs in views.items()
+        if person == other and view != second
+        for a, b in zip(own, theirs, strict=False)
+        if clips[a].n_frames == clips[b].n_frames
+    ]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A score before and after, on the same clips.
+
+    Args:
+        before: Mean.
+        after: Mean.
+        std_error: Of the mean difference.
+        n: Numbers it is of.
+    """
+
+    before: float
+    after: float
+    std_error: float
+    n: int
+
+    @property
+    def is_better(self) -> bool:
+        """Lower by more than its standard error."""
+        return self.n > 0 and self.after - self.before < -self.std_error
+
+    @property
+    def is_worse(self) -> bool:
+        """Higher by more than two standard errors."""
+        return self.n > 0 and self.after - self.before > 2 * self.std_error
+
+
+def compare(before: Scores, after: Scores) -> dict[str, Change]:
+    """Scores of the same clips before and after, by name.
+
+    Args:
+        before: Of :func:`judge`.
+        after: Of the same clips.
+
+    Example:
+        >>> x = torch.tensor([3.0, 4.0, 5.0])
+        >>> compare({"hidden": x}, {"hidden": x - 1})["hidden"].is_better
+        True
+    """
+    changes = {}
+    for name in before:
+        a, b = before[name].double(), after[name].double()
+        good = torch.isfinite(a) & torch.isfinite(b)
+        a, b = a[good], b[good]
+        n = len(a)
+        error = float((b - a).std() / math.sqrt(n)) if n > 1 else 0.0
+        mean = (float(a.mean()), float(b.mean())) if n else (math.nan, math.nan)
+        changes[name] = Change(*mean, error, n)
+    return changes
+
+
+def has_improved(changes: Mapping[str, Change]) -> bool:
+    """Whether a proper score is lower beyond its standard error, and none is higher beyond two.
+
+    Args:
+        changes: Of :func:`compare`.
+
+    Example:
+        >>> has_improved({"hidden": Change(9.0, 8.0, 0.5, 10)})
+        True
+        >>> has_improved({"reprojection": Change(9.0, 8.0, 0.5, 10)})
+        False
+    """
+    proper = [change for name, change in changes.items() if name in PROPER]
+    return any(c.is_better for c in proper) and not any(c.is_worse for c in proper)
+
+
+def _placed(hypotheses: Hypotheses) -> Float[Tensor, "H F 17 3"]:
+    """Hypotheses in the camera's frame; NaN where no root was fitted."""
+    assert hypotheses.root is not None  # keypoints have a camera
+    return hypotheses.joints + hypotheses.root[..., None, :]
+
+
+def _image_score(
+    placed: Float[Tensor, "H F 17 3"], keypoints: Keypoints2D, camera: Camera, joints: list[int]
+) -> Float[Tensor, ""]:
+    ahead = torch.where(placed[..., 2:] > 0.05, placed, torch.nan)
+    xy = project(ahead, replace(camera, rotation=None, translation=None))
+    seen = keypoints.xy[:, joints].float()
+    sure = torch.isfinite(seen).all(-1)
+    if keypoints.confidence is not None:
+        sure = sure & (keypoints.confidence[:, joints] >= SURE)
+    truth = torch.where(sure[..., None], seen, torch.nan)
+    score = energy_score_points(xy[:, :, joints].permute(1, 2, 0, 3).float(), truth)
+    return score.float().nanmean() * PERSON_PX / person_size(keypoints)
+
+
+def _reprojection(hypotheses: Hypotheses, keypoints: Keypoints2D) -> Float[Tensor, ""]:
+    mean = hypotheses.joints.mean(0)
+    placed = mean + fit_root(mean, keypoints)[:, None]
+    assert keypoints.camera is not None  # recordings have one
+    bare = replace(keypoints.camera, rotation=None, translation=None)
+    off = (project(placed, bare) - keypoints.xy).norm(dim=-1)
+    return off.nanmean() * PERSON_PX / person_size(keypoints)
+
+
+def person_size(keypoints: Keypoints2D) -> float:
+    """Height in pixels that a person would have standing: from the spread of the joints.
+
+    Args:
+        keypoints: One clip.
+    """
+    xy = keypoints.xy
+    seen = torch.isfinite(xy).all(-1, keepdim=True)
+    n = seen.sum(-2)
+    center = torch.where(seen, xy, 0.0).sum(-2) / n.clamp(min=1)
+    spread = torch.where(seen, (xy - center[:, None]).square(), 0.0).sum((-2, -1)) / n[:, 0]
+    size = float(spread[n[:, 0] >= 2].sqrt().median()) if bool((n[:, 0] >= 2).any()) else 100.0
+    return max(1.0, STANDING_SPREADS * size)
+
+
+STANDING_SPREADS = 3.6
+"""Statures per root mean square distance of the joints from their center, standing."""

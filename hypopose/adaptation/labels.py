@@ -1,0 +1,202 @@
+"""Windows of the target itself, with labels that nobody gave: from several views, or a teacher.
+
+**Several views** (EpipolarPose; :mod:`hypopose.multiview.pseudo_labels`): the target is the
+triangulated pose in the camera's frame. It errs, and its covariance says by how much. A generator
+that were compared with it as if it were the truth would learn the errors as ambiguity. So its draws
+get errors of the same distribution before they are compared: the energy score of the sums is least
+where draws without them are the posterior of the truth.
+
+**A teacher** (PoSynDA): the averaged weights draw several hypotheses of every window, each is scaled
+to the stature of the person's build, put where its reprojection fits best (the root is fitted; none
+is given), and one is chosen. PoSynDA takes the one that reprojects best, which makes every posterior
+narrower each time. Here one is drawn with weights from the likelihood of its reprojection: what is
+known better is narrower, what is not stays as wide as it was.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.adaptation.builds import BuildPosterior
+from hypopose.adaptation.drawing import draw_motions, residuals
+from hypopose.adaptation.recordings import Recording
+from hypopose.networks.base import Network
+from hypopose.networks.inputs import encode_rays
+from hypopose.optimization.stature import stature
+from hypopose.simulation import Draws
+from hypopose.skeletons import H36M17
+from hypopose.training import Batch
+from hypopose.training.config import TrainConfig
+
+LASTING = 0.8
+"""Share of a label's variance that lasts over a window: detectors err alike from frame to frame."""
+
+MIN_KNOWN = 0.3
+"""Share of the joints of a recording that need a label."""
+
+CHOICES = 8
+"""Hypotheses that a teacher chooses from."""
+
+MISS_STD = 0.03
+"""Meters by which keypoints miss the joints, along each axis, and lastingly: a window's mean square
+counts once for each joint."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledClip:
+    """Frames of a recording with a label.
+
+    Args:
+        rays: NaN where undetected.
+        confidence: 0 where undetected.
+        fps: Frames per second.
+        joints: Root-relative meters in the camera's frame; NaN where there is no label.
+        factor: Of the covariance of the label's errors; None if it is exact.
+    """
+
+    rays: Float[Tensor, "F 17 2"]
+    confidence: Float[Tensor, "F 17"]
+    fps: float
+    joints: Float[Tensor, "F 17 3"]
+    factor: Float[Tensor, "F 17 3 3"] | None = None
+
+
+class LabelBatchMaker:
+    """Draws training windows from labeled clips.
+
+    Args:
+        clips: One at least.
+        n_draws: Draws that a batch is compared with, for their errors.
+    """
+
+    def __init__(self, clips: Sequence[LabeledClip], n_draws: int) -> None:
+        self.clips, self.n_draws = tuple(clips), n_draws
+        self.weights = torch.tensor([float(len(c.rays)) for c in clips]).sqrt()
+
+    def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:
+        """Draw ``B`` windows of ``F`` frames; half of them as their mirror images."""
+        draws = Draws(generator)
+        pick = draws.pick(self.weights.to(draws.device), B).tolist()
+        phase = draws.uniform(B).tolist()
+        cut = [self._cut(self.clips[c], p, F) for c, p in zip(pick, phase, strict=True)]
+        rays, confidence, joints, factor = (
+            torch.stack(x).to(draws.device) for x in zip(*cut, strict=True)
+        )
+        fps = torch.tensor([self.clips[c].fps for c in pick], device=draws.device)
+        errors = self._errors(factor, draws)
+        mirror = draws.chance(0.5, B)
+        rays, confidence = _mirrored(rays, mirror), _swapped(confidence, mirror)
+        joints, errors = _mirrored(joints, mirror), _mirrored(errors, mirror)
+        encoded = encode_rays(rays, confidence, fps)
+        turn = encoded.rotation.mT[:, None]
+        known = torch.isfinite(joints).all(-1)
+        target = joints.nan_to_num(0.0) @ turn
+        return Batch(encoded, target, errors @ turn[:, None], known)
+
+    def _cut(self, clip: LabeledClip, phase: float, F: int) -> tuple[Tensor, ...]:
+        """A window; clips that are shorter go back and forth."""
+        n = len(clip.rays)
+        first = round(phase * max(0, n - F))
+        at = (first + torch.arange(F)).remainder(max(1, 2 * n - 2))
+        at = torch.minimum(at, (2 * n - 2 - at).clamp(min=0)) if n > 1 else at.clamp(max=0)
+        none = clip.joints.new_zeros(F, 17, 3, 3)
+        factor = none if clip.factor is None else clip.factor[at]
+        return clip.rays[at], clip.confidence[at], clip.joints[at], factor
+
+    def _errors(self, factor: Float[Tensor, "B F J 3 3"], draws: Draws) -> Tensor:
+        """Errors of the labels for every draw, mostly constant over a window."""
+        B, F, J = factor.shape[:3]
+        lasting = LASTING**0.5 * draws.normal(B, self.n_draws, 1, J, 3)
+        z = lasting + (1 - LASTING) ** 0.5 * draws.normal(B, self.n_draws, F, J, 3)
+        return (factor[:, None] @ z[..., None])[..., 0]
+
+
+def labels_from_views(recordings: Sequence[Recording]) -> list[LabeledClip]:
+    """Clips whose labels come from several views.
+
+    Args:
+        recordings: Those without labels, or with too few, are left out.
+    """
+    clips = []
+    for r in recordings:
+        if r.label is None:
+            continue
+        joints = r.label.joints.float()
+        relative = joints - joints[:, :1]
+        known = torch.isfinite(relative).all(-1)
+        if float(known.float().mean()) < MIN_KNOWN:
+            continue
+        covariance = (r.label.covariance + r.label.covariance[:, :1]).float().nan_to_num(0.0)
+        covariance[:, 0] = 0.0
+        factor = torch.linalg.cholesky(covariance + 1e-10 * torch.eye(3))
+        relative = torch.where(known[..., None], relative, torch.nan)
+        clips.append(LabeledClip(r.rays, r.confidence, r.fps, relative, factor))
+    return clips
+
+
+def labels_from_teacher(
+    teacher: Network,
+    recordings: Sequence[Recording],
+    config: TrainConfig,
+    generator: torch.Generator,
+    *,
+    builds: BuildPosterior | None = None,
+    n_clips: int = 48,
+    length: int = 81,
+) -> list[LabeledClip]:
+    """Clips that a teacher labels.
+
+    Args:
+        teacher: A generator.
+        recordings: Of everybody.
+        config: What it was trained with.
+        generator: Decides the clips, the hypotheses and the choices; on the teacher's device.
+        builds: Statures that hypotheses are scaled to; None leaves them as they are.
+        n_clips: How many.
+        length: Frames of each, as far as recordings go.
+    """
+    draws = Draws(generator)
+    weights = torch.tensor([float(r.n_frames) for r in recordings], device=draws.device)
+    clips = []
+    for i in draws.pick(weights, n_clips).tolist():
+        recording = recordings[i]
+        n = min(length, recording.n_frames)
+        first = int(float(draws.uniform(1)) * (recording.n_frames - n + 1))
+        part = recording.part(first, n)
+        rays, confidence = part.rays.to(draws.device), part.confidence.to(draws.device)
+        encoded = encode_rays(rays[None], confidence[None], part.fps)
+        x = draw_motions(teacher, encoded, CHOICES, generator, config)
+        if builds is not None:
+            x = x * _sizes(x, builds, recording.person, draws)
+        missed = residuals(x, encoded)
+        squares = missed.offset.square().sum(-1).mean(2)[0].sum(-1) / (2 * MISS_STD**2)
+        chosen = int(draws.pick((squares.min() - squares).exp().clamp(min=1e-12), 1))
+        joints = x[0, chosen] @ encoded.rotation[0]
+        clips.append(LabeledClip(part.rays, part.confidence, part.fps, joints.cpu()))
+    return clips
+
+
+def _sizes(x: Tensor, builds: BuildPosterior, person: str, draws: Draws) -> Tensor:
+    """Factors that give hypotheses statures drawn from a person's posterior."""
+    which = builds.people.index(person)
+    std = builds.stature_std[which] / builds.stature[which]
+    drawn = float(builds.stature[which]) * (float(std) * draws.normal(1, x.shape[1])).exp()
+    own = stature(x, H36M17).clamp(min=0.1)
+    return (drawn / own).clamp(0.3, 3.0)[..., None, None, None]
+
+
+def _mirrored(x: Float[Tensor, "B *rest"], some: Tensor) -> Tensor:
+    """Points of some windows as their mirror images: x negated, left and right swapped."""
+    negate = x.new_ones(x.shape[-1])
+    negate[0] = -1.0
+    flipped = x[..., list(H36M17.flip_order), :] * negate
+    return torch.where(some.reshape(-1, *[1] * (x.dim() - 1)), flipped, x)
+
+
+def _swapped(x: Float[Tensor, "B F J"], some: Tensor) -> Tensor:
+    return torch.where(some[:, None, None], x[..., list(H36M17.flip_order)], x)

@@ -1,0 +1,81 @@
+"""Options of adaptation."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hypopose.errors import OptionError
+from hypopose.optimization.stature import SHORTEST, TALLEST
+from hypopose.simulation.option_checks import check_range, check_shares
+
+
+@dataclass(frozen=True)
+class AdaptOptions:
+    """What :func:`hypopose.adapt` does, and for how long.
+
+    Shares are of the training windows: ``replay``, the source as the default was trained on it,
+    takes what the others leave. Parts that have nothing to work on (no views, say) leave theirs.
+
+    Args:
+        minutes: Wall-clock time of training.
+        n_frames: Frames of training instead: the same weights on every machine of one kind.
+        aligned: Share of source motions that stand where the target's people stand (PoseDA's
+            global position alignment, with the target's vertical).
+        builds: Whether those motions are of people built as the target's, seen as its detector
+            sees them (:mod:`hypopose.adaptation.builds`).
+        teacher: Share of target windows that the averaged weights label (PoSynDA's teacher).
+        views: Share of target windows that several views label (EpipolarPose).
+        rank: Of low-rank adapters on the attention, which are then all that is trained; 0 trains
+            everything.
+        learning_rate: Peak; it falls to 1 % as half a cosine.
+        batch_frames: Frames of a batch.
+        hold_back: Share of every recording that is not trained on but judged by.
+        max_forgetting: By how much the energy score on validation motion may rise; weights are
+            taken back towards the first ones until it holds.
+        refresh_steps: Steps after which the teacher labels anew.
+        height: Everybody's stature in meters, if it is known.
+        seed: Decides batches and noise.
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        OptionError: If an option is out of range.
+    """
+
+    minutes: float = 20.0
+    n_frames: int | None = None
+    aligned: float = 0.6
+    builds: bool = True
+    teacher: float = 0.1
+    views: float = 0.4
+    rank: int = 0
+    learning_rate: float = 2e-4
+    batch_frames: int = 2592
+    hold_back: float = 0.2
+    max_forgetting: float = 0.03
+    refresh_steps: int = 60
+    height: float | None = None
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        check_shares(self, "aligned", "teacher", "views")
+        check_range(self, 0.0, 1e6, "learning_rate")
+        check_range(self, 1.0, 1e7, "batch_frames", "refresh_steps")
+        check_range(self, 0.0, 1e6, "rank", "max_forgetting")
+        check_range(self, 0.0, 2.0**62, "seed")
+        if not 0 < self.minutes < 1e6 or (self.n_frames is not None and self.n_frames < 1):
+            raise OptionError("The budget must be positive: minutes, or n_frames.")
+        if not 0 < self.hold_back <= 0.9:
+            raise OptionError(f"hold_back lies between 0 and 0.9, got {self.hold_back}.")
+        if self.height is not None and not SHORTEST <= self.height <= TALLEST:
+            raise OptionError(
+                f"A stature lies between {SHORTEST} and {TALLEST} m, got {self.height}."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The options by name."""
+        values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return values

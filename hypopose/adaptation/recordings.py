@@ -1,0 +1,219 @@
+"""What is adapted to: people in front of cameras, without 3D, and which part is held back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hypopose.cameras import undistort
+from hypopose.errors import MissingCameraError, OptionError, SkeletonMismatchError
+from hypopose.samplers.windows import take_frames
+from hypopose.skeletons import H36M17
+from hypopose.types import ASSUMED_FPS, Keypoints2D, Sampler
+from hypopose.diffusion import seeded_noise
+from hypopose.optimization.ground import estimate_ground
+
+MIN_FRAMES = 20
+"""Frames with a person that a recording needs."""
+
+MIN_JOINTS = 8
+"""Joints, the root among them, that a frame needs to say where a person stands."""
+
+CLIP = 81
+"""Frames of the clips that are held back."""
+
+UPRIGHT = (0.0, -1.0, 0.0)
+"""Up, in a level camera."""
+
+TILT_STD_DEG = 4.0
+"""Least standard deviation of an estimated vertical."""
+
+
+@dataclass(frozen=True, eq=False)
+class View3D:
+    """What several cameras say of a person, in one camera's frame.
+
+    Args:
+        joints: Meters; NaN where there is no label.
+        covariance: Of each joint.
+    """
+
+    joints: Float[Tensor, "F 17 3"]
+    covariance: Float[Tensor, "F 17 3 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One person in one camera.
+
+    Args:
+        keypoints: Human3.6M-17 with a camera, without batch axes.
+        person: Who it is; recordings of one person share it.
+        view: Which camera it is; recordings of one person with other names show the same moments
+            in the same frames, if cameras are placed in one world.
+        label: The person in this camera's frame, from several views; None if unknown.
+        up: The vertical in the camera's frame; None to estimate it.
+        tilt_std_deg: Its standard deviation.
+
+    Raises:
+        SkeletonMismatchError: If the keypoints have another skeleton.
+        MissingCameraError: If they carry no camera.
+        OptionError: If they have batch axes, or too few frames show the person.
+    """
+
+    keypoints: Keypoints2D
+    person: str
+    view: str = ""
+    label: View3D | None = None
+    up: Float[Tensor, "3"] | None = None
+    tilt_std_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        keypoints = self.keypoints
+        if keypoints.skeleton.name != H36M17.name:
+            raise SkeletonMismatchError(
+                f"Recordings have the skeleton 'h36m17', not {keypoints.skeleton.name!r}; convert "
+                "them with hypopose.skeletons.convert."
+            )
+        if keypoints.camera is None:
+            raise MissingCameraError(
+                f"The keypoints of {self.person!r} carry no camera. Attach one with "
+                "keypoints.with_camera(Camera.from_fov(image_size))."
+            )
+        if keypoints.xy.dim() != 3:
+            raise OptionError("A recording is one person: keypoints (F, 17, 2) without batch axes.")
+        if int(self.placed.sum()) < MIN_FRAMES:
+            raise OptionError(
+                f"Only {int(self.placed.sum())} frames show {self.person!r} with hips and "
+                f"{MIN_JOINTS} joints; adaptation needs {MIN_FRAMES} or more of each person."
+            )
+
+    @property
+    def rays(self) -> Float[Tensor, "F 17 2"]:
+        """Where keypoints' rays meet the plane z = 1; NaN where undetected."""
+        assert self.keypoints.camera is not None  # checked
+        rays = undistort(self.keypoints.xy.float(), self.keypoints.camera)
+        return torch.where(torch.isfinite(rays).all(-1, keepdim=True), rays, torch.nan)
+
+    @property
+    def confidence(self) -> Float[Tensor, "F 17"]:
+        """1 where none is given; 0 where undetected."""
+        given = self.keypoints.confidence
+        seen = self.keypoints.detected
+        raw = torch.ones_like(self.keypoints.xy[..., 0]) if given is None else given
+        return torch.where(seen, raw.float().nan_to_num(0.0), 0.0)
+
+    @property
+    def placed(self) -> Tensor:
+        """Frames that say where the person stands."""
+        seen = self.keypoints.detected
+        return seen[:, 0] & (seen.sum(-1) >= MIN_JOINTS)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second; as assumed elsewhere where unknown."""
+        return self.keypoints.fps or ASSUMED_FPS
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames."""
+        return self.keypoints.n_frames
+
+    def part(self, first: int, n: int) -> Recording:
+        """Frames ``first`` to ``first + n``, which are not checked to be enough."""
+        k = self.keypoints
+        some = slice(first, first + n)
+        label = self.label
+        cut = replace(
+            k,
+            xy=take_frames(k.xy, first, n),
+            confidence=None if k.confidence is None else k.confidence[some],
+            covariance=None if k.covariance is None else k.covariance[some],
+        )
+        if label is not None:
+            label = View3D(label.joints[some], label.covariance[some])
+        return _unchecked(self, keypoints=cut, label=label)
+
+
+def _unchecked(recording: Recording, **changes: object) -> Recording:
+    """A copy that may be short."""
+    copy = object.__new__(Recording)
+    for name in ("keypoints", "person", "view", "label", "up", "tilt_std_deg"):
+        object.__setattr__(copy, name, changes.get(name, getattr(recording, name)))
+    return copy
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Recordings to adapt to, and clips that are held back.
+
+    Args:
+        used: The first part of every recording.
+        held_back: Clips of the last part; of one person and moment in the same order of views.
+    """
+
+    used: tuple[Recording, ...]
+    held_back: tuple[Recording, ...]
+
+
+def split_recordings(recordings: Sequence[Recording], share: float = 0.2) -> Split:
+    """Hold back the last part of every recording, cut into clips.
+
+    Args:
+        recordings: All.
+        share: Held back of each.
+
+    Raises:
+        OptionError: If the share is not between 0 and 0.9, or nothing is left.
+
+    Example:
+        >>> from hypopose.datasets import example_pair
+        >>> split = split_recordings([Recording(example_pair()[0], "somebody")])
+        >>> split.used[0].n_frames, [c.n_frames for c in split.held_back]
+        (40, [10])
+    """
+    if not 0 < share <= 0.9:
+        raise OptionError(f"The share held back lies between 0 and 0.9, got {share}.")
+    if not recordings:
+        raise OptionError("Nobody is adapted to; give the keypoints of one person at least.")
+    used, held_back = [], []
+    for recording in recordings:
+        n = round((1 - share) * recording.n_frames)
+        used.append(recording.part(0, n))
+        rest = recording.part(n, recording.n_frames - n)
+        clips = (rest.part(a, min(CLIP, rest.n_frames - a)) for a in range(0, rest.n_frames, CLIP))
+        held_back += [clip for clip in clips if int(clip.placed.sum()) >= 5]
+    used = [r for r in used if int(r.placed.sum()) >= MIN_FRAMES // 2]
+    if not used:
+        raise OptionError(
+            f"Nothing is left to adapt to once {100 * share:.0f} % is held back; give longer "
+            "recordings."
+        )
+    return Split(tuple(used), tuple(held_back))
+
+
+def with_vertical(recording: Recording, sampler: Sampler, n_frames: int = 243) -> Recording:
+    """A recording whose camera knows the vertical: from the rig, else from what a sampler draws.
+
+    Args:
+        recording: With or without.
+        sampler: Draws motions whose feet and trunks tell up.
+        n_frames: First frames that are looked at.
+
+    Returns:
+        The same if it has one; else the estimate of :func:`.estimate_ground`, or a level camera
+        where feet and trunks do not tell.
+    """
+    if recording.up is not None:
+        return recording
+    first = recording.part(0, min(n_frames, recording.n_frames))
+    try:
+        ground = estimate_ground(sampler.sample(first.keypoints, 4, seeded_noise(0)))
+    except OptionError:
+        return _unchecked(recording, up=torch.tensor(UPRIGHT), tilt_std_deg=15.0)
+    std = max(TILT_STD_DEG, ground.tilt_std_deg)
+    return _unchecked(recording, up=ground.up.float(), tilt_std_deg=std)
