@@ -207,7 +207,9 @@ def common_people(B: int, draws: Draws, wide: bool = False) -> Float[Tensor, "B 
     std = torch.full((17, 3), OFFSET_STD)
     for joint, own in MEANINGS.items():
         std[joint] = torch.tensor(own)
-    offsets = _numbers_of(std[None]).to(draws.device) * draws.normal(B, N_OFFSETS)
+    left = [j for j, _ in SIDES]
+    own = torch.cat([std[list(CENTRAL), 1:].flatten(), std[left].flatten()])
+    offsets = own.to(draws.device) * draws.normal(B, N_OFFSETS)
     return torch.cat([segments, offsets], -1)
 
 

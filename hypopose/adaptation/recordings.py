@@ -147,6 +147,16 @@ def _unchecked(recording: Recording, **changes: object) -> Recording:
     return copy
 
 
+def can_be_adapted_to(keypoints: Keypoints2D) -> bool:
+    """Whether enough frames show a person.
+
+    Args:
+        keypoints: Human3.6M-17, without batch axes.
+    """
+    seen = keypoints.detected
+    return int((seen[:, 0] & (seen.sum(-1) >= MIN_JOINTS)).sum()) >= MIN_FRAMES
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Recordings to adapt to, and clips that are held back.

@@ -1,0 +1,347 @@
+"""What adaptation does for targets whose 3D is known only here: simulated from people never seen.
+
+    python benchmarks/adaptation.py MOTION [--targets NAME ...] [--variants NAME ...]
+        [--n-frames N] [--out FILE]
+
+Targets are defined in ``benchmarks/results/adaptation_targets.json``: people of ``markers_mit``
+(marker trials on skeletons of their own; no weights in the box saw them), cameras, a detector and
+seeds. Two thirds of every person's frames are given to adaptation, without 3D; the other trials, or
+the last part of the only one, are the test, one view at a time.
+
+| target | what is unusual |
+| --- | --- |
+| wide | a camera 1.7 to 2.4 m away that looks down by 40 to 55 degrees |
+| small, large | everybody .65 and 1.15 times as large, told or not told how tall |
+| biased | a detector that places hips, shoulders, knees and others a few centimeters off |
+| session | four cameras around two people, whose places nobody knows; focal lengths are known |
+
+Neck and head of the markers are extrapolated, so both are left out of the scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hypopose.adaptation import AdaptOptions, Recording
+from hypopose.adaptation.running import (
+    Source,
+    find_builds,
+    load_source,
+    make_trainer,
+    mixed,
+    prepared,
+)
+from hypopose.api.adapting import recordings_of
+from hypopose.api.rigs import find_cameras
+from hypopose.calibration import ece, energy_score
+from hypopose.cameras import look_at, project
+from hypopose.datasets import DetectorNoise, coco_joints, load_motion
+from hypopose.diffusion import seeded_noise
+from hypopose.metrics import mpjpe, p_mpjpe
+from hypopose.optimization.stature import stature
+from hypopose.simulation import Draws
+from hypopose.simulation.anatomy import trunk_axes
+from hypopose.skeletons import COCO17, H36M17, convert
+from hypopose.training.validation import HeldOut, validate_generator
+from hypopose.types import Camera, Keypoints2D
+
+TARGETS = Path(__file__).with_name("results") / "adaptation_targets.json"
+JOINTS = [joint for joint in range(1, 17) if joint not in (9, 10)]
+LEVELS = (0.5, 0.8, 0.95)
+WINDOW = 81
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "aligned": {"builds": False, "teacher": 0.0, "views": 0.0},
+    "aligned + builds": {"teacher": 0.0, "views": 0.0},
+    "teacher, low rank": {"aligned": 0.0, "views": 0.0, "teacher": 0.6, "rank": 8,
+                          "learning_rate": 1e-3},
+    "views": {"aligned": 0.0, "teacher": 0.0, "views": 0.8},
+    "as shipped": {},
+}  # fmt: skip
+"""Name -> options of adaptation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """What one camera saw of one person, and the truth.
+
+    Args:
+        keypoints: Human3.6M-17 as converted from the detector's.
+        joints: Camera frame, meters.
+    """
+
+    keypoints: Keypoints2D
+    joints: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A simulated target.
+
+    Args:
+        given: Person -> view -> shot that adaptation gets.
+        test: Shots that are judged.
+        heights: Person -> stature in meters.
+    """
+
+    given: dict[str, dict[str, Shot]]
+    test: list[Shot]
+    heights: dict[str, float]
+
+
+def clips_of(path: Path, people: Sequence[str], scale: float) -> dict[str, tuple[Tensor, list[Tensor]]]:
+    """Person -> frames that are given, clips of the test; z up, meters."""
+    motion = load_motion(path / "markers_mit.npz", "train")
+    found = {}
+    for person in people:
+        own = [scale * motion.clip(i) for i, s in enumerate(motion.subjects) if s == person]
+        test, given = own[1::3], [c for i, c in enumerate(own) if i % 3 != 1]
+        if not test:
+            cut = 2 * len(own[0]) // 3
+            given, test = [own[0][:cut]], [own[0][cut:]]
+        found[person] = (torch.cat([_centered(c) for c in given]), [_centered(c) for c in test])
+    return found
+
+
+def _centered(clip: Tensor) -> Tensor:
+    """A clip about the origin of the floor."""
+    middle = clip[:, 0, :2].mean(0)
+    return torch.cat([clip[..., :2] - middle, clip[..., 2:]], -1)
+
+
+def cameras_of(spec: Mapping[str, Any], draws: Draws, turn: float) -> Camera:
+    """A camera that looks at the origin, a pelvis high."""
+    u = draws.uniform(3).tolist()
+    low, high = spec["distance"]
+    distance = low + (high - low) * u[0]
+    pitch = math.radians(spec["pitch"][0] + (spec["pitch"][1] - spec["pitch"][0]) * u[1])
+    azimuth = 2 * math.pi * u[2] if turn < 0 else turn + 0.3 * u[2]
+    middle = torch.tensor([0.0, 0.0, spec["middle"]])
+    away = distance * torch.tensor(
+        [math.cos(pitch) * math.cos(azimuth), math.cos(pitch) * math.sin(azimuth), math.sin(pitch)]
+    )
+    R = look_at(-away)
+    w, h = spec["image_size"]
+    focal = spec["focal"] * max(w, h)
+    return Camera(
+        torch.tensor([focal, focal]), torch.tensor([w / 2, h / 2]), (w, h), rotation=R,
+        translation=-R @ (middle + away),
+    )  # fmt: skip
+
+
+def shoot(
+    world: Tensor, camera: Camera, spec: Mapping[str, Any], offsets: Tensor, draws: Draws
+) -> Shot:
+    """What a camera and the target's detector make of a motion."""
+    assert camera.rotation is not None and camera.translation is not None
+    cam = world @ camera.rotation.mT + camera.translation
+    body = cam - cam[:, :1]
+    seen = cam + offsets @ trunk_axes(body[None])[0]
+    bare = replace(camera, rotation=None, translation=None)
+    if spec["detector"] == "coco":
+        clean = project(coco_joints(seen), bare)
+        xy, confidence = DetectorNoise().apply(clean, draws.generator)
+        found = Keypoints2D(xy, COCO17, confidence=confidence, camera=bare, fps=50.0)
+        keypoints = convert(found, H36M17)
+    else:
+        xy = project(seen, bare)
+        size = (xy.amax(-2) - xy.amin(-2)).amax(-1).median() / 400
+        slow = draws.normal(1, 17, 2) * 0.5 + 0.5 * draws.wave(1, len(xy), 17)[0]
+        xy = xy + spec["noise_px"] * size * (0.7 * draws.normal(*xy.shape) + slow)
+        keypoints = Keypoints2D(
+            xy, H36M17, confidence=torch.ones(xy.shape[:2]), camera=bare, fps=50.0
+        )
+    return Shot(keypoints, cam)
+
+
+def make_target(spec: Mapping[str, Any], motion: Path) -> Target:
+    """Simulate a target from its definition."""
+    draws = Draws(torch.Generator().manual_seed(spec["seed"]))
+    offsets = torch.zeros(17, 3)
+    for name, value in spec.get("offsets", {}).items():
+        offsets[H36M17.index(name)] = torch.tensor(value)
+    n_views = spec["views"]
+    cameras = {
+        f"view{v}": cameras_of(spec, draws, 2 * math.pi * v / n_views if n_views > 1 else 0.3)
+        for v in range(n_views)
+    }
+    given: dict[str, dict[str, Shot]] = {}
+    test, heights = [], {}
+    for person, (some, rest) in clips_of(motion, spec["people"], spec["scale"]).items():
+        turned = [_turn(c, 2 * math.pi * float(draws.uniform(1))) for c in rest]
+        heights[person] = float(stature(some, H36M17))
+        given[person] = {
+            view: shoot(some, camera, spec, offsets, draws) for view, camera in cameras.items()
+        }
+        test += [shoot(c, cam, spec, offsets, draws) for c in turned for cam in cameras.values()]
+    return Target(given, test, heights)
+
+
+def _turn(clip: Tensor, angle: float) -> Tensor:
+    """A clip turned about the vertical."""
+    c, s = math.cos(angle), math.sin(angle)
+    return clip @ torch.tensor([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def recordings_of_target(target: Target, n_views: int) -> tuple[list[Recording], float]:
+    """What adaptation gets, with the rig found from it where there are several views."""
+    if n_views == 1:
+        return [
+            Recording(shot.keypoints, person)
+            for person, shots in target.given.items()
+            for shot in shots.values()
+        ], 0.0
+    # People are filmed one after the other.
+    views = {
+        v: [joined([shots[v].keypoints for shots in target.given.values()])]
+        for v in next(iter(target.given.values()))
+    }
+    height = sum(target.heights.values()) / len(target.heights)
+    found = find_cameras(views, height=height, max_offset=0.0)
+    print(found.describe(), flush=True)
+    recordings, _ = recordings_of(views, found.rig)
+    return recordings, found.rig.scale_std
+
+
+def joined(some: Sequence[Keypoints2D]) -> Keypoints2D:
+    """Recordings one after the other."""
+    confidence = [k.confidence for k in some if k.confidence is not None]
+    return replace(
+        some[0],
+        xy=torch.cat([k.xy for k in some]),
+        confidence=torch.cat(confidence) if confidence else None,
+    )
+
+
+def windows(target: Target) -> list[tuple[Keypoints2D, Tensor]]:
+    """Test windows of 81 frames, or whole clips that are shorter: keypoints, root-relative truth."""
+    found = []
+    for shot in target.test:
+        n = shot.keypoints.n_frames
+        for a in range(0, max(1, n - WINDOW // 2), WINDOW):
+            some = slice(a, min(a + WINDOW, n))
+            k = shot.keypoints
+            cut = replace(
+                k, xy=k.xy[some], confidence=None if k.confidence is None else k.confidence[some]
+            )
+            found.append((cut, (shot.joints - shot.joints[:, :1])[some]))
+    return found
+
+
+def scores(source: Source, network: Any, tests: Sequence[tuple[Keypoints2D, Tensor]]) -> dict[str, float]:
+    """Millimeters, and the share of joints in 50, 80 and 95 % regions, over all test windows."""
+    sampler = source.sampler(network)
+    drawn, truth = [], []
+    for i, (keypoints, y) in enumerate(tests):
+        x = sampler.sample(keypoints, 20, seeded_noise(0, [str(i)])).joints
+        drawn.append(x[..., JOINTS, :])
+        truth.append(y[:, JOINTS])
+    x, y = torch.cat(drawn, 1), torch.cat(truth)
+    curve = ece(x[None], y[None])
+    levels = curve.levels.tolist()
+    nearest = [min(range(len(levels)), key=lambda i: abs(levels[i] - q)) for q in LEVELS]
+    return {
+        "MPJPE": 1000 * float(mpjpe(x.mean(0), y)),
+        "P-MPJPE": 1000 * float(p_mpjpe(x.mean(0), y)),
+        "energy": 1000 * float(energy_score(x[None], y[None]).mean()),
+        **{
+            f"in {round(100 * q)} %": 100 * float(curve.coverage.mean(0)[i])
+            for q, i in zip(LEVELS, nearest, strict=True)
+        },
+    }
+
+
+def remembered(source: Source, network: Any, held_out: HeldOut) -> float:
+    """Energy score on validation motion, mm."""
+    o = source.config.objective
+    told = validate_generator(
+        network, held_out, scale=o.scale, clamp=o.clamp, flicker=o.flicker
+    )
+    return told["energy_mm_1_steps"]
+
+
+def run(
+    name: str, spec: Mapping[str, Any], motion: Path, variants: Sequence[str], options: Any
+) -> list[dict[str, Any]]:
+    """All variants on one target."""
+    target = make_target(spec, motion)
+    recordings, scale_std = recordings_of_target(target, spec["views"])
+    tests = windows(target)
+    rows = []
+
+    def add(variant: str, found: dict[str, float], forgotten: float, minutes: float) -> None:
+        row = {"target": name, "variant": variant, **found, "forgetting %": forgotten,
+               "minutes": minutes}  # fmt: skip
+        rows.append(row)
+        told = ", ".join(f"{k} {v:.1f}" for k, v in row.items() if isinstance(v, float))
+        print(f"{name}, {variant}: {told}", flush=True)
+        if options.out:
+            with options.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+    base = None
+    for variant in ("default", *variants):
+        o = AdaptOptions(
+            n_frames=options.n_frames,
+            **{**VARIANTS.get(variant.removesuffix(", told height"), {}), **json.loads(options.set)},
+        )
+        if variant.endswith("told height"):
+            o = replace(o, height=sum(target.heights.values()) / len(target.heights))
+        source = load_source(options.weights, motion, o)
+        first = source.network()
+        assert source.validation is not None
+        if base is None:
+            base = remembered(source, first, source.validation)
+            if not options.no_default:
+                add("default", scores(source, first, tests), 0.0, 0.0)
+        if variant == "default":
+            continue
+        start = time.process_time()
+        split = prepared(recordings, source, first, o)
+        builds = find_builds(first, source, split.used, o, scale_std) if o.builds and o.aligned else None
+        if builds is not None:
+            known = list(target.heights.values())
+            said = [f"{t:.2f}±{s:.2f}" for t, s in zip(builds.stature.tolist(), builds.stature_std.tolist(), strict=True)]
+            print("statures", said, [f"{k:.2f}" for k in known], f"{time.process_time()-start:.0f} s", flush=True)
+        trainer = make_trainer(source, split, o, builds)
+        while trainer.progress.share(source.config) < 1:
+            trainer.step()
+        minutes = (time.process_time() - start) / 60
+        for share in (1.0, 0.5) if options.halves else (1.0,):
+            network = mixed(first, trainer.averaged(), share)
+            forgotten = 100 * (remembered(source, network, source.validation) / base - 1)
+            label = variant if share == 1 else f"{variant}, half"
+            add(label, scores(source, network, tests), forgotten, minutes)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("motion", type=Path)
+    parser.add_argument("--weights")
+    parser.add_argument("--targets", nargs="+")
+    parser.add_argument("--variants", nargs="*", default=list(VARIANTS))
+    parser.add_argument("--n-frames", type=int, default=150_000)
+    parser.add_argument("--set", default="{}", help="Options of adaptation as JSON.")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--halves", action="store_true", help="Also half of the way back.")
+    parser.add_argument("--no-default", action="store_true", help="Leave out the default weights.")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    specs = json.loads(TARGETS.read_text(encoding="utf-8"))
+    for name in options.targets or list(specs):
+        run(name, specs[name], options.motion, options.variants, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Adapt weights to one's own cameras and people: keypoint files in, a folder of weights out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hypopose.adaptation import Adapted, AdaptOptions, Recording, View3D, adapt_recordings
+from hypopose.adaptation.recordings import MIN_FRAMES, can_be_adapted_to
+from hypopose.adaptation.running import Say
+from hypopose.api.rigs import People
+from hypopose.api.sampling import share_camera
+from hypopose.api.triangulation import Together, bring_together
+from hypopose.cameras import resolve_camera
+from hypopose.errors import OptionError
+from hypopose.io.camera_files import CameraRig, RigClock
+from hypopose.multiview import Gates, triangulate_people
+from hypopose.skeletons import H36M17, conversion_matrix, convert, convert_points
+from hypopose.training.loop import Report
+from hypopose.types import Keypoints2D
+
+
+def adapt(
+    targets: Mapping[str, People | Keypoints2D],
+    output: str | Path,
+    *,
+    rig: CameraRig | None = None,
+    clocks: Mapping[str, RigClock] | None = None,
+    weights: str | Path | None = None,
+    motion: str | Path | None = None,
+    report: Report | None = None,
+    say: Say | None = None,
+    **options: Any,
+) -> Adapted:
+    """Adapt weights to people and cameras of one's own, without 3D.
+
+    A fifth of every recording is held back. Weights are written only if a proper score of what was
+    held back improved, see :mod:`hypopose.adaptation.judging`.
+
+    Args:
+        targets: Name of a recording -> who is in it. With a rig, names of its cameras, whose
+            recordings show the same people at the same time.
+        output: Folder of weights, for ``weights=`` everywhere. An unfinished run lies beside it, and
+            the same call goes on with it.
+        rig: Cameras in one world: labels from several views.
+        clocks: Of the recordings, instead of the rig's.
+        weights: To start from; None for the default ones.
+        motion: Folder of motion shards that are replayed; None for the synthetic figures that ship.
+        report: Called with every row of the training's log.
+        say: Called with lines about what is done.
+        **options: Of :class:`hypopose.adaptation.AdaptOptions`: ``minutes``, ``height``, ``rank``,
+            ``seed`` and others.
+
+    Returns:
+        Scores before and after, and where the weights are.
+
+    Raises:
+        OptionError: If nobody is seen long enough, or an option is out of range.
+        CheckpointError: If the weights cannot be adapted.
+
+    Example:
+        >>> import tempfile, hypopose
+        >>> keypoints, _ = hypopose.datasets.example_pair(30)
+        >>> folder = Path(tempfile.mkdtemp()) / "mine"
+        >>> budget = {"n_frames": 27, "batch_frames": 27, "builds": False, "teacher": 0.0}
+        >>> adapted = hypopose.adapt({"walk": keypoints}, folder, **budget)
+        >>> adapted.has_improved == folder.exists()
+        True
+    """  # noqa: E501
+    try:
+        chosen = AdaptOptions(**options)
+    except TypeError as error:
+        raise OptionError(f"Adaptation has other options: {error}.") from error
+    recordings, scale_std = recordings_of(targets, rig, clocks)
+    return adapt_recordings(
+        recordings,
+        output,
+        weights=weights,
+        motion=motion,
+        options=chosen,
+        scale_std=scale_std,
+        report=report,
+        say=say,
+    )
+
+
+def recordings_of(
+    targets: Mapping[str, People | Keypoints2D],
+    rig: CameraRig | None = None,
+    clocks: Mapping[str, RigClock] | None = None,
+) -> tuple[list[Recording], float]:
+    """Recordings of everybody who is seen long enough, with labels where there is a rig.
+
+    Args:
+        targets: Name of a recording -> who is in it.
+        rig: Cameras of these names in one world.
+        clocks: Of the recordings, instead of the rig's.
+
+    Returns:
+        Recordings, and the relative standard deviation of the size of their labels.
+
+    Raises:
+        OptionError: If nobody is seen long enough.
+    """
+    given = {n: _people(p) for n, p in targets.items()}
+    if rig is None:
+        found = [
+            Recording(k, f"{name}/{i}" if len(people) > 1 else name)
+            for name, people in given.items()
+            for i, k in enumerate(_with_camera(people))
+            if can_be_adapted_to(k)
+        ]
+        scale_std = 0.0
+    else:
+        found = _from_rig(bring_together(given, rig, clocks), rig)
+        scale_std = rig.scale_std
+    if not found:
+        raise OptionError(
+            f"Nobody is seen with hips and half of the joints in {MIN_FRAMES} frames or more; give "
+            "longer recordings."
+        )
+    return found, scale_std
+
+
+def _people(given: People | Keypoints2D) -> list[Keypoints2D]:
+    if isinstance(given, Keypoints2D):
+        return [given]
+    return list(given.values()) if isinstance(given, Mapping) else list(given)
+
+
+def _with_camera(people: Sequence[Keypoints2D]) -> list[Keypoints2D]:
+    """Everybody in Human3.6M-17, with the camera of the file."""
+    converted = {str(i): convert(k, H36M17) for i, k in enumerate(people)}
+    return [resolve_camera(k) for k in share_camera(converted).values()]
+
+
+def _from_rig(together: Together, rig: CameraRig) -> list[Recording]:
+    """A recording per person and view, on the first view's clock, with the same labels."""
+    triangulated = triangulate_people(together.seen, together.cameras)
+    kept = Gates().passed(triangulated)
+    recordings = []
+    for person in range(kept.shape[0]):
+        joints, covariance = _in_world(
+            together, triangulated.points[person], triangulated.covariance[person], kept[person]
+        )
+        for v, keypoints in together.of_person(person):
+            camera = together.cameras[v]
+            assert camera.rotation is not None and camera.translation is not None
+            R, t = camera.rotation.double(), camera.translation.double()
+            own = replace(convert(keypoints, H36M17), camera=camera)
+            if not can_be_adapted_to(own):
+                continue
+            label = View3D((joints @ R.mT + t).float(), (R @ covariance @ R.mT).float())
+            up = camera.rotation[:, 2].float()
+            recordings.append(
+                Recording(own, f"person {person}", together.names[v], label, up, 1.0)
+            )
+    return recordings
+
+
+def _in_world(
+    together: Together, points: np.ndarray, covariance: np.ndarray, kept: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Joints and covariances of a person in Human3.6M-17 and the rig's world."""
+    skeleton = together.tracks[0].skeleton
+    keep = torch.from_numpy(kept)
+    joints = torch.where(keep[..., None], torch.from_numpy(points), torch.nan)
+    spread = torch.where(keep[..., None, None], torch.from_numpy(covariance), 0.0)
+    joints = convert_points(joints, skeleton, H36M17)
+    if skeleton.name != H36M17.name:
+        weights = conversion_matrix(skeleton, H36M17).square()
+        spread = torch.einsum("kj,fjab->fkab", weights, spread)
+    return joints, spread
