@@ -24,7 +24,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ from hypopose.optimization.stature import stature
 from hypopose.simulation import Draws
 from hypopose.simulation.anatomy import trunk_axes
 from hypopose.skeletons import COCO17, H36M17, convert
-from hypopose.training.validation import HeldOut, validate_generator
+from hypopose.training.validation import validate_generator
 from hypopose.types import Camera, Keypoints2D
 
 TARGETS = Path(__file__).with_name("results") / "adaptation_targets.json"
@@ -61,14 +61,17 @@ LEVELS = (0.5, 0.8, 0.95)
 WINDOW = 81
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "aligned": {"builds": False, "teacher": 0.0, "views": 0.0},
-    "aligned + builds": {"teacher": 0.0, "views": 0.0},
-    "teacher, low rank": {"aligned": 0.0, "views": 0.0, "teacher": 0.6, "rank": 8,
+    "aligned": {"builds": False, "teacher": 0.0, "view_labels": 0.0},
+    "aligned + builds": {"teacher": 0.0, "view_labels": 0.0},
+    "teacher, low rank": {"aligned": 0.0, "view_labels": 0.0, "teacher": 0.6, "rank": 8,
                           "learning_rate": 1e-3},
-    "views": {"aligned": 0.0, "teacher": 0.0, "views": 0.8},
+    "views": {"aligned": 0.0, "teacher": 0.0, "view_labels": 0.8},
     "as shipped": {},
 }  # fmt: skip
 """Name -> options of adaptation."""
+
+TOLD = ", told the height"
+"""Ends the name of a variant that gets the people's stature."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +102,9 @@ class Target:
     heights: dict[str, float]
 
 
-def clips_of(path: Path, people: Sequence[str], scale: float) -> dict[str, tuple[Tensor, list[Tensor]]]:
+def clips_of(
+    path: Path, people: Sequence[str], scale: float
+) -> dict[str, tuple[Tensor, list[Tensor]]]:
     """Person -> frames that are given, clips of the test; z up, meters."""
     motion = load_motion(path / "markers_mit.npz", "train")
     found = {}
@@ -143,7 +148,8 @@ def shoot(
     world: Tensor, camera: Camera, spec: Mapping[str, Any], offsets: Tensor, draws: Draws
 ) -> Shot:
     """What a camera and the target's detector make of a motion."""
-    assert camera.rotation is not None and camera.translation is not None
+    assert camera.rotation is not None  # as cameras_of makes them
+    assert camera.translation is not None
     cam = world @ camera.rotation.mT + camera.translation
     body = cam - cam[:, :1]
     seen = cam + offsets @ trunk_axes(body[None])[0]
@@ -224,7 +230,7 @@ def joined(some: Sequence[Keypoints2D]) -> Keypoints2D:
 
 
 def windows(target: Target) -> list[tuple[Keypoints2D, Tensor]]:
-    """Test windows of 81 frames, or whole clips that are shorter: keypoints, root-relative truth."""
+    """Test windows of 81 frames, or whole shorter clips: keypoints, root-relative truth."""
     found = []
     for shot in target.test:
         n = shot.keypoints.n_frames
@@ -238,7 +244,9 @@ def windows(target: Target) -> list[tuple[Keypoints2D, Tensor]]:
     return found
 
 
-def scores(source: Source, network: Any, tests: Sequence[tuple[Keypoints2D, Tensor]]) -> dict[str, float]:
+def scores(
+    source: Source, network: Any, tests: Sequence[tuple[Keypoints2D, Tensor]]
+) -> dict[str, float]:
     """Millimeters, and the share of joints in 50, 80 and 95 % regions, over all test windows."""
     sampler = source.sampler(network)
     drawn, truth = [], []
@@ -261,68 +269,80 @@ def scores(source: Source, network: Any, tests: Sequence[tuple[Keypoints2D, Tens
     }
 
 
-def remembered(source: Source, network: Any, held_out: HeldOut) -> float:
+def remembered(source: Source, network: Any) -> float:
     """Energy score on validation motion, mm."""
+    assert source.validation is not None  # the motion has a validation split
     o = source.config.objective
-    told = validate_generator(
-        network, held_out, scale=o.scale, clamp=o.clamp, flicker=o.flicker
-    )
-    return told["energy_mm_1_steps"]
+    given = {"scale": o.scale, "clamp": o.clamp, "flicker": o.flicker}
+    return validate_generator(network, source.validation, **given)["energy_mm_1_steps"]
 
 
-def run(
-    name: str, spec: Mapping[str, Any], motion: Path, variants: Sequence[str], options: Any
-) -> list[dict[str, Any]]:
-    """All variants on one target."""
-    target = make_target(spec, motion)
-    recordings, scale_std = recordings_of_target(target, spec["views"])
-    tests = windows(target)
-    rows = []
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A target as adaptation gets it, and how it is judged.
 
-    def add(variant: str, found: dict[str, float], forgotten: float, minutes: float) -> None:
-        row = {"target": name, "variant": variant, **found, "forgetting %": forgotten,
-               "minutes": minutes}  # fmt: skip
-        rows.append(row)
-        told = ", ".join(f"{k} {v:.1f}" for k, v in row.items() if isinstance(v, float))
-        print(f"{name}, {variant}: {told}", flush=True)
-        if options.out:
-            with options.out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+    Args:
+        name: Of the target.
+        target: With the truth.
+        recordings: Without.
+        scale_std: Of the size of the rig.
+        tests: Windows with truth.
+    """
 
-    base = None
-    for variant in ("default", *variants):
-        o = AdaptOptions(
-            n_frames=options.n_frames,
-            **{**VARIANTS.get(variant.removesuffix(", told height"), {}), **json.loads(options.set)},
-        )
-        if variant.endswith("told height"):
-            o = replace(o, height=sum(target.heights.values()) / len(target.heights))
-        source = load_source(options.weights, motion, o)
-        first = source.network()
-        assert source.validation is not None
-        if base is None:
-            base = remembered(source, first, source.validation)
-            if not options.no_default:
-                add("default", scores(source, first, tests), 0.0, 0.0)
-        if variant == "default":
-            continue
-        start = time.process_time()
-        split = prepared(recordings, source, first, o)
-        builds = find_builds(first, source, split.used, o, scale_std) if o.builds and o.aligned else None
-        if builds is not None:
-            known = list(target.heights.values())
-            said = [f"{t:.2f}±{s:.2f}" for t, s in zip(builds.stature.tolist(), builds.stature_std.tolist(), strict=True)]
-            print("statures", said, [f"{k:.2f}" for k in known], f"{time.process_time()-start:.0f} s", flush=True)
-        trainer = make_trainer(source, split, o, builds)
-        while trainer.progress.share(source.config) < 1:
-            trainer.step()
-        minutes = (time.process_time() - start) / 60
-        for share in (1.0, 0.5) if options.halves else (1.0,):
-            network = mixed(first, trainer.averaged(), share)
-            forgotten = 100 * (remembered(source, network, source.validation) / base - 1)
-            label = variant if share == 1 else f"{variant}, half"
-            add(label, scores(source, network, tests), forgotten, minutes)
-    return rows
+    name: str
+    target: Target
+    recordings: Sequence[Recording]
+    scale_std: float
+    tests: Sequence[tuple[Keypoints2D, Tensor]]
+
+    def options(self, variant: str, changes: Mapping[str, Any]) -> AdaptOptions:
+        """Options of a variant."""
+        plain = variant.removesuffix(TOLD)
+        o = AdaptOptions(**{**VARIANTS[plain], **changes})
+        heights = list(self.target.heights.values())
+        return o if plain == variant else replace(o, height=sum(heights) / len(heights))
+
+    def row(self, variant: str, source: Source, network: Any, before: float) -> dict[str, Any]:
+        """Scores of a network."""
+        forgotten = 100 * (remembered(source, network) / before - 1)
+        found = scores(source, network, self.tests)
+        return {"target": self.name, "variant": variant, **found, "forgetting %": forgotten}
+
+
+def adapted(task: Task, source: Source, o: AdaptOptions) -> tuple[Any, float]:
+    """A trainer that is done, and processor minutes."""
+    start, first = time.process_time(), source.network()
+    split = prepared(task.recordings, source, first, o)
+    builds = None
+    if o.builds and o.aligned:
+        builds = find_builds(first, source, split.used, o, task.scale_std)
+        told = zip(builds.people, builds.stature.tolist(), builds.stature_std.tolist(), strict=True)
+        true = ", ".join(f"{v:.2f}" for v in task.target.heights.values())
+        said = ", ".join(f"{who} {tall:.2f} ± {std:.2f}" for who, tall, std in told)
+        print(f"  statures: {said} m; true: {true}", flush=True)
+    trainer = make_trainer(source, split, o, builds)
+    while trainer.progress.share(source.config) < 1:
+        trainer.step()
+    return trainer, (time.process_time() - start) / 60
+
+
+def run(name: str, spec: Mapping[str, Any], options: Any) -> Iterator[dict[str, Any]]:
+    """Rows of all variants on one target."""
+    target = make_target(spec, options.motion)
+    task = Task(name, target, *recordings_of_target(target, spec["views"]), windows(target))
+    changes = {"n_frames": options.n_frames, **json.loads(options.set)}
+    source = load_source(options.weights, options.motion, AdaptOptions())
+    before = remembered(source, source.network())
+    if not options.no_default:
+        yield {**task.row("default", source, source.network(), before), "minutes": 0.0}
+    for variant in options.variants:
+        o = task.options(variant, changes)
+        source = load_source(options.weights, options.motion, o)
+        trainer, minutes = adapted(task, source, o)
+        for share in options.shares:
+            network = mixed(source.network(), trainer.averaged(), share)
+            label = variant if share == 1 else f"{variant}, {share:g} of the way"
+            yield {**task.row(label, source, network, before), "minutes": minutes}
 
 
 def main() -> None:
@@ -334,13 +354,18 @@ def main() -> None:
     parser.add_argument("--n-frames", type=int, default=150_000)
     parser.add_argument("--set", default="{}", help="Options of adaptation as JSON.")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--halves", action="store_true", help="Also half of the way back.")
+    parser.add_argument("--shares", nargs="+", type=float, default=[1.0], help="Of the way.")
     parser.add_argument("--no-default", action="store_true", help="Leave out the default weights.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     specs = json.loads(TARGETS.read_text(encoding="utf-8"))
     for name in options.targets or list(specs):
-        run(name, specs[name], options.motion, options.variants, options)
+        for row in run(name, specs[name], options):
+            told = ", ".join(f"{k} {v:.1f}" for k, v in row.items() if isinstance(v, float))
+            print(f"{row['target']}, {row['variant']}: {told}", flush=True)
+            if options.out:
+                with options.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":

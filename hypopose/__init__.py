@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from hypopose.api import (
         Stream,
+        adapt,
         adjust,
         aggregate,
         complete,
@@ -56,6 +57,7 @@ __all__ = [
     "Result",
     "Skeleton",
     "Stream",
+    "adapt",
     "adjust",
     "aggregate",
     "complete",
@@ -96,6 +98,7 @@ _HOMES = {
     "save_result": "io",
 }
 _ROOMS = {
+    "adaptation",
     "aggregation",
     "ambiguity",
     "bodies",

@@ -19,7 +19,7 @@ RUNGS: tuple[tuple[str, ...], ...] = (
     ("networks", "aggregation", "ambiguity", "calibration", "simulation"),
     ("samplers", "optimization", "datasets"),
     ("evaluation", "training", "video"),
-    ("report",),
+    ("adaptation", "report"),
     ("api",),
     ("cli",),
 )

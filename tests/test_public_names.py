@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "Camera", "HypoPoseError", "Hypotheses", "Keypoints2D", "Poses3D", "Result", "Skeleton",
-    "Stream", "adjust", "aggregate", "complete", "detect", "estimate", "estimate_file",
+    "Stream", "adapt", "adjust", "aggregate", "complete", "detect", "estimate", "estimate_file",
     "estimate_focal",
     "estimate_people", "evaluate", "get_skeleton", "import_motion", "load", "load_hypotheses",
     "load_people",

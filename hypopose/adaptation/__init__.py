@@ -24,7 +24,7 @@ from hypopose.adaptation.mixing import MixedBatchMaker, Part
 from hypopose.adaptation.options import AdaptOptions
 from hypopose.adaptation.placement import AlignedBatchMaker, Stands
 from hypopose.adaptation.recordings import Recording, Split, View3D, split_recordings
-from hypopose.adaptation.running import Adapted, AdaptationTrainer, adapt_recordings
+from hypopose.adaptation.running import AdaptationTrainer, Adapted, adapt_recordings
 
 __all__ = [
     "AdaptOptions",

@@ -182,7 +182,7 @@ def statistics(
     segments = x.new_zeros(B, H, N_SEGMENTS).index_add_(-1, pairs, lengths)
     segments = (segments / torch.bincount(pairs, minlength=N_SEGMENTS)).mean(1)
     missed = residuals(x, encoded)
-    axes = trunk_axes(x.flatten(0, 1)).unflatten(0, (B, H))
+    axes = trunk_axes(x.flatten(0, 1)).reshape(B, H, -1, 3, 3)
     turned = (missed.offset @ axes.mT).sum((1, 2))
     counted = H * missed.seen.sum(1).clamp(min=1.0)
     return torch.cat([segments, _numbers_of(turned / counted[..., None])], -1)
@@ -205,8 +205,8 @@ def common_people(B: int, draws: Draws, wide: bool = False) -> Float[Tensor, "B 
     if wide:
         segments = segments + WIDE * draws.normal(B, 1) + 0.03 * draws.normal(B, N_SEGMENTS)
     std = torch.full((17, 3), OFFSET_STD)
-    for joint, own in MEANINGS.items():
-        std[joint] = torch.tensor(own)
+    for joint, meaning in MEANINGS.items():
+        std[joint] = torch.tensor(meaning)
     left = [j for j, _ in SIDES]
     own = torch.cat([std[list(CENTRAL), 1:].flatten(), std[left].flatten()])
     offsets = own.to(draws.device) * draws.normal(B, N_OFFSETS)
@@ -295,7 +295,7 @@ def windows_of(recording: Recording, n: int = PER_RECORDING) -> Encoded:
         n: At most.
     """
     last = max(0, recording.n_frames - WINDOW)
-    starts = torch.linspace(0, last, min(n, last + 1)).round().long().unique()
+    starts = torch.linspace(0, last, min(n, last + 1)).round().long()
     at = (starts[:, None] + torch.arange(WINDOW)).clamp(max=recording.n_frames - 1)
     shown = (recording.confidence[at] > 0).float().mean((1, 2)) > 0.5
     at = at[shown] if bool(shown.any()) else at

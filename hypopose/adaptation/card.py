@@ -18,8 +18,8 @@ The weights `{start}`, adapted to recordings without 3D with HypoPose {version}:
 sampler `distributional`, merged and in float16. `hypopose sample WALK --weights {name}` takes them.
 
 - **Good for** the people, cameras and detector they were adapted to. On others use `{start}`.
-- Trained on {frames:,} frames in {minutes:.1f} min, with {motion} as source motion; {share:.0f} % of
-  the adapted weights and {rest:.0f} % of the first ones. Options: `adaptation.json`,
+- Trained on {frames:,} frames in {minutes:.1f} min, with {motion} as source motion; {share:.0f} %
+  of the adapted weights and {rest:.0f} % of the first ones. Options: `adaptation.json`,
   `training.json`.
 {people}
 ## What was held back
@@ -51,9 +51,7 @@ def adaptation_card(
     """
     builds, people = result.builds, ""
     if builds is not None:
-        rows = zip(
-            builds.people, builds.stature.tolist(), builds.stature_std.tolist(), strict=True
-        )
+        rows = zip(builds.people, builds.stature.tolist(), builds.stature_std.tolist(), strict=True)
         told = ", ".join(f"{who} {tall:.2f} ± {std:.2f} m" for who, tall, std in rows)
         people = f"- People, by stature: {told}.\n"
     return CARD.format(

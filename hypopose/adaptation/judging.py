@@ -2,8 +2,8 @@
 
 | score | is |
 | --- | --- |
-| ``hidden`` | two limb ends or so are hidden from the network; energy score of where they are seen |
-| ``other_view`` | one view is lifted and its root fitted; energy score of the keypoints of another |
+| ``hidden`` | some limbs' ends are hidden from the network; energy score of where they are seen |
+| ``other_view`` | one view is lifted, its root fitted; energy score of the keypoints of another |
 | ``stature`` | energy score of the stature, if it is known, in mm |
 | ``reprojection`` | distance of the hypotheses' mean from keypoints that were shown; not proper |
 
@@ -126,10 +126,10 @@ def other_view_score(hypotheses: Hypotheses, of: Recording, other: Recording) ->
         Pixels of a person 400 px tall; NaN if nothing can be compared.
     """
     first, second = of.keypoints.camera, other.keypoints.camera
-    assert first is not None and first.rotation is not None and first.translation is not None
-    assert second is not None and second.rotation is not None and second.translation is not None
-    world = (_placed(hypotheses) - first.translation) @ first.rotation
-    there = world @ second.rotation.mT + second.translation
+    assert first is not None  # recordings have one
+    assert second is not None
+    (R, t), (S, u) = _pose(first), _pose(second)
+    there = (_placed(hypotheses) - t) @ R @ S.mT + u
     bare = replace(second, rotation=None, translation=None)
     return _image_score(there, other.keypoints, bare, list(range(H36M17.n_joints)))
 
@@ -216,6 +216,12 @@ def has_improved(changes: Mapping[str, Change]) -> bool:
     """
     proper = [change for name, change in changes.items() if name in PROPER]
     return any(c.is_better for c in proper) and not any(c.is_worse for c in proper)
+
+
+def _pose(camera: Camera) -> tuple[Tensor, Tensor]:
+    assert camera.rotation is not None  # pairs of views are placed
+    assert camera.translation is not None
+    return camera.rotation.float(), camera.translation.float()
 
 
 def _placed(hypotheses: Hypotheses) -> Float[Tensor, "H F 17 3"]:

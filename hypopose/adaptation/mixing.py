@@ -55,9 +55,7 @@ class MixedBatchMaker:
             ends.append(min(B, int(done + u)))  # right on average, whatever the shares
         ends[-1] = B
         counts = [b - a for a, b in zip([0, *ends], ends, strict=False)]
-        drawn = [
-            p.maker(n, F, generator) for p, n in zip(self.parts, counts, strict=True) if n > 0
-        ]
+        drawn = [p.maker(n, F, generator) for p, n in zip(self.parts, counts, strict=True) if n > 0]
         return joined(drawn)
 
 

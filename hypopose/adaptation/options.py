@@ -27,7 +27,7 @@ class AdaptOptions:
         builds: Whether those motions are of people built as the target's, seen as its detector
             sees them (:mod:`hypopose.adaptation.builds`).
         teacher: Share of target windows that the averaged weights label (PoSynDA's teacher).
-        views: Share of target windows that several views label (EpipolarPose).
+        view_labels: Share of target windows that several views label (EpipolarPose).
         rank: Of low-rank adapters on the attention, which are then all that is trained; 0 trains
             everything.
         learning_rate: Peak; it falls to 1 % as half a cosine.
@@ -49,7 +49,7 @@ class AdaptOptions:
     aligned: float = 0.6
     builds: bool = True
     teacher: float = 0.1
-    views: float = 0.4
+    view_labels: float = 0.4
     rank: int = 0
     learning_rate: float = 2e-4
     batch_frames: int = 2592
@@ -61,7 +61,7 @@ class AdaptOptions:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        check_shares(self, "aligned", "teacher", "views")
+        check_shares(self, "aligned", "teacher", "view_labels")
         check_range(self, 0.0, 1e6, "learning_rate")
         check_range(self, 1.0, 1e7, "batch_frames", "refresh_steps")
         check_range(self, 0.0, 1e6, "rank", "max_forgetting")

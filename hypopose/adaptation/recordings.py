@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.cameras import undistort
+from hypopose.diffusion import seeded_noise
 from hypopose.errors import MissingCameraError, OptionError, SkeletonMismatchError
+from hypopose.optimization.ground import estimate_ground
 from hypopose.samplers.windows import take_frames
 from hypopose.skeletons import H36M17
 from hypopose.types import ASSUMED_FPS, Keypoints2D, Sampler
-from hypopose.diffusion import seeded_noise
-from hypopose.optimization.ground import estimate_ground
 
 MIN_FRAMES = 20
 """Frames with a person that a recording needs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,8 +37,9 @@ from hypopose.networks.pretrained import PretrainedNetwork, save_weights
 from hypopose.samplers import DistributionalDiffusion
 from hypopose.samplers.recommended import SAMPLER_FILE, read_recommended
 from hypopose.simulation import Motion
-from hypopose.training import BatchMaker, Trainer, TrainConfig
+from hypopose.training import BatchMaker, TrainConfig, Trainer
 from hypopose.training.loop import Report, Run
+from hypopose.training.new_network import new_network
 from hypopose.training.trainer import averaged_network
 from hypopose.training.validation import HeldOut, hold_out, validate_generator
 
@@ -170,8 +171,6 @@ class AdaptationTrainer(Trainer):
 
 def load_like(config: TrainConfig) -> PretrainedNetwork:
     """A network of the configured kind, with any weights."""
-    from hypopose.training.new_network import new_network
-
     return new_network(config)
 
 
@@ -215,9 +214,10 @@ def _folder(weights: str | Path) -> Path:
 def _motion(
     folder: str | Path | None, config: TrainConfig
 ) -> tuple[Motion, HeldOut | None, tuple[str, ...]]:
+    """Motion to replay, windows of other people, and names of the shards."""
     if folder is None:
-        validation = _first(hold_out(synthetic_motion("val"), stride=27))
-        return synthetic_motion("train"), validation, ("synthetic",)
+        windows = _first(hold_out(synthetic_motion("val"), stride=27))
+        return synthetic_motion("train"), windows, ("synthetic",)
     there = sorted(Path(folder).glob("*.npz"))
     named = [p for p in there if p.name in config.data.shards] or there
     if not named:
@@ -228,9 +228,9 @@ def _motion(
     motion = load_motion(named, "train", exclude=config.data.exclude)
     try:
         val = load_motion(named, "val", exclude=config.data.exclude)
-        validation = _first(hold_out(val)) if int(val.length.max()) >= 27 else None
     except OptionError:
-        validation = None
+        return motion, None, tuple(p.name for p in named)
+    validation = _first(hold_out(val)) if int(val.length.max()) >= 27 else None
     return motion, validation, tuple(p.name for p in named)
 
 
@@ -239,8 +239,6 @@ def _first(held_out: HeldOut) -> HeldOut:
     n = len(held_out.truth.joints)
     pick = torch.linspace(0, n - 1, min(n, MOST_HELD_OUT)).round().long()
     k, truth = held_out.keypoints, held_out.truth
-    from dataclasses import replace
-
     return HeldOut(
         replace(k, xy=k.xy[pick]),
         replace(
@@ -387,9 +385,7 @@ def find_builds(
     generator = torch.Generator(o.device).manual_seed(o.seed)
     given = (network, source.config)
     response = simulate_response(*given, source.motion, Stands.of(used), generator)
-    found = estimate_builds(
-        *given, used, response, generator, height=o.height, scale_std=scale_std
-    )
+    found = estimate_builds(*given, used, response, generator, height=o.height, scale_std=scale_std)
     first.to("cpu")
     return found
 
@@ -416,9 +412,9 @@ def make_trainer(
         stands = Stands.of(split.used)
         aligned = AlignedBatchMaker(source.motion, stands, device, *given, builds=builds)
         parts.append(Part("aligned", o.aligned, aligned))
-    seen = labels_from_views(split.used) if o.views else []
+    seen = labels_from_views(split.used) if o.view_labels else []
     if seen:
-        parts.append(Part("views", o.views, LabelBatchMaker(seen, n_draws)))
+        parts.append(Part("views", o.view_labels, LabelBatchMaker(seen, n_draws)))
     relabel = None
     if o.teacher:
         nothing = labels_from_nobody(split.used)

@@ -4,6 +4,7 @@ Only this front door guesses: keypoints of another skeleton are converted to the
 reads, and keypoints without a camera get an assumed one, marked so. The rooms below refuse instead.
 """
 
+from hypopose.api.adapting import adapt
 from hypopose.api.completion import complete
 from hypopose.api.estimation import estimate, estimate_file, estimate_people
 from hypopose.api.feet import add_feet
@@ -37,6 +38,7 @@ __all__ = [
     "DEFAULT_SAMPLER",
     "Pipeline",
     "Stream",
+    "adapt",
     "add_feet",
     "adjust",
     "aggregate",

@@ -21,6 +21,7 @@ from hypopose.cameras import resolve_camera
 from hypopose.errors import OptionError
 from hypopose.io.camera_files import CameraRig, RigClock
 from hypopose.multiview import Gates, triangulate_people
+from hypopose.simulation.option_checks import from_dict
 from hypopose.skeletons import H36M17, conversion_matrix, convert, convert_points
 from hypopose.training.loop import Report
 from hypopose.types import Keypoints2D
@@ -73,10 +74,7 @@ def adapt(
         >>> adapted.has_improved == folder.exists()
         True
     """  # noqa: E501
-    try:
-        chosen = AdaptOptions(**options)
-    except TypeError as error:
-        raise OptionError(f"Adaptation has other options: {error}.") from error
+    chosen = from_dict(AdaptOptions, options, name="adaptation")
     recordings, scale_std = recordings_of(targets, rig, clocks)
     return adapt_recordings(
         recordings,
@@ -151,16 +149,15 @@ def _from_rig(together: Together, rig: CameraRig) -> list[Recording]:
         )
         for v, keypoints in together.of_person(person):
             camera = together.cameras[v]
-            assert camera.rotation is not None and camera.translation is not None
+            assert camera.rotation is not None  # of a rig
+            assert camera.translation is not None
             R, t = camera.rotation.double(), camera.translation.double()
             own = replace(convert(keypoints, H36M17), camera=camera)
             if not can_be_adapted_to(own):
                 continue
             label = View3D((joints @ R.mT + t).float(), (R @ covariance @ R.mT).float())
             up = camera.rotation[:, 2].float()
-            recordings.append(
-                Recording(own, f"person {person}", together.names[v], label, up, 1.0)
-            )
+            recordings.append(Recording(own, f"person {person}", together.names[v], label, up, 1.0))
     return recordings
 
 

@@ -121,6 +121,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "data": Entry(
             "Prepare motion capture for training.", "hypopose data prepare mocap -o motion.npz"
         ),
+        "adapt": Entry(
+            "Adapt weights to one's own cameras and people, without 3D.",
+            "hypopose adapt walk.json -o weights/mine --motion motion",
+        ),
         "train": Entry(
             "Train a network on motion data.",
             "hypopose train runs/mine --config default --motion motion",

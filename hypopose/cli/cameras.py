@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from hypopose.cli.options import READING, shared
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
-from hypopose.cli.view_files import offsets_of, read_views, view_names, view_options
-from hypopose.errors import OptionError
-
-if TYPE_CHECKING:
-    from hypopose.cli.view_files import ViewFile
-    from hypopose.types import Camera
+from hypopose.cli.view_files import (
+    cameras_of_views,
+    offsets_of,
+    read_views,
+    view_names,
+    view_options,
+    with_focal,
+)
 
 EXAMPLES = """\b
 Examples:
@@ -82,9 +83,9 @@ def cameras(views: tuple[Path, ...], outputs: tuple[Path, ...], **options: Any) 
             refuse_overwriting(view, output)
     refuse_existing(*outputs, force=options["force"])
     names = view_names(views, options["names"])
-    files = read_views(views, names, options, _cameras(options, views, names))
+    files = read_views(views, names, options, cameras_of_views(options, views, names))
     found = find_cameras(
-        _with_focal(files, options),
+        with_focal(files, options),
         height=options["height"],
         baseline=options["baseline"],
         offsets=offsets_of(options, names) | _in_step(options, names),
@@ -104,57 +105,3 @@ def _in_step(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, floa
         return {}
     given = {name for name, _ in options["offsets"]}
     return {name: 0.0 for name in names[1:] if name not in given}
-
-
-def _cameras(
-    options: Mapping[str, Any], views: Sequence[Path], names: Sequence[str]
-) -> dict[str, Camera]:
-    """Measured cameras by view; those of a file that has one for all, or one of each name.
-
-    Raises:
-        OptionError: If options contradict each other, or the file has other names.
-    """
-    given = [w for w in ("camera_file", "focal", "fov") if options[w] is not None]
-    if len(given) > 1:
-        words = " and ".join(f"--{w.removesuffix('_file')}" for w in given)
-        raise OptionError(f"{words} contradict each other; give one of them.")
-    if options["camera_file"] is None:
-        return {}
-    from hypopose.io import load_cameras
-
-    found = load_cameras(options["camera_file"], options["image_size"])
-    if len(found) == 1:
-        return dict.fromkeys(names, next(iter(found.values())))
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise OptionError(
-            f"{options['camera_file']} has no camera {missing[0]!r}; it has {', '.join(found)}. "
-            "Name the views: --name once for each, in their order."
-        )
-    return {name: found[name] for name in names}
-
-
-def _with_focal(files: Sequence[ViewFile], options: Mapping[str, Any]) -> dict[str, Any]:
-    """People by view, with the camera that ``--focal`` or ``--fov`` says."""
-    focal, fov = options["focal"], options["fov"]
-    if focal is None and fov is None:
-        return {file.name: file.people for file in files}
-    import torch
-
-    from hypopose.cameras import resolve_camera
-    from hypopose.types import Camera
-
-    if focal is not None and not 0 < focal < float("inf"):
-        raise OptionError(f"--focal is a length in pixels, got {focal}.")
-    found = {}
-    for file in files:
-        people = list(file.people.values())
-        size = resolve_camera(people[0], people[1:]).image_size
-        assert size is not None  # resolved
-        camera = (
-            Camera(torch.tensor([focal, focal]), torch.tensor(size) / 2, size)
-            if fov is None
-            else replace(Camera.from_fov(size, fov), assumed=False)
-        )
-        found[file.name] = [person.with_camera(camera) for person in people]
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,16 @@ import click
 from hypopose.cli.jobs import FORMATS
 from hypopose.cli.options import READING, shared
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
-from hypopose.cli.view_files import offsets_of, read_views, view_names, view_options
+from hypopose.cli.view_files import (
+    clocks_of,
+    names_in_rig,
+    offsets_of,
+    read_views,
+    view_options,
+)
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
-    from hypopose.cli.view_files import ViewFile
-    from hypopose.io import CameraRig, RigClock
     from hypopose.io.results import Result
 
 EXAMPLES = """\b
@@ -88,12 +91,12 @@ def triangulate(views: tuple[Path, ...], output: Path, **options: Any) -> None:
     for view in views:
         refuse_overwriting(view, output)
     rig = load_rig(options["camera_file"], options["image_size"], unit=options["camera_unit"])
-    names = _names(views, options, rig)
+    names = names_in_rig(views, options, rig)
     files = read_views(views, names, options, rig.cameras)
     together = bring_together(
         {file.name: file.people for file in files},
         rig,
-        _clocks(files, rig, offsets_of(options, names)),
+        clocks_of(files, rig, offsets_of(options, names)),
     )
     shared_options = {
         "n_hypotheses": options["n_hypotheses"],
@@ -118,60 +121,6 @@ def _check_options(options: dict[str, Any]) -> None:
         raise OptionError(f"--n-hypotheses is 1 or more, got {options['n_hypotheses']}.")
     if not options["fuse"] and (options["sampler"] or options["weights"]):
         raise OptionError("--sampler and --weights belong to --fuse; triangulating needs neither.")
-
-
-def _names(views: Sequence[Path], options: dict[str, Any], rig: CameraRig) -> list[str]:
-    """Names of the views, each a camera's.
-
-    Raises:
-        OptionError: If one is none.
-    """
-    names = view_names(views, options["names"])
-    unknown = [name for name in names if name not in rig.cameras]
-    if unknown:
-        raise OptionError(
-            f"{options['camera_file']} has no camera {unknown[0]!r}; it has "
-            f"{', '.join(rig.cameras)}. Say which view is which: --name once for each, in order."
-        )
-    return names
-
-
-def _clocks(
-    files: Sequence[ViewFile], rig: CameraRig, offsets: dict[str, float]
-) -> dict[str, RigClock]:
-    """Clocks of the views: as told, as the rig found them for these files, else by frame numbers.
-
-    Of files that the rig was not found from, frames of the same number are the same moment.
-    """
-    from hypopose.io import RigClock
-
-    known = [
-        (c := rig.clocks.get(file.name)) is not None and c.belongs_to(file.path, file.n_frames)
-        for file in files
-    ]
-    first = files[0]
-    clocks = {}
-    for file, own in zip(files, known, strict=True):
-        rate = _rate(first, file)
-        numbered = rate * first.first_frame - file.first_frame
-        if file.name in offsets:
-            clocks[file.name] = RigClock(numbered + offsets[file.name], rate)
-        elif own and all(known):
-            clocks[file.name] = rig.clocks[file.name]
-        else:
-            clocks[file.name] = RigClock(numbered, rate)
-    if rig.clocks and not all(known) and not offsets:
-        click.echo(
-            "Warning: the rig was found from other recordings, so its clocks do not count; frames "
-            "of the same number are taken as the same moment. Say offsets with --offset.",
-            err=True,
-        )
-    return clocks
-
-
-def _rate(first: ViewFile, other: ViewFile) -> float:
-    one, two = (next(iter(f.people.values())).fps for f in (first, other))
-    return two / one if one and two else 1.0
 
 
 def _write(results: dict[str, Result], output: Path, options: dict[str, Any]) -> None:

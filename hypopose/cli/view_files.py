@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ from hypopose.cli.options import reading_given
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
+    from hypopose.io import CameraRig, RigClock
     from hypopose.types import Camera, Keypoints2D
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -66,7 +67,7 @@ def view_options(command: Command) -> Command:
     return command
 
 
-def view_names(paths: Sequence[Path], given: Sequence[str] = ()) -> list[str]:
+def view_names(paths: Sequence[Path], given: Sequence[str] = (), least: int = 2) -> list[str]:
     """Names of views: as given, else file names, or the folders that tell files apart.
 
     Raises:
@@ -78,7 +79,7 @@ def view_names(paths: Sequence[Path], given: Sequence[str] = ()) -> list[str]:
         >>> view_names([Path("cam1/out.json"), Path("cam2/out.json")])
         ['cam1', 'cam2']
     """
-    if len(paths) < 2:
+    if len(paths) < least:
         raise OptionError("Give the keypoint files of two views or more.")
     resolved = [path.resolve() for path in paths]
     repeated = [str(p) for i, p in enumerate(paths) if resolved[i] in resolved[:i]]
@@ -155,3 +156,111 @@ def offsets_of(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, fl
             f"{names[0]}."
         )
     return given
+
+
+def cameras_of_views(
+    options: Mapping[str, Any], views: Sequence[Path], names: Sequence[str]
+) -> dict[str, Camera]:
+    """Measured cameras by view; those of a file that has one for all, or one of each name.
+
+    Raises:
+        OptionError: If options contradict each other, or the file has other names.
+    """
+    given = [w for w in ("camera_file", "focal", "fov") if options[w] is not None]
+    if len(given) > 1:
+        words = " and ".join(f"--{w.removesuffix('_file')}" for w in given)
+        raise OptionError(f"{words} contradict each other; give one of them.")
+    if options["camera_file"] is None:
+        return {}
+    from hypopose.io import load_cameras
+
+    found = load_cameras(options["camera_file"], options["image_size"])
+    if len(found) == 1:
+        return dict.fromkeys(names, next(iter(found.values())))
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise OptionError(
+            f"{options['camera_file']} has no camera {missing[0]!r}; it has {', '.join(found)}. "
+            "Name the views: --name once for each, in their order."
+        )
+    return {name: found[name] for name in names}
+
+
+def with_focal(files: Sequence[ViewFile], options: Mapping[str, Any]) -> dict[str, Any]:
+    """People by view, with the camera that ``--focal`` or ``--fov`` says."""
+    focal, fov = options["focal"], options["fov"]
+    if focal is None and fov is None:
+        return {file.name: file.people for file in files}
+    import torch
+
+    from hypopose.cameras import resolve_camera
+    from hypopose.types import Camera
+
+    if focal is not None and not 0 < focal < float("inf"):
+        raise OptionError(f"--focal is a length in pixels, got {focal}.")
+    found = {}
+    for file in files:
+        people = list(file.people.values())
+        size = resolve_camera(people[0], people[1:]).image_size
+        assert size is not None  # resolved
+        camera = (
+            Camera(torch.tensor([focal, focal]), torch.tensor(size) / 2, size)
+            if fov is None
+            else replace(Camera.from_fov(size, fov), assumed=False)
+        )
+        found[file.name] = [person.with_camera(camera) for person in people]
+    return found
+
+
+def names_in_rig(views: Sequence[Path], options: dict[str, Any], rig: CameraRig) -> list[str]:
+    """Names of the views, each a camera's.
+
+    Raises:
+        OptionError: If one is none.
+    """
+    names = view_names(views, options["names"])
+    unknown = [name for name in names if name not in rig.cameras]
+    if unknown:
+        raise OptionError(
+            f"{options['camera_file']} has no camera {unknown[0]!r}; it has "
+            f"{', '.join(rig.cameras)}. Say which view is which: --name once for each, in order."
+        )
+    return names
+
+
+def clocks_of(
+    files: Sequence[ViewFile], rig: CameraRig, offsets: dict[str, float]
+) -> dict[str, RigClock]:
+    """Clocks of the views: as told, as the rig found them for these files, else by frame numbers.
+
+    Of files that the rig was not found from, frames of the same number are the same moment.
+    """
+    from hypopose.io import RigClock
+
+    known = [
+        (c := rig.clocks.get(file.name)) is not None and c.belongs_to(file.path, file.n_frames)
+        for file in files
+    ]
+    first = files[0]
+    clocks = {}
+    for file, own in zip(files, known, strict=True):
+        rate = _rate(first, file)
+        numbered = rate * first.first_frame - file.first_frame
+        if file.name in offsets:
+            clocks[file.name] = RigClock(numbered + offsets[file.name], rate)
+        elif own and all(known):
+            clocks[file.name] = rig.clocks[file.name]
+        else:
+            clocks[file.name] = RigClock(numbered, rate)
+    if rig.clocks and not all(known) and not offsets:
+        click.echo(
+            "Warning: the rig was found from other recordings, so its clocks do not count; frames "
+            "of the same number are taken as the same moment. Say offsets with --offset.",
+            err=True,
+        )
+    return clocks
+
+
+def _rate(first: ViewFile, other: ViewFile) -> float:
+    one, two = (next(iter(f.people.values())).fps for f in (first, other))
+    return two / one if one and two else 1.0

@@ -205,25 +205,28 @@ class BodyMaker:
         if builds is not None:
             lengths, common = builds.lengths[:, self.pairs], builds.legs / LEG
         elif people is not None:
-            rest = max(1 - o.as_recorded, 1e-6)
-            theirs = draws.chance(o.as_people / rest, B, 1) & (drawn > 0)
-            own = people.lengths[:, self.pairs]
-            lengths = torch.where(theirs, own, lengths)
-            common = torch.where(theirs, (own[:, 1] + own[:, 2])[:, None] / LEG, common)
+            lengths, common = self._as_people(people, lengths, common, drawn, draws)
         bones = functional.normalize(directions, dim=-1) * lengths[:, None, :, None]
         body = self.chain @ bones
         if o.spine_sd:
             offset = draws.normal(B, 3) * body.new_tensor([0.0, 1 / 3, 1.0]) * o.spine_sd
             body[:, :, 7] += ((offset * drawn)[:, None, None] @ trunk_axes(body))[:, :, 0]
-        if builds is None:
-            shift = self._shifts(body, draws)
-        else:
-            shift = builds.offsets[:, None] @ trunk_axes(body)
+        shift = self._shifts(body, draws, builds)
         body, shift, path = _mirror_some(body, shift, path * common[..., None], draws)
         tilt, lying = _tilts(B, o.tumbling, draws)
         body, shift = body @ tilt.mT[:, None], shift @ tilt.mT[:, None]
         path = _place(path, lying, draws)[:, :, None]
         return Bodies(path + body, path + body + shift, fps[pick], people)
+
+    def _as_people(
+        self, people: People, lengths: Tensor, common: Tensor, drawn: Tensor, draws: Draws
+    ) -> tuple[Tensor, Tensor]:
+        """Bone lengths and sizes of which some are those of people of the table."""
+        rest = max(1 - self.options.as_recorded, 1e-6)
+        theirs = draws.chance(self.options.as_people / rest, len(common), 1) & (drawn > 0)
+        own = people.lengths[:, self.pairs]
+        legs = (own[:, 1] + own[:, 2])[:, None] / LEG
+        return torch.where(theirs, own, lengths), torch.where(theirs, legs, common)
 
     def _people(self, B: int, draws: Draws) -> People | None:
         """A person of the table for every window."""
@@ -289,10 +292,15 @@ class BodyMaker:
         ground = path[..., :2] - path[..., :2].mean(1, keepdim=True)
         return torch.cat([ground, path[..., 2:]], -1) * (LEG / self.leg[at[0][:, :1]])[..., None]
 
-    def _shifts(self, body: Float[Tensor, "B F J 3"], draws: Draws) -> Float[Tensor, "B F J 3"]:
+    def _shifts(
+        self, body: Float[Tensor, "B F J 3"], draws: Draws, builds: Builds | None
+    ) -> Float[Tensor, "B F J 3"]:
         """Offsets of joints that detectors define differently, fixed to the trunk of a window."""
         B = len(body)
-        offset = draws.normal(B, 17, 3) * self.meanings * draws.chance(0.5, B, 1, 1)
+        if builds is None:
+            offset = draws.normal(B, 17, 3) * self.meanings * draws.chance(0.5, B, 1, 1)
+        else:
+            offset = builds.offsets
         return offset[:, None] @ trunk_axes(body)
 
 

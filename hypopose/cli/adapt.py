@@ -1,0 +1,200 @@
+"""``hypopose adapt``: weights that know one's own cameras and people, from keypoints without 3D."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hypopose.cli.options import READING, shared
+from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
+from hypopose.cli.view_files import (
+    cameras_of_views,
+    clocks_of,
+    names_in_rig,
+    offsets_of,
+    read_views,
+    view_names,
+    view_options,
+    with_focal,
+)
+from hypopose.errors import OptionError
+
+if TYPE_CHECKING:
+    from hypopose.adaptation import Adapted
+
+EXAMPLES = """\b
+Examples:
+  hypopose adapt monday.json tuesday.json -o weights/studio --motion motion
+  hypopose adapt walk.json -o weights/anna --height 1.12 --minutes 10
+  hypopose adapt front.json side.json back.json -o weights/lab --views rig.json"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("keypoints", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of weights to write. An unfinished run lies beside it, in OUTPUT.adapting.",
+)
+@shared("skeleton", "input_format", "image_size", "fps", *READING)
+@click.option(
+    "--views",
+    "rig_file",
+    metavar="RIG",
+    help="The files are views of the same people at the same time, and this is where the cameras "
+    "are: rig.json of hypopose cameras. They label each other.",
+)
+@click.option("--minutes", type=float, default=20.0, show_default=True, help="Time of training.")
+@click.option("--n-frames", type=int, help="Frames of training instead: repeats exactly.")
+@click.option(
+    "--motion",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of motion shards that is replayed, best those the weights were trained on. "
+    "Without it synthetic figures are replayed, which do few things.",
+)
+@click.option("--height", type=float, help="Stature of the people in meters, if all share it.")
+@click.option(
+    "--camera",
+    "camera_file",
+    metavar="FILE",
+    help="Cameras of the files: one for all, or one of each file's name.",
+)
+@click.option("--focal", type=float, help="Focal length of all files in pixels.")
+@click.option("--fov", type=float, help="Field of view of all files, longer side, in degrees.")
+@view_options
+@click.option(
+    "--rank",
+    type=click.IntRange(0, 4096),
+    default=0,
+    show_default=True,
+    help="Train low-rank adapters of this rank only; 0 trains everything.",
+)
+@shared(
+    weights={"help": "Weights to start from: a bundled name, or a folder."},
+    settings={"help": "Any other option of adaptation: --set teacher=0 --set learning_rate=1e-4."},
+    seed={"help": "Decides batches and noise."},
+    device={},
+)
+@force_option
+def adapt(keypoints: tuple[Path, ...], output: Path, **options: Any) -> None:
+    """Adapt weights to the people and cameras of KEYPOINTS, files without 3D.
+
+    Motions are shown where these people stand, on bodies built like theirs; several views label
+    each other. The last fifth of every file is held back: weights are written if a proper score of
+    it improved, else nothing is, and the exit code is 1.
+
+    Ctrl-C stops cleanly, and the same command goes on. `hypopose sample WALK --weights OUTPUT`
+    takes the result.
+    """
+    from hypopose.api.adapting import adapt as adapt_weights
+
+    for path in keypoints:
+        refuse_overwriting(path, output)
+    refuse_existing(output, force=options["force"])
+    targets, placed = _read(keypoints, options)
+    with _reporting(output) as report:
+        adapted = adapt_weights(
+            targets,
+            output,
+            **placed,
+            **_chosen(options),
+            weights=options["weights"],
+            motion=options["motion"],
+            report=report,
+            say=click.echo,
+        )
+    _conclude(adapted, output)
+
+
+def _read(paths: Sequence[Path], options: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """People by recording, and the rig with clocks if there is one."""
+    if options["rig_file"] is None:
+        if options["offsets"]:
+            raise OptionError("--offset belongs to several views; give --views RIG too.")
+        names = view_names(paths, options["names"], least=1)
+        files = read_views(paths, names, options, cameras_of_views(options, paths, names))
+        return with_focal(files, options), {}
+    from hypopose.io import load_rig
+
+    known = [f"--{w}" for w in ("focal", "fov") if options[w] is not None]
+    if known or options["camera_file"] is not None:
+        raise OptionError("--views has the cameras; leave --camera, --focal and --fov out.")
+    rig = load_rig(options["rig_file"], options["image_size"])
+    names = names_in_rig(paths, {**options, "camera_file": options["rig_file"]}, rig)
+    files = read_views(paths, names, options, rig.cameras)
+    clocks = clocks_of(files, rig, offsets_of(options, names))
+    return {file.name: file.people for file in files}, {"rig": rig, "clocks": clocks}
+
+
+def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of adaptation, as far as they are given."""
+    from hypopose.cli.set_option import read_settings
+
+    names = ("minutes", "n_frames", "height", "rank", "seed", "device")
+    given = {name: options[name] for name in names if options[name] is not None}
+    return {**given, **read_settings(options["settings"])}
+
+
+@contextmanager
+def _reporting(output: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar that follows the log; Ctrl-C makes the run's file ``STOP``."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from hypopose.adaptation.running import RUN_ENDING
+
+    stop = output.with_name(output.name + RUN_ENDING) / "STOP"
+
+    def end(*_: object) -> None:
+        if not stop.parent.is_dir():
+            raise KeyboardInterrupt
+        stop.touch()
+
+    before = signal.signal(signal.SIGINT, end)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, transient=True) as bar:
+            task = bar.add_task("starting", total=1.0, start=False, visible=False)
+
+            def report(row: dict[str, Any]) -> None:
+                bar.start_task(task)
+                text = f"{row['frames']:,} frames  {row.get('frames_per_s', 0)}/s"
+                bar.update(task, completed=row["share"], description=text, visible=True)
+
+            yield report
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _conclude(adapted: Adapted, output: Path) -> None:
+    """Say what it came to; exit 1 if nothing improved."""
+    from hypopose.adaptation.card import lines
+
+    if not adapted.is_finished:
+        click.echo("stopped; the same command goes on")
+        return
+    click.echo("held back (no 3D; lower is better), before -> after:")
+    click.echo("\n".join(lines(adapted.changes)))
+    if adapted.forgetting:
+        click.echo("validation motion of other people, mm:")
+        click.echo("\n".join(lines(adapted.forgetting)))
+    else:
+        click.echo("forgetting is not known: the motion has no validation split of 27 frames")
+    if adapted.has_improved:
+        if adapted.share < 1:
+            kept = round(100 * adapted.share)
+            click.echo(f"{kept} % of the way, so that little is forgotten")
+        click.echo(f"weights -> {output}")
+        return
+    click.echo(
+        "Nothing improved beyond its standard error on what was held back, so nothing is written. "
+        "Longer recordings, --views, --height, --motion or more --minutes may help.",
+        err=True,
+    )
+    raise click.exceptions.Exit(1)

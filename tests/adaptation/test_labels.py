@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hypopose.adaptation import (
+    LabelBatchMaker,
+    LabeledClip,
+    MixedBatchMaker,
+    Part,
+    Recording,
+    View3D,
+    labels_from_teacher,
+    labels_from_views,
+)
+from hypopose.adaptation.drawing import draw_motions, residuals
+from hypopose.datasets import example_pair
+from hypopose.diffusion import cosine_schedule
+from hypopose.errors import OptionError
+from hypopose.networks import load_network
+from hypopose.networks.inputs import encode_rays
+from hypopose.simulation import Motion
+from hypopose.training import Batch, BatchMaker, TrainConfig, energy_loss
+
+N = 40
+
+
+def seen() -> tuple[Recording, torch.Tensor]:
+    """A recording with a label, and the pose relative to the root."""
+    keypoints, truth = example_pair(N)
+    assert truth.root is not None
+    covariance = (0.02**2 * torch.eye(3)).expand(N, 17, 3, 3)
+    label = View3D(truth.joints + truth.root[:, None], covariance)
+    return Recording(keypoints, "x", label=label), truth.joints
+
+
+def test_labels_of_views_are_the_pose_and_its_covariance() -> None:
+    recording, truth = seen()
+    (clip,) = labels_from_views([recording])
+    assert torch.allclose(clip.joints, truth, atol=1e-5)
+    assert clip.factor is not None
+    expected = 2 * 0.02**2 * torch.eye(3)  # the joint's and the root's
+    assert torch.allclose(clip.factor[3, 5] @ clip.factor[3, 5].mT, expected, atol=1e-6)
+
+
+def test_recordings_without_labels_are_left_out() -> None:
+    recording, _ = seen()
+    assert labels_from_views([Recording(recording.keypoints, "x")]) == []
+
+
+@pytest.mark.parametrize("length", [9, 81])
+def test_batches_of_labels_project_onto_their_keypoints(length: int) -> None:
+    recording, truth = seen()
+    clips = [LabeledClip(recording.rays, recording.confidence, 25.0, truth)]
+    batch = LabelBatchMaker(clips, 2)(6, length, torch.Generator().manual_seed(0))
+    assert batch.target.shape == (6, length, 17, 3)
+    assert batch.known is not None
+    assert bool(batch.known.all())
+    missed = residuals(batch.target[:, None], batch.encoded)
+    assert float(missed.offset.norm(dim=-1).mean()) < 0.02  # of mirror images too
+
+
+def test_unknown_joints_do_not_count(tiny_weights: object, tiny_config: TrainConfig) -> None:
+    recording, truth = seen()
+    truth = truth.clone()
+    truth[:, 3] = torch.nan
+    clips = [LabeledClip(recording.rays, recording.confidence, 25.0, truth)]
+    batch = LabelBatchMaker(clips, 2)(4, 9, torch.Generator().manual_seed(0))
+    moved = torch.where(batch.known[..., None], batch.target, 7.0)  # type: ignore[index]
+    losses = [
+        energy_loss(
+            load_network(str(tiny_weights)), b, cosine_schedule(1000),
+            torch.Generator().manual_seed(1), scale=3.0, clamp=1.7, one_step_share=1.0, flicker=0.0,
+        )
+        for b in (batch, Batch(batch.encoded, moved, batch.error, batch.known))
+    ]  # fmt: skip
+    assert torch.equal(losses[0], losses[1])
+
+
+def test_errors_of_labels_keep_draws_from_widening() -> None:
+    """With errors on both sides, exact draws score better than draws as wide as the errors."""
+    recording, _ = seen()
+    clips = labels_from_views([recording])
+    batch = LabelBatchMaker(clips, 2)(64, 9, torch.Generator().manual_seed(0))
+    assert batch.error is not None
+    std = batch.error[:, :, :, 5].std()
+    assert float(std) == pytest.approx(2**0.5 * 0.02, rel=0.1)
+    assert float(batch.error[:, :, :, 0].abs().max()) < 1e-4  # the root is the root
+    both = (batch.error[:, 0] * batch.error[:, 1]).mean()
+    assert abs(float(both)) < 1e-4  # draws err apart from each other
+
+
+def test_a_teacher_labels_what_it_can_reproject(
+    tiny_weights: object, tiny_config: TrainConfig
+) -> None:
+    recording, _ = seen()
+    network = load_network(str(tiny_weights))
+    args = (network, [recording], tiny_config)
+    clips = labels_from_teacher(*args, torch.Generator().manual_seed(0), n_clips=3, length=9)
+    again = labels_from_teacher(*args, torch.Generator().manual_seed(0), n_clips=3, length=9)
+    assert len(clips) == 3
+    assert all(torch.equal(a.joints, b.joints) for a, b in zip(clips, again, strict=True))
+    assert bool(torch.isfinite(clips[0].joints).all())
+    encoded = encode_rays(clips[0].rays[None], clips[0].confidence[None], clips[0].fps)
+    drawn = draw_motions(network, encoded, 4, torch.Generator().manual_seed(0), tiny_config)
+    assert drawn.shape == (1, 4, 9, 17, 3)
+    assert float(drawn[..., 0, :].abs().max()) == 0
+
+
+def test_mixed_batches_have_the_shares(figures: Motion) -> None:
+    recording, truth = seen()
+    clips = [LabeledClip(recording.rays, recording.confidence, 25.0, truth)]
+    labels = LabelBatchMaker(clips, 2)
+    replay = BatchMaker(figures, torch.device("cpu"))
+    maker = MixedBatchMaker([Part("replay", 0.5, replay), Part("views", 0.25, labels)])
+    generator = torch.Generator().manual_seed(0)
+    exact = 0
+    for _ in range(30):
+        batch = maker(4, 9, generator)
+        assert len(batch.target) == len(batch.encoded.xy) == 4
+        assert batch.error is not None
+        assert batch.error.shape == (4, 2, 9, 17, 3)
+        exact += int(torch.isclose(batch.encoded.context[:, 1].exp(), torch.tensor(0.5)).sum())  # type: ignore[index]
+    assert 30 < exact < 55  # the recording has 25 Hz: a third of 120 windows, and a few others
+
+
+def test_shares_of_nothing_are_refused(figures: Motion) -> None:
+    with pytest.raises(OptionError, match="not all 0"):
+        MixedBatchMaker([Part("replay", 0.0, BatchMaker(figures, torch.device("cpu")))])

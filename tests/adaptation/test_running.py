@@ -1,0 +1,129 @@
+"""Adaptation as a whole, with tiny weights: it repeats, goes on, writes or does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import hypopose
+from hypopose.adaptation import AdaptOptions, Recording, adapt_recordings, running
+from hypopose.adaptation.judging import Change
+from hypopose.errors import CheckpointError, OptionError
+from hypopose.networks import load_network
+
+QUICK = {"n_frames": 3 * 54, "batch_frames": 54, "builds": False, "refresh_steps": 2}
+
+
+@pytest.fixture(autouse=True)
+def few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "MOST_HELD_OUT", 2)
+
+
+def improve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the scores are."""
+    monkeypatch.setattr(running, "has_improved", lambda changes: True)
+
+
+def go(recording: Recording, out: Path, weights: Path, **options: Any) -> running.Adapted:
+    chosen = AdaptOptions(**{**QUICK, **options})
+    return adapt_recordings([recording], out, weights=weights, options=chosen)
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_weights_are_written_whole_and_repeat(
+    walker: Recording,
+    tiny_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rank: int,
+) -> None:
+    improve(monkeypatch)
+    told = [go(walker, tmp_path / n, tiny_weights, rank=rank, max_forgetting=9.0) for n in "ab"]
+    assert told[0].has_improved
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+    files = {p.name for p in (tmp_path / "a").iterdir()}
+    assert files >= {"README.md", "config.json", "model.safetensors", "sampler.json"}
+    states = [load_network(tmp_path / n).state_dict() for n in "ab"]
+    first = load_network(tiny_weights).state_dict()
+    assert states[0].keys() == first.keys()  # adapters are folded in
+    assert all(torch.equal(states[0][k], states[1][k]) for k in first)
+    moved = {k for k, x in first.items() if not torch.allclose(states[0][k], x, atol=2e-3)}
+    assert moved
+    if rank:
+        assert all("qkv" in k or "out" in k for k in moved)
+    drawn = hypopose.sample(walker.keypoints, 2, weights=tmp_path / "a")
+    assert len(drawn) == 2
+    card = (tmp_path / "a" / "README.md").read_text()
+    assert "| hidden |" in card
+    assert str(tmp_path) not in card + (tmp_path / "a" / "training.json").read_text()
+
+
+def test_nothing_is_written_if_nothing_improved(
+    walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "compare", lambda a, b: {"hidden": Change(1.0, 2.0, 0.1, 5)})
+    adapted = go(walker, tmp_path / "out", tiny_weights)
+    assert not adapted.has_improved
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stopped_run_goes_on(
+    walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    improve(monkeypatch)
+    step = running.AdaptationTrainer.step
+
+    def stopping(trainer: running.AdaptationTrainer) -> dict[str, float]:
+        (tmp_path / "out.adapting" / "STOP").touch()
+        return step(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.AdaptationTrainer, "step", stopping)
+        stopped = go(walker, tmp_path / "out", tiny_weights, teacher=0.0)
+    assert not stopped.is_finished
+    assert stopped.frames == 54
+    with pytest.raises(OptionError, match="with other options"):
+        go(walker, tmp_path / "out", tiny_weights, teacher=0.0, seed=5)
+    done = go(walker, tmp_path / "out", tiny_weights, teacher=0.0)
+    assert done.frames == 3 * 54
+    whole = go(walker, tmp_path / "whole", tiny_weights, teacher=0.0)
+    assert whole.frames == done.frames
+    states = [load_network(tmp_path / n).state_dict() for n in ("out", "whole")]
+    assert all(torch.equal(states[0][k], x) for k, x in states[1].items())
+
+
+def test_little_is_forgotten_by_going_part_of_the_way(
+    walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    improve(monkeypatch)
+    energies = iter([100.0, 110.0, 104.0, 102.0])
+    monkeypatch.setattr(running, "_remembered", lambda n, s: {"energy_mm_1_steps": next(energies)})
+    adapted = go(walker, tmp_path / "out", tiny_weights)
+    assert adapted.share == 0.5
+    assert adapted.forgetting["energy_mm_1_steps"].after == 102.0
+
+
+def test_weights_that_cannot_be_adapted_are_refused(
+    walker: Recording, tiny_weights: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match="no training.json"):
+        go(walker, tmp_path / "out", tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    text = json.loads((tiny_weights / "training.json").read_text())
+    text["objective"]["name"] = "x0"
+    (other / "training.json").write_text(json.dumps(text))
+    with pytest.raises(CheckpointError, match="needs a generator"):
+        go(walker, tmp_path / "out", other)
+    with pytest.raises(OptionError, match="no motion shards"):
+        adapt_recordings([walker], tmp_path / "out", weights=tiny_weights, motion=other)
+
+
+@pytest.mark.parametrize("wrong", [{"height": 9.0}, {"aligned": 2.0}, {"minutes": 0.0}])
+def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(OptionError):
+        AdaptOptions(**wrong)  # type: ignore[arg-type]
