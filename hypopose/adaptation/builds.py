@@ -12,7 +12,7 @@ simulated first, standing where the target's people stand, and read backwards:
 | theta | logarithms of ten segments; offsets of 17 joints in the trunk's frame, left as right |
 | s | the same of the hypotheses: mean logarithms, and mean misses of the keypoints |
 | A, b, cov(e) | least squares over simulated windows of people and detectors drawn widely |
-| m, C | people that are common, detectors of usual size of error |
+| m, C | common adults (of the stature that is told, if one is), detectors of usual size of error |
 
 Windows of one person share theta, and count as :data:`MOST_WINDOWS` at most because they share
 errors too. A stature that is told, and segments that several views measure, are further
@@ -64,6 +64,9 @@ PER_RECORDING = 48
 
 OFFSET_STD = 0.02
 """Meters by which detectors place joints of limbs elsewhere, along each axis."""
+
+SIZE_STD, SEGMENT_STD = 0.05, 0.04
+"""Standard deviations of the logarithms of adults' sizes, and of single segments beside that."""
 
 WIDE = 0.2
 """Standard deviation of the logarithm of sizes that A is fitted to."""
@@ -189,20 +192,20 @@ def statistics(
 
 
 def common_people(B: int, draws: Draws, wide: bool = False) -> Float[Tensor, "B D"]:
-    """Theta of people that are common, or of people and detectors drawn widely.
+    """Theta of common adults, or of people and detectors drawn widely.
 
     Args:
         B: How many.
         draws: Random numbers.
         wide: Sizes of children to giants, alike.
     """
-    table = load_people().to(draws.device)
-    some = table.lengths[draws.pick(torch.ones(len(table), device=draws.device), B)].log()
     usual = torch.zeros(N_SEGMENTS, device=draws.device)
     usual[torch.tensor(BONE_PAIRS)] = torch.tensor(BONE_LENGTHS, device=draws.device).log()
-    adults = usual + 0.05 * draws.normal(B, 1) + 0.05 * draws.normal(B, N_SEGMENTS)
-    segments = torch.where(draws.chance(0.25, B, 1), some, adults)
+    segments = usual + SIZE_STD * draws.normal(B, 1) + SEGMENT_STD * draws.normal(B, N_SEGMENTS)
     if wide:
+        table = load_people().to(draws.device)
+        some = table.lengths[draws.pick(torch.ones(len(table), device=draws.device), B)].log()
+        segments = torch.where(draws.chance(0.25, B, 1), some, segments)
         segments = segments + WIDE * draws.normal(B, 1) + 0.03 * draws.normal(B, N_SEGMENTS)
     std = torch.full((17, 3), OFFSET_STD)
     for joint, meaning in MEANINGS.items():
@@ -369,6 +372,10 @@ def posterior_of(
         >>> round(float(m[0]), 3)
         0.999
     """
+    if height is not None:
+        usual = (mean[:N_SEGMENTS].exp() * STANDING).sum() / (1 - ANKLE_HEIGHT)
+        mean = mean.clone()
+        mean[:N_SEGMENTS] += math.log(height) - usual.log()
     good = said[torch.isfinite(said).all(-1)]
     A, precision = response.slope, torch.linalg.inv(covariance)
     pull = precision @ mean

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from hypopose.errors import OptionError
 from hypopose.optimization.stature import SHORTEST, TALLEST
 from hypopose.simulation.option_checks import check_range, check_shares
+
+FORGETTING = 0.03
+"""Share by which the energy score on validation motion may rise unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,9 @@ class AdaptOptions:
         learning_rate: Peak; it falls to 1 % as half a cosine.
         batch_frames: Frames of a batch.
         hold_back: Share of every recording that is not trained on but judged by.
-        max_forgetting: By how much the energy score on validation motion may rise; weights are
-            taken back towards the first ones until it holds.
+        max_forgetting: By what share the energy score on validation motion may rise; weights are
+            taken back towards the first ones until it holds. None for 0.03, or, if ``height`` is
+            given, for any: who is told that people are small has to forget that others are not.
         refresh_steps: Steps after which the teacher labels anew.
         height: Everybody's stature in meters, if it is known.
         seed: Decides batches and noise.
@@ -54,7 +59,7 @@ class AdaptOptions:
     learning_rate: float = 2e-4
     batch_frames: int = 2592
     hold_back: float = 0.2
-    max_forgetting: float = 0.03
+    max_forgetting: float | None = None
     refresh_steps: int = 60
     height: float | None = None
     seed: int = 0
@@ -64,8 +69,10 @@ class AdaptOptions:
         check_shares(self, "aligned", "teacher", "view_labels")
         check_range(self, 0.0, 1e6, "learning_rate")
         check_range(self, 1.0, 1e7, "batch_frames", "refresh_steps")
-        check_range(self, 0.0, 1e6, "rank", "max_forgetting")
+        check_range(self, 0.0, 1e6, "rank")
         check_range(self, 0.0, 2.0**62, "seed")
+        if self.max_forgetting is not None:
+            check_range(self, 0.0, 1e6, "max_forgetting")
         if not 0 < self.minutes < 1e6 or (self.n_frames is not None and self.n_frames < 1):
             raise OptionError("The budget must be positive: minutes, or n_frames.")
         if not 0 < self.hold_back <= 0.9:
@@ -74,6 +81,13 @@ class AdaptOptions:
             raise OptionError(
                 f"A stature lies between {SHORTEST} and {TALLEST} m, got {self.height}."
             )
+
+    @property
+    def tolerated(self) -> float:
+        """Share by which the energy score on validation motion may rise."""
+        if self.max_forgetting is not None:
+            return self.max_forgetting
+        return FORGETTING if self.height is None else math.inf
 
     def to_json(self) -> dict[str, Any]:
         """The options by name."""

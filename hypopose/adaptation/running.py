@@ -474,7 +474,7 @@ def _judged(
             )
         }
         energy = [c for name, c in forgetting.items() if name.startswith("energy")]
-        if all(c.after <= (1 + o.max_forgetting) * c.before for c in energy):
+        if all(c.after <= (1 + o.tolerated) * c.before for c in energy):
             break
     clips = _some(split.held_back)
     given = {"height": o.height, "seed": o.seed}

@@ -66,15 +66,21 @@ def test_unknown_joints_do_not_count(tiny_weights: object, tiny_config: TrainCon
     truth[:, 3] = torch.nan
     clips = [LabeledClip(recording.rays, recording.confidence, 25.0, truth)]
     batch = LabelBatchMaker(clips, 2)(4, 9, torch.Generator().manual_seed(0))
-    moved = torch.where(batch.known[..., None], batch.target, 7.0)  # type: ignore[index]
+    assert batch.known is not None
+    moved = torch.where(batch.known[..., None], batch.target, 0.2)
     losses = [
         energy_loss(
             load_network(str(tiny_weights)), b, cosine_schedule(1000),
             torch.Generator().manual_seed(1), scale=3.0, clamp=1.7, one_step_share=1.0, flicker=0.0,
         )
-        for b in (batch, Batch(batch.encoded, moved, batch.error, batch.known))
+        for b in (
+            batch,
+            Batch(batch.encoded, moved, batch.error, batch.known),
+            Batch(batch.encoded, moved, batch.error),
+        )
     ]  # fmt: skip
-    assert torch.equal(losses[0], losses[1])
+    assert torch.isclose(losses[0], losses[1], atol=1e-4)
+    assert abs(losses[0] - losses[2]) > 1e-3
 
 
 def test_errors_of_labels_keep_draws_from_widening() -> None:
@@ -121,7 +127,7 @@ def test_mixed_batches_have_the_shares(figures: Motion) -> None:
         assert batch.error is not None
         assert batch.error.shape == (4, 2, 9, 17, 3)
         exact += int(torch.isclose(batch.encoded.context[:, 1].exp(), torch.tensor(0.5)).sum())  # type: ignore[index]
-    assert 30 < exact < 55  # the recording has 25 Hz: a third of 120 windows, and a few others
+    assert 40 < exact < 70  # the recording's 25 Hz: a third of 120 windows, and some others
 
 
 def test_shares_of_nothing_are_refused(figures: Motion) -> None:
