@@ -62,7 +62,7 @@ def test_weights_are_written_whole_and_repeat(
     assert moved
     if rank:
         assert all("qkv" in k or "out" in k for k in moved)
-    drawn = hypopose.sample(walker.keypoints, 2, weights=tmp_path / "a")
+    drawn = hypopose.sample(walker.keypoints, n_hypotheses=2, weights=tmp_path / "a")
     assert len(drawn) == 2
     card = (tmp_path / "a" / "README.md").read_text()
     assert "| hidden |" in card
