@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
@@ -193,6 +193,42 @@ class Camera:
 
 
 @dataclass(frozen=True, eq=False)
+class Silhouettes:
+    """Where a person is in the picture, in some frames, each seen through a square window.
+
+    Convention:
+        Windows are left, top and side in pixels of the camera's image; row 0 is the top.
+
+    Args:
+        frames: Frames of the clip that were looked at, ascending.
+        inside: How much of each pixel of the window shows the person, 0 to 1.
+        known: How much of it is known: not hidden by others, and inside the image.
+        window: Of each look.
+        labels: Merged classes of a parsing map (:data:`hypopose.rendering.MERGED`), or None.
+        record: Where they are from and how they were read, plain values.
+
+    Raises:
+        ShapeError: If axes disagree.
+    """
+
+    frames: Int[Tensor, " n"]
+    inside: Float[Tensor, "n s s"]
+    known: Float[Tensor, "n s s"]
+    window: Float[Tensor, "n 3"]
+    labels: Int[Tensor, "n s s"] | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n, shape = len(self.frames), self.inside.shape
+        same = {shape, self.known.shape, shape if self.labels is None else self.labels.shape}
+        if same != {(n, *shape[1:])} or self.window.shape != (n, 3):
+            raise ShapeError(
+                f"Silhouettes of {n} frames need masks of one shape and a window each, got "
+                f"{tuple(shape)}, {tuple(self.known.shape)} and {tuple(self.window.shape)}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
 class Keypoints2D:
     """2D keypoints of one person over time.
 
@@ -206,6 +242,8 @@ class Keypoints2D:
         fps: Frames per second.
         approximate: Names of joints that are not detected but formed from others (conversions).
         notes: What was assumed on the way (image size estimated, ...), for reports.
+        silhouettes: Where masks show the person, the same for all items of a batch; for what
+            weighs or moves hypotheses by them, see :func:`hypopose.io.silhouettes_of`.
 
     Raises:
         ShapeError: If axes or joint counts disagree.
@@ -220,6 +258,7 @@ class Keypoints2D:
     fps: float | None = None
     approximate: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    silhouettes: Silhouettes | None = None
 
     def __post_init__(self) -> None:
         _check_joints("Keypoints2D.xy", self.xy, self.skeleton, 2, 3)

@@ -1,4 +1,4 @@
-"""From hypotheses to one pose: mean, median, medoid, JPMA, PPMA, and oracles that need truth."""
+"""From hypotheses to one pose: mean, median, medoid, JPMA, PPMA, silhouette, oracles."""
 
 from collections.abc import Callable
 
@@ -17,6 +17,13 @@ from hypopose.aggregation.reprojection_choice import (
     ppma_index,
     reprojection_distances,
 )
+from hypopose.aggregation.silhouette_weights import (
+    mask_errors,
+    resample,
+    silhouette,
+    silhouette_weights,
+    weighted_mean,
+)
 from hypopose.types import Aggregator, Hypotheses, Poses3D
 
 AGGREGATORS: dict[str, Aggregator] = {
@@ -25,6 +32,7 @@ AGGREGATORS: dict[str, Aggregator] = {
     "medoid": medoid,
     "jpma": jpma,
     "ppma": ppma,
+    "silhouette": silhouette,
 }
 """Name -> ``(hypotheses, keypoints) -> poses``; none of them sees the truth."""
 
@@ -40,6 +48,7 @@ __all__ = [
     "ORACLES",
     "jpma",
     "jpma_index",
+    "mask_errors",
     "mean",
     "median",
     "medoid",
@@ -51,5 +60,9 @@ __all__ = [
     "ppma",
     "ppma_index",
     "reprojection_distances",
+    "resample",
+    "silhouette",
+    "silhouette_weights",
     "spread",
+    "weighted_mean",
 ]

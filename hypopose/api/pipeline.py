@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 
 from hypopose import __version__
-from hypopose.api import sampling
+from hypopose.api import masking, sampling
 from hypopose.api.feet import add_feet
 from hypopose.api.making import (
     describe_sampler,
@@ -27,8 +27,8 @@ from hypopose.api.postprocessing import adjust, read_calibrator, recalibrate, re
 from hypopose.calibration import Calibrator
 from hypopose.diffusion import seeded_noise
 from hypopose.distributed import threads as threads_of
-from hypopose.errors import OptionError
-from hypopose.io import load, load_camera_motion, load_people
+from hypopose.errors import FormatError, OptionError
+from hypopose.io import Masks, load, load_camera_motion, load_people
 from hypopose.io.results import Result
 from hypopose.optimization import FocalPosterior, sample_with_focal
 from hypopose.types import Hypotheses, Keypoints2D, Sampler
@@ -49,6 +49,8 @@ class Pipeline:
         focal: A posterior over an unknown focal length, or ``"estimate"`` to infer it from the
             people of a scene: every hypothesis gets its own, the record's camera the median.
         refine: Whether hypotheses are moved until they reproject.
+        masks: Of the people, in the same frames: they weigh hypotheses (aggregate
+            ``"silhouette"``), or with ``refine`` move them.
         calibrator: Recalibrates the spread; not with ``refine``.
         calibrator_name: How results name it.
         camera_motion: File with the poses of a moving camera.
@@ -68,6 +70,7 @@ class Pipeline:
     seed: int = 0
     focal: FocalPosterior | Literal["estimate"] | None = None
     refine: bool = False
+    masks: Masks | None = None
     calibrator: Calibrator | None = None
     calibrator_name: str = ""
     camera_motion: str | Path | None = None
@@ -80,6 +83,7 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         sampling.check_aggregation(self.aggregate)
+        masking.choose_aggregate(self.aggregate, masks=self.masks is not None, refine=self.refine)
         if self.refine and self.calibrator is not None:
             raise OptionError(
                 "Calibrators are fitted to hypotheses that were not refined; give refine or a "
@@ -118,10 +122,16 @@ class Pipeline:
         if not names:
             return {}
         with threads_of(self.threads, work=self._n_poses(people.values())):
-            people = sampling.share_camera(people)
+            sized = {
+                name: masking.sized_by(keypoints, self.masks) for name, keypoints in people.items()
+            }
+            people = sampling.share_camera(sized)
             focal = self._focal_of(list(people.values()))
             results = {
-                name: self._finish(self._draw(people[name], focal, callback)) for name in names
+                name: self._finish(
+                    self._draw(people[name], focal, callback, alone=len(people) == 1)
+                )
+                for name in names
             }
             if self.feet:
                 results = {name: add_feet(result, people[name]) for name, result in results.items()}
@@ -151,7 +161,12 @@ class Pipeline:
         return self.focal
 
     def _draw(
-        self, keypoints: Keypoints2D, focal: FocalPosterior | None, callback: Callback | None
+        self,
+        keypoints: Keypoints2D,
+        focal: FocalPosterior | None,
+        callback: Callback | None,
+        *,
+        alone: bool,
     ) -> Result:
         """Hypotheses and their aggregate, with the record of how they came about."""
         prepared = sampling.prepare(keypoints, skeleton_read_by(self.sampler))
@@ -166,18 +181,31 @@ class Pipeline:
             prepared = _with_focal(prepared, focal)
         hypotheses = self._sample(prepared, focal, listen)
         assumed = getattr(self.sampler, "assumptions", lambda _: ())(prepared)
-        name, origin = sampling.describe_aggregation(self.aggregate)
+        seen, unseen = self._see(prepared, alone=alone)
+        how = "mean" if unseen and self.aggregate == masking.WEIGHTS else self.aggregate
+        name, origin = sampling.describe_aggregation(how)
+        pose, masks, weighed = masking.combine(hypotheses, seen, how)
         return Result(
             hypotheses=hypotheses,
-            pose=sampling.aggregate(hypotheses, prepared, self.aggregate),
-            keypoints=prepared,
+            pose=pose,
+            keypoints=seen,
             seed=self.seed,
             sampler=describe_sampler(self.sampler),
             weights=weights_label(self.sampler, self.weights),
             aggregate=name,
             version=__version__,
-            notes=(*prepared.notes, *assumed, *said, *origin),
+            notes=(*prepared.notes, *assumed, *said, *unseen, *weighed, *origin),
+            masks=masks,
         )
+
+    def _see(self, keypoints: Keypoints2D, *, alone: bool) -> tuple[Keypoints2D, tuple[str, ...]]:
+        """Keypoints with what masks show; a note if they do not show one person of several."""
+        try:
+            return masking.see(keypoints, self.masks), ()
+        except FormatError as error:
+            if alone:
+                raise
+            return keypoints, (f"no masks: {str(error).rstrip('.')}",)
 
     def _sample(
         self, keypoints: Keypoints2D, focal: FocalPosterior | None, callback: Callback
@@ -219,11 +247,12 @@ def make_pipeline(
     weights: str | Path | None = None,
     n_hypotheses: int = 20,
     n_steps: int | None = None,
-    aggregate: str = "mean",
+    aggregate: str | None = None,
     seed: int = 0,
     device: str = "cpu",
     focal: FocalPosterior | Literal["estimate"] | None = None,
     refine: bool = False,
+    masks: Masks | str | Path | None = None,
     calibrator: Calibrator | str | Path | None = None,
     camera_motion: str | Path | None = None,
     smooth: float | None = None,
@@ -242,12 +271,15 @@ def make_pipeline(
             method you made yourself it is only recorded.
         n_hypotheses: How many motions.
         n_steps: Network evaluations per draw; None for what the weights recommend.
-        aggregate: How to reduce them to one, see :func:`aggregate`.
+        aggregate: How to reduce them to one, see :func:`aggregate`; None for the mean, with masks
+            that are not refined into for ``"silhouette"``.
         seed: Same seed, same hypotheses.
         device: Where the network runs.
         focal: A posterior over an unknown focal length, see :func:`estimate_focal`, or
             ``"estimate"`` to infer it from everybody in the scene.
         refine: Move hypotheses until they reproject, see :func:`refine`.
+        masks: Of the people, in the same frames: a path, or what :func:`hypopose.io.load_masks`
+            gives. They weigh hypotheses, or with ``refine`` move them; results say so.
         calibrator: A calibrator, its file, or ``"bundled"``, see :func:`recalibrate`.
         camera_motion: File with the poses of a moving camera.
         smooth: Standard deviation of joints' acceleration in m/s², see :func:`adjust`.
@@ -282,10 +314,11 @@ def make_pipeline(
         sampler=made,
         weights=weights,
         n_hypotheses=n_hypotheses,
-        aggregate=aggregate,
+        aggregate=masking.choose_aggregate(aggregate, masks=masks is not None, refine=refine),
         seed=seed,
         focal=focal,
         refine=refine,
+        masks=masking.open_masks(masks),
         calibrator=mover,
         calibrator_name=name,
         camera_motion=camera_motion,

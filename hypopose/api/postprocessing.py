@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 from jaxtyping import Float
 from torch import Tensor
 
+from hypopose.api import masking
 from hypopose.api.making import calibrator_file
 from hypopose.api.sampling import aggregate as combine
 from hypopose.api.sampling import check_has_keypoints, describe_aggregation, prepare
@@ -17,6 +18,7 @@ from hypopose.calibration import Calibrator, describe_calibrator, load_calibrato
 from hypopose.cameras import fit_root, fit_roots
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError
+from hypopose.io import Masks
 from hypopose.io.results import Result
 from hypopose.optimization import (
     OffsetRefiner,
@@ -52,6 +54,7 @@ def refine(
     seed: int = 0,
     items: Sequence[int | str] | None = None,
     aggregate: str | None = None,
+    masks: Masks | str | Path | None = None,
     **options: Any,
 ) -> Result | Hypotheses | Poses3D:
     """Move 3D motions until they reproject onto their keypoints, where they are uncertain.
@@ -68,7 +71,10 @@ def refine(
         scale: Expected error of each joint in meters; None for the hypotheses' own spread.
         seed: Same seed, same result.
         items: A name per batch item, as for :func:`sample`.
-        aggregate: How to aggregate a result again; None for the way it was.
+        aggregate: How to aggregate a result again; None for the way it was, except that
+            ``"silhouette"`` becomes the mean.
+        masks: Of the person in these frames: a path, or what :func:`hypopose.io.load_masks` gives.
+            Hypotheses move into them as well.
         **options: Further fields of :class:`hypopose.optimization.OffsetRefiner`, for example
             ``spread="follow"``.
 
@@ -96,9 +102,10 @@ def refine(
     check_has_keypoints(keypoints, "refine moves motions onto")
     given: dict[str, Any] = {"noise": seeded_noise(seed, items), "scale": scale}
     given["root"] = root_positions
+    skeleton = (poses.hypotheses if isinstance(poses, Result) else poses).skeleton.name
+    seen = masking.see(prepare(keypoints, skeleton), masking.open_masks(masks))
     if isinstance(poses, Result):
-        return _refined_result(refiner, poses, keypoints, aggregate, given)
-    seen = prepare(keypoints, poses.skeleton.name)
+        return _refined_result(refiner, poses, seen, aggregate, given)
     if isinstance(poses, Poses3D):
         return refine_poses(refiner, poses, seen, **given)
     return refiner.refine(poses, seen, **given).hypotheses
@@ -107,15 +114,24 @@ def refine(
 def _refined_result(
     refiner: OffsetRefiner,
     result: Result,
-    keypoints: Keypoints2D,
+    seen: Keypoints2D,
     aggregate: str | None,
     given: dict[str, Any],
 ) -> Result:
-    seen = prepare(keypoints, result.hypotheses.skeleton.name)
     refined = refiner.refine(result.hypotheses, seen, **given)
-    pose = combine(refined.hypotheses, seen, aggregate or result.aggregate)
-    notes = (*result.notes, *refined.notes)
-    return replace(result, hypotheses=refined.hypotheses, pose=pose, notes=notes)
+    how = aggregate or ("mean" if result.aggregate == masking.WEIGHTS else result.aggregate)
+    masks, said = result.masks, result.notes
+    if seen.silhouettes is not None:
+        masks = {**seen.silhouettes.record, "used": "refinement"}
+        said = (*said, *masks["notes"])
+    return replace(
+        result,
+        hypotheses=refined.hypotheses,
+        pose=combine(refined.hypotheses, seen, how),
+        aggregate=how,
+        masks=masks,
+        notes=(*said, *refined.notes),
+    )
 
 
 def recalibrate(
@@ -170,12 +186,15 @@ def recalibrate(
     )
 
 
-def aggregate_result(result: Result, method: str) -> Result:
+def aggregate_result(
+    result: Result, method: str | None = None, *, masks: Masks | str | Path | None = None
+) -> Result:
     """A result with another aggregate of the same hypotheses.
 
     Args:
         result: As :func:`estimate` made it.
         method: See :func:`aggregate`.
+        masks: Of the person in these frames, for ``"silhouette"``.
 
     Returns:
         The result with the new aggregate in its record.
@@ -187,10 +206,26 @@ def aggregate_result(result: Result, method: str) -> Result:
         >>> aggregate_result(result, "median").aggregate
         'median'
     """
+    method = masking.choose_aggregate(method, masks=masks is not None, refine=False)
     name, origin = describe_aggregation(method)
-    pose = combine(result.hypotheses, result.keypoints, method)
-    notes = (*(n for n in result.notes if not n.startswith("aggregated by ")), *origin)
-    return replace(result, pose=pose, aggregate=name, notes=notes)
+    seen = result.keypoints
+    if masks is not None:
+        if result.masks.get("used") == "refinement":
+            raise OptionError(
+                "These hypotheses were refined into masks; weighing them again would count masks "
+                "twice. Weigh them as they were sampled."
+            )
+        seen = prepare(seen, result.hypotheses.skeleton.name)
+        seen = masking.see(seen, masking.open_masks(masks))
+    pose, record, said = masking.combine(result.hypotheses, seen, method)
+    notes = (n for n in result.notes if not n.startswith(("aggregated by ", "weighted by ")))
+    return replace(
+        result,
+        pose=pose,
+        aggregate=name,
+        masks=record or ({} if result.masks.get("used") == "weights" else result.masks),
+        notes=(*notes, *said, *origin),
+    )
 
 
 def read_calibrator(

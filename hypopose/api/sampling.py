@@ -17,6 +17,7 @@ from hypopose.diffusion import seeded_noise
 from hypopose.distributed import threads
 from hypopose.errors import OptionError
 from hypopose.evaluation import evaluate_pair
+from hypopose.io import Masks, load_masks, with_silhouettes
 from hypopose.optimization import FocalPosterior
 from hypopose.optimization import estimate_focal as infer_focal
 from hypopose.plugins import look_up, plugin_of
@@ -152,16 +153,25 @@ def estimate_focal(
         return infer_focal(seen, quick, seeded_noise(seed))
 
 
-def aggregate(hypotheses: Hypotheses, keypoints: Keypoints2D, method: str = "mean") -> Poses3D:
+def aggregate(
+    hypotheses: Hypotheses,
+    keypoints: Keypoints2D,
+    method: str | None = None,
+    *,
+    masks: Masks | str | Path | None = None,
+) -> Poses3D:
     """Reduce hypotheses to one motion.
 
     Args:
         hypotheses: Drawn for these keypoints.
         keypoints: As loaded, or as prepared. JPMA and PPMA project hypotheses and compare; the
             camera is assumed if the keypoints have none.
-        method: ``"mean"``, ``"median"``, ``"medoid"``, ``"jpma"``, ``"ppma"``, an entry point of
-            another package, or code: ``"package.module:function"``, ``"./file.py:function"``. The
-            mean has the lowest error on the benchmarks; the medoid is one of the hypotheses.
+        method: ``"mean"``, ``"median"``, ``"medoid"``, ``"jpma"``, ``"ppma"``, ``"silhouette"``, an
+            entry point of another package, or code: ``"package.module:function"``,
+            ``"./file.py:function"``. None for the mean, with masks for ``"silhouette"``. The mean
+            has the lowest error on the benchmarks; the medoid is one of the hypotheses.
+        masks: Of the person in these frames, for ``"silhouette"``: a path, or what
+            :func:`hypopose.io.load_masks` gives.
 
     Returns:
         One motion in meters, with the hypotheses' standard deviation per coordinate.
@@ -176,7 +186,14 @@ def aggregate(hypotheses: Hypotheses, keypoints: Keypoints2D, method: str = "mea
         >>> hypopose.aggregate(hypotheses, keypoints, "mean").joints.shape[-1]
         3
     """
+    if method is None:
+        method = "mean" if masks is None else "silhouette"
     combine = look_up("aggregators", method, AGGREGATORS)
+    if masks is not None:
+        if method != "silhouette":
+            raise OptionError(f"Masks are read by the aggregate 'silhouette', not by {method!r}.")
+        opened = load_masks(masks) if isinstance(masks, str | Path) else masks
+        keypoints = with_silhouettes(prepare(keypoints, hypotheses.skeleton.name), opened)
     if method in WITHOUT_KEYPOINTS:
         return combine(hypotheses, keypoints)
     check_has_keypoints(keypoints, f"the aggregate {method!r} compares with")

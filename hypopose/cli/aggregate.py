@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from hypopose.cli.options import renamed, shared
+from hypopose.cli.options import MASKS, masks_given, renamed, shared
 from hypopose.cli.overwrite import force_option, refuse_existing
 
 EXAMPLES = """\b
 Examples:
   hypopose aggregate walk.npz -o walk-median.npz --aggregate median
-  hypopose aggregate walk.npz -o walk-jpma.bvh --aggregate jpma"""
+  hypopose aggregate walk.npz -o walk-jpma.bvh --aggregate jpma
+  hypopose aggregate walk.npz -o walk-masks.npz --mask walk-masks/"""
 
 RESULT_HELP = "Result file to write: npz, or any ending that hypopose export writes."
 
 
 @click.command(cls=renamed({"--method": "--aggregate"}), epilog=EXAMPLES)
 @click.argument("result", type=click.Path(path_type=Path))
-@shared("aggregate", output={"help": RESULT_HELP})
+@shared("aggregate", *MASKS, output={"help": RESULT_HELP})
 @force_option
-def aggregate(result: Path, output: Path, aggregate: str, force: bool) -> None:
+def aggregate(
+    result: Path, output: Path, aggregate: str | None, force: bool, **mask_options: Any
+) -> None:
     """Aggregate the hypotheses of RESULT again and write a new result file."""
     from hypopose.api import aggregate_result
     from hypopose.io import load_hypotheses, save_result
@@ -31,7 +35,11 @@ def aggregate(result: Path, output: Path, aggregate: str, force: bool) -> None:
     check_ending(output)
     refuse_existing(output, force=force)
     stored = load_hypotheses(result)
-    changed = replace(aggregate_result(stored, aggregate), made_with={})
+    masks = masks_given(mask_options)
+    changed = replace(aggregate_result(stored, aggregate, masks=masks), made_with={})
     for note in save_result(output, changed):
         click.echo(f"Note: {note}", err=True)
-    click.echo(f"{aggregate} of {len(stored.hypotheses)} hypotheses -> {output}")
+    if masks is not None:
+        said = [note for note in changed.notes if note not in stored.notes]
+        click.echo("\n".join(f"Note: {note}" for note in said), err=True)
+    click.echo(f"{changed.aggregate} of {len(stored.hypotheses)} hypotheses -> {output}")

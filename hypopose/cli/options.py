@@ -118,10 +118,34 @@ OPTIONS: dict[str, Declared] = {
     "aggregate": (
         ("--aggregate",),
         {
-            "default": "mean",
-            "show_default": True,
-            "help": "How hypotheses become one motion: mean, median, medoid, jpma, ppma, or your "
-            "own: package.module:function or ./file.py:function.",
+            "help": "How hypotheses become one motion: mean, median, medoid, jpma, ppma, silhouette "
+            "(needs --mask), or your own: package.module:function or ./file.py:function. Default: "
+            "mean; with --mask silhouette, or mean if they are refined.",
+        },
+    ),
+    "masks": (
+        ("--mask", "masks"),
+        {
+            "type": click.Path(path_type=Path),
+            "metavar": "MASKS",
+            "help": "Masks of the people: a folder of PNG files, COCO's run lengths (JSON), or npz. "
+            "See docs/how-to/masks.md.",
+        },
+    ),
+    "mask_values": (
+        ("--mask-values",),
+        {
+            "type": click.Choice(["person", "people", "parts"]),
+            "help": "What numbers in masks mean: all but 0 one person, a number each (255 unknown), "
+            "or Graphonomy's 20 classes.",
+        },
+    ),
+    "mask_start": (
+        ("--mask-start",),
+        {
+            "type": click.IntRange(0),
+            "metavar": "N",
+            "help": "Number of the mask of the first frame; default: 0, else the lowest there is.",
         },
     ),
     "calibrator": (
@@ -134,6 +158,34 @@ OPTIONS: dict[str, Declared] = {
     ),
 }
 """Name of the parameter -> how it is declared; the order is that of every command's help."""
+
+
+MASKS = ("masks", "mask_values", "mask_start")
+"""The options about masks."""
+
+
+def masks_given(options: Mapping[str, Any], rotate: int | None = None) -> Any:
+    """The masks that the command line names, opened; None for none.
+
+    Args:
+        options: Of the command.
+        rotate: Degrees clockwise that the picture is turned by.
+
+    Raises:
+        FormatError: If they cannot be read.
+        OptionError: If there are options about masks, but no masks.
+    """
+    from hypopose.errors import OptionError
+    from hypopose.io import load_masks
+
+    given = {name: options[name] for name in MASKS[1:] if options[name] is not None}
+    if options["masks"] is None:
+        if given:
+            raise OptionError(
+                "--mask-values and --mask-start say how to read --mask; give it, too."
+            )
+        return None
+    return load_masks(options["masks"], rotate=rotate, **given)
 
 
 READING = (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hypopose.cli.options import shared
+from hypopose.cli.options import MASKS, masks_given, shared
 from hypopose.cli.overwrite import force_option, refuse_existing
 
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   hypopose refine walk.npz -o walk-refined.npz
-  hypopose refine walk.npz -o walk-refined.npz --spread follow"""
+  hypopose refine walk.npz -o walk-refined.npz --spread follow
+  hypopose refine walk.npz -o walk-refined.npz --mask walk-masks/"""
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("result", type=click.Path(path_type=Path))
 @shared(
+    *MASKS,
     n_steps={"default": 30, "show_default": True, "help": "Steps of the descent at most."},
     seed={"help": "Same seed, same result."},
     output={"help": "Result file to write: npz, or any ending that hypopose export writes."},
@@ -59,10 +61,12 @@ def refine(
     n_steps: int,
     seed: int,
     force: bool,
+    **mask_options: Any,
 ) -> None:
     """Refine the hypotheses of RESULT against its keypoints and write a new result file.
 
     Joints whose hypotheses disagree move most. No hypothesis ends with a larger energy than it had.
+    With --mask, hypotheses move into the person's masks, too.
     """
     from hypopose.api import refine as refined
     from hypopose.io import load_hypotheses, save_result
@@ -73,10 +77,18 @@ def refine(
     stored = load_hypotheses(result)
     positions = None if root_file is None else _positions(root_file, stored)
     changed = refined(
-        stored, root=root, root_positions=positions, spread=spread, n_steps=n_steps, seed=seed
+        stored,
+        root=root,
+        root_positions=positions,
+        spread=spread,
+        n_steps=n_steps,
+        seed=seed,
+        masks=masks_given(mask_options),
     )
     for note in save_result(output, replace(changed, made_with={})):
         click.echo(f"Note: {note}", err=True)
+    if changed.masks and changed.masks != stored.masks:
+        click.echo(f"Note: {changed.notes[-1]}", err=True)
     before, after = _reprojection_px(stored), _reprojection_px(changed)
     click.echo(f"reprojection {before:.1f} px -> {after:.1f} px (median over joints) -> {output}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypopose.cli.options import READING
+from hypopose.cli.options import MASKS, READING
 from hypopose.cli.overwrite import refuse_existing
 from hypopose.errors import FormatError, OptionError
 
@@ -26,7 +26,7 @@ _NO_SHAPE = {
 }  # fmt: skip
 """Options that choose what is written or where it is computed, not what comes out."""
 
-_NAMED = ("calibrator", "camera_motion", "skeleton", "weights")
+_NAMED = ("calibrator", "camera_motion", "masks", "skeleton", "weights")
 """Options that are a name, or a file or folder whose contents count."""
 
 
@@ -104,6 +104,9 @@ def made_with(
     del plain["sampler"]  # the description says more
     if not plain.get("view_files"):
         plain.pop("view_files", None)  # results from before there was --view stay valid
+    for name in MASKS:
+        if plain.get(name) is None:
+            plain.pop(name, None)  # and for --mask
     if not plain.get("feet"):
         plain.pop("feet", None)  # the same for --feet
     plain = {k: v for k, v in plain.items() if k not in READING or not (v is None or v is False)}

@@ -14,7 +14,7 @@ from hypopose.cli.footage_options import footage_options
 from hypopose.cli.jobs import FORMATS, plan_jobs
 from hypopose.cli.log import open_log
 from hypopose.cli.multi_camera import view_option
-from hypopose.cli.options import READING, shared
+from hypopose.cli.options import MASKS, READING, shared
 from hypopose.cli.overwrite import force_option
 from hypopose.cli.running import run_all
 from hypopose.cli.summary import finish
@@ -26,6 +26,7 @@ Examples:
   hypopose sample walk.json -o walk.npz
   hypopose sample walk.mp4 -o walk.npz
   hypopose sample walk.json -o walk.npz --image-size 1920 1080 --height 1.78
+  hypopose sample walk.json -o walk.npz --mask walk-masks/
   hypopose sample clips/ -o results/ --sampler d3dp --calibrator bundled
   hypopose sample walk.json -o walk.npz --sampler ./jitter.py:Jitter"""
 
@@ -41,7 +42,7 @@ Examples:
 @view_option
 @shared(
     "sampler", "weights", "n_hypotheses", "n_steps", "settings", "seed", "device",
-    "aggregate", "calibrator",
+    "aggregate", "calibrator", *MASKS,
 )  # fmt: skip
 @click.option(
     "--refine", is_flag=True, help="Move hypotheses until they reproject, as hypopose refine does."
@@ -106,6 +107,8 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     cluster = options.pop("cluster")
     if cluster is not None and not plan.is_batch:
         raise OptionError("--cluster works on a folder or several inputs; there is one input.")
+    if options["masks"] is not None and plan.is_batch:
+        raise OptionError("--mask goes with one input; there is a folder, or several inputs.")
     start = time.perf_counter()
     make = partial(make_worker, options, plan.jobs[:2])
     with open_log(options["log_file"], as_json=options["log_json"]) as log:

@@ -27,6 +27,9 @@ _OPTIONS = {
     "up": "--up",
     "to": "--to",
     "mirror": "--mirror",
+    "masks": "--mask",
+    "mask_values": "--mask-values",
+    "mask_start": "--mask-start",
 }
 _OF_COMMAND = {"import": {"unit": "--unit"}}
 """Options that another command calls otherwise."""

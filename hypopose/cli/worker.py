@@ -20,7 +20,7 @@ from hypopose.cli.footage_options import (
 )
 from hypopose.cli.jobs import Job
 from hypopose.cli.multi_camera import describe_views, load_views
-from hypopose.cli.options import reading_given
+from hypopose.cli.options import masks_given, reading_given
 from hypopose.cli.overwrite import refuse_overwriting
 from hypopose.cli.resume import Outputs, digest, made_with
 from hypopose.cli.set_option import read_settings
@@ -159,6 +159,7 @@ def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
     """
     from hypopose import __version__
     from hypopose.api import describe_sampler, make_pipeline
+    from hypopose.api.masking import choose_aggregate
     from hypopose.api.sampling import describe_aggregation
     from hypopose.io.writers import check_ending
 
@@ -171,10 +172,14 @@ def make_worker(options: Mapping[str, Any], jobs: tuple[Job, ...]) -> Worker:
     options = {name: value for name, value in options.items() if name not in FOOTAGE_OPTIONS}
     options = with_footage_size(options, [job.source for job in jobs])
     views = load_views(options, [job.source for job in jobs])
+    masks = masks_given(options, options["rotate"])
+    chosen = {"masks": masks is not None, "refine": options["refine"]}
+    options = {**options, "aggregate": choose_aggregate(options["aggregate"], **chosen)}
     settings: dict[str, Any] = read_settings(options["settings"])
     settings |= {"views": views} if views else {}
     pipeline = make_pipeline(
         **{name: options[name] for name in _PIPELINE},
+        masks=masks,
         focal="estimate" if options["estimate_focal"] else None,
         notes=describe_views(options),
         **settings,
@@ -232,6 +237,8 @@ def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -
     notes += [note for path in missing for note in export_result(path, result).notes]
     if _is_wanted(files.page, kept):
         _write_page(source, files.page, result)
+    if not kept and result.masks:
+        notes += [note for note in result.notes if "the masks" in note]
     camera = result.keypoints.camera
     return Row(
         source=str(source),

@@ -14,6 +14,7 @@ Layout::
     parsing/        what several readers share: checked JSON, CSV rows, joint names, skeletons
     people/         tracking and identities
     camera_files/   calibration files of all tools, moving cameras
+    mask_files/     masks of people: PNG files, COCO's run lengths, npz
     writers/        one file per export format; the table EXPORTERS; keypoint files
     untrusted/      arrays and pickles of strangers, native parsers in a subprocess
 
@@ -40,6 +41,7 @@ from hypopose.io.camera_files import (
 from hypopose.io.camera_files.moving_camera import load_camera_motion
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.inspection import FileInfo, PersonInfo, inspect
+from hypopose.io.mask_files import Masks, load_masks, silhouettes_of, with_silhouettes
 from hypopose.io.native import save_keypoints
 from hypopose.io.parsing.skeleton_detection import SkeletonGuessWarning
 from hypopose.io.people.tracking import TrackingOptions, track
@@ -59,6 +61,7 @@ __all__ = [
     "Exported",
     "FileInfo",
     "Format",
+    "Masks",
     "NoImageSizeError",
     "OtherPeopleWarning",
     "PersonInfo",
@@ -76,6 +79,7 @@ __all__ = [
     "load_camera_motion",
     "load_cameras",
     "load_hypotheses",
+    "load_masks",
     "load_people",
     "load_rig",
     "resized",
@@ -85,7 +89,9 @@ __all__ = [
     "save_people",
     "save_result",
     "save_rig",
+    "silhouettes_of",
     "split_camera_name",
     "track",
+    "with_silhouettes",
     "write_atomically",
 ]

@@ -52,6 +52,8 @@ class Result:
             empty if the hypotheses are as sampled.
         made_with: Input and options of the run by name, digests for contents, so that a run that
             was stopped knows what is done already; empty if it was not recorded.
+        masks: Which masks had a part in it: ``file``, ``frames``, ``looks``, and how they were
+            ``used`` (``"weights"`` or ``"refinement"``); empty if none had.
 
     Raises:
         ShapeError: If something has batch axes, or frames disagree.
@@ -71,6 +73,7 @@ class Result:
     notes: tuple[str, ...] = ()
     calibrator: dict[str, Any] = field(default_factory=dict)
     made_with: dict[str, Any] = field(default_factory=dict)
+    masks: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.hypotheses.joints.dim() != 4 or self.pose.joints.dim() != 3:
@@ -166,6 +169,7 @@ def load_hypotheses(path: str | Path) -> Result:
             # Absent from files written before results kept it.
             calibrator=checked(source, metadata.get("calibrator") or {}, dict, "calibrator"),
             made_with=checked(source, metadata.get("made_with") or {}, dict, "made_with"),
+            masks=checked(source, metadata.get("masks") or {}, dict, "masks"),
             **words,
         )
     except HypoPoseError as error:
@@ -248,6 +252,7 @@ def result_metadata(result: Result) -> dict[str, Any]:
         "aggregate": result.aggregate,
         "calibrator": _stored(result.calibrator, "What is said of a calibrator") or None,
         "made_with": _stored(result.made_with, "What a run was made with") or None,
+        "masks": _stored(result.masks, "What is said of masks") or None,
         "notes": list(result.notes),
         "units": {"hypotheses": "m, camera frame, root-relative", "keypoints": "px"},
         "keypoints": native.keypoints_metadata(result.keypoints),

@@ -9,7 +9,8 @@ smaller the joint's scale; the keypoints pull, the more the surer they are:
 with σ = scale / √3 per coordinate, c the confidence, s the error of a keypoint, and ρ(r) =
 δ² (√(1 + r²/δ²) - 1), which is r²/2 for small errors and grows like δ r for outliers. E is the
 negative logarithm of a posterior: the hypothesis is a draw from the prior, the keypoints are data.
-Both terms are smooth, so that zero residuals need no care.
+Both terms are smooth, so that zero residuals need no care. Keypoints that carry silhouettes add the
+term of :mod:`hypopose.optimization.mask_term`.
 
 With ``spread="posterior"`` every hypothesis is pulled by its own noisy copy of the keypoints, drawn
 with the errors that the term assumes, and smooth over time as theirs are. Hypotheses are draws
@@ -35,10 +36,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from hypopose.aggregation.silhouette_weights import MASK_ERROR
 from hypopose.cameras import fit_root, hypothesis_camera, project_normalized, undistort
 from hypopose.checks import check_choice, check_positive
 from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
 from hypopose.optimization.descent import Adam, Latents, Visit, descend
+from hypopose.optimization.mask_term import MaskTerm
 from hypopose.types import (
     ASSUMED_FPS,
     Camera,
@@ -101,6 +104,8 @@ class OffsetRefiner:
         noise_s: The same for the noise of keypoints: errors of detectors go on, and noise that
             changed from frame to frame would make motions jitter.
         min_depth: Joints nearer than so many meters, or behind the camera, count as this near.
+        mask_error: A difference in intersection over union that makes a pose e times less likely,
+            where the keypoints carry silhouettes.
         n_steps: Steps of the descent.
         learning_rate: In units of σ.
         patience: Steps without gain after which a hypothesis stops.
@@ -118,6 +123,7 @@ class OffsetRefiner:
     smooth_s: float = 0.1
     noise_s: float = 0.3
     min_depth: float = 0.1
+    mask_error: float = MASK_ERROR
     n_steps: int = 30
     learning_rate: float = 0.1
     patience: int = 5
@@ -131,6 +137,7 @@ class OffsetRefiner:
             prior=self.prior,
             default_scale=self.default_scale,
             min_depth=self.min_depth,
+            mask_error=self.mask_error,
         )
         if min(self.smooth_s, self.noise_s) < 0:
             raise OptionError("smooth_s and noise_s are at least 0.")
@@ -182,17 +189,22 @@ class OffsetRefiner:
         )
         lead = shape[:-3]
         return Refined(
-            refined, found.before.reshape(lead), found.after.reshape(lead), self._notes()
+            refined,
+            found.before.reshape(lead),
+            found.after.reshape(lead),
+            self._notes(problem.masks),
         )
 
     def _adam(self) -> Adam:
         return Adam(self.n_steps, self.learning_rate, patience=self.patience)
 
-    def _notes(self) -> tuple[str, ...]:
+    def _notes(self, masks: MaskTerm | None) -> tuple[str, ...]:
+        seen = "the keypoints" if masks is None else f"the keypoints and {masks.describe()}"
+        how = f"refined against {seen}, root {self.root}, spread {self.spread}"
         if self.root == "given":
-            return ("refined with the root position given by the caller: if it is the true one, "
-                    "ground truth was used",)  # fmt: skip
-        return (f"refined against the keypoints, root {self.root}, spread {self.spread}",)
+            return (how, "the root position is the caller's: if it is the true one, ground truth "
+                    "was used")  # fmt: skip
+        return (how,)
 
 
 def hypothesis_scale(
@@ -262,6 +274,7 @@ class _Problem:
         given: Roots, or where they start.
         kernel: Over time.
         children: 0 at the root, else 1.
+        masks: What masks say, or None.
     """
 
     options: OffsetRefiner
@@ -275,6 +288,7 @@ class _Problem:
     given: Float[Tensor, "N F 3"]
     kernel: Float[Tensor, " K"]
     children: Float[Tensor, "J 1"]
+    masks: MaskTerm | None
 
     @classmethod
     def of(
@@ -325,6 +339,7 @@ class _Problem:
             given=start.nan_to_num(0.0),
             kernel=kernel,
             children=children,
+            masks=MaskTerm.of(hypotheses, keypoints, start.nan_to_num(0.0), options.mask_error),
         )
 
     def start(self) -> Latents:
@@ -363,7 +378,8 @@ class _Problem:
         bound = self.options.outlier**2
         pull = bound * ((1 + squares / bound).sqrt() - 1)
         hold = 0.5 * offset.square().sum(-1)
-        return ((pull + hold) * self.known).sum((-2, -1))
+        energy = ((pull + hold) * self.known).sum((-2, -1))
+        return energy if self.masks is None else energy + self.masks(joints, root)
 
 
 def _rays(

@@ -15,10 +15,10 @@ MIN_DEPTH = 1e-3
 
 
 def normalized_points(
-    points: Float[Tensor, "B V 3"],
+    points: Float[Tensor, "*any V 3"],
     camera: Camera,
-    window: Float[Tensor, "B 3"] | None = None,
-) -> Float[Tensor, "B V 3"]:
+    window: Float[Tensor, "*items 3"] | None = None,
+) -> Float[Tensor, "*any V 3"]:
     """Where points are in a picture, as the rasterizer reads them.
 
     Convention:
@@ -27,8 +27,9 @@ def normalized_points(
 
     Args:
         points: Any.
-        camera: Intrinsics and lens.
-        window: Left, top and side of a square in pixels for each item; None for the whole image.
+        camera: Intrinsics and lens; its batch axes lead.
+        window: Left, top and side of a square in pixels; its axes are the last ones of the points'
+            before V. None for the whole image.
 
     Returns:
         NaN for points that are not in front of the camera.
@@ -41,8 +42,8 @@ def normalized_points(
         middle, half = px.new_tensor([w / 2, h / 2]), max(w, h) / 2
         xy = (px - middle) / half
     else:
-        half_side = window[:, None, 2:] / 2
-        xy = (px - window[:, None, :2] - half_side) / half_side
+        half_side = window[..., None, 2:] / 2
+        xy = (px - window[..., None, :2] - half_side) / half_side
     return torch.cat([xy * xy.new_tensor([1.0, -1.0]), points[..., 2:]], -1)
 
 
