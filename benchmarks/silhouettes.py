@@ -25,6 +25,7 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,8 @@ def rasterizer(_: argparse.Namespace) -> None:
     points = normalized_points(surface.vertices, keypoints.camera, window)[:, surface.faces]
     print("side  forward ms  with gradient ms  peak MB of the process")
     for side in (64, 224, 512):
-        render = SoftRasterizer().render
-        forward = _milliseconds(lambda: render(points, (side, side)), len(points))
-        both = _milliseconds(lambda: _gradient(points, side), len(points))
+        forward = _milliseconds(partial(SoftRasterizer().render, points, (side, side)), len(points))
+        both = _milliseconds(partial(_gradient, points, side), len(points))
         print(f"{side:4} {forward:10.1f} {both:15.1f} {peak_mb():12.0f}")
 
 

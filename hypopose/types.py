@@ -212,10 +212,10 @@ class Silhouettes:
     """
 
     frames: Int[Tensor, " n"]
-    inside: Float[Tensor, "n s s"]
-    known: Float[Tensor, "n s s"]
-    window: Float[Tensor, "n 3"]
-    labels: Int[Tensor, "n s s"] | None = None
+    inside: Float[Tensor, "_n _s _s"]
+    known: Float[Tensor, "_n _s _s"]
+    window: Float[Tensor, "_n 3"]
+    labels: Int[Tensor, "_n _s _s"] | None = None
     record: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -118,9 +118,9 @@ OPTIONS: dict[str, Declared] = {
     "aggregate": (
         ("--aggregate",),
         {
-            "help": "How hypotheses become one motion: mean, median, medoid, jpma, ppma, silhouette "
-            "(needs --mask), or your own: package.module:function or ./file.py:function. Default: "
-            "mean; with --mask silhouette, or mean if they are refined.",
+            "help": "How hypotheses become one motion: mean, median, medoid, jpma, ppma, "
+            "silhouette (needs --mask), or your own: package.module:function or "
+            "./file.py:function. Default: mean; with --mask silhouette, refined mean.",
         },
     ),
     "masks": (
@@ -128,16 +128,16 @@ OPTIONS: dict[str, Declared] = {
         {
             "type": click.Path(path_type=Path),
             "metavar": "MASKS",
-            "help": "Masks of the people: a folder of PNG files, COCO's run lengths (JSON), or npz. "
-            "See docs/how-to/masks.md.",
+            "help": "Masks of the people: a folder of PNG files, COCO's run lengths (JSON), or "
+            "npz. See docs/how-to/masks.md.",
         },
     ),
     "mask_values": (
         ("--mask-values",),
         {
             "type": click.Choice(["person", "people", "parts"]),
-            "help": "What numbers in masks mean: all but 0 one person, a number each (255 unknown), "
-            "or Graphonomy's 20 classes.",
+            "help": "What numbers in masks mean: all but 0 one person, a number each (255 "
+            "unknown), or Graphonomy's 20 classes.",
         },
     ),
     "mask_start": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import pytest
 import torch
@@ -24,9 +24,13 @@ from hypopose.aggregation import (
     oracle_pose_best,
     ppma,
     ppma_index,
+    resample,
+    silhouette,
+    silhouette_weights,
     spread,
 )
 from hypopose.datasets import example_pair
+from hypopose.diffusion import seeded_noise
 from hypopose.errors import (
     MissingCameraError,
     OptionError,
@@ -34,8 +38,21 @@ from hypopose.errors import (
     SkeletonMismatchError,
 )
 from hypopose.metrics import joint_errors
+from hypopose.rendering.silhouettes import render_bodies
 from hypopose.skeletons import H36M17
-from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Skeleton
+from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Silhouettes, Skeleton
+
+
+@cache
+def true_silhouettes() -> Silhouettes:
+    """What masks show of the body around the truth, in 3 of the 12 frames."""
+    keypoints, truth = example_pair(12)
+    window = torch.tensor([[300.0, 200.0, 600.0]]).expand(3, 3)
+    frames = torch.tensor([0, 5, 10])
+    placed = (truth.joints + truth.root[:, None])[frames]
+    inside = (render_bodies(placed, keypoints.camera, window, 32).alpha > 0.5).float()
+    record = {"file": "truth", "frames": 12, "looks": 3, "notes": []}
+    return Silhouettes(frames, inside, torch.ones_like(inside), window, record=record)
 
 
 def noisy(
@@ -45,6 +62,7 @@ def noisy(
     noise = torch.randn(h, 12, 17, 3, generator=torch.Generator().manual_seed(seed))
     noise[..., 0, :] = 0
     x = truth.joints + sigma * noise
+    keypoints = replace(keypoints, silhouettes=true_silhouettes())
     return Hypotheses(x, H36M17, root=truth.root.expand(h, -1, -1)), keypoints, truth
 
 
@@ -157,7 +175,7 @@ def test_roots_follow_the_joints() -> None:
     hypotheses, keypoints, truth = noisy(sigma=0.01)
     for name in ("mean", "median", "medoid"):
         torch.testing.assert_close(AGGREGATORS[name](hypotheses, keypoints).root, truth.root)
-    for name in ("jpma", "ppma"):
+    for name in ("jpma", "ppma", "silhouette"):
         root = AGGREGATORS[name](hypotheses, keypoints).root
         assert (root - truth.root).norm(dim=-1).max() < 0.2  # fitted, not given
 
@@ -230,6 +248,67 @@ def test_what_reprojection_refuses(choose) -> None:
     short, _ = example_pair(5)
     with pytest.raises(ShapeError, match="do not belong"):
         choose(hypotheses, short)
+
+
+# Masks --------------------------------------------------------------------------------------------
+
+
+def test_masks_that_fit_one_hypothesis_choose_it() -> None:
+    hypotheses, keypoints, truth = noisy(h=5, sigma=0.08)
+    x = hypotheses.joints.clone()
+    x[3] = truth.joints
+    planted = Hypotheses(x, H36M17)
+    weights = silhouette_weights(planted, keypoints)
+    torch.testing.assert_close(weights.sum(0), torch.ones(12))
+    assert (weights.argmax(0) == 3).all()
+    assert weights[3].min() > 0.9
+    error = joint_errors(silhouette(planted, keypoints).joints, truth.joints).mean()
+    assert error < 0.2 * joint_errors(x[:3], truth.joints[None]).mean()
+    sharp = silhouette_weights(planted, keypoints, mask_error=1e-4)
+    assert sharp[3].min() > 0.999
+    torch.testing.assert_close(resample(planted, sharp, seeded_noise(0)).joints, x[3].expand_as(x))
+
+
+def test_masks_that_know_nothing_weigh_nothing() -> None:
+    hypotheses, keypoints, _ = noisy()
+    seen = true_silhouettes()
+    blank = replace(seen, known=torch.zeros_like(seen.known))
+    blind = replace(keypoints, silhouettes=blank)
+    torch.testing.assert_close(silhouette_weights(hypotheses, blind), torch.full((6, 12), 1 / 6))
+    middle = mean(hypotheses).joints
+    torch.testing.assert_close(silhouette(hypotheses, blind).joints, middle, rtol=0, atol=1e-6)
+
+
+def test_far_from_every_look_weights_become_equal() -> None:
+    hypotheses, keypoints, _ = noisy()
+    seen = true_silhouettes()
+    first = Silhouettes(seen.frames[:1], seen.inside[:1], seen.known[:1], seen.window[:1])
+    quick = replace(keypoints, silhouettes=first, fps=1.0)
+    weights = silhouette_weights(hypotheses, quick)
+    assert (weights[:, 0] - 1 / 6).abs().max() > 0.01
+    torch.testing.assert_close(weights[:, 3:], torch.full((6, 9), 1 / 6))
+
+
+def test_resampling_keeps_the_share_of_each_hypothesis() -> None:
+    x = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 50, 17, 3)
+    weights = torch.tensor([0.5, 0.0, 0.25, 0.25])[:, None].expand(4, 50)
+    drawn = resample(Hypotheses(x, H36M17), weights, seeded_noise(0)).joints[..., 0, 0]
+    counts = [(drawn == h).sum(0) for h in range(4)]
+    assert [int(c.min()) for c in counts] == [2, 0, 1, 1]
+    assert [int(c.max()) for c in counts] == [2, 0, 1, 1]
+
+
+def test_what_silhouettes_refuse() -> None:
+    hypotheses, keypoints, _ = noisy()
+    with pytest.raises(OptionError, match="masks="):
+        silhouette(hypotheses, replace(keypoints, silhouettes=None))
+    with pytest.raises(MissingCameraError, match="with_camera"):
+        silhouette(hypotheses, replace(keypoints, camera=None))
+    with pytest.raises(OptionError, match="mask_error"):
+        silhouette_weights(hypotheses, keypoints, mask_error=0.0)
+    other = Skeleton("other", H36M17.joint_names, H36M17.parents)
+    with pytest.raises(SkeletonMismatchError, match="h36m17"):
+        silhouette(Hypotheses(hypotheses.joints, other), keypoints)
 
 
 def test_oracles_refuse_what_does_not_fit() -> None:

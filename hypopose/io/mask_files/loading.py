@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from hypopose.io.source import Source
 def load_masks(
     path: str | Path,
     *,
-    mask_values: Values | None = None,
+    mask_values: str | None = None,
     mask_start: int | None = None,
     rotate: int | None = None,
 ) -> Masks:
@@ -52,11 +52,11 @@ def load_masks(
         check_choice("mask_values", mask_values, get_args(Values))
     if mask_start is not None and mask_start < 0:
         raise OptionError(f"mask_start is a frame number from 0, got {mask_start}.")
-    source = Source(path)
+    source, kind = Source(path), cast("Values | None", mask_values)
     if source.is_folder:
-        masks = read_pictures(source, mask_values)
+        masks = read_pictures(source, kind)
     elif source.is_npz:
-        masks = read_arrays(source, mask_values)
+        masks = read_arrays(source, kind)
     elif source.is_json:
         masks = read_json(source)
     else:

@@ -167,11 +167,17 @@ def _shrunk(
     part: Bool[np.ndarray, "h w"], window: tuple[int, int, int], side: int
 ) -> Float[np.ndarray, "s s"]:
     """The mean of each of the window's pixels; 0 beyond the image."""
-    from PIL import Image
+    whole = _cut(part, window).astype(np.float64)
+    return _means(_means(whole, side).T, side).T.astype(np.float32)
 
-    image = Image.fromarray(_cut(part, window).astype(np.uint8) * 255)
-    small = image.resize((side, side), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255
+
+def _means(values: Float[np.ndarray, "n m"], count: int) -> Float[np.ndarray, "count m"]:
+    """Means of rows over intervals of equal length, whose ends may lie within rows."""
+    total = np.concatenate([np.zeros((1, values.shape[1])), values.cumsum(0)])
+    at = np.linspace(0, len(values), count + 1)
+    low = at.astype(int).clip(max=len(values) - 1)
+    ends = total[low] + (at - low)[:, None] * values[low]
+    return np.asarray(np.diff(ends, axis=0) * (count / len(values)))
 
 
 def _cut(part: Shaped[np.ndarray, "h w"], window: tuple[int, int, int]) -> np.ndarray:

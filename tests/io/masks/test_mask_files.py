@@ -133,7 +133,7 @@ def test_what_numbers_mean_is_said_or_asked(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="77 is none of the 20 classes"):
         load_masks(wrong, mask_values="parts").read(0)
     with pytest.raises(OptionError, match="mask_values"):
-        load_masks(folder, mask_values="animals")  # type: ignore[arg-type]
+        load_masks(folder, mask_values="animals")
 
 
 def test_soft_edges_are_cut_at_half(tmp_path: Path) -> None:
