@@ -3,7 +3,7 @@
     python benchmarks/silhouettes.py recover
     python benchmarks/silhouettes.py rasterizer
     python benchmarks/silhouettes.py split MOTION [--benchmark test-detector] [--limit 16]
-        [--body capsules|anny] [--noise 0.05] [--mask-error TAU]
+        [--body capsules|anny] [--noise 0.05] [--mask-error TAU] [--weights-error TAU]
 
 ``recover`` disturbs the joints of a capsule body by 60 mm and lowers one minus the intersection
 over union of its silhouette (64 pixels) alone: 20 starts, the truth's bone lengths kept as bones of
@@ -36,6 +36,7 @@ from torch import Tensor
 
 import hypopose
 from hypopose.aggregation import resample, silhouette_weights
+from hypopose.aggregation.silhouette_weights import MASK_ERROR
 from hypopose.bodies import BodyModel, make_body
 from hypopose.calibration import ece, energy_score
 from hypopose.calibration.by_axis import along_sight
@@ -151,6 +152,7 @@ class Bodies:
         self.body: BodyModel = make_body(name, print)
 
     def vertices(self, item: BenchmarkItem) -> Tensor:
+        """In every frame; NaN where none was made."""
         truth = item.truth
         assert truth.root is not None
         placed = truth.joints + truth.root[:, None]
@@ -227,16 +229,19 @@ def scores(x: Tensor, pose: Tensor, truth: Poses3D) -> dict[str, float]:
 
 
 def methods(
-    hypotheses: Hypotheses, plain: Keypoints2D, seen: dict[str, Keypoints2D], tau: float
+    hypotheses: Hypotheses,
+    plain: Keypoints2D,
+    seen: dict[str, Keypoints2D],
+    tau: tuple[float, float],
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Hypotheses and aggregate by name."""
     x = hypotheses.joints
     out = {"as sampled": (x, x.mean(0))}
     for name, keypoints in seen.items():
-        weights = silhouette_weights(hypotheses, keypoints, mask_error=tau)
+        weights = silhouette_weights(hypotheses, keypoints, mask_error=tau[0])
         mean = (weights[..., None, None] * x).sum(0)
         out[f"reweighted, {name}"] = resample(hypotheses, weights, seeded_noise(1)).joints, mean
-    refiner = OffsetRefiner(mask_error=tau)
+    refiner = OffsetRefiner(mask_error=tau[1])
     for name, keypoints in {"no masks": plain, **seen}.items():
         moved = refiner.refine(hypotheses, keypoints, noise=seeded_noise(0)).hypotheses.joints
         out[f"refined, {name}"] = moved, moved.mean(0)
@@ -249,6 +254,7 @@ def split(options: argparse.Namespace) -> None:
     rows: dict[str, list[dict[str, float]]] = defaultdict(list)
     seconds: dict[str, float] = defaultdict(float)
     benchmark = load_benchmark(options.benchmark)
+    taus = options.weights_error, options.mask_error
     for i, item in enumerate(benchmark.items(options.motion, options.limit)):
         keypoints = hypopose.prepare(item.keypoints)
         hypotheses = hypopose.sample(keypoints, n_hypotheses=20, seed=i)
@@ -259,7 +265,7 @@ def split(options: argparse.Namespace) -> None:
             seen[half] = with_silhouettes(keypoints, masks)
         seconds["masks"] += time.process_time() - start
         start = time.process_time()
-        found = methods(hypotheses, keypoints, seen, options.mask_error)
+        found = methods(hypotheses, keypoints, seen, taus)
         seconds["methods"] += time.process_time() - start
         for name, (x, pose) in found.items():
             rows[name].append(scores(x, pose, item.truth))
@@ -293,6 +299,7 @@ def main() -> None:
     table.add_argument("--body", default="capsules")
     table.add_argument("--noise", type=float, default=0.05)
     table.add_argument("--mask-error", type=float, default=OffsetRefiner().mask_error)
+    table.add_argument("--weights-error", type=float, default=MASK_ERROR)
     table.add_argument("--halves", nargs="+", default=["all", "unmarked", "marked"])
     table.set_defaults(run=split)
     options: Any = parser.parse_args()

@@ -37,9 +37,7 @@ MAX_BODIES = 2000
 
 
 @torch.no_grad()
-def mask_errors(
-    hypotheses: Hypotheses, keypoints: Keypoints2D
-) -> tuple[Float[Tensor, "*batch H n"], float]:
+def mask_errors(hypotheses: Hypotheses, keypoints: Keypoints2D) -> Float[Tensor, "*batch H n"]:
     """How badly every hypothesis fills the silhouettes, in the frames that were looked at.
 
     Args:
@@ -47,7 +45,7 @@ def mask_errors(
         keypoints: With a camera and silhouettes.
 
     Returns:
-        One minus the intersection over union (1 where a hypothesis has no place), and the girth.
+        One minus the intersection over union; 1 where a hypothesis has no place.
 
     Raises:
         MissingCameraError: If the keypoints carry no camera.
@@ -73,7 +71,7 @@ def mask_errors(
         )
         for at in range(0, len(seen.frames), step)
     ]
-    return torch.cat([looked[..., :0, 0, 0], *parts], -1), girth
+    return torch.cat([looked[..., :0, 0, 0], *parts], -1)
 
 
 def silhouette_weights(
@@ -93,7 +91,7 @@ def silhouette_weights(
     """
     if not mask_error > 0:
         raise OptionError(f"mask_error must be positive, got {mask_error}.")
-    errors, _ = mask_errors(hypotheses, keypoints)
+    errors = mask_errors(hypotheses, keypoints)
     at = _seen(keypoints).frames.to(errors)
     frames = torch.arange(hypotheses.joints.shape[-3]).to(errors)
     sigma = MEMORY_S * (keypoints.fps or ASSUMED_FPS)

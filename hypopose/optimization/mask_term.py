@@ -16,6 +16,9 @@ from hypopose.cameras import hypothesis_camera
 from hypopose.rendering.silhouettes import at_side, check_skeleton, fit_girth, silhouette_errors
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Silhouettes
 
+MASK_ERROR = 0.005
+"""τ: sharper than for weights, which a few hypotheses must share."""
+
 SIDE = 32
 """Pixels of the side of pictures while descending."""
 
@@ -35,7 +38,7 @@ class MaskTerm:
     lead: tuple[int, ...]
     camera: Camera
     silhouettes: Silhouettes
-    girth: float
+    girth: Float[Tensor, "*batch"]
     weight: float
 
     @classmethod
@@ -91,7 +94,7 @@ class MaskTerm:
             >>> empty = torch.zeros(0, 4, 4)
             >>> seen = Silhouettes(torch.zeros(0).long(), empty, empty, torch.zeros(0, 3),
             ...                    record={"file": "masks", "looks": 7})
-            >>> MaskTerm((), Camera.from_fov((8, 8)), seen, 1.0, 1.0).describe()
+            >>> MaskTerm((), Camera.from_fov((8, 8)), seen, torch.ones(()), 1.0).describe()
             'the masks of masks (7 looks)'
         """
         record = self.silhouettes.record

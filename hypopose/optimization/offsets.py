@@ -36,12 +36,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from hypopose.aggregation.silhouette_weights import MASK_ERROR
 from hypopose.cameras import fit_root, hypothesis_camera, project_normalized, undistort
 from hypopose.checks import check_choice, check_positive
 from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
 from hypopose.optimization.descent import Adam, Latents, Visit, descend
-from hypopose.optimization.mask_term import MaskTerm
+from hypopose.optimization.mask_term import MASK_ERROR, MaskTerm
 from hypopose.types import (
     ASSUMED_FPS,
     Camera,

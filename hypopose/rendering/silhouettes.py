@@ -23,7 +23,12 @@ from hypopose.bodies import CapsuleBody
 from hypopose.errors import SkeletonMismatchError
 from hypopose.rendering.mask_losses import iou_loss
 from hypopose.rendering.rasterizer import Picture, SoftRasterizer
-from hypopose.rendering.semantic_loss import SMALLEST, semantic_loss, with_background
+from hypopose.rendering.semantic_loss import (
+    SMALLEST,
+    count_classes,
+    semantic_loss,
+    with_background,
+)
 from hypopose.rendering.semantics import (
     merged_labels,
     merged_prior,
@@ -37,7 +42,10 @@ GIRTHS = (0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5)
 """Factors of the body's radii that are tried: clothes and builds."""
 
 PARTS_WEIGHT = 0.05
-"""A nat per pixel of wrong classes counts like this much of intersection over union."""
+"""A nat, averaged over classes, counts like this much of intersection over union."""
+
+FEW_PIXELS = 5
+"""Classes with fewer pixels in a window do not count; all others count alike."""
 
 N_GIRTH = 64
 """Bodies that are rendered for each girth at most."""
@@ -85,7 +93,7 @@ def render_bodies(
     window: Float[Tensor, "n 3"],
     side: int,
     *,
-    girth: float = 1.0,
+    girth: Float[Tensor, "*batch"] | float = 1.0,
     classes: bool = False,
 ) -> Picture:
     """Bodies around joints, seen through windows.
@@ -95,7 +103,7 @@ def render_bodies(
         camera: Its batch axes are the joints' leading ones.
         window: Left, top and side of a square in pixels.
         side: Pixels of the pictures.
-        girth: Factor of the body's radii.
+        girth: Factor of the body's radii; its axes are leading ones of the joints.
         classes: Render the probabilities of the merged classes, too.
 
     Returns:
@@ -110,6 +118,8 @@ def render_bodies(
         torch.Size([2, 32, 32])
     """
     built = _built()
+    if isinstance(girth, Tensor):
+        girth = girth.reshape(*girth.shape, *(1,) * (joints.dim() - 2 - girth.dim()))
     surface = built.body.around(joints, girth)
     points = normalized_points(surface.vertices, camera, window.to(joints))
     corners = _facing(points[..., surface.faces, :]).flatten(0, -4)
@@ -124,7 +134,7 @@ def silhouette_errors(
     camera: Camera,
     silhouettes: Silhouettes,
     *,
-    girth: float = 1.0,
+    girth: Float[Tensor, "*batch"] | float = 1.0,
 ) -> Float[Tensor, "*any n"]:
     """How far bodies around joints are from filling silhouettes.
 
@@ -167,7 +177,9 @@ def silhouette_errors(
     certain = functional.one_hot(truth, classes.shape[1]).movedim(-1, 1).to(classes)
     trust = known.flatten(0, -3)[:, None]
     classes = trust * classes + (1 - trust) * certain.clamp(min=SMALLEST)
-    return error + PARTS_WEIGHT * semantic_loss(classes, truth).reshape(lead)
+    counts = count_classes(truth, classes.shape[1])
+    weights = torch.where(counts >= FEW_PIXELS, 1 / counts.clamp(min=1), 0.0).to(classes)
+    return error + PARTS_WEIGHT * semantic_loss(classes, truth, weights).reshape(lead)
 
 
 def at_side(silhouettes: Silhouettes, side: int) -> Silhouettes:
@@ -195,22 +207,22 @@ def at_side(silhouettes: Silhouettes, side: int) -> Silhouettes:
 
 @torch.no_grad()
 def fit_girth(
-    joints: Float[Tensor, "*any n 17 3"], camera: Camera, silhouettes: Silhouettes
-) -> float:
+    joints: Float[Tensor, "*batch H n 17 3"], camera: Camera, silhouettes: Silhouettes
+) -> Float[Tensor, "*batch"]:
     """The girth of :data:`GIRTHS` with which bodies fill silhouettes best on average.
 
     Args:
-        joints: In the frames of the silhouettes; a few frames are taken of many.
+        joints: Of hypotheses in the frames of the silhouettes; a few frames are taken of many.
         camera: Its batch axes are the joints' leading ones.
         silhouettes: What masks show.
 
     Returns:
-        One girth for all; 1 without silhouettes.
+        One for all hypotheses; 1 without silhouettes.
     """
     n = len(silhouettes.frames)
     if not n:
-        return 1.0
-    count = max(1, N_GIRTH // max(1, joints.shape[:-3].numel()))
+        return joints.new_ones(joints.shape[:-4])
+    count = max(1, N_GIRTH // joints.shape[-4])
     few = torch.linspace(0, n - 1, min(n, count)).round().long()
     small = replace(
         silhouettes,
@@ -220,11 +232,13 @@ def fit_girth(
         window=silhouettes.window[few],
         labels=None,
     )
-    errors = [
-        float(silhouette_errors(joints[..., few, :, :], camera, small, girth=g).nanmean())
-        for g in GIRTHS
-    ]
-    return GIRTHS[min(range(len(GIRTHS)), key=errors.__getitem__)]
+    errors = torch.stack(
+        [
+            silhouette_errors(joints[..., few, :, :], camera, small, girth=g).nanmean((-2, -1))
+            for g in GIRTHS
+        ]
+    )
+    return joints.new_tensor(GIRTHS)[errors.argmin(0)]
 
 
 def _facing(corners: Float[Tensor, "*any T 3 3"]) -> Float[Tensor, "*any T 3 3"]:

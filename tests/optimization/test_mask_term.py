@@ -52,14 +52,16 @@ def test_hypotheses_move_into_masks_and_nearer_to_the_truth() -> None:
     noise = seeded_noise(0)
     plain = refiner.refine(hypotheses, replace(keypoints, silhouettes=None), noise=noise)
     masked = refiner.refine(hypotheses, keypoints, noise=noise)
-    assert overlap(masked.hypotheses, keypoints) < 0.9 * overlap(plain.hypotheses, keypoints)
+    exact = Hypotheses(truth.joints[None], H36M17, root=truth.root[None])
+    least = overlap(exact, keypoints)  # pictures are soft
+    before, after = (overlap(r.hypotheses, keypoints) - least for r in (plain, masked))
+    assert after < 0.9 * before
     errors = [(r.hypotheses.joints - truth.joints)[..., :2].norm(dim=-1).mean()
               for r in (plain, masked)]  # fmt: skip
     assert errors[1] < errors[0]
     assert (masked.after <= masked.before).all()
-    assert masked.notes == (
-        "refined against the keypoints and the masks of exact (2 looks), root fitted, spread follow",
-    )
+    words = "refined against the keypoints and the masks of exact (2 looks), root fitted"
+    assert masked.notes == (f"{words}, spread follow",)
 
 
 def test_a_hypothesis_moves_as_if_it_were_alone() -> None:

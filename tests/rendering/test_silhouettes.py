@@ -86,14 +86,13 @@ def test_pixels_that_are_not_known_do_not_count() -> None:
 def test_the_girth_of_the_masks_is_found() -> None:
     placed, camera = scene(2)
     for girth in (0.9, 1.2):
-        assert fit_girth(placed.expand(3, -1, -1, -1), camera, seen_of(placed, camera, girth)) == (
-            pytest.approx(girth)
-        )
+        found = fit_girth(placed.expand(3, -1, -1, -1), camera, seen_of(placed, camera, girth))
+        assert found.item() == pytest.approx(girth)
     empty = replace(
         seen_of(placed, camera), frames=torch.zeros(0).long(), inside=torch.zeros(0, 64, 64),
         known=torch.zeros(0, 64, 64), window=torch.zeros(0, 3),
     )  # fmt: skip
-    assert fit_girth(placed[:0], camera, empty) == 1.0
+    assert fit_girth(placed[None, :0], camera, empty).item() == 1.0
 
 
 def test_classes_of_the_wrong_side_are_worse() -> None:
@@ -115,7 +114,8 @@ def test_classes_of_the_wrong_side_are_worse() -> None:
     blind = replace(seen, known=torch.zeros_like(seen.known))
     same = {float(silhouette_errors(placed, camera, replace(blind, labels=x)))
             for x in (labels, swapped)}  # fmt: skip
-    assert same == {0.0}
+    assert len(same) == 1
+    assert max(same) < 1e-3
 
 
 def test_fewer_pixels_show_the_same() -> None:
