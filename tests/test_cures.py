@@ -1022,6 +1022,82 @@ def a_json_that_is_no_evaluation(box):
     yield lambda: load_results(_evaluation(box)[0])
 
 
+# --- masks --------------------------------------------------------------------------------------
+
+
+def _masks(box: Box, *, labels: bool = False, first: int = 0) -> Path:
+    """A box around the person in every frame, and in a second color beside them."""
+    xy = box.person().xy
+    mask = np.zeros((6, SIZE[1], SIZE[0]), np.uint8)
+    (left, top), (right, bottom) = xy.amin((0, 1)).int().tolist(), xy.amax((0, 1)).int().tolist()
+    mask[:, top : bottom + 1, left : right + 1] = 1
+    if labels:
+        mask[:, :5, :5] = 2
+        mask[:, :5, 9:14] = 30
+    path = box.path("masks.npz")
+    np.savez(path, masks=mask, frames=np.arange(first, first + 6))
+    return path
+
+
+def _weigh(box: Box, path: Path, *words: object) -> Callable[[], str]:
+    return lambda: box.sample(box.keypoints(), "-o", box.path("a.npz"), "--mask", path, *words)
+
+
+@case
+def masks_whose_numbers_are_not_clear(box):
+    path = _masks(box, labels=True)
+    yield _weigh(box, path)
+    yield _weigh(box, path, "--mask-values", "people")
+
+
+@case
+def masks_that_are_no_classes(box):
+    path = _masks(box, labels=True)
+    yield _weigh(box, path, "--mask-values", "parts")
+    yield _weigh(box, path, "--mask-values", "person")
+
+
+@case
+def masks_of_another_stretch(box):
+    path = _masks(box, first=7)
+    yield _weigh(box, path, "--mask-start", 20)
+    yield _weigh(box, path, "--mask-start", 7)
+
+
+@case
+def masks_of_another_shape(box):
+    path = _masks(box)
+    plain = box.path("plain.json")
+    save_people(plain, {"0": box.person()})
+    out = ("-o", box.path("a.npz"), "--mask", path)
+    yield lambda: box.sample(plain, *out, "--image-size", 640, 640)
+    yield lambda: box.sample(plain, *out, "--image-size", 640, 480)
+
+
+@case
+def an_aggregate_without_masks(box):
+    path = box.result()
+    words = ("aggregate", path, "-o", box.path("a.npz"), "--aggregate", "silhouette")
+    yield lambda: box.run(*words)
+    yield lambda: box.run(*words, "--mask", _masks(box))
+
+
+@case
+def options_of_masks_without_masks(box):
+    path = box.result()
+    words = ("refine", path, "-o", box.path("a.npz"), "--n-steps", 1, "--mask-start", 0)
+    yield lambda: box.run(*words)
+    yield lambda: box.run(*words, "--mask", _masks(box))
+
+
+@case
+def masks_for_several_inputs(box):
+    paths = (box.keypoints(), box.keypoints())
+    words = ("--mask", _masks(box))
+    yield lambda: box.sample(*paths, "-o", box.path("out"), *words)
+    yield lambda: box.sample(paths[0], "-o", box.path("a.npz"), *words)
+
+
 # --- the law ------------------------------------------------------------------------------------
 
 SAID: dict[str, str] = {}
