@@ -101,7 +101,9 @@ def keypoints_from(
     camera = metadata.get("camera")
     try:
         return Keypoints2D(
-            **tensors,
+            xy=tensors["xy"],
+            confidence=tensors.get("confidence"),
+            covariance=tensors.get("covariance"),
             skeleton=skeleton_from_dict(source, metadata.get("skeleton")),
             image_size=None if size is None else (int(size[0]), int(size[1])),
             fps=None if fps is None else _rate(source, fps),

@@ -99,8 +99,8 @@ def _annotations(source: Source, top: dict[str, Any]) -> Iterable[tuple[int, _En
     for i, value in enumerate(json_values.entries(source, top["annotations"], "annotations")):
         place = f"annotation {i}"
         entry = json_values.record(source, value, place)
-        image = json_values.whole_number(source, entry.get("image_id"), f"{place}, image_id")
-        yield frames.get(image, image), _entry(source, entry, place, person)
+        which = json_values.whole_number(source, entry.get("image_id"), f"{place}, image_id")
+        yield frames.get(which, which), _entry(source, entry, place, person)
 
 
 def _person(source: Source, value: Any) -> int:
