@@ -199,11 +199,11 @@ class OffsetRefiner:
 
     def _notes(self, masks: MaskTerm | None) -> tuple[str, ...]:
         seen = "the keypoints" if masks is None else f"the keypoints and {masks.describe()}"
-        how = f"refined against {seen}, root {self.root}, spread {self.spread}"
+        how = f"refined against {seen}"
         if self.root == "given":
-            return (how, "the root position is the caller's: if it is the true one, ground truth "
-                    "was used")  # fmt: skip
-        return (how,)
+            return (f"{how} with the root position given by the caller: if it is the true one, "
+                    "ground truth was used",)  # fmt: skip
+        return (f"{how}, root {self.root}, spread {self.spread}",)
 
 
 def hypothesis_scale(
