@@ -15,7 +15,7 @@ from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwri
 EXAMPLES = """\b
 Examples:
   hypopose mesh walk.npz -o walk.glb
-  hypopose mesh walk.npz -o walk.ply --frame 40 --picture walk.png
+  hypopose mesh walk.npz -o walk.ply --frame 20 --picture walk.png
   hypopose mesh walk.npz -o surfaces.npz --motion all --body anny"""
 
 

@@ -91,6 +91,7 @@ class MaskTerm:
         """Which masks, for notes.
 
         Example:
+            >>> import torch
             >>> empty = torch.zeros(0, 4, 4)
             >>> seen = Silhouettes(torch.zeros(0).long(), empty, empty, torch.zeros(0, 3),
             ...                    record={"file": "masks", "looks": 7})

@@ -14,6 +14,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 import hypopose as hp
 from hypopose.api import calibrator_beside
@@ -29,6 +30,7 @@ from hypopose.io import (
     save_people,
     save_rig,
 )
+from hypopose.types import Keypoints2D
 
 Run = Callable[..., Result]
 TWO = Path(__file__).parents[2] / "examples" / "data" / "two_cameras"
@@ -102,8 +104,20 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for view, name in (("front", "cam1"), ("side", "cam2")):
         shutil.copy(TWO / f"{view}.csv", folder / f"{name}.csv")
         save_people(folder / f"{view}.json", hp.load_people(TWO / f"{view}.csv"))
+    _write_masks(folder / "walk-masks", person)
     (folder / "jitter.py").write_text("from hypopose.samplers import BoneFlips as Jitter\n")
     return folder
+
+
+def _write_masks(folder: Path, person: Keypoints2D) -> None:
+    """A box around somebody in every fifth frame."""
+    folder.mkdir()
+    for f in range(0, person.n_frames, 5):
+        xy = person.xy[f][person.detected[f]].int()
+        (left, top), (right, bottom) = xy.amin(0).tolist(), xy.amax(0).tolist()
+        mask = np.zeros((1000, 1000), np.uint8)
+        mask[top : bottom + 1, left : right + 1] = 255
+        Image.fromarray(mask).save(folder / f"walk_{f:03d}.png")
 
 
 def _write_motion(folder: Path, result: Any) -> None:
@@ -122,7 +136,16 @@ def _write_motion(folder: Path, result: Any) -> None:
 def examples() -> list[str]:
     lines = [line.strip() for name, command in commands() if name not in APART
              for line in (command.epilog or "").splitlines()]  # fmt: skip
-    apart = (".onnx", "--benchmark", "hypopose report", "hypopose convert ", "camera:", ".mp4")
+    apart = (
+        ".onnx",
+        "--benchmark",
+        "hypopose report",
+        "hypopose convert ",
+        "camera:",
+        ".mp4",
+        "--protocol",
+        "--body anny",
+    )
     return [line for line in lines if line.startswith("hypopose ")
             and not any(word in line for word in apart)]  # fmt: skip
 
