@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from hypopose.cli.options import shared
-from hypopose.cli.set_option import read_settings
+from hypopose.cli.set_option import json_or_text
 from hypopose.errors import OptionError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -122,14 +122,20 @@ def command_line() -> str:
 def variants(words: tuple[str, ...]) -> dict[str, Any]:
     """``NAME=VALUE`` words of ``--variant``.
 
+    Raises:
+        OptionError: If one has no ``=``.
+
     Example:
-        >>> variants(("stride=5", "keypoints=gt"))
-        {'stride': 5, 'keypoints': 'gt'}
+        >>> variants(("stride=5", "skeleton=coco17"))
+        {'stride': 5, 'skeleton': 'coco17'}
     """
-    try:
-        return read_settings(words)
-    except OptionError as error:
-        raise OptionError(str(error).replace("--set", "--variant")) from None
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise OptionError(f"--variant takes NAME=VALUE, got {word!r}.")
+        found[name.strip()] = json_or_text(value)
+    return found
 
 
 def details(words: tuple[str, ...]) -> dict[str, str]:

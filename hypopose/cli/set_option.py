@@ -34,11 +34,21 @@ def read_settings(words: tuple[str, ...]) -> dict[str, Any]:
             raise OptionError(
                 f"--set takes NAME=VALUE with an option of the sampler, got {word!r}."
             )
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
+        settings[name] = json_or_text(value)
     return settings
+
+
+def json_or_text(value: str) -> Any:
+    """A word as JSON, or itself.
+
+    Example:
+        >>> json_or_text("0.5"), json_or_text("true"), json_or_text("unipc")
+        (0.5, True, 'unipc')
+    """
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def refuse_sampling_options(others: tuple[str, ...]) -> None:

@@ -34,7 +34,7 @@ _OPTIONS = {
 _OF_COMMAND = {"import": {"unit": "--unit"}}
 """Options that another command calls otherwise."""
 _WORD = re.compile(
-    rf"(?<![\w-])(?P<name>{'|'.join(_OPTIONS)})=(?P<value>\([^()]*\)|[\w./:-]*[\w/:-])?"
+    rf"(?<![\w-])(?<!--variant )(?P<name>{'|'.join(_OPTIONS)})=(?P<value>\([^()]*\)|[\w./:-]*[\w/:-])?"
 )
 
 
@@ -48,6 +48,8 @@ def in_cli_words(text: str, command: str | None = None) -> str:
     Example:
         >>> in_cli_words("give it: image_size=(W, H), or fractions=True; check skeleton=")
         'give it: --image-size W H, or --fractions; check --skeleton'
+        >>> in_cli_words("add --variant skeleton=coco17")
+        'add --variant skeleton=coco17'
     """
     own = _OF_COMMAND.get(command or "", {})
     return _WORD.sub(lambda match: _option(match, own), text)
