@@ -1,14 +1,17 @@
 """Errors and coverage of quantities' intervals, the recalibration in the package, and gait events.
 
     python benchmarks/quantities.py MOTION --fit hypopose/quantities/recalibration.json
+    python benchmarks/quantities.py MOTION --fit FILE --docs docs/reference/quantities.md
     python benchmarks/quantities.py MOTION --set people-detector --set markers
     python benchmarks/quantities.py MOTION --gait
 
 MOTION is the folder of the motion shards. 20 hypotheses of the default weights, windows of 81
 frames at 50 Hz; the camera is known, the vertical is that of the camera's world, and what depends
 on scale is measured on bodies scaled to the true stature (``--any-size``: as they are).
-``--fit`` fits the factors on val-people-detector, measures coverage on people-detector (other
-people, whose skeletons the weights never saw) and writes both. ``--set`` prints a table: mean
+``--fit`` fits the factors on val-people-detector, those of gait on walks of the val split and of
+deepmimic_mit, measures coverage on people-detector (other people, whose skeletons the weights never
+saw) and on walks of the test split, and writes both; ``--docs`` then writes the table of a page
+anew, whose rows and columns stay. ``--set`` prints a table: mean
 absolute error of the hypotheses' mean and of the quantity computed on the mean pose, and coverage
 as sampled and recalibrated. ``markers`` are five people of markers_mit, seen from fixed virtual
 cameras, their keypoints spoiled as a detector does.
@@ -23,7 +26,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +49,7 @@ from hypopose.quantities.recalibration import (
     Recalibration,
     bundled_recalibration,
     fit_factors,
+    from_record,
     to_record,
 )
 from hypopose.quantities.segments import stature
@@ -62,6 +66,17 @@ WALKS = {
     "DeepMimic walks (not seen)": ("deepmimic_mit", "train", ["*walk*"]),
     "walks of five people (not seen)": ("markers_mit", "train", ["*walking*"]),
 }
+GAIT_FRAMES = 150
+FITTED_WALKS = [
+    ("cmu_own_bodies", "val", ["cmu_003*", "cmu_127_04*", "cmu_131*"]),
+    ("deepmimic_mit", "train", ["*walk*"]),
+]
+TESTED_WALKS = [("cmu_own_bodies", "test", ["cmu_091*", "cmu_005_01*"])]
+"""Shard, split and clips; the weights were trained on none of them."""
+N_WALKS = 30
+"""Windows of a shard at most."""
+BELIEVED = (0.3, 5.0)
+"""Families whose factors lie outside get none: their spread hardly says how wrong they are."""
 NEAR_S = 0.15
 PARAMETERS = (
     "cadence", "left_step_time", "stride_time", "left_stance_share", "double_support_share",
@@ -169,28 +184,41 @@ def rigid(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     return rotation, b.mean(0) - rotation @ a.mean(0)
 
 
-def wanted() -> list[Quantity]:
-    return [q for q in QUANTITIES.values() if q.group in GROUPS and "ankle_flexion" not in q.family]
+def walks(
+    sampler: Any, folder: Path, places: list[tuple[str, str, list[str]]], limit: int | None
+) -> Iterator[Seen]:
+    """Windows of walks, their keypoints spoiled as a detector does."""
+    for shard, split, patterns in places:
+        motion = chosen(load_motion(folder / f"{shard}.npz", split), patterns)
+        yield from held_out_windows(sampler, motion, min(limit or N_WALKS, N_WALKS), GAIT_FRAMES)
 
 
-def collect(seen: Iterator[Seen], scaled: bool = True) -> dict[str, Values]:
+def wanted(groups: tuple[str, ...] = GROUPS) -> list[Quantity]:
+    return [q for q in QUANTITIES.values() if q.group in groups and "ankle_flexion" not in q.family]
+
+
+def collect(
+    seen: Iterator[Seen], scaled: bool = True, groups: tuple[str, ...] = GROUPS
+) -> dict[str, Values]:
     """Values of every family, both sides together.
 
     Args:
         seen: Windows; each is a unit.
+        groups: Of the quantities.
         scaled: Whether what depends on scale is measured on bodies scaled to the true stature.
     """
     found: dict[str, Values] = defaultdict(Values)
     for i, window in enumerate(seen):
         bodies = (window.hypotheses, window.mean, window.truth)
         fitting = tuple(as_tall(b, window.truth) for b in bodies) if scaled else bodies
-        for quantity in wanted():
+        for quantity in wanted(groups):
             own = found[quantity.family]
             chosen_bodies = fitting if quantity.scale else bodies
             x, mean, y = (quantity.compute(body).double().numpy() for body in chosen_bodies)
             if quantity.unit == "deg" and quantity.per == "frame":
                 x = near_mean(x)
             x = x.reshape(N_HYPOTHESES, -1)
+            x = np.where(np.isfinite(x).mean(0) < 0.5, np.nan, x)  # too few have a value
             own.samples.append(x)
             own.of_mean.append(np.atleast_1d(mean))
             own.truth.append(np.atleast_1d(y))
@@ -258,19 +286,23 @@ def judged(found: dict[str, Values], table: Recalibration | None) -> dict[str, d
     return rows
 
 
-def fitted(found: dict[str, Values]) -> dict[str, dict[float, float]]:
-    """Factors by family."""
+def fitted(found: dict[str, Values], fewest: int = 40) -> dict[str, dict[float, float]]:
+    """Factors by family; none where fewer values are known, or factors are not believed."""
     factors = {}
     for family, values in found.items():
         x, _, y = joined(values)
         if (
             family == "stature"
             or unit_of(family) in ("probability", "count")
-            or np.isfinite(y).sum() < 40
+            or (np.isfinite(y) & np.isfinite(x).any(0)).sum() < fewest
         ):
             continue
         y = wrapped(y, median(x), unit_of(family))
-        factors[family] = fit_factors(x, y, values.units)
+        own = fit_factors(x, y, values.units)
+        if all(BELIEVED[0] < q < BELIEVED[1] for q in own.values()):
+            factors[family] = own
+        else:
+            print(f"no factors for {family}: {own}")
     return factors
 
 
@@ -289,33 +321,83 @@ def show(name: str, rows: dict[str, dict[str, Any]]) -> None:
         )
 
 
-def fit(folder: Path, path: Path, limit: int | None) -> None:
-    """Fit on val, measure on test, write both."""
+def fit(folder: Path, path: Path, limit: int | None) -> dict[str, dict[str, Any]]:
+    """Fit on val, measure on test, write both; errors and coverage on people-detector."""
     sampler = make_sampler(weights=WEIGHTS)
     found = collect(windows(sampler, "val-people-detector", folder, limit))
     n = len({u for v in found.values() for u in v.units})
+    walked = collect(walks(sampler, folder, FITTED_WALKS, limit), groups=("gait",))
+    n_walks = len({u for v in walked.values() for u in v.units})
     config = json.loads((folder_of(WEIGHTS) / "config.json").read_text(encoding="utf-8"))
     table = Recalibration(
         WEIGHTS,
         config["_sha256"]["model.safetensors"],
         f"val-people-detector: {n} windows of 81 frames at 50 Hz, people not seen in training, "
-        "keypoints as a detector gives them; what depends on scale with the true stature",
+        "keypoints as a detector gives them; what depends on scale with the true stature; gait: "
+        f"{n_walks} windows of 3 s of walks, likewise",
         N_HYPOTHESES,
-        fitted(found),
+        fitted(found) | fitted(walked, 20),
     )
     rows = judged(collect(windows(sampler, "people-detector", folder, limit)), table)
     show("people-detector", rows)
+    gait_rows = judged(
+        collect(walks(sampler, folder, TESTED_WALKS, limit), groups=("gait",)), table
+    )
+    show("walks of the test split", gait_rows)
     held = {
-        k: {f: r[k] for f, r in rows.items() if k in r and f in table.factors}
+        k: {f: r[k] for f, r in (rows | gait_rows).items() if k in r and f in table.factors}
         for k in ("raw", "recalibrated")
     }
     table = replace(
         table,
         coverage=held["raw"],
         recalibrated_coverage=held["recalibrated"],
-        tested_on="people-detector: other people, not seen in training either, same windows",
+        tested_on="people-detector: other people, not seen in training either, same windows; gait: "
+        "walks of the test split",
     )
     path.write_text(json.dumps(to_record(table), indent=1) + "\n", encoding="utf-8")
+    print(f"-> {path}")
+    return {"people-detector": rows, "walks": gait_rows}
+
+
+UNITS = {"deg": (1, "°"), "deg/s": (1, "°/s"), "m": (100, " cm")}
+"""Unit -> factor and words of the page."""
+
+
+def page_error(row: Mapping[str, Any], key: str, *, unit: bool = True) -> str:
+    """An error in the units of the page."""
+    factor, words = UNITS.get(row["unit"], (1, f" {row['unit']}"))
+    value = factor * row[key]
+    digits = f"{value:.1f}" if row["unit"] == "m" else f"{value:.3g}"
+    return digits + (words if unit else "").removesuffix(" ")
+
+
+def page_row(family: str, sets: list[Mapping[str, Any]]) -> str:
+    """A line of the page: other people, test split, lab trials."""
+    cells = []
+    for i, rows in enumerate(sets):
+        row = rows.get(family)
+        if row is None or "raw" not in row:
+            cells += ["–"] * (4 if i == 0 else 3)
+            continue
+        cells += [page_error(row, "mae")]
+        cells += [page_error(row, "mae_mean_pose", unit=False)] if i == 0 else []
+        cells += [f"{100 * row[k][0.8]:.0f}" for k in ("raw", "recalibrated")]
+    return f"| `{family}` | {' | '.join(cells)} |"
+
+
+def write_page(path: Path, sets: list[Mapping[str, Any]], walked: Mapping[str, Any]) -> None:
+    """Write the rows of the tables of a page anew: those that begin after their heads."""
+    lines, made = path.read_text(encoding="utf-8").splitlines(), sets
+    inside = False
+    for i, line in enumerate(lines):
+        if line.startswith(("| quantity | other people", "| quantity | walks")):
+            inside, made = True, sets if "other people" in line else [walked]
+        elif not line.startswith("| "):
+            inside = False
+        elif inside and line.startswith("| `"):
+            lines[i] = page_row(line.split("`")[1], made)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"-> {path}")
 
 
@@ -415,14 +497,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("motion", type=Path)
     parser.add_argument("--fit", type=Path, help="Fit the recalibration and write it here.")
+    parser.add_argument("--docs", type=Path, help="After --fit: page whose tables to write anew.")
     parser.add_argument("--set", action="append", default=[], dest="sets")
     parser.add_argument("--any-size", action="store_true", help="Do not scale to the stature.")
     parser.add_argument("--gait", action="store_true")
     parser.add_argument("--limit", type=int, help="Windows at most.")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.docs and not options.fit:
+        parser.error("--docs writes what --fit measured; give both")
     if options.fit:
-        fit(options.motion, options.fit, options.limit)
+        rows = fit(options.motion, options.fit, options.limit)
+    if options.docs:
+        sets = [rows["people-detector"]]
+        for name in ("test-detector", "markers"):
+            seen = windows(make_sampler(weights=WEIGHTS), name, options.motion, options.limit)
+            table = from_record(json.loads(options.fit.read_text(encoding="utf-8")))
+            sets.append(judged(collect(seen), table))
+            show(name, sets[-1])
+        write_page(options.docs, sets, rows["walks"])
     for name in options.sets:
         seen = windows(make_sampler(weights=WEIGHTS), name, options.motion, options.limit)
         found = collect(seen, scaled=not options.any_size)

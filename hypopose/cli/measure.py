@@ -79,8 +79,7 @@ def measure(results: tuple[Path, ...], output: Path, force: bool, **options: Any
 
     check_measurement_ending(output)
     refuse_overwriting(output, *results)
-    people = [_measure(path, options) for path in results]
-    people = _told_apart(people, results)
+    people = measured_people(results, options)
     planned = measurement_paths(output, people, samples=options["samples"])
     figures = _figures(output, people, options) if options["plot"] else {}
     refuse_existing(*planned, *figures, force=force)
@@ -89,6 +88,12 @@ def measure(results: tuple[Path, ...], output: Path, force: bool, **options: Any
         _draw(path, family, people)
     _say(people)
     click.echo(f"-> {', '.join(str(path) for path in (*written, *figures))}")
+
+
+def measured_people(results: Sequence[Path], options: dict[str, Any]) -> list[Measurements]:
+    """What ``--what``, ``--height``, ``--fps`` and ``--recalibrate`` ask for, of every result."""
+    people = [_measure(path, options) for path in results]
+    return _told_apart(people, results)
 
 
 def _measure(path: Path, options: dict[str, Any]) -> Measurements:
@@ -123,11 +128,9 @@ def _figures(
     ]
     if not wanted:
         raise OptionError("--plot draws quantities per frame; ask for one, for example angles.")
-    return {output.with_name(f"{output.stem}_{_plain(f)}.png"): f for f in wanted}
+    from hypopose.report.quantity_figures import file_word
 
-
-def _plain(family: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in family)
+    return {output.with_name(f"{output.stem}_{file_word(f)}.png"): f for f in wanted}
 
 
 def _draw(path: Path, family: str, people: Sequence[Measurements]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,10 +12,14 @@ from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import OptionError
 
+if TYPE_CHECKING:
+    from hypopose.quantities import Measurements
+
 EXAMPLES = """\b
 Examples:
   hypopose report walk.npz -o report.html
-  hypopose report a.npz b.npz -o report.pdf --truth truth.npy"""
+  hypopose report a.npz b.npz -o report.pdf --truth truth.npy
+  hypopose report walk.npz -o report.html --what knee_flexion,gait --height 1.78"""
 
 
 @click.command(epilog=EXAMPLES)
@@ -39,6 +45,16 @@ Examples:
     type=click.Path(path_type=Path),
     help="What the keypoints were found in: its frames are shown under them.",
 )
+@click.option(
+    "--what",
+    multiple=True,
+    metavar="NAME,...",
+    help="Also measure these quantities, as hypopose measure does: a table and a figure each.",
+)
+@click.option("--height", type=float, help="With --what: the subject's stature in meters.")
+@click.option(
+    "--recalibrate", is_flag=True, help="With --what: stretch intervals, as hypopose measure does."
+)
 @click.option("--title", default="HypoPose report", show_default=True, help="Headline.")
 @force_option
 def report(
@@ -49,6 +65,7 @@ def report(
     video: Path | None,
     title: str,
     force: bool,
+    **measuring: Any,
 ) -> None:
     """Build a calibration and ambiguity report from RESULTS.
 
@@ -60,9 +77,26 @@ def report(
         raise OptionError(f"Give --name once for each of the {len(results)} RESULTS, or not.")
     if output.suffix not in ("", ".html", ".pdf"):
         raise OptionError(f"{output}: a report is written as .html, .pdf or a folder.")
+    if not measuring["what"] and (measuring["height"] or measuring["recalibrate"]):
+        raise OptionError("--height and --recalibrate are about quantities; add --what NAME.")
     refuse_existing(output, force=force)
     from hypopose.report.gather import gather
     from hypopose.report.page import save_report
 
-    for path in save_report(output, gather(results, truths, names, title, video)):
+    gathered = gather(results, truths, names, title, video)
+    if measuring["what"]:
+        gathered = replace(gathered, people=_people(results, measuring))
+    for path in save_report(output, gathered):
         click.echo(f"-> {path}")
+
+
+def _people(results: tuple[Path, ...], options: dict[str, Any]) -> tuple[Measurements, ...]:
+    """What was measured of every result of ``hypopose sample``."""
+    from hypopose.cli.measure import measured_people
+
+    sampled = [path for path in results if path.suffix != ".json"]
+    if not sampled:
+        raise OptionError(
+            "--what measures results of hypopose sample (npz); give one, or leave it."
+        )
+    return tuple(measured_people(sampled, {**options, "fps": None}))

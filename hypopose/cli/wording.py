@@ -34,7 +34,8 @@ _OPTIONS = {
 _OF_COMMAND = {"import": {"unit": "--unit"}}
 """Options that another command calls otherwise."""
 _WORD = re.compile(
-    rf"(?<![\w-])(?<!--variant )(?P<name>{'|'.join(_OPTIONS)})=(?P<value>\([^()]*\)|[\w./:-]*[\w/:-])?"
+    rf"(?<![\w-])(?<!--variant )(?P<name>{'|'.join(_OPTIONS)})="
+    r"(?P<value>\([^()]*\)|[\w./:-]*[\w/:-])?"
 )
 
 

@@ -15,9 +15,11 @@ from hypopose.calibration import Estimate
 from hypopose.errors import OptionError
 from hypopose.evaluation.evaluation_results import CalibrationResults, CoverageRow
 from hypopose.evaluation.frame_scores import TITLES, is_oracle, unit_of
+from hypopose.quantities import Measurement, Measurements
 from hypopose.report import clip_figures, figures
 from hypopose.report.card import card_sentence
 from hypopose.report.panel import Scene
+from hypopose.report.quantity_figures import file_word, quantity_figure
 from hypopose.types import Hypotheses
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Report:
         results: Methods compared with the truth, side by side; may be empty.
         scenes: Clips to look at, with or without truth; may be empty.
         remarks: Sentences that open the report.
+        people: What was measured of each person: a table of values and a figure per quantity.
 
     Raises:
         OptionError: If there is neither a result nor a scene, or two of them share a name.
@@ -53,6 +56,7 @@ class Report:
     results: tuple[CalibrationResults, ...] = ()
     scenes: tuple[Scene, ...] = ()
     remarks: tuple[str, ...] = ()
+    people: tuple[Measurements, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.results and not self.scenes:
@@ -137,7 +141,26 @@ def exhibits(report: Report) -> tuple[Exhibit, ...]:
             Exhibit("second_camera", "What a second camera would remove", _SECOND_CAMERA,
                     clip_figures.second_camera_figure(cameras), False)
         )  # fmt: skip
-    return tuple(found)
+    return (*found, *quantity_exhibits(report.people))
+
+
+def quantity_exhibits(people: Sequence[Measurements]) -> tuple[Exhibit, ...]:
+    """A figure for every quantity per frame that was measured.
+
+    Args:
+        people: Who was measured; may be empty.
+    """
+    families = {
+        m.quantity.family: m.quantity
+        for person in people
+        for m in person.values()
+        if m.quantity.per == "frame"
+    }
+    return tuple(
+        Exhibit(f"quantity_{file_word(family)}", family.replace("_", " "),
+                f"{quantity.definition} {_QUANTITY}", quantity_figure(family, people), False)
+        for family, quantity in families.items()
+    )  # fmt: skip
 
 
 def tables(report: Report) -> tuple[Table, ...]:
@@ -153,6 +176,7 @@ def tables(report: Report) -> tuple[Table, ...]:
         _score_table(report.results, oracle=False),
         _score_table(report.results, oracle=True),
         _coverage_table(report.results),
+        quantity_table(report.people),
         _settings_table(report),
     ]
     return tuple(table for table in made if table.rows)
@@ -257,6 +281,44 @@ def _coverage_cells(row: CoverageRow) -> tuple[str, ...]:
     return tuple(_percent(value, low, high) for value, low, high in ends)
 
 
+def quantity_table(people: Sequence[Measurements]) -> Table:
+    """Values per clip with 80 % intervals, a column a person; of others their mean over frames.
+
+    Args:
+        people: Who was measured; may be empty.
+    """
+    cells: dict[tuple[str, str], dict[int, str]] = {}
+    for i, person in enumerate(people):
+        for measurement in person.values():
+            for statistic, value in measurement.over_frames().items():
+                words = f" ({measurement.quantity.unit})" if measurement.quantity.unit else ""
+                of = "" if statistic == "value" else f", {statistic}"
+                key = (f"{measurement.quantity.name.replace('_', ' ')}{of}{words}", statistic)
+                cells.setdefault(key, {})[i] = _quantity_cell(value)
+    notes = list(dict.fromkeys(note for person in people for note in person.notes))
+    return Table(
+        key="quantities",
+        title="Quantities",
+        note=" ".join([_QUANTITIES, *(f"{note[0].upper()}{note[1:]}." for note in notes if note)]),
+        head=("quantity", *(f"person {person.person}" for person in people)),
+        rows=tuple((name, *(own.get(i, "-") for i in range(len(people))))
+                   for (name, _), own in cells.items()),
+    )  # fmt: skip
+
+
+def _quantity_cell(measurement: Measurement) -> str:
+    """Median, 80 % interval, and what is known of such intervals."""
+    middle = float(measurement.median)
+    if math.isnan(middle):
+        return "-"
+    low, high = (float(end) for end in measurement.interval(0.8))
+    words = f"{middle:.4g}" if math.isnan(low) else f"{middle:.4g} ({low:.4g} to {high:.4g})"
+    held = measurement.evidence.get(0.8)
+    words += "" if held is None else f"; such intervals held {100 * held:.0f} %"
+    share = float(measurement.share)
+    return words if share > 0.99 else f"{words}; {100 * share:.0f} % of the hypotheses have it"
+
+
 def _settings_table(report: Report) -> Table:
     """A column per method: how it was measured, and how its clips came about."""
     columns = {r.name: dict(r.settings) for r in report.results}
@@ -323,6 +385,16 @@ _BLANK = (
 _TRAJECTORIES = (
     "Every joint relative to the root, in the camera's axes, about its mean over the clip. Line: "
     "median of the hypotheses; bands: their middle 50 and 90 %; dashed black: the truth, if known."
+)
+
+_QUANTITY = (
+    "Lines are medians over the hypotheses, bands their middle 50, 80 and 95 %; orange and dashed "
+    "is the person's left. Where people walk, the right part shows the gait cycle."
+)
+
+_QUANTITIES = (
+    "Median over the hypotheses and 80 % interval in brackets; per frame as mean, least and "
+    "greatest over the clip. Definitions: hypopose measure --list."
 )
 
 _SECOND_CAMERA = (

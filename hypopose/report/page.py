@@ -130,7 +130,11 @@ def page(report: Report, drawn: tuple[Exhibit, ...] | None = None) -> str:
         _scores([t for t in every if t.key in ("scores", "oracle_scores", "coverage")]),
         *(_figure(e) for e in drawn if e.needs_truth),
         _panel(report),
-        *_scenes(report, [e for e in drawn if not e.needs_truth]),
+        *_quantities(every, [e for e in drawn if e.key.startswith("quantity_")]),
+        *_scenes(
+            report,
+            [e for e in drawn if not e.needs_truth and not e.key.startswith("quantity_")],
+        ),
         *(_table(t) for t in every if t.key == "settings"),
         "</main>",
     ]
@@ -186,7 +190,9 @@ def _document(report: Report, body: str) -> str:
 def _nav(report: Report) -> str:
     places = [("findings", "Findings")]
     places += [("scores", "Scores"), ("figures", "Figures")] if report.results else []
-    places += [("panel", "3D panel"), ("ambiguity", "Ambiguity")] if report.scenes else []
+    places += [("panel", "3D panel")] if report.scenes else []
+    places += [("table-quantities", "Quantities")] if report.people else []
+    places += [("ambiguity", "Ambiguity")] if report.scenes else []
     links = "".join(f"<li><a href='#{key}'>{word}</a></li>" for key, word in places)
     return f"<nav aria-label='Sections'><ul>{links}</ul></nav>"
 
@@ -229,6 +235,11 @@ def _figure(exhibit: Exhibit) -> str:
         f"src='data:image/svg+xml;base64,{data}'>"
         f"<figcaption>{_text(exhibit.caption)}</figcaption></figure></section>"
     )
+
+
+def _quantities(every: Sequence[Table], drawn: Sequence[Exhibit]) -> list[str]:
+    """The table of what was measured, then its figures."""
+    return [*(_table(t) for t in every if t.key == "quantities"), *(_figure(e) for e in drawn)]
 
 
 def _scenes(report: Report, drawn: Sequence[Exhibit]) -> list[str]:

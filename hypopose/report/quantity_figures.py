@@ -31,6 +31,16 @@ WALKING = 0.5
 """Share of the hypotheses that walk, from which on gait cycles are drawn."""
 
 
+def file_word(family: str) -> str:
+    """A quantity as part of a file's name.
+
+    Example:
+        >>> file_word("angle:thorax/neck/head")
+        'angle-thorax-neck-head'
+    """
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in family)
+
+
 def quantity_figure(family: str, people: Sequence[Measurements]) -> Figure:
     """A quantity over time, left and right together; where people walk, over the gait cycle too.
 

@@ -14,13 +14,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+import hypopose
 from hypopose.ambiguity import analyze
 from hypopose.cli import main
 from hypopose.datasets import example_pair
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.evaluation import Evaluator, calibration_results, save_results
-from hypopose.io import Result, save_result
+from hypopose.io import Result, load_hypotheses, save_result
 from hypopose.report.exhibits import NO_TRUTH, Report, findings, scene_findings, tables
 from hypopose.report.page import page, save_report
 from hypopose.report.panel import MISSING, Scene, pack, panel_data, unpack
@@ -378,3 +379,32 @@ def test_data_on_the_page_is_json(text: str) -> None:
     assert found is not None
     (data,) = json.loads(found.group(1))
     assert data["hypotheses"]["shape"] == [8, 8, 17, 3]
+
+
+def test_quantities_are_a_table_with_intervals_and_a_figure_each(tmp_path: Path) -> None:
+    keypoints, _ = clip(20)
+    hypotheses = BoneFlips().sample(keypoints, 4, seeded_noise(0))
+    pose = Poses3D(hypotheses.joints.mean(0), hypotheses.skeleton)
+    save_result(tmp_path / "walk.npz", Result(hypotheses, pose, keypoints, seed=0))
+    run = CliRunner()
+    call = ["report", str(tmp_path / "walk.npz"), "-o"]
+    done = run.invoke(main, [*call, str(tmp_path / "out"), "--what", "knee_flexion,trunk_lean"])
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "out" / "report.html").read_text()
+    outline = Outline(text)
+    assert {"table-quantities", "figure-quantity_knee_flexion", "figure-quantity_trunk_lean"} <= {
+        *outline.ids
+    }
+    assert "#table-quantities" in outline.addresses
+    rows = list(csv.reader((tmp_path / "out" / "quantities.csv").open()))
+    names = [row[0] for row in rows[1:]]
+    assert names[:3] == [
+        f"left knee flexion, {word} (deg)" for word in ("mean", "least", "greatest")
+    ]
+    measured = hypopose.measure(load_hypotheses(tmp_path / "walk.npz"), "left_knee_flexion")
+    mean = measured["left_knee_flexion"].over_frames()["mean"]
+    low, high = mean.interval(0.8)
+    assert rows[1][1] == f"{float(mean.median):.4g} ({low:.4g} to {high:.4g})"
+    alone = run.invoke(main, [*call, str(tmp_path / "x.html"), "--height", "1.7"])
+    assert alone.exit_code == 2
+    assert "add --what" in alone.output
