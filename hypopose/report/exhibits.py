@@ -302,20 +302,19 @@ def quantity_table(people: Sequence[Measurements]) -> Table:
         note=" ".join([_QUANTITIES, *(f"{note[0].upper()}{note[1:]}." for note in notes if note)]),
         head=("quantity", *(f"person {person.person}" for person in people)),
         rows=tuple((name, *(own.get(i, "-") for i in range(len(people))))
-                   for (name, _), own in cells.items()),
+                   for (name, _), own in cells.items() if {*own.values()} != {"-"}),
     )  # fmt: skip
 
 
 def _quantity_cell(measurement: Measurement) -> str:
-    """Median, 80 % interval, and what is known of such intervals."""
-    middle = float(measurement.median)
-    if math.isnan(middle):
+    """Median, 80 % interval, and what is known of such intervals; a dash if few have a value."""
+    middle, share = float(measurement.median), float(measurement.share)
+    if math.isnan(middle) or share < _RARE:
         return "-"
     low, high = (float(end) for end in measurement.interval(0.8))
     words = f"{middle:.4g}" if math.isnan(low) else f"{middle:.4g} ({low:.4g} to {high:.4g})"
     held = measurement.evidence.get(0.8)
     words += "" if held is None else f"; such intervals held {100 * held:.0f} %"
-    share = float(measurement.share)
     return words if share > 0.99 else f"{words}; {100 * share:.0f} % of the hypotheses have it"
 
 
@@ -394,8 +393,12 @@ _QUANTITY = (
 
 _QUANTITIES = (
     "Median over the hypotheses and 80 % interval in brackets; per frame as mean, least and "
-    "greatest over the clip. Definitions: hypopose measure --list."
+    "greatest over the clip. Values that fewer than half of the hypotheses have are left out. "
+    "Definitions: hypopose measure --list."
 )
+
+_RARE = 0.5
+"""Share of the hypotheses that must have a value."""
 
 _SECOND_CAMERA = (
     "Spread that would remain, mean over joints and frames, if a second camera at the same "

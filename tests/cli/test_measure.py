@@ -106,10 +106,10 @@ def test_recalibrated_intervals_say_so(hypopose: Run, tmp_path: Path) -> None:
     result = replace(result, hypotheses=many, weights="distributional-frame-small")
     save_result(tmp_path / "walk.npz", result)
     done = hypopose("measure", tmp_path / "walk.npz", "-o", tmp_path / "out.csv", "--what",
-                    "knee_flexion_range,cadence", "--recalibrate")  # fmt: skip
+                    "knee_flexion_range,stature", "--recalibrate")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "Note: intervals recalibrated; factors fitted on val-people-detector" in done.stderr
-    assert "as sampled, for want of factors: cadence" in done.stderr
+    assert "as sampled, for want of factors: stature" in done.stderr
     rows = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()]
     column = rows[0].index("intervals")
     assert [row[column] for row in rows[1:]] == ["recalibrated", "recalibrated", "as sampled"]

@@ -396,7 +396,7 @@ def test_quantities_are_a_table_with_intervals_and_a_figure_each(tmp_path: Path)
         *outline.ids
     }
     assert "#table-quantities" in outline.addresses
-    rows = list(csv.reader((tmp_path / "out" / "quantities.csv").open()))
+    rows = list(csv.reader((tmp_path / "out" / "quantities.csv").read_text().splitlines()))
     names = [row[0] for row in rows[1:]]
     assert names[:3] == [
         f"left knee flexion, {word} (deg)" for word in ("mean", "least", "greatest")

@@ -27,6 +27,7 @@ from hypopose.io.writers.take_motion import body_motion_of
 from hypopose.quantities.body_motion import moving_mean
 from hypopose.quantities.contacts import foot_contact
 from hypopose.quantities.foot_events import low_passed
+from hypopose.types import Skeleton
 
 SHORTEST_S, RAMP_S, YIELD_S = 0.1, 0.1, 0.2
 """Seconds: of a contact, of the way into and out of it, and over which hips give way."""
@@ -154,6 +155,24 @@ def _reaching(performance: Performance, leg: _Leg, target: Float[np.ndarray, "F 
     globally[:, leg.knee] = swing(rig.offsets[leg.ankle], shank, globally[:, leg.knee])
     globally[:, leg.ankle] = foot
     return performance.with_globally(globally)
+
+
+def has_legs(skeleton: Skeleton) -> bool:
+    """Whether a joint set has both hips, knees and ankles."""
+    wanted = {f"{side}_{j}" for side in ("left", "right") for j in ("hip", "knee", "ankle")}
+    return wanted <= set(skeleton.joint_names)
+
+
+def slide_mm(performance: Performance, scene: ExportScene, take: Take) -> float:
+    """Millimeters per contact that ankles go, level, as they are; 0 without a contact.
+
+    Args:
+        performance: A rig in motion, with nodes at hips, knees and ankles.
+        scene: Its axes, unit and frame rate.
+        take: The motion it was made of, which says when feet stand.
+    """
+    legs = [_leg(performance.rig, scene, take, side) for side in ("left", "right")]
+    return _slide(performance.places(), legs, scene)
 
 
 def _slide(places: Float[np.ndarray, "F N 3"], legs: list[_Leg], scene: ExportScene) -> float:

@@ -8,7 +8,8 @@ import numpy as np
 
 from hypopose.io.writers.foot_lock import lock_feet
 from hypopose.io.writers.humanoid import perform_humanoid
-from hypopose.io.writers.rig import Performance, perform
+from hypopose.io.writers.motion_quality import quality_words
+from hypopose.io.writers.rig import Performance, lowest, perform
 from hypopose.io.writers.scene import PER_METER, ExportScene, Take
 
 SOLE = 0.05
@@ -35,8 +36,13 @@ def performed(scene: ExportScene, take: Take) -> Performance:
         performance = perform_humanoid(scene, take, scene.rig)
     if scene.lock_feet:
         performance = lock_feet(performance, scene, take)
-    if scene.rig is not None and scene.frame == "camera" and scene.root == "placed":
+    placed = scene.root == "placed"
+    stands = scene.rig is not None and scene.frame == "camera" and placed
+    if stands:
         performance = _on_the_floor(performance, scene)
+    floor = stands or (scene.frame == "world" and placed)
+    words = quality_words(performance, scene, take, floor=floor)
+    performance = replace(performance, note=f"{performance.note}; {words}")
     if scene.in_place:
         upright = performance.root @ scene.to_z_up.T
         upright[:, :2] = upright[:1, :2]
@@ -44,15 +50,6 @@ def performed(scene: ExportScene, take: Take) -> Performance:
             performance, root=upright @ scene.to_z_up, note=f"{performance.note}; in place"
         )
     return performance
-
-
-def lowest(performance: Performance, scene: ExportScene) -> np.ndarray:
-    """Height of the lowest point of the rig, tips included, per frame, in the file's unit."""
-    rig = performance.rig
-    places, globally = performance.places(), performance.globally()
-    tips = places + (globally @ rig.tips[None, :, :, None])[..., 0]
-    up = scene.to_z_up[2]
-    return np.asarray(np.minimum((places @ up).min(1), (tips @ up).min(1)))
 
 
 def _on_the_floor(performance: Performance, scene: ExportScene) -> Performance:

@@ -329,3 +329,17 @@ def _unit(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Directions of length 1; what has no length stays zero."""
     length = np.linalg.norm(x, axis=-1, keepdims=True)
     return x / np.where(length > 1e-12, length, np.inf)
+
+
+def lowest(performance: Performance, scene: ExportScene) -> np.ndarray:
+    """Height of the lowest point of the rig, tips included, per frame, in the file's unit.
+
+    Args:
+        performance: A rig in motion.
+        scene: Its axes.
+    """
+    rig = performance.rig
+    places, globally = performance.places(), performance.globally()
+    tips = places + (globally @ rig.tips[None, :, :, None])[..., 0]
+    up = scene.to_z_up[2]
+    return np.asarray(np.minimum((places @ up).min(1), (tips @ up).min(1)))

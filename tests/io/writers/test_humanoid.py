@@ -19,7 +19,8 @@ from hypopose.io import ExportOptions, export_result
 from hypopose.io.results import Result
 from hypopose.io.writers import bvh_animation, export_people, gltf
 from hypopose.io.writers.humanoid import BONES, RIGS
-from hypopose.io.writers.performing import lowest, performed
+from hypopose.io.writers.performing import performed
+from hypopose.io.writers.rig import lowest
 from hypopose.io.writers.scene import build_scene
 from hypopose.skeletons import H36M17
 from hypopose.types import Camera, Hypotheses, Poses3D
@@ -238,3 +239,26 @@ def test_formats_without_rotations_refuse(result, tmp_path, name):
     options = ExportOptions(**{name: "vrm" if name == "rig" else True})
     with pytest.raises(OptionError, match=rf"{name} is about rotations of bones"):
         export_result(tmp_path / "out.csv", result, options)
+
+
+def test_jitter_slide_and_the_floor_are_measured():
+    result = walking()
+    g = torch.Generator().manual_seed(0)
+    noise = 0.02 * torch.randn(50, 1, 3, generator=g)
+    shaken = replace(result, pose=replace(result.pose, root=result.pose.root + noise[:, 0]))
+    notes = {}
+    for name, own in (("calm", result), ("shaken", shaken)):
+        for lock in (False, True):
+            options = ExportOptions(rig="vrm", lock_feet=lock)
+            scene = build_scene(own, options, gltf.DEFAULTS)
+            performance = performed(scene, scene.takes[0])
+            notes[name, lock] = performance.note
+            deep = max(0.0, -1000 * float(lowest(performance, scene).min()))
+            assert f"up to {deep:.0f} mm below the floor" in performance.note
+    told = {k: re.search(r"jitter ([\d.]+) mm", note)[1] for k, note in notes.items()}
+    assert float(told["shaken", False]) > float(told["calm", False]) + 3
+    slide = {k: re.search(r"feet slide (\d+) mm a contact", note) for k, note in notes.items()}
+    assert int(slide["shaken", False][1]) > int(slide["calm", False][1])
+    assert slide["shaken", True] is None  # told as before and after
+    apart = build_scene(result, ExportOptions(root="none"), gltf.DEFAULTS)
+    assert "slide" not in performed(apart, apart.takes[0]).note
