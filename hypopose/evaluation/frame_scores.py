@@ -21,12 +21,15 @@ from hypopose.evaluation.comparison import Comparison
 from hypopose.metrics import (
     AUC_THRESHOLDS,
     CPS_JOINTS_H36M17,
+    PoseClusters,
     acceleration_errors,
     below,
     bone_lengths,
+    cluster_entropy,
     joint_errors,
     n_joint_errors,
     p_joint_errors,
+    pss,
     reprojection_error,
     symmetry_errors,
     velocity_errors,
@@ -43,6 +46,7 @@ UNITS = {
     "_mm": "mm",
     "_px": "px",
     "_percent": "%",
+    "_nats": "nats",
 }
 """End of a key -> unit."""
 
@@ -193,6 +197,21 @@ def _reprojection(c: Comparison) -> Tensor:
     return reprojection_error(placed, c.keypoints).nanmean(-1)
 
 
+def _pss(value: Callable[[Comparison, PoseClusters], Tensor]) -> Values:
+    """Of the bundled 50 clusters of poses; no value for other joint sets."""
+
+    def values(c: Comparison) -> Tensor:
+        kinds = PoseClusters.bundled(50)
+        return value(c, kinds) if c.hypotheses.skeleton.name == kinds.skeleton else c.unknown()
+
+    return values
+
+
+def _of_all(c: Comparison, kinds: PoseClusters) -> Tensor:
+    """Which hypotheses are of the truth's kind: 1, 0 or NaN."""
+    return pss(c.hypotheses.joints, c.truth.joints.unsqueeze(-4), kinds)
+
+
 METRICS: dict[str, Metric] = {
     "mpjpe_single_mm": Metric(
         "MPJPE of one hypothesis (expected)", lambda c: 1000 * c.pose_errors.mean(-2)
@@ -253,6 +272,30 @@ METRICS: dict[str, Metric] = {
     ),
     "p_mpjpe_oracle_pose_best_clip_mm": Metric(
         "P-MPJPE of the best hypothesis per clip", _p_clip_best, default=False
+    ),
+    "pss_50_single_percent": Metric(
+        "PSS of one hypothesis (expected), 50 clusters of poses",
+        _pss(lambda c, kinds: 100 * _of_all(c, kinds).mean(-2)),
+        False,
+        default=False,
+    ),
+    "pss_50_mean_percent": Metric(
+        "PSS of the mean, 50 clusters of poses",
+        _pss(lambda c, kinds: 100 * pss(c.hypotheses.joints.mean(-4), c.truth.joints, kinds)),
+        False,
+        default=False,
+    ),
+    "pss_50_oracle_pose_best_frame_percent": Metric(
+        "PSS of the best hypothesis per frame, 50 clusters of poses",
+        _pss(lambda c, kinds: 100 * _of_all(c, kinds).amax(-2)),
+        False,
+        default=False,
+    ),
+    "cluster_entropy_50_nats": Metric(
+        "entropy of the hypotheses over 50 clusters of poses",
+        _pss(lambda c, kinds: cluster_entropy(c.hypotheses.joints, kinds)),
+        False,
+        default=False,
     ),
     "symmetry_error_single_mm": Metric(
         "left and right limbs of one hypothesis", _symmetry, default=False

@@ -14,6 +14,13 @@ from hypopose.metrics.motion_errors import (
     mpjve,
     velocity_errors,
 )
+from hypopose.metrics.pose_structure import (
+    PoseClusters,
+    cluster_entropy,
+    cluster_of,
+    fit_pose_clusters,
+    pss,
+)
 from hypopose.metrics.position import joint_errors, mpjpe, n_joint_errors, n_mpjpe
 from hypopose.metrics.reprojection import reprojection_error
 from hypopose.metrics.thresholds import (
@@ -32,6 +39,7 @@ __all__ = [
     "CPS_JOINTS_H36M17",
     "PCK_GROUPS_3DHP17",
     "PCK_JOINTS_H36M17",
+    "PoseClusters",
     "acceleration_error",
     "acceleration_errors",
     "align",
@@ -40,7 +48,10 @@ __all__ = [
     "bone_length_error",
     "bone_length_variation",
     "bone_lengths",
+    "cluster_entropy",
+    "cluster_of",
     "cps",
+    "fit_pose_clusters",
     "joint_errors",
     "mpjpe",
     "mpjve",
@@ -49,6 +60,7 @@ __all__ = [
     "p_joint_errors",
     "p_mpjpe",
     "pck",
+    "pss",
     "reprojection_error",
     "symmetry_error",
     "symmetry_errors",

@@ -30,6 +30,7 @@ from hypopose.networks.pose_augmentor import Augmented, PoseAugmentor
 from hypopose.networks.pose_critics import ImageCritic, StructureCritic
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.refinement_transformer import RefinementTransformer
+from hypopose.networks.refinement_unit import PoseStatistics, RefinementUnit, refinement_loss
 from hypopose.networks.scales import ScaleNetwork, ScaleTokens, uncertainty_loss
 from hypopose.networks.staged import StagedNetwork, Tokens
 
@@ -63,8 +64,10 @@ __all__ = [
     "NetworkInfo",
     "Newest",
     "PoseAugmentor",
+    "PoseStatistics",
     "PretrainedNetwork",
     "RefinementTransformer",
+    "RefinementUnit",
     "ScaleNetwork",
     "ScaleTokens",
     "StagedNetwork",
@@ -77,5 +80,6 @@ __all__ = [
     "load_network",
     "low_rank_state",
     "merge_low_rank",
+    "refinement_loss",
     "uncertainty_loss",
 ]

@@ -1,4 +1,4 @@
-"""EpipolarPose's geometry, from recordings that stay outside the repository."""
+"""EpipolarPose's parts, from recordings that stay outside the repository."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from hypopose.metrics import align
+from hypopose.metrics import align, cluster_of, fit_pose_clusters, pss
 from hypopose.multiview.epipolar import decompose, essential_matrix, essential_of_pose
 from hypopose.multiview.triangulation import iterative_least_squares, triangulate_points
+from hypopose.networks import RefinementUnit
+from hypopose.networks.pretrained import load_strictly
+from hypopose.skeletons import SKELETONS
 
 
 @pytest.fixture
@@ -102,3 +106,27 @@ def test_the_similarity_fit(golden: Callable[[str], Any]) -> None:
     aligned, usable = align(io["X_noisy_cam1_unit_baseline"], io["points"])
     assert bool(usable)
     np.testing.assert_allclose(aligned.numpy(), io["X_noisy_aligned"].numpy(), atol=1e-5)
+
+
+@torch.no_grad()
+def test_refinement_unit(golden: Callable[[str], Any]) -> None:
+    case = golden("epipolarpose/refiner")
+    io, config = case.io, case.meta["config"]
+    unit = RefinementUnit(config["input_size"] // 3, config["linear_size"], config["p_dropout"])
+    load_strictly(unit, case.weights, "the case")
+    answers = unit.eval()(io["input"].unflatten(-1, (-1, 3)))
+    for ours, name in zip(answers, ("out_stage1", "out_stage2"), strict=True):
+        torch.testing.assert_close(ours.flatten(1), io[name], rtol=1e-6, atol=1e-6)
+
+
+def test_pose_structure_score(golden: Callable[[str], Any]) -> None:
+    case = golden("epipolarpose/pss")
+    io, k = case.io, case.meta["k"]
+    body = next(s for s in SKELETONS.values() if s.n_joints == case.meta["joints"] and not s.root)
+    clusters = fit_pose_clusters(io["train"], k, body, first=io["init_indices"])
+    torch.testing.assert_close(clusters.centers, io["centers"], rtol=0, atol=1e-9)
+    for poses, name in (("train", "train_assign"), ("gt", "gt_cluster"), ("pred", "pred_cluster")):
+        assert torch.equal(cluster_of(io[poses], clusters), io[name])
+    found = pss(io["pred"], io["gt"], clusters)
+    assert torch.equal(found.long(), io["pss"])
+    assert found.mean().item() == io["mpss"].item()
