@@ -141,7 +141,9 @@ def _check_workers(client: Any, where: str) -> None:
             raise BackendError(
                 f"The cluster {where} has no workers; start some with 'dask worker {where}'."
             ) from None
-    versions = set(client.run(version_here).values()) - {__version__}
+    # A worker that dies meanwhile has no say, and is no reason to stop.
+    answers = client.run(version_here, on_error="ignore")
+    versions = set(answers.values()) - {__version__}
     if versions:
         raise BackendError(
             f"Workers of {where} have HypoPose {', '.join(sorted(map(str, versions)))}, this is "

@@ -50,7 +50,7 @@ class DiffusionSampler(WindowedSampler):
         eta: Share of fresh noise per step: 1 as in the paper, 0 deterministic.
         flip: Average over the mirrored input at every step.
         mirror: Draw every second hypothesis from the mirror image of the keypoints, and mirror it
-            back. Costs nothing: asymmetries of the network show in the spread and cancel in the
+            back, in the same batch. Costs nothing: asymmetries of the network show in the spread and cancel in the
             mean.
         scheduler: ``"ddim"``, ``"diffusers-ddim"``, ``"dpm++"`` or ``"unipc"``.
         spacing: 1 for the paper's equal steps; above, steps shorten towards the clean pose.
@@ -181,11 +181,11 @@ class DiffusionSampler(WindowedSampler):
             return self._predict(x, windows, t)
         J, body = self.skeleton.n_joints, self.skeleton
         odd = torch.cat([mirrored(x[:, 1::2, :, :J], body), x[:, 1::2, :, J:]], -2)
-        x0 = torch.empty_like(x[..., :J, :])
-        x0[:, ::2] = self._predict(x[:, ::2], windows, t)
-        across = self._predict(odd, windows.mirrored(self.keypoint_skeleton), t)
-        x0[:, 1::2] = mirrored(across, body)
-        return x0
+        if x.shape[1] % 2:  # halves of a batch are as large: the last one is computed twice
+            odd = torch.cat([odd, odd[:, -1:]], 1)
+        both = windows.with_mirror(self.keypoint_skeleton)
+        straight, across = self._predict(torch.cat([x[:, ::2], odd]), both, t).chunk(2)
+        return torch.stack([straight, mirrored(across, body)], 2).flatten(1, 2)[:, : x.shape[1]]
 
     def _predict(self, x: Float[Tensor, "B H F rows 3"], windows: Windows, t: int) -> Tensor:
         """Clean poses of the whole video, scaled: windows predict, weights blend."""

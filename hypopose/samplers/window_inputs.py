@@ -39,14 +39,20 @@ class Windows:
     context: Float[Tensor, "W B C"] | None
     rotation: Float[Tensor, "W B T 3 3"]
 
-    def mirrored(self, skeleton: Skeleton) -> Windows:
-        """What a camera behind a mirror would see; ``skeleton`` is the keypoints'."""
+    def with_mirror(self, skeleton: Skeleton) -> Windows:
+        """Twice the clips: behind them what a camera behind a mirror would see of each.
+
+        Args:
+            skeleton: The keypoints'.
+        """
         across = self.rotation.new_tensor([-1.0, 1.0, 1.0])
+        seen = self.confidence[..., list(skeleton.flip_order)]
         return replace(
             self,
-            xy=mirrored(self.xy, skeleton),
-            confidence=self.confidence[..., list(skeleton.flip_order)],
-            rotation=across[:, None] * self.rotation * across,
+            xy=torch.cat([self.xy, mirrored(self.xy, skeleton)], 1),
+            confidence=torch.cat([self.confidence, seen], 1),
+            context=None if self.context is None else torch.cat([self.context] * 2, 1),
+            rotation=torch.cat([self.rotation, across[:, None] * self.rotation * across], 1),
         )
 
 

@@ -236,3 +236,14 @@ def test_perspective_encoding_is_the_rays_of_the_turned_camera(tmp_path: Path) -
     assert torch.equal(load_network(tmp_path)(*given), with_rays)
     network.from_rays.weight.zero_()
     assert torch.equal(plain(*given), network(*given))
+
+
+@torch.no_grad()
+def test_bfloat16_does_not_round_poses(network: FrameTokens) -> None:
+    given = inputs()
+    with torch.autocast("cpu", torch.bfloat16):
+        half = network(**given)
+    whole = network(**given)
+    assert half.dtype == torch.float32
+    assert not torch.equal(half, whole)
+    assert (half.bfloat16().float() != half).float().mean() > 0.5
