@@ -92,7 +92,7 @@ def run(
     chance = random.Random(0)
     while process.poll() is None:
         time.sleep(chance.uniform(5.0, 25.0) if kills else 0.5)
-        done = len(list(out.glob("*.npz")))
+        done = len(list(out.glob("[!.]*.npz")))
         workers = [child for child in children_of(process.pid) if is_worker(child)]
         if stop_at is not None and done >= stop_at:
             process.kill()
@@ -124,7 +124,7 @@ def _processor_s() -> float:
 
 
 def digests(out: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in out.glob("*.npz")}
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in out.glob("[!.]*.npz")}
 
 
 def done_twice(out: Path) -> int:

@@ -9,6 +9,7 @@ import ast
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from types import ModuleType
 
 import click
 import pytest
+import yaml
 
 from hypopose.cli import main
 
@@ -157,3 +159,36 @@ def test_listed_slow_tests_exist() -> None:
     listed = [line.partition("[")[0].split("::") for line in lines if line]
     missing = [n for path, *_, n in listed if f"def {n}(" not in (ROOT / path).read_text()]
     assert not missing
+
+
+def recipes(page: Path) -> list[list[str]]:
+    """Words of every hypopose command within the scripts and job files of a page."""
+    listings = re.findall(r"```(?:yaml|py)\n(.*?)```", page.read_text(), re.DOTALL)
+    lines = re.findall(r"\bhypopose (sample .*)", "\n".join(listings))
+    return [
+        shlex.split(re.sub(r'"\s*$', "", line) if line.count('"') % 2 else line) for line in lines
+    ]
+
+
+def test_recipes_of_clusters_run_commands_that_exist() -> None:
+    page = ROOT / "docs" / "how-to" / "a-million-clips.md"
+    found = recipes(page)
+    assert len(found) == 2
+    assert not [words for words in found if unknown_words(words)]
+    job = yaml.safe_load(blocks(page, "yaml")[0])
+    assert f"/{job['spec']['completions']}" in found[0][-1]
+    compile(blocks(page, "py")[0], str(page), "exec")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_script_for_arrays_of_jobs_runs(tmp_path: Path) -> None:
+    """Its words as the shell gives them to the command, with a number that SLURM would set."""
+    script = blocks(ROOT / "docs" / "how-to" / "a-million-clips.md", "bash")[0]
+    told = tmp_path / "hypopose"
+    told.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    told.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_ARRAY_TASK_ID": "7"}
+    subprocess.run(["bash", "-c", script], env=environment, cwd=tmp_path, check=True)
+    words = (tmp_path / "007.txt").read_text().split()
+    assert words[:4] == ["sample", "clips/007", "-o", "results/007"]
+    assert not unknown_words(words)

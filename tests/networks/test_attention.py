@@ -16,7 +16,7 @@ needs_xformers = pytest.mark.skipif(
     importlib.util.find_spec("xformers") is None or not torch.cuda.is_available(),
     reason="xformers or an NVIDIA GPU is absent",
 )
-OTHERS = ["math", pytest.param("xformers", marks=needs_xformers)]
+OTHERS = ["math", pytest.param("xformers", marks=[needs_xformers, pytest.mark.cuda])]
 
 
 def random_qkv(device: str) -> list[torch.Tensor]:
