@@ -70,7 +70,7 @@ def test_the_command_writes_the_same_poses(walk: Keypoints2D, tmp_path: Path) ->
 def test_a_network_is_trained_there(shared: Path) -> None:
     motion = shared / "data" / "motion" / "procedural_seated.npz"
     config = TrainConfig.from_options(
-        (str(motion),), n_frames=6000, device=DEVICE, batch_frames=600, width=32, n_layers=1
+        shards=(str(motion),), n_frames=6000, device=DEVICE, batch_frames=600, width=32, n_layers=1
     )
     trainer = Trainer(config)
     first = {name: value.clone() for name, value in trainer.network.state_dict().items()}
