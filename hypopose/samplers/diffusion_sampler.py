@@ -49,9 +49,9 @@ class DiffusionSampler(WindowedSampler):
         clamp: Noisy and clean poses are held within this many meters per coordinate; None for free.
         eta: Share of fresh noise per step: 1 as in the paper, 0 deterministic.
         flip: Average over the mirrored input at every step.
-        mirror: Draw every second hypothesis from the mirror image of the keypoints, and mirror it
-            back, in the same batch. Costs nothing: asymmetries of the network show in the spread and cancel in the
-            mean.
+        mirror: Draw every second hypothesis from the mirror image of the keypoints, in the same
+            batch, and mirror it back. Costs nothing: asymmetries of the network show in the spread
+            and cancel in the mean.
         scheduler: ``"ddim"``, ``"diffusers-ddim"``, ``"dpm++"`` or ``"unipc"``.
         spacing: 1 for the paper's equal steps; above, steps shorten towards the clean pose.
         window: Frames per window; None for what the network takes (or its training length).
