@@ -85,7 +85,7 @@ _OPTIONS = (
         "--smooth",
         type=float,
         metavar="M/S²",
-        help="Smooth over time; typical acceleration: 3 suits walking, 10 sport.",
+        help="Smooth over time; typical acceleration: 3 for walking, 10 for sports.",
     ),
     preset_option,
     click.option(

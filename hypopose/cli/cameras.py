@@ -47,8 +47,8 @@ Examples:
     "--camera",
     "camera_file",
     metavar="FILE",
-    help="Focal lengths and lenses: a camera for all views, or one of each view's name. Without "
-    "it, --focal and --fov, focal lengths are found too.",
+    help="Focal lengths and distortion: one camera for all views, or one named like each view. "
+    "Without it, --focal and --fov, focal lengths are estimated too.",
 )
 @click.option("--focal", type=float, help="Focal length of all views in pixels.")
 @click.option("--fov", type=float, help="Field of view of all views, longer side, in degrees.")
@@ -59,19 +59,19 @@ Examples:
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="How far recordings may be out of step; 0 if they are in step.",
+    help="Largest time offset between recordings; 0 if they are synchronized.",
 )
 @shared("seed")
 @force_option
 def cameras(views: tuple[Path, ...], outputs: tuple[Path, ...], **options: Any) -> None:
     """Find the cameras of VIEWS, keypoint files of the same people by several cameras at once.
 
-    People who walk about take the place of a calibration board: rotations, places and unknown focal
-    lengths are estimated from their joints, and so is how far recordings are out of step. Without
-    --height or --baseline the size is that of average adults.
+    People who walk around replace a calibration board: rotations, positions, unknown focal lengths
+    and time offsets between recordings are estimated from their joints. Without --height or
+    --baseline, people are taken for average adults.
 
-    The first view's clock counts. `hypopose triangulate` and `hypopose sample --view` take the
-    rig. What the recordings do not decide is refused, with what would.
+    Frames are numbered as in the first view. `hypopose triangulate` and `hypopose sample --view`
+    take the rig. If the recordings do not determine the cameras, an error says what would.
     """
     from hypopose.api.rigs import find_cameras
     from hypopose.io import save_calibration

@@ -42,7 +42,7 @@ Examples:
 @click.option(
     "--camera", "camera_file", metavar="FILE[:NAME]", help="See docs/reference/cameras.md."
 )
-@click.option("--below", type=float, help="Also replace keypoints of less confidence than this.")
+@click.option("--below", type=float, help="Also replace keypoints of lower confidence than this.")
 @shared(
     "sampler", "n_hypotheses", "device",
     weights={"help": "Bundled weights by name, or a folder of weights: of a sampler or an MPM."},
@@ -50,7 +50,7 @@ Examples:
 )  # fmt: skip
 @force_option
 def complete(source: Path, output: Path, in_3d: bool, force: bool, **options: Any) -> None:
-    """Fill in what is missing in INPUT and write a new file; what was seen is not changed.
+    """Fill in what is missing in INPUT and write a new file; what was detected is not changed.
 
     INPUT is a keypoint file, or a result of hypopose sample, whose hypotheses are then taken. Every
     filled keypoint is listed in OUT.filled.csv with its standard deviation in pixels.

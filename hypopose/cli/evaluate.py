@@ -77,9 +77,10 @@ Examples:
 def evaluate(result: Path | None, output: Path | None, force: bool, **options: Any) -> None:
     """Measure a sampler on a benchmark or by a protocol, or RESULT against --truth.
 
-    Prints a table, oracle scores apart; -o also writes JSON. A benchmark adds 95 % intervals over
-    sequences, per-action scores, settings, and what was taken from the truth. A protocol is a
-    published way to evaluate on a data set that you have; it takes predictions of anybody too.
+    Prints a table, oracle scores separately; -o also writes JSON. A benchmark adds 95 % intervals
+    over sequences, per-action scores, settings, and what was taken from the truth. A protocol is a
+    published way to evaluate on a data set that you have; it also scores predictions of other
+    methods.
     """
     if sum(x is not None for x in (result, options["benchmark"], options["protocol"])) != 1:
         raise OptionError(

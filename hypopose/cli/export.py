@@ -66,10 +66,14 @@ Examples:
     help="For .bvh and .glb: a humanoid whose bones are named as Mixamo's or VRM's.",
 )
 @click.option(
-    "--lock-feet", is_flag=True, help="For .bvh and .glb: hold feet still while they stand."
+    "--lock-feet",
+    is_flag=True,
+    help="For .bvh and .glb: keep feet still while they are on the floor.",
 )
 @click.option(
-    "--in-place", is_flag=True, help="For .bvh and .glb: take the level way of the root out."
+    "--in-place",
+    is_flag=True,
+    help="For .bvh and .glb: remove the horizontal movement of the root.",
 )
 @preset_option
 @click.option(
@@ -89,13 +93,13 @@ def export(
 ) -> None:
     """Write SOURCE for another program: a result (npz of hypopose sample), or a network.
 
-    C3D, TRC, BVH and glTF hold places with the format's axis up and the fitted root added; C3D's
+    C3D, TRC, BVH and glTF hold positions with the format's axis up and the fitted root added; C3D's
     residual is each joint's standard deviation. MOT holds joint coordinates of OpenSim's full-body
-    model, and set-up files for Scale and Inverse Kinematics stand beside a TRC. With --motion all,
-    C3D, TRC, MOT and BVH become a file per motion: OUT, OUT_h00, OUT_h01, ...
+    model, and setup files for Scale and Inverse Kinematics are written next to a TRC. With --motion
+    all, C3D, TRC, MOT and BVH become a file per motion: OUT, OUT_h00, OUT_h01, ...
 
-    BVH and glTF hold rotations of constant bones; --rig, --lock-feet, --in-place and --preset make
-    them ready for animation. Several results become one glTF, a figure each.
+    BVH and glTF hold rotations of bones of constant length; --rig, --lock-feet, --in-place and
+    --preset make them ready for animation. Several results become one glTF, with a figure for each.
 
     With -o FILE.onnx, SOURCE is a folder of weights or the name of bundled weights, and one
     evaluation of the network is written, if onnxruntime agrees with torch on it.

@@ -29,9 +29,9 @@ _OPTIONS = (
         metavar="DIR",
         help="Videos: folder of RTMPose's models, for machines without network.",
     ),
-    click.option("--start", type=float, default=0.0, help="Videos: seconds to skip at first."),
+    click.option("--start", type=float, default=0.0, help="Videos: seconds to skip at the start."),
     click.option("--end", type=float, help="Videos: seconds at which to stop."),
-    click.option("--every", type=int, default=1, help="Videos: read each N-th frame only."),
+    click.option("--every", type=int, default=1, help="Videos: read only every N-th frame."),
 )
 
 

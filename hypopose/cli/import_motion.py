@@ -29,7 +29,7 @@ Examples:
 @shared(
     "fps",
     person={"help": "Only this person; default: everybody, as OUT_person<name>."},
-    skeleton={"help": "Which joints these are, where FILES do not say: a name or a TOML file."},
+    skeleton={"help": "Skeleton of the joints, where FILES do not say: a name or a TOML file."},
     input_format={"help": "Read FILES as this format of 3D motion instead of detecting it."},
     output={"help": "Result file, npz."},
 )
@@ -37,14 +37,14 @@ Examples:
 @click.option(
     "--unit",
     metavar="UNIT",
-    help="m, cm, mm, or meters per unit; default: the file's, or the only one that gives limbs of "
-    "people.",
+    help="m, cm, mm, or meters per unit; default: the file's, or the only one that gives limbs "
+    "of human size.",
 )
 @click.option(
     "--up",
     type=click.Choice(["native", "y", "z", "x", "-x", "-z"]),
-    help="Axis that points up; native: y down, a camera's frame. Default: along which people "
-    "stand.",
+    help="Axis that points up; native: y down, a camera's frame. Default: the axis along which "
+    "people stand.",
 )
 @click.option("--mirror", is_flag=True, help="The file's axes are left-handed, as Unity's.")
 @click.option(
@@ -56,11 +56,11 @@ Examples:
 @click.option("--camera-unit", metavar="UNIT", help="Unit of the camera file; see hypopose sample.")
 @force_option
 def import_motion(files: tuple[Path, ...], output: Path, force: bool, **options: Any) -> None:
-    """Make a result of FILES: 3D motion of another program, a hypothesis each.
+    """Make a result of FILES, 3D motion of other programs; each file is a hypothesis.
 
     FILES are TRC, C3D (hypopose[export]), BVH, CSV (anipose, DeepLabCut 3D, FreeMoCap, tidy), npy
     or npz of (frames, joints, 3), VideoPose3D's data_3d_*.npz, JSON of MediaPipe's world landmarks,
-    MMPose or Azure Kinect, or EasyMocap's folder. What is made works with hypopose evaluate, export
+    MMPose or Azure Kinect, or EasyMocap's folder. The result works with hypopose evaluate, export
     and report, and as --truth.
     """
     from hypopose.api import import_motion as imported

@@ -45,10 +45,11 @@ Examples:
 @click.option("--look-ahead", default=0, show_default=True, help="Frames to wait for, 0 to 8.")
 @click.option("--all-hypotheses", is_flag=True, help="Write every hypothesis, not only the mean.")
 def live(source: str, output: TextIO, **options: Any) -> None:
-    """Draw 3D hypotheses while frames come: from camera:0, a video, or a keypoint file.
+    """Draw 3D hypotheses as frames arrive: from camera:0, a video, or a keypoint file.
 
-    A line per pose: its time, the mean joints in meters about the root, their spread in millimeters
-    and, with a camera, the root. Frames that come too fast are left out, never queued.
+    Writes one line per pose: its time, the mean joints in meters relative to the root, their spread
+    in millimeters and, with a camera, the root. Frames that arrive too fast are skipped, never
+    queued.
     """
     from hypopose.io.footage import footage_kind
 

@@ -57,7 +57,7 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option(
     "--recalibrate",
     is_flag=True,
-    help="Stretch intervals by factors fitted on people whom the weights have not seen.",
+    help="Scale intervals by factors fitted on people who are not in the training data.",
 )
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list,

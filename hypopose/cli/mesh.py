@@ -41,7 +41,7 @@ Examples:
     type=click.Choice(["shared", "hypothesis", "frame"]),
     default="shared",
     show_default=True,
-    help="Who has one build: all frames and hypotheses, each hypothesis, or each frame.",
+    help="What has one body shape: all frames and hypotheses, each hypothesis, or each frame.",
 )
 @click.option(
     "--motion",

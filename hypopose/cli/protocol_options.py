@@ -46,11 +46,11 @@ _OPTIONS = (
         "--consumed",
         multiple=True,
         metavar="DETAIL=WORDS",
-        help="What the predictions took: keypoints, camera, root, scale, action or choice; "
+        help="What the predictions used: keypoints, camera, root, scale, action or choice; "
         "scale=truth if it was the true one.",
     ),
     click.option("--unchecked", is_flag=True,
-                 help="Score predictions whatever their unit, axes and size look like."),
+                 help="Score predictions without checking their unit, axes and size."),
     click.option("--clip-frames", default=243, show_default=True, type=click.IntRange(min=1),
                  help="Frames of a clip, for scores per clip and the ECE of Platypose."),
     click.option("--card", type=click.Path(path_type=Path),

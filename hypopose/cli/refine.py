@@ -28,7 +28,7 @@ Examples:
 @click.argument("result", type=click.Path(path_type=Path))
 @shared(
     *MASKS,
-    n_steps={"default": 30, "show_default": True, "help": "Steps of the descent at most."},
+    n_steps={"default": 30, "show_default": True, "help": "Maximum number of descent steps."},
     seed={"help": "Same seed, same result."},
     output={"help": "Result file to write: npz, or any ending that hypopose export writes."},
 )
@@ -49,7 +49,7 @@ Examples:
     type=click.Choice(["posterior", "follow"]),
     default="posterior",
     show_default=True,
-    help="Keep hypotheses apart as far as the keypoints leave open, or let all follow them.",
+    help="Keep the spread that the keypoints leave open, or move all hypotheses to the keypoints.",
 )
 @force_option
 def refine(
@@ -65,8 +65,8 @@ def refine(
 ) -> None:
     """Refine the hypotheses of RESULT against its keypoints and write a new result file.
 
-    Joints whose hypotheses disagree move most. No hypothesis ends with a larger energy than it had.
-    With --mask, hypotheses move into the person's masks, too.
+    Joints whose hypotheses disagree move most. No hypothesis ends with a higher energy than it
+    started with. With --mask, hypotheses move into the person's masks, too.
     """
     from hypopose.api import refine as refined
     from hypopose.io import load_hypotheses, save_result

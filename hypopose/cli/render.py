@@ -26,19 +26,21 @@ Examples:
 @click.option(
     "--video",
     type=click.Path(path_type=Path),
-    help="What the keypoints were found in; without it, plain paper.",
+    help="Video the keypoints were found in; without it, a plain background.",
 )
 @click.option("--start", type=float, help="Seconds of the video at which the results begin.")
-@click.option("--every", type=int, default=1, help="Draw each N-th frame of the video only.")
+@click.option("--every", type=int, default=1, help="Draw only every N-th frame of the video.")
 @click.option("--max-side", default=960, show_default=True, help="Pixels of the longer side.")
-@click.option("--n-shown", default=50, show_default=True, help="Hypotheses drawn at most.")
+@click.option(
+    "--n-shown", default=50, show_default=True, help="Maximum number of hypotheses drawn."
+)
 @click.option("--no-side", is_flag=True, help="Leave out the side view.")
 @force_option
 def render(results: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Draw the hypotheses of RESULTS, the people of one recording, over its frames.
 
-    Where hypotheses agree their lines are solid, where they differ transparent. Orange is the
-    person's left, blue the right.
+    Lines are solid where hypotheses agree and transparent where they differ. Orange is the person's
+    left, blue the right.
     """
     from hypopose.cli.footage_options import progress_bar
     from hypopose.io import load_hypotheses

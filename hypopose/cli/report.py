@@ -43,7 +43,7 @@ Examples:
 @click.option(
     "--video",
     type=click.Path(path_type=Path),
-    help="What the keypoints were found in: its frames are shown under them.",
+    help="Video the keypoints were found in: its frames are shown under them.",
 )
 @click.option(
     "--what",
@@ -70,8 +70,8 @@ def report(
     """Build a calibration and ambiguity report from RESULTS.
 
     RESULTS are files of hypopose sample (npz), and of hypopose calibrate or evaluate (json). Files
-    of one sampler are one method: with --truth they are measured together, a file a sequence.
-    Without truth the report shows what needs none and says so.
+    of one sampler are one method: with --truth they are measured together, one sequence per file.
+    Without --truth, the report shows only what needs none, and says so.
     """
     if names and len(names) != len(results):
         raise OptionError(f"Give --name once for each of the {len(results)} RESULTS, or not.")

@@ -63,12 +63,12 @@ Examples:
     "--jobs",
     "n_processes",
     type=click.IntRange(1, 1024),
-    help="Inputs to work on at once; default: one for each idle core.",
+    help="Inputs to process at once; default: one per idle core.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(1, 1024),
-    help="Threads for each input; default: one, for large inputs the idle cores.",
+    help="Threads for each input; default: one, or as many as cores are idle for large inputs.",
 )
 @click.option(
     "--shard",
@@ -91,12 +91,12 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
 
     INPUTS are files or folders: of keypoints or, with the extra hypopose[video], videos, pictures
     and camera:0, whose detections are kept beside the result. A folder of OpenPose frames, or of
-    pictures, is one input; any other folder is as many inputs as it holds. A bad file is reported
-    and the others go on; a table ends the run.
+    pictures, is one input; any other folder stands for all inputs in it. A file that cannot be read
+    is reported and the others are processed; a table at the end lists all inputs.
 
-    The same command again continues a run that was stopped: npz results of the same input and
-    options are kept. Other existing files are left untouched without --force. Several runs on one
-    folder, on one machine or many, share the work.
+    Run the same command again to continue a stopped run: npz results of the same input and options
+    are kept. Other existing files are left untouched without --force. Several runs on one folder,
+    on one machine or many, share the work.
 
     Exit code 0: all done. 1: some of several inputs failed. 2: nothing was written.
     """

@@ -59,7 +59,8 @@ Examples:
 )
 @click.option(
     "--objective",
-    help="What for: x0 (a denoiser), energy (a generator), lift, lift-mixste, lift-motionagformer "
+    help="Training objective: x0 (a denoiser), energy (a generator), lift, lift-mixste, "
+    "lift-motionagformer "
     "(a lifter), mask or complete (mpm), diffpose-released (its pair); default: the network's.",
 )
 @click.option("--start", help="Folder of weights to start from.")

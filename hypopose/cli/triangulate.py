@@ -72,11 +72,11 @@ Examples:
 @shared("sampler", "weights", "n_hypotheses", "seed", "device")
 @force_option
 def triangulate(views: tuple[Path, ...], output: Path, **options: Any) -> None:
-    """Bring people of VIEWS, keypoint files of placed cameras, into three dimensions.
+    """Reconstruct the people of VIEWS, keypoint files of placed cameras, in 3D.
 
-    A result per person, as `hypopose sample` writes it: places in the first camera's frame, their
-    covariances from reprojection residuals, and motions drawn from these. Everything that takes a
-    result takes it: export (--frame world has z up), report, evaluate, render.
+    Writes one result per person, as `hypopose sample` does: positions in the first camera's frame,
+    their covariances from reprojection residuals, and motions drawn from them. All commands that
+    read results accept it: export (--frame world has z up), report, evaluate, render.
 
     With --fuse the hypotheses of single views are combined by importance weights.
     """

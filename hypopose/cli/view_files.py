@@ -60,7 +60,8 @@ def view_options(command: Command) -> Command:
             "--name",
             "names",
             multiple=True,
-            help="Names of the views, in their order; default: what tells their files apart.",
+            help="Names of the views, in their order; default: what distinguishes their file "
+            "names.",
         ),
     ):
         command = option(command)
