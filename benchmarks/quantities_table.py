@@ -17,23 +17,51 @@ def needs(quantity: Quantity) -> str:
     return ", ".join(word for word, needed in words.items() if needed) or "–"
 
 
+def measured(family: str, definition: str) -> tuple[str, str]:
+    """The family that a range or a speed is of, and a definition for all families like it."""
+    base, _, kind = family.rpartition("_")
+    base = base.removesuffix("_angular")
+    if kind in ("range", "velocity"):
+        return base, definition.replace(base, "the angle")
+    if kind in ("speed", "acceleration"):
+        return base, definition.replace(f"of the {base} ", "of the joint ")
+    return family, definition
+
+
+def described(family: str, quantity: Quantity) -> str:
+    """Definition, sign, zero and limits, without those that the angle's own row says."""
+    base, definition = measured(family, quantity.definition)
+    own = FAMILIES[base][0] if base != family and base in FAMILIES else None
+    more = []
+    for title, name in (("Positive: ", "positive"), ("0: ", "neutral"), ("", "limits")):
+        value = getattr(quantity, name)
+        if value and (own is None or value != getattr(own, name)):
+            text = f"{title}{value}"
+            more.append(f"{text[0].upper()}{text[1:]}.")
+    return " ".join([definition, *more])
+
+
+def rows(group: str) -> list[str]:
+    """A row for each definition; families that share it stand in one."""
+    names: dict[str, list[str]] = {}
+    for family, (quantity, *others) in FAMILIES.items():
+        if quantity.group != group:
+            continue
+        row = (
+            f"{quantity.unit or '–'} | {quantity.per} | {described(family, quantity)} | "
+            f"{needs(quantity)}"
+        )
+        names.setdefault(row, []).append(f"`{family}`" + (" (L, R)" if others else ""))
+    return [f"| {', '.join(same)} | {row} |" for row, same in names.items()]
+
+
 def lines() -> list[str]:
     """A table for each group."""
     found: list[str] = []
     for group in GROUPS:
         found += [f"### {group[0].upper()}{group[1:]}", ""]
         found += ["| name | unit | per | definition | needs |", "| --- | --- | --- | --- | --- |"]
-        for family, (quantity, *others) in FAMILIES.items():
-            if quantity.group != group:
-                continue
-            more = [f"Positive: {quantity.positive}"] if quantity.positive else []
-            more += [f"0: {quantity.neutral}"] if quantity.neutral else []
-            more += [quantity.limits] if quantity.limits else []
-            words = " ".join([quantity.definition, *(f"{m[0].upper()}{m[1:]}." for m in more)])
-            name = f"`{family}`" + (" (L, R)" if others else "")
-            unit = quantity.unit or "–"
-            found.append(f"| {name} | {unit} | {quantity.per} | {words} | {needs(quantity)} |")
-        found.append("")
+        found += [*rows(group), ""]
     return found
 
 

@@ -41,7 +41,7 @@ Examples:
     "--output",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of weights to write. An unfinished run lies beside it, in OUTPUT.adapting.",
+    help="Folder of weights to write. An unfinished run is kept next to it, in OUTPUT.adapting.",
 )
 @shared("skeleton", "input_format", "image_size", "fps", *READING)
 @click.option(
@@ -57,7 +57,7 @@ Examples:
     "--motion",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of motion shards that is replayed, best those the weights were trained on. "
-    "Without it synthetic figures are replayed, which do few things.",
+    "Default: synthetic figures, whose movements are limited.",
 )
 @click.option("--height", type=float, help="Stature of the people in meters, if all share it.")
 @click.option(
@@ -86,12 +86,12 @@ Examples:
 def adapt(keypoints: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Adapt weights to the people and cameras of KEYPOINTS, files without 3D.
 
-    Motions are shown where these people stand, on bodies built like theirs; several views label
-    each other. The last fifth of every file is held back: weights are written if a proper score of
-    it improved, else nothing is, and the exit code is 1.
+    The network trains on motions placed where these people are, on bodies like theirs; several
+    views are labels for each other. The last fifth of every file is not used for training: weights
+    are written if a proper score on it improved; otherwise nothing is, and the exit code is 1.
 
-    Ctrl-C stops cleanly, and the same command goes on. `hypopose sample WALK --weights OUTPUT`
-    takes the result.
+    Ctrl-C stops cleanly; the same command continues. `hypopose sample WALK --weights OUTPUT` takes
+    the result.
     """
     from hypopose.api.adapting import adapt as adapt_weights
 

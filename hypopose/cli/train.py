@@ -60,8 +60,8 @@ Examples:
 @click.option(
     "--objective",
     help="Training objective: x0 (a denoiser), energy (a generator), lift, lift-mixste, "
-    "lift-motionagformer "
-    "(a lifter), mask or complete (mpm), diffpose-released (its pair); default: the network's.",
+    "lift-motionagformer (a lifter), mask or complete (mpm), diffpose-released (its pair); "
+    "default: the network's.",
 )
 @click.option("--start", help="Folder of weights to start from.")
 @click.option("--minutes", type=float, help="Budget of wall-clock time.")
