@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from hypopose.aggregation import jpma, ppma
 from hypopose.cameras import project
 from hypopose.datasets import example_pair
+from hypopose.diffusion import cosine_schedule, seeded_noise
 from hypopose.errors import MissingCameraError, OptionError, ShapeError
-from hypopose.networks import FrameTokens, add_low_rank
+from hypopose.networks import FrameTokens, add_low_rank, merge_low_rank
+from hypopose.samplers import DistributionalDiffusion
 from hypopose.skeletons import H36M17
 from hypopose.training import (
     Teacher,
+    energy_loss,
     label_batch,
     label_loss,
     labels_by_reprojection,
@@ -186,3 +189,32 @@ def test_a_teacher_of_an_adapted_network_follows_its_adapters() -> None:
         assert not torch.equal(teacher.network(None, xy), student.eval()(None, xy))
         teacher.update(student)
         torch.testing.assert_close(teacher.network(None, xy), student(None, xy))
+
+
+def test_labels_of_a_teacher_train_the_adapters_of_a_generator_by_a_proper_score() -> None:
+    keypoints, _, _ = scene()
+    one = replace(keypoints, xy=keypoints.xy[None].float())
+    torch.manual_seed(0)
+    student = FrameTokens(width=16, n_layers=1, n_heads=2, n_latent=12)
+    names = set(student.state_dict())
+    add_low_rank(student, rank=2)
+    teacher = Teacher(student, decay=0.5)
+    hypotheses = DistributionalDiffusion(teacher.network).sample(one, 3, seeded_noise(0))
+    batch = label_batch(one, labels_by_reprojection(hypotheses, one).joints)
+    trained = [p for p in student.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=1e-2)
+    schedule, scores = cosine_schedule(), []
+    for _ in range(12):
+        generator = torch.Generator().manual_seed(1)  # the same draws, so that scores compare
+        loss = energy_loss(
+            student, batch, schedule, generator, scale=1.0, clamp=1.1, one_step_share=1.0
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        teacher.update(student)
+        scores.append(loss.item())
+    assert scores[-1] < scores[0]
+    learned = teacher.network.blocks[0].qkv.lora_up.weight
+    assert bool(learned.abs().max() > 0)
+    assert set(merge_low_rank(student).state_dict()) == names
