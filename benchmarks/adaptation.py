@@ -13,7 +13,7 @@ the last part of the only one, are the test, one view at a time.
 | wide | a camera 1.7 to 2.4 m away that looks down by 40 to 55 degrees |
 | small, large | everybody .65 and 1.15 times as large, told or not told how tall |
 | biased | a detector that places hips, shoulders, knees and others a few centimeters off |
-| session | four cameras around two people, whose places nobody knows; focal lengths are known |
+| session | four cameras around two people; where they stand is found from the people |
 
 Neck and head of the markers are extrapolated, so both are left out of the scores.
 """
@@ -38,7 +38,7 @@ from hypopose.adaptation.running import (
     find_builds,
     load_source,
     make_trainer,
-    mixed,
+    part_of_the_way,
     prepared,
 )
 from hypopose.api.adapting import recordings_of
@@ -69,6 +69,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "as shipped": {},
 }  # fmt: skip
 """Name -> options of adaptation."""
+
+SHIPPED = "as shipped"
 
 TOLD = ", told the height"
 """Ends the name of a variant that gets the people's stature."""
@@ -183,7 +185,10 @@ def make_target(spec: Mapping[str, Any], motion: Path) -> Target:
     }
     given: dict[str, dict[str, Shot]] = {}
     test, heights = [], {}
-    for person, (some, rest) in clips_of(motion, spec["people"], spec["scale"]).items():
+    apart = torch.tensor([1.2, 0.0, 0.0]) if n_views > 1 else torch.zeros(3)
+    found = clips_of(motion, spec["people"], spec["scale"])
+    for i, (person, (some, rest)) in enumerate(found.items()):
+        some = some + (i - 0.5) * apart
         turned = [_turn(c, 2 * math.pi * float(draws.uniform(1))) for c in rest]
         heights[person] = float(stature(some, H36M17))
         given[person] = {
@@ -207,11 +212,9 @@ def recordings_of_target(target: Target, n_views: int) -> tuple[list[Recording],
             for person, shots in target.given.items()
             for shot in shots.values()
         ], 0.0
-    # People are filmed one after the other.
-    views = {
-        v: [joined([shots[v].keypoints for shots in target.given.values()])]
-        for v in next(iter(target.given.values()))
-    }
+    shots = list(target.given.values())
+    longest = max(s.keypoints.n_frames for own in shots for s in own.values())
+    views = {v: [padded(own[v].keypoints, longest) for own in shots] for v in shots[0]}
     height = sum(target.heights.values()) / len(target.heights)
     found = find_cameras(views, height=height, max_offset=0.0)
     print(found.describe(), flush=True)
@@ -219,14 +222,13 @@ def recordings_of_target(target: Target, n_views: int) -> tuple[list[Recording],
     return recordings, found.rig.scale_std
 
 
-def joined(some: Sequence[Keypoints2D]) -> Keypoints2D:
-    """Recordings one after the other."""
-    confidence = [k.confidence for k in some if k.confidence is not None]
-    return replace(
-        some[0],
-        xy=torch.cat([k.xy for k in some]),
-        confidence=torch.cat(confidence) if confidence else None,
-    )
+def padded(keypoints: Keypoints2D, n: int) -> Keypoints2D:
+    """A recording in which the person leaves before its end."""
+    more = n - keypoints.n_frames
+    assert keypoints.confidence is not None  # detectors say
+    xy = torch.cat([keypoints.xy, torch.full((more, 17, 2), torch.nan)])
+    confidence = torch.cat([keypoints.confidence, torch.zeros(more, 17)])
+    return replace(keypoints, xy=xy, confidence=confidence)
 
 
 def windows(target: Target) -> list[tuple[Keypoints2D, Tensor]]:
@@ -313,9 +315,8 @@ def adapted(task: Task, source: Source, o: AdaptOptions) -> tuple[Any, float]:
     """A trainer that is done, and processor minutes."""
     start, first = time.process_time(), source.network()
     split = prepared(task.recordings, source, first, o)
-    builds = None
-    if o.builds and o.aligned:
-        builds = find_builds(first, source, split.used, o, task.scale_std)
+    builds = find_builds(first, source, split.used, o, task.scale_std)
+    if builds is not None:
         told = zip(builds.people, builds.stature.tolist(), builds.stature_std.tolist(), strict=True)
         true = ", ".join(f"{v:.2f}" for v in task.target.heights.values())
         said = ", ".join(f"{who} {tall:.2f} ± {std:.2f}" for who, tall, std in told)
@@ -339,10 +340,11 @@ def run(name: str, spec: Mapping[str, Any], options: Any) -> Iterator[dict[str, 
         o = task.options(variant, changes)
         source = load_source(options.weights, options.motion, o)
         trainer, minutes = adapted(task, source, o)
-        for share in options.shares:
-            network = mixed(source.network(), trainer.averaged(), share)
-            label = variant if share == 1 else f"{variant}, {share:g} of the way"
-            yield {**task.row(label, source, network, before), "minutes": minutes}
+        if variant.startswith(SHIPPED):
+            network, share, _ = part_of_the_way(source, trainer, source.network(), o)
+        else:
+            network, share = trainer.averaged().cpu(), 1.0
+        yield {**task.row(variant, source, network, before), "minutes": minutes, "share": share}
 
 
 def main() -> None:
@@ -354,7 +356,6 @@ def main() -> None:
     parser.add_argument("--n-frames", type=int, default=150_000)
     parser.add_argument("--set", default="{}", help="Options of adaptation as JSON.")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--shares", nargs="+", type=float, default=[1.0], help="Of the way.")
     parser.add_argument("--no-default", action="store_true", help="Leave out the default weights.")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -29,7 +29,7 @@ class AdaptOptions:
         aligned: Share of source motions that stand where the target's people stand (PoseDA's
             global position alignment, with the target's vertical).
         builds: Whether those motions are of people built as the target's, seen as its detector
-            sees them (:mod:`hypopose.adaptation.builds`).
+            sees them (:mod:`hypopose.adaptation.builds`), as far as these are known.
         teacher: Share of target windows that the averaged weights label (PoSynDA's teacher).
         view_labels: Share of target windows that several views label (EpipolarPose).
         rank: Of low-rank adapters on the attention, which are then all that is trained; 0 trains
@@ -57,7 +57,7 @@ class AdaptOptions:
     view_labels: float = 0.4
     rank: int = 0
     learning_rate: float = 2e-4
-    batch_frames: int = 2592
+    batch_frames: int = 1296
     hold_back: float = 0.2
     max_forgetting: float | None = None
     refresh_steps: int = 60

@@ -114,6 +114,11 @@ class Recording:
         return seen[:, 0] & (seen.sum(-1) >= MIN_JOINTS)
 
     @property
+    def is_formed(self) -> bool:
+        """Whether joints were formed from those of another skeleton, such as COCO's."""
+        return bool(self.keypoints.approximate)
+
+    @property
     def fps(self) -> float:
         """Frames per second; as assumed elsewhere where unknown."""
         return self.keypoints.fps or ASSUMED_FPS

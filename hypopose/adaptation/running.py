@@ -12,7 +12,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from hypopose.adaptation.builds import BuildPosterior, estimate_builds, simulate_response
+from hypopose.adaptation.builds import (
+    BuildPosterior,
+    estimate_builds,
+    simulate_response,
+    worth_using,
+)
 from hypopose.adaptation.card import adaptation_card
 from hypopose.adaptation.judging import Change, Scores, compare, has_improved, judge
 from hypopose.adaptation.labels import (
@@ -36,7 +41,7 @@ from hypopose.networks.low_rank import add_low_rank, merge_low_rank
 from hypopose.networks.pretrained import PretrainedNetwork, save_weights
 from hypopose.samplers import DistributionalDiffusion
 from hypopose.samplers.recommended import SAMPLER_FILE, read_recommended
-from hypopose.simulation import Motion
+from hypopose.simulation import DetectionOptions, Motion
 from hypopose.training import BatchMaker, TrainConfig, Trainer
 from hypopose.training.loop import Report, Run
 from hypopose.training.new_network import new_network
@@ -271,7 +276,7 @@ def _adapting(
         learning_rate=options.learning_rate,
         final_share=0.01,
         warmup_steps=20,
-        ema_decay=0.98,
+        ema_decay=0.99,
         checkpoint_seconds=60.0,
         validate_seconds=1e9,
         bf16=None,
@@ -320,9 +325,8 @@ def adapt_recordings(
         f"{sum(r.n_frames for r in split.used):,} frames of {len(split.used)} recordings to adapt "
         f"to, {len(split.held_back)} clips held back"
     )
-    builds = None
-    if o.builds and o.aligned:
-        builds = find_builds(first, source, split.used, o, scale_std)
+    builds = find_builds(first, source, split.used, o, scale_std)
+    if builds is not None:
         for person, tall, std in zip(
             builds.people, builds.stature.tolist(), builds.stature_std.tolist(), strict=True
         ):
@@ -371,7 +375,7 @@ def find_builds(
     used: Sequence[Recording],
     o: AdaptOptions,
     scale_std: float = 0.0,
-) -> BuildPosterior:
+) -> BuildPosterior | None:
     """What the first weights say of the people, see :mod:`hypopose.adaptation.builds`.
 
     Args:
@@ -380,14 +384,33 @@ def find_builds(
         used: Recordings.
         o: Options.
         scale_std: Relative standard deviation of the size of labels.
+
+    Returns:
+        None if it is not asked for, or not worth using.
     """
+    if not (o.builds and o.aligned):
+        return None
     network = cast(Network, first.to(o.device))
     generator = torch.Generator(o.device).manual_seed(o.seed)
     given = (network, source.config)
-    response = simulate_response(*given, source.motion, Stands.of(used), generator)
+    noise = target_noise(source.config, used)
+    like = replace(source.config, noise=noise)
+    response = simulate_response(network, like, source.motion, Stands.of(used), generator)
     found = estimate_builds(*given, used, response, generator, height=o.height, scale_std=scale_std)
     first.to("cpu")
-    return found
+    measured = any(r.label is not None for r in used)
+    return worth_using(found, o.height is not None or measured)
+
+
+def target_noise(config: TrainConfig, recordings: Sequence[Recording]) -> DetectionOptions:
+    """The detector of training, as often with COCO's points as the target's joints are formed.
+
+    Args:
+        config: The options of training.
+        recordings: The target's.
+    """
+    formed = sum(r.is_formed for r in recordings) / len(recordings)
+    return replace(config.noise, as_coco=formed)
 
 
 def make_trainer(
@@ -409,8 +432,9 @@ def make_trainer(
     given = (config.bodies, config.noise, config.cameras.pitched)
     parts = []
     if o.aligned:
+        like = (config.bodies, target_noise(config, split.used), config.cameras.pitched)
         stands = Stands.of(split.used)
-        aligned = AlignedBatchMaker(source.motion, stands, device, *given, builds=builds)
+        aligned = AlignedBatchMaker(source.motion, stands, device, *like, builds=builds)
         parts.append(Part("aligned", o.aligned, aligned))
     seen = labels_from_views(split.used) if o.view_labels else []
     if seen:
@@ -462,20 +486,7 @@ def _judged(
     o: AdaptOptions,
 ) -> Adapted:
     """Scores before and after, with as much of the adapted weights as may be forgotten for."""
-    remembered = _remembered(first, source)
-    share, forgetting = 1.0, dict[str, Change]()
-    network = first
-    for share in BACK:
-        network = mixed(first, trainer.averaged(), share)
-        forgetting = {
-            name: Change(before, after, 0.0, 1)
-            for (name, before), after in zip(
-                remembered.items(), _remembered(network, source).values(), strict=True
-            )
-        }
-        energy = [c for name, c in forgetting.items() if name.startswith("energy")]
-        if all(c.after <= (1 + o.tolerated) * c.before for c in energy):
-            break
+    network, share, forgetting = part_of_the_way(source, trainer, first, o)
     clips = _some(split.held_back)
     given = {"height": o.height, "seed": o.seed}
     before: Scores = judge(source.sampler(first), clips, **given)  # type: ignore[arg-type]
@@ -491,6 +502,37 @@ def _judged(
         trainer.progress.frames,
         trainer.progress.seconds,
     )
+
+
+def part_of_the_way(
+    source: Source, trainer: AdaptationTrainer, first: PretrainedNetwork, o: AdaptOptions
+) -> tuple[PretrainedNetwork, float, dict[str, Change]]:
+    """As much of the adapted weights as may be forgotten for.
+
+    Args:
+        source: Weights and motion.
+        trainer: Done.
+        first: The first weights.
+        o: Options.
+
+    Returns:
+        The network, the share of the adapted weights in it, and scores on validation motion.
+    """
+    remembered = _remembered(first, source)
+    share, forgetting = 1.0, dict[str, Change]()
+    network = first
+    for share in BACK:
+        network = mixed(first, trainer.averaged(), share)
+        forgetting = {
+            name: Change(before, after, 0.0, 1)
+            for (name, before), after in zip(
+                remembered.items(), _remembered(network, source).values(), strict=True
+            )
+        }
+        energy = [c for name, c in forgetting.items() if name.startswith("energy")]
+        if all(c.after <= (1 + o.tolerated) * c.before for c in energy):
+            break
+    return network, share, forgetting
 
 
 def _some(clips: Sequence[Recording]) -> list[Recording]:
