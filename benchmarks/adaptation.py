@@ -187,8 +187,8 @@ def make_target(spec: Mapping[str, Any], motion: Path) -> Target:
     test, heights = [], {}
     apart = torch.tensor([1.2, 0.0, 0.0]) if n_views > 1 else torch.zeros(3)
     found = clips_of(motion, spec["people"], spec["scale"])
-    for i, (person, (some, rest)) in enumerate(found.items()):
-        some = some + (i - 0.5) * apart
+    for i, (person, (own, rest)) in enumerate(found.items()):
+        some = own + (i - 0.5) * apart
         turned = [_turn(c, 2 * math.pi * float(draws.uniform(1))) for c in rest]
         heights[person] = float(stature(some, H36M17))
         given[person] = {

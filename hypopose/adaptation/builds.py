@@ -79,7 +79,8 @@ MEASURED_STD = 0.015
 
 SURPRISE = 1.0
 """Offsets are used where they are larger than those of usual detectors, see
-:attr:`BuildPosterior.surprise`. On simulated targets usual ones came to .84 and .90, biased to 1.18."""
+:attr:`BuildPosterior.surprise`. On simulated targets usual ones came to .84 and .90, biased ones to
+1.18."""
 
 CENTRAL = (0, 7, 8, 9, 10)
 SIDES = tuple((j, H36M17.flip_order[j]) for j in sorted(H36M17.left))

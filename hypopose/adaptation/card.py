@@ -24,7 +24,7 @@ sampler `distributional`, merged and in float16. `hypopose sample WALK --weights
 {people}
 ## What was held back
 
-No 3D is known of it. Lower is better; `hidden`, `other_view` and `stature` are proper scores, which
+No 3D is known of it. Lower is better; all but `reprojection` are proper scores, which
 neither narrower nor wider regions improve by themselves.
 
 {changes}

@@ -3,7 +3,8 @@
 | score | is |
 | --- | --- |
 | ``hidden`` | some limbs' ends are hidden from the network; energy score of where they are seen |
-| ``other_view`` | one view is lifted, its root fitted; energy score of the keypoints of another |
+| ``other_view`` | one view is lifted; energy score of another's keypoints, relative to the pelvis |
+| ``other_view_place`` | the same of the keypoints themselves, with the root fitted in the one view |
 | ``stature`` | energy score of the stature, if it is known, in mm |
 | ``reprojection`` | distance of the hypotheses' mean from keypoints that were shown; not proper |
 
@@ -34,8 +35,14 @@ from hypopose.types import Camera, Hypotheses, Keypoints2D, Sampler
 HIDDEN = ((13, 3), (16, 6), (12, 2, 13), (15, 5, 16))
 """Joints that are hidden together, in turn."""
 
-PROPER = ("hidden", "other_view", "stature")
-UNITS = {"hidden": "px", "other_view": "px", "stature": "mm", "reprojection": "px"}
+PROPER = ("hidden", "other_view", "other_view_place", "stature")
+UNITS = {
+    "hidden": "px",
+    "other_view": "px",
+    "other_view_place": "px",
+    "stature": "mm",
+    "reprojection": "px",
+}
 PERSON_PX = 400.0
 SURE = 0.5
 """Keypoints below this confidence are not judged by."""
@@ -78,9 +85,9 @@ def judge(
     scores = {name: torch.stack(values) for name, values in found.items() if values}
     pairs = view_pairs(clips)
     if pairs:
-        scores["other_view"] = torch.stack(
-            [other_view_score(drawn[a], clips[a], clips[b]) for a, b in pairs]
-        )
+        both = [other_view_scores(drawn[a], clips[a], clips[b]) for a, b in pairs]
+        names = ("other_view", "other_view_place")
+        scores |= dict(zip(names, torch.stack(both).unbind(-1), strict=True))
     if height is not None:
         known = torch.full((len(drawn), 1), 1000 * height)
         tall = torch.stack([1000 * stature(h.joints, H36M17) for h in drawn])
@@ -114,8 +121,10 @@ def hidden_score(
     return _image_score(_placed(hypotheses), keypoints, keypoints.camera, joints)
 
 
-def other_view_score(hypotheses: Hypotheses, of: Recording, other: Recording) -> Float[Tensor, ""]:
-    """Energy score of what another camera saw, by hypotheses of one.
+def other_view_scores(
+    hypotheses: Hypotheses, of: Recording, other: Recording
+) -> Float[Tensor, "2"]:
+    """Energy scores of what another camera saw, by hypotheses of one.
 
     Args:
         hypotheses: Of ``of``, with roots.
@@ -123,7 +132,8 @@ def other_view_score(hypotheses: Hypotheses, of: Recording, other: Recording) ->
         other: So is its.
 
     Returns:
-        Pixels of a person 400 px tall; NaN if nothing can be compared.
+        Of keypoints relative to the pelvis, and of the keypoints; in pixels of a person 400 px
+        tall; NaN if nothing can be compared.
     """
     first, second = of.keypoints.camera, other.keypoints.camera
     assert first is not None  # recordings have one
@@ -131,7 +141,10 @@ def other_view_score(hypotheses: Hypotheses, of: Recording, other: Recording) ->
     (R, t), (S, u) = _pose(first), _pose(second)
     there = (_placed(hypotheses) - t) @ R @ S.mT + u
     bare = replace(second, rotation=None, translation=None)
-    return _image_score(there, other.keypoints, bare, list(range(H36M17.n_joints)))
+    every = list(range(H36M17.n_joints))
+    return torch.stack(
+        [_image_score(there, other.keypoints, bare, every, is_relative=r) for r in (True, False)]
+    )
 
 
 def view_pairs(clips: Sequence[Recording]) -> list[tuple[int, int]]:
@@ -231,11 +244,18 @@ def _placed(hypotheses: Hypotheses) -> Float[Tensor, "H F 17 3"]:
 
 
 def _image_score(
-    placed: Float[Tensor, "H F 17 3"], keypoints: Keypoints2D, camera: Camera, joints: list[int]
+    placed: Float[Tensor, "H F 17 3"],
+    keypoints: Keypoints2D,
+    camera: Camera,
+    joints: list[int],
+    *,
+    is_relative: bool = False,
 ) -> Float[Tensor, ""]:
     ahead = torch.where(placed[..., 2:] > 0.05, placed, torch.nan)
     xy = project(ahead, replace(camera, rotation=None, translation=None))
     seen = keypoints.xy[:, joints].float()
+    if is_relative:
+        xy, seen = xy - xy[:, :, :1], seen - keypoints.xy[:, :1].float()
     sure = torch.isfinite(seen).all(-1)
     if keypoints.confidence is not None:
         sure = sure & (keypoints.confidence[:, joints] >= SURE)
