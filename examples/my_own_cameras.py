@@ -51,17 +51,17 @@ print(f"triangulated: {result.pose.joints.shape[0]} frames,", *result.notes[:2],
 person = torch.from_numpy(found.people.points[0])
 figure = new_figure(6, 5)
 axes = figure.add_subplot(projection="3d")
-for frame in range(0, len(person), 40):
+for frame in range(0, len(person), 54):
     for parent, child in skeleton.bones:
         axes.plot(*person[frame, [parent, child]].T.tolist(), color="tab:blue", linewidth=1.0)
 for name, camera in found.rig.cameras.items():
     R, t = camera.rotation, camera.translation
     corners = torch.tensor([[-0.4, -0.3, 0.7], [0.4, -0.3, 0.7], [0.4, 0.3, 0.7], [-0.4, 0.3, 0.7]])
-    center, frame_ = -R.T @ t, (corners - t) @ R
-    for a, b in zip(frame_, frame_.roll(-1, 0), strict=True):
+    center, image = -R.T @ t, (corners - t) @ R
+    for a, b in zip(image, image.roll(-1, 0), strict=True):
         axes.plot(*torch.stack([center, a, b]).T.tolist(), color="tab:orange", linewidth=1.0)
     axes.text(*center.tolist(), name)
-axes.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]")
+axes.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]", zticks=[0, 1, 2])
 axes.set_aspect("equal")
 figure.savefig("rig.png", dpi=120)
 

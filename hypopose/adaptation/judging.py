@@ -4,7 +4,7 @@
 | --- | --- |
 | ``hidden`` | some limbs' ends are hidden from the network; energy score of where they are seen |
 | ``other_view`` | one view is lifted; energy score of another's keypoints, relative to the pelvis |
-| ``other_view_place`` | the same of the keypoints themselves, with the root fitted in the one view |
+| ``other_view_place`` | the same of the keypoints themselves, with the root fitted in one view |
 | ``stature`` | energy score of the stature, if it is known, in mm |
 | ``reprojection`` | distance of the hypotheses' mean from keypoints that were shown; not proper |
 
@@ -36,13 +36,7 @@ HIDDEN = ((13, 3), (16, 6), (12, 2, 13), (15, 5, 16))
 """Joints that are hidden together, in turn."""
 
 PROPER = ("hidden", "other_view", "other_view_place", "stature")
-UNITS = {
-    "hidden": "px",
-    "other_view": "px",
-    "other_view_place": "px",
-    "stature": "mm",
-    "reprojection": "px",
-}
+UNITS = dict.fromkeys((*PROPER, "reprojection"), "px") | {"stature": "mm"}
 PERSON_PX = 400.0
 SURE = 0.5
 """Keypoints below this confidence are not judged by."""
