@@ -38,6 +38,9 @@ HIDDEN = ((13, 3), (16, 6), (12, 2, 13), (15, 5, 16))
 PROPER = ("hidden", "other_view", "other_view_place", "stature")
 UNITS = dict.fromkeys((*PROPER, "reprojection"), "px") | {"stature": "mm"}
 PERSON_PX = 400.0
+A_LITTLE = 0.02
+"""Share by which a score may rise."""
+
 SURE = 0.5
 """Keypoints below this confidence are not judged by."""
 
@@ -181,8 +184,9 @@ class Change:
 
     @property
     def is_worse(self) -> bool:
-        """Higher by more than two standard errors."""
-        return self.n > 0 and self.after - self.before > 2 * self.std_error
+        """Higher by more than two standard errors, and by more than a little."""
+        more = self.after - self.before
+        return self.n > 0 and more > max(2 * self.std_error, A_LITTLE * abs(self.before))
 
 
 def compare(before: Scores, after: Scores) -> dict[str, Change]:
@@ -210,7 +214,7 @@ def compare(before: Scores, after: Scores) -> dict[str, Change]:
 
 
 def has_improved(changes: Mapping[str, Change]) -> bool:
-    """Whether a proper score is lower beyond its standard error, and none is higher beyond two.
+    """Whether a proper score is lower beyond its standard error, and none is clearly higher.
 
     Args:
         changes: Of :func:`compare`.

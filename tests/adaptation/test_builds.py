@@ -19,6 +19,7 @@ from hypopose.adaptation.builds import (
     measured_segments,
     posterior_of,
     simulate_response,
+    worth_using,
 )
 from hypopose.adaptation.placement import Stands
 from hypopose.bodies.proportions import BONE_LENGTHS, BONE_PAIRS
@@ -72,6 +73,28 @@ def test_a_stature_is_obeyed(prior: tuple[torch.Tensor, torch.Tensor], height: f
     drawn = found(64, Draws(torch.Generator().manual_seed(0)))
     tall = (drawn.lengths * STANDING).sum(-1) / 0.961
     assert abs(float(tall.mean()) / height - 1) < 0.02
+
+
+def posterior(offset: float) -> BuildPosterior:
+    """A person whose detector is off by so many meters, known to a millimeter."""
+    mean = torch.zeros(1, SIZE)
+    mean[:, N_SEGMENTS:] = offset
+    covariance = 1e-6 * torch.eye(SIZE)[None]
+    return BuildPosterior(("x",), mean, covariance, torch.ones(1))
+
+
+def test_usual_detectors_are_not_trained_for() -> None:
+    usual, biased = posterior(0.01), posterior(0.05)
+    assert usual.surprise < 1 < biased.surprise
+    assert worth_using(biased, False) is biased
+    assert worth_using(usual, False) is None
+    kept = worth_using(usual, True)
+    assert kept is not None
+    assert torch.equal(kept.mean[:, :N_SEGMENTS], usual.mean[:, :N_SEGMENTS])
+    drawn = kept(200, Draws(torch.Generator().manual_seed(0)))
+    spread = drawn.offsets.std(0)
+    assert float(spread[[4, 5, 12]].max()) < 1e-3  # limbs are where they are
+    assert 0.01 < float(spread[10, 2]) < 0.05  # heads are not, as in general training
 
 
 def test_labels_measure_segments() -> None:

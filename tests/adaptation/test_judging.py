@@ -67,8 +67,20 @@ def test_the_truth_scores_nothing_in_another_view() -> None:
     views = two_views()
     exact = judge(Around(0.0, 0.0), views[:1] + views[1:])
     assert float(exact["other_view"][0]) < 1.0
+    assert float(exact["other_view_place"][0]) < 1.0
     turned = judge(Around(0.0, 0.0, turn=0.4), views)
     assert float(turned["other_view"][0]) > 5.0
+
+
+def test_a_wrong_depth_shows_in_the_place_only() -> None:
+    views = two_views()
+    far = [
+        replace(v, keypoints=replace(v.keypoints, xy=v.keypoints.xy + torch.tensor([30.0, 0.0])))
+        for v in views
+    ]
+    scores = judge(Around(0.0, 0.0), far)
+    assert float(scores["other_view"][0]) < 1.0
+    assert float(scores["other_view_place"][0]) > 10.0
 
 
 @pytest.mark.parametrize("score", ["hidden", "other_view"])
