@@ -6,8 +6,8 @@
         [--body capsules|anny] [--noise 0.05] [--mask-error TAU] [--weights-error TAU]
 
 ``recover`` disturbs the joints of a capsule body by 60 mm and lowers one minus the intersection
-over union of its silhouette (64 pixels) alone: 20 starts, the truth's bone lengths kept as bones of
-the start. ``rasterizer`` renders one body and its gradient.
+over union of its silhouette (64 pixels), with bones held at their true lengths and joints at where
+they started: 20 starts. ``rasterizer`` renders one body and its gradient.
 
 ``split`` simulates masks: a body around the true joints, of another girth than the one that is
 scored with (or fitted Anny bodies), is seen by the true camera, and its outline is moved in and out
@@ -269,6 +269,7 @@ def split(options: argparse.Namespace) -> None:
         seconds["methods"] += time.process_time() - start
         for name, (x, pose) in found.items():
             rows[name].append(scores(x, pose, item.truth))
+        print(f"{i + 1} views, {time.process_time():.0f} s of one core", flush=True)
     _print(rows)
     print(f"{options.benchmark}, {len(rows['as sampled'])} views; processor seconds: "
           + ", ".join(f"{k} {v:.0f}" for k, v in seconds.items()))  # fmt: skip

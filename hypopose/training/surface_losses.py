@@ -201,10 +201,14 @@ def surface_loss(
         batch: Windows.
         generator: Source of errors and builds.
     """
-    bodies = bodies_of(batch, generator)
+    kind = batch.target.device.type
+    with torch.autocast(kind, enabled=False):
+        bodies = bodies_of(batch, generator)
     found = network(bodies.hypothesis, bodies.keypoints, bodies.confidence, bodies.context)
     regressor = _capsules(len(network.relation)).regressor
-    return decoder_loss(found, bodies.joints, bodies.vertices, network.faces, regressor)
+    with torch.autocast(kind, enabled=False):  # the network alone is computed in half precision
+        whole = Evolved(found.lifted.float(), found.joints.float(), found.vertices.float())
+        return decoder_loss(whole, bodies.joints, bodies.vertices, network.faces, regressor)
 
 
 @torch.no_grad()
@@ -220,10 +224,11 @@ def validate_surface(network: nn.Module, held_out: HeldOut) -> dict[str, float]:
     """
     encoded = encode(held_out.keypoints, "subject")
     turned = held_out.truth.joints @ encoded.rotation.mT[:, None]
-    bodies = bodies_of(Batch(encoded, turned), torch.Generator().manual_seed(0))
+    with torch.autocast(turned.device.type, enabled=False):
+        bodies = bodies_of(Batch(encoded, turned), torch.Generator().manual_seed(0))
+        plain = CapsuleBody().around(bodies.hypothesis).vertices
     decoder: Any = network
     found = decoder(bodies.hypothesis, bodies.keypoints, bodies.confidence, bodies.context)
-    plain = CapsuleBody().around(bodies.hypothesis).vertices
     return {
         "surface_mm": 1000 * float((found.vertices - bodies.vertices).norm(dim=-1).mean()),
         "plain_mm": 1000 * float((plain - bodies.vertices).norm(dim=-1).mean()),

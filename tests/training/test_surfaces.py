@@ -17,7 +17,12 @@ from hypopose.simulation import Draws
 from hypopose.training import ARCHITECTURES, TrainConfig, Trainer, train
 from hypopose.training.batches import motion_of
 from hypopose.training.objectives import keypoint_batches
-from hypopose.training.surface_losses import bodies_of, hypothesis_errors, validate_surface
+from hypopose.training.surface_losses import (
+    bodies_of,
+    hypothesis_errors,
+    surface_loss,
+    validate_surface,
+)
 from hypopose.training.validation import hold_out
 
 SMALL = {"width": 16, "n_heads": 8, "batch_frames": 60, "warmup_steps": 5}
@@ -47,6 +52,19 @@ def test_errors_of_hypotheses_grow_outwards_and_in_depth() -> None:
     assert (sd[1:, 2] > 2 * sd[1:, 0]).all()
     assert sd[13, 2] > sd[12, 2] > sd[11, 2] > sd[8, 2]
     assert sd[13, 2].item() == pytest.approx(0.035 * 5**0.5, rel=0.1)
+
+
+def test_half_precision_is_the_networks_alone(config: TrainConfig) -> None:
+    make = keypoint_batches(motion_of(config, "train"), torch.device("cpu"), config)
+    g = torch.Generator().manual_seed(0)
+    batch = make(6, 5, g)
+    network = Trainer(config).network
+    seeds = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
+    whole = surface_loss(network, batch, seeds[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        half = surface_loss(network, batch, seeds[1])
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(whole.item(), rel=0.05)
 
 
 @pytest.mark.slow
