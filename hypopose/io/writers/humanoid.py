@@ -102,6 +102,11 @@ RIGS = {
 """Names of the bones by rig."""
 
 
+TIPS = {"head": "head", "leftFoot": "left_big_toe", "rightFoot": "right_big_toe"}
+"""Bones without children (VRM's names) and the joints that they point to, where they are known;
+feet without toes keep square to the shank."""
+
+
 def perform_humanoid(scene: ExportScene, take: Take, rig: str) -> Performance:
     """Put a motion on a humanoid.
 
@@ -127,8 +132,12 @@ def perform_humanoid(scene: ExportScene, take: Take, rig: str) -> Performance:
     places, n_bridged = known_places(take, skeleton)
     bones = _build(skeleton, bone_lengths(places, skeleton), RIGS[rig], z_up=scene.up == "z")
     seen = _mixed(places, skeleton)
-    head = places[:, skeleton.index("head")]
-    performance = Performance(bones, seen[:, 0], _solve(bones, seen, head), "")
+    tips = {
+        bone: places[:, skeleton.index(joint)]
+        for bone, joint in TIPS.items()
+        if joint in skeleton.joint_names
+    }
+    performance = Performance(bones, seen[:, 0], _solve(bones, seen, tips), "")
     note = departure_note(performance, take, scene.unit, n_bridged)
     return Performance(bones, performance.root, performance.turns, f"{note}; rig {rig}")
 
@@ -188,9 +197,9 @@ def _tips(stature: float, *, z_up: bool) -> Float[np.ndarray, "N 3"]:
 
 
 def _solve(
-    rig: BoneRig, seen: Float[np.ndarray, "F N 3"], head: Float[np.ndarray, "F 3"]
+    rig: BoneRig, seen: Float[np.ndarray, "F N 3"], tips: dict[str, NDArray[np.float64]]
 ) -> Float[np.ndarray, "F N 3 3"]:
-    """Rotations of every bone against its parent."""
+    """Rotations of every bone against its parent; bones without children turn to known tips."""
     n_frames = len(seen)
     eye = np.broadcast_to(np.eye(3), (n_frames, 3, 3))
     globally = np.broadcast_to(np.eye(3), (n_frames, len(rig.names), 3, 3)).copy()
@@ -198,8 +207,8 @@ def _solve(
     for i, parent in enumerate(rig.parents):
         above = globally[:, parent] if parent >= 0 else eye
         ends = [(rig.offsets[c], seen[:, c] - seen[:, i]) for c in rig.children(i)]
-        if BONES[i].vrm == "head":
-            ends = [(rig.tips[i], head - seen[:, i])]
+        if BONES[i].vrm in tips:
+            ends = [(rig.tips[i], tips[BONES[i].vrm] - seen[:, i])]
         if len(ends) > 1:
             globally[:, i] = fit_turn(ends, above)
         elif ends:

@@ -22,7 +22,7 @@ from hypopose.io.writers.humanoid import BONES, RIGS
 from hypopose.io.writers.performing import performed
 from hypopose.io.writers.rig import lowest
 from hypopose.io.writers.scene import build_scene
-from hypopose.skeletons import H36M17
+from hypopose.skeletons import H36M17, H36M21
 from hypopose.types import Camera, Hypotheses, Poses3D
 
 
@@ -262,3 +262,22 @@ def test_jitter_slide_and_the_floor_are_measured():
     assert slide["shaken", True] is None  # told as before and after
     apart = build_scene(result, ExportOptions(root="none"), gltf.DEFAULTS)
     assert "slide" not in performed(apart, apart.takes[0]).note
+
+
+def test_feet_of_a_humanoid_point_to_known_toes():
+    result = walking(8)
+    x = result.pose.joints
+    ankles, legs = x[:, [6, 6, 3, 3]], torch.tensor([0.04, 0.2, 0.04, 0.2])[:, None]
+    along = torch.tensor([[-0.3, 0.8, 0.5], [0.3, 0.4, 0.8], [-0.3, 0.8, 0.5], [0.3, 0.4, 0.8]])
+    with_feet = torch.cat((x, ankles + legs * along), 1)
+    pose = Poses3D(with_feet, H36M21, result.pose.root)
+    hypotheses = Hypotheses(with_feet[None], H36M21, result.pose.root[None])
+    both = replace(result, hypotheses=hypotheses, pose=pose)
+    scene = build_scene(both, ExportOptions(rig="vrm"), gltf.DEFAULTS)
+    performance = performed(scene, scene.takes[0])
+    foot = performance.rig.names.index("leftFoot")
+    seen = scene.takes[0].joints
+    way = seen[:, H36M21.index("left_big_toe")] - seen[:, H36M21.index("left_ankle")]
+    turned = (performance.globally()[:, foot] @ performance.rig.tips[foot, :, None])[..., 0]
+    cosine = (way * turned).sum(-1) / np.linalg.norm(way, axis=-1) / np.linalg.norm(turned, axis=-1)
+    assert np.allclose(cosine, 1)
