@@ -229,6 +229,9 @@ PW_PEOPLE = {"outdoors_fencing_01": 1, "downtown_car_00": 2}
 SMPL_NEAR_H36M = [0, 4, 1, 0, 5, 2, 7, 6, 3, 8, 6, 3, 8, 11, 14, 9, 11, 14, 12, 15, 13, 16, 13, 16]
 
 
+COCO18_NEAR_SMPL = [15, 12, 17, 19, 21, 16, 18, 20, 2, 5, 8, 1, 4, 7, 15, 15, 15, 15]
+
+
 def pw_sequence(n_people: int, n_frames: int, seed: int) -> dict[str, Any]:
     """What a file of 3DPW holds, apart from what nothing reads."""
     rng = np.random.default_rng(seed)
@@ -243,7 +246,7 @@ def pw_sequence(n_people: int, n_frames: int, seed: int) -> dict[str, Any]:
         body = in_front(n_frames, seed + i)[:, SMPL_NEAR_H36M]
         body = body + rng.normal(0, 0.02, body.shape)
         joints.append((body @ turn - np.array([0.1, 0.2, 0.3]) @ turn).reshape(n_frames, 72))
-        pixels = body[:, :18] @ lens.T
+        pixels = body[:, COCO18_NEAR_SMPL] @ lens.T
         xy = pixels[..., :2] / pixels[..., 2:]
         found = np.concatenate([xy, np.full((n_frames, 18, 1), 0.8)], -1)
         found[0, 3] = 0.0
@@ -260,13 +263,16 @@ def pw_sequence(n_people: int, n_frames: int, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def make_3dpw(folder: Path) -> dict[str, dict[str, Any]]:
-    """Write two sequences as pickles of Python 2 would be."""
+def make_3dpw(folder: Path, *, seen: bool = True) -> dict[str, dict[str, Any]]:
+    """Write two sequences as pickles of Python 2 would be; without keypoints if they are not seen,
+    for surfaces that are elsewhere than the joints."""
     place = folder / "sequenceFiles" / "test"
     place.mkdir(parents=True)
     found = {}
     for i, (name, n) in enumerate(PW_PEOPLE.items()):
         found[name] = pw_sequence(n, 7 + i, 40 + i)
+        for keypoints in found[name]["poses2d"]:
+            keypoints[:, 2] *= seen
         (place / f"{name}.pkl").write_bytes(pickle.dumps(found[name], protocol=2))
     return found
 

@@ -260,6 +260,13 @@ def set_take(subject: str, take: str, change: Callable) -> Callable:
     return apply
 
 
+def each(subjects: dict, change: Callable) -> None:
+    """Change every take."""
+    for takes in subjects.values():
+        for take in takes:
+            takes[take] = change(takes[take])
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no 3D file": (lambda f: (f / "data_3d_h36m.npz").unlink(), "lacks data_3d_h36m.npz"),
     "no 2D file": (
@@ -301,6 +308,37 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "normalized keypoints": (
         damaged(set_take("S9", "Eating", lambda x: [c / 500 - 1 for c in x]), "2d"),
         "give pixels, not normalized coordinates",
+    ),
+    "y up": (
+        damaged(lambda p: each(p, lambda x: x[..., [0, 2, 1]] * [1, 1, -1])), "of the body's size",
+    ),
+    "poses from the pelvis": (
+        damaged(lambda p: each(p, lambda x: x - x[:, :1])), "frame, axes, and order of cameras",
+    ),
+    "cameras in another order": (
+        damaged(lambda p: each(p, lambda x: x[::-1]), "2d"), "from its projected poses",
+    ),
+    "a web page": (
+        lambda f: (f / "data_3d_h36m.npz").write_text("<html>log in</html>"), "is not an npz arc",
+    ),
+    "no dictionary": (
+        lambda f: np.savez(f / "data_3d_h36m.npz", positions_3d=np.zeros((3, 32, 3))),
+        "positions_3d is not a dictionary",
+    ),
+    "no metadata": (
+        lambda f: np.savez(
+            f / "data_2d_h36m_cpn_ft_h36m_dbb.npz",
+            positions_2d=dictionary({"S9": {}, "S11": {}}),
+        ),
+        "lacks the array metadata",
+    ),
+    "a joint that is NaN": (
+        damaged(set_take("S9", "Eating", lambda x: np.where(x == x[0, 3], np.nan, x))),
+        "holds NaN or infinity",
+    ),
+    "centimeters": (damaged(set_take("S9", "Eating", lambda x: 100 * x)), "bring it to meters"),
+    "takes without names": (
+        damaged(lambda p: p.update(S9=list(p["S9"].values()))), "S9 is not a dictionary",
     ),
     "another layout": (
         damaged(lambda m: m.update(layout_name="body25"), "2d", "metadata"),

@@ -150,7 +150,7 @@ def make_bodies(folder: Path) -> tuple[dict, np.ndarray, dict[str, str]]:
 
 
 def test_3dpw_with_vertices(tmp_path: Path) -> None:
-    sequences = make_3dpw(tmp_path / "data")
+    sequences = make_3dpw(tmp_path / "data", seen=False)
     arrays, regressor, variant = make_bodies(tmp_path)
     rng = np.random.default_rng(1)
     predicted, expected = {}, []
@@ -185,7 +185,7 @@ def test_3dpw_with_vertices(tmp_path: Path) -> None:
 
 
 def test_3dpw_with_a_regressor(tmp_path: Path) -> None:
-    sequences = make_3dpw(tmp_path / "data")
+    sequences = make_3dpw(tmp_path / "data", seen=False)
     arrays, regressor, variant = make_bodies(tmp_path)
     models = tmp_path / "models"
     data = make_protocol("3dpw", partial=True, **variant).open(tmp_path / "data")
@@ -336,6 +336,14 @@ DAMAGES: dict[str, Damages] = {
         "millimeters": (pw("jointPositions", lambda x: [1000 * p for p in x]), "to meters"),
         "fewer cameras": (pw("cam_poses", lambda x: x[:-1]), "is (7, 4, 4), not (8, 4, 4)"),
         "no rotations": (pw("cam_poses", lambda x: 2 * x), "what is no rotation"),
+        "cameras in millimeters": (
+            pw("cam_poses", lambda x: x * np.array([1, 1, 1, 1000])), "of the body's size",
+        ),
+        "a normalized lens": (
+            pw("cam_intrinsics", lambda x: np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])),
+            "from its projected poses",
+        ),
+        "cut off": (pw_bytes(pickle.dumps({"a": 1})[:-4]), "its pickle is refused"),
         "no lens": (pw("cam_intrinsics", lambda x: 0 * x), "is no camera matrix"),
         "keypoints of others": (pw("poses2d", lambda x: x[:1]), "poses2d[1] is not an array"),
         "marks": (pw("campose_valid", lambda x: [v[:3] for v in x]), "is (3,), not (8)"),
@@ -354,6 +362,16 @@ DAMAGES: dict[str, Damages] = {
         "y up": (pair(lambda x: x * [1, -1, -1]), "stands behind the camera"),
         "all NaN": (pair(lambda x: x * np.nan), "has no frame with all joints"),
         "cut off": (cut("truth/ben.npz"), "not a readable array file"),
+        "truths in other axes": (
+            lambda f: [np.savez(p, joints=np.load(p)["joints"][..., [2, 1, 0]])
+                       for p in sorted((f / "truth").glob("*.npz"))],
+            "from its projected poses",
+        ),
+        "no coordinates": (pair(lambda x: x[..., :2]), "joints is (8, 17, 2)"),
+        "no frames": (pair(lambda x: x[:0]), "joints is (0, 17, 3)"),
+        "a damaged index": (
+            lambda f: (f / "index.json").write_text('{"ben": '), "not valid JSON",
+        ),
         "other keypoints": (
             lambda f: np.savez(f / "ben.npz", xy=np.zeros((8, 17, 2))), "is no keypoint file",
         ),

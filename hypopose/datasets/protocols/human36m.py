@@ -35,6 +35,7 @@ from hypopose.datasets.protocols.protocol_data import (
     ViewEntry,
     grouped,
 )
+from hypopose.datasets.protocols.reprojection_check import check_reprojection
 from hypopose.skeletons import H36M17, H36M32
 from hypopose.types import Camera, DistortionModel, Keypoints2D, Poses3D
 
@@ -113,7 +114,7 @@ class Human36M:
         seen = None if path_2d is None else LifterKeypoints.read(checks, path_2d, world, sizes)
         entries = tuple(self._entries(world))
         joints = tuple(j for j in range(17) if j != 9 or self.joints == 17)
-        return ProtocolData(
+        data = ProtocolData(
             protocol=self.name,
             entries=entries,
             load=partial(self._load, world, seen),
@@ -128,6 +129,7 @@ class Human36M:
             batches=PublishedBatches(self.batch) if self._as_d3dp else None,
             notes=self._notes(world),
         )
+        return check_reprojection(checks, data)
 
     @property
     def _as_d3dp(self) -> bool:

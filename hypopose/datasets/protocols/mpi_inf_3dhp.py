@@ -31,6 +31,7 @@ from hypopose.datasets.protocols.protocol_data import (
     ViewEntry,
     grouped,
 )
+from hypopose.datasets.protocols.reprojection_check import check_reprojection
 from hypopose.errors import FormatError
 from hypopose.io.prediction_files import frames_first
 from hypopose.io.source import Source
@@ -136,7 +137,7 @@ class MpiInf3dhp:
         }
         if any(action for entry in entries for action in entry.parts):
             groupings["activity"] = grouped(entries, lambda cell: cell[0])
-        return ProtocolData(
+        data = ProtocolData(
             protocol=self.name,
             entries=entries,
             load=partial(self._load, sequences),
@@ -161,6 +162,7 @@ class MpiInf3dhp:
             batches=PublishedBatches(self.batch, stitched=True) if seventeen else None,
             notes=self._notes(entries),
         )
+        return check_reprojection(checks, data)
 
     def _sequences(self, checks: Checks) -> tuple[dict[str, Arrays], tuple[Path, ...]]:
         """The arrays of every sequence, from whichever layout is there."""

@@ -26,6 +26,7 @@ from hypopose.datasets.protocols.protocol_data import (
     ViewEntry,
     grouped,
 )
+from hypopose.datasets.protocols.reprojection_check import check_reprojection
 from hypopose.io.native import MARK, is_native, keypoints_from, read_metadata
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive, read_npy
@@ -91,7 +92,7 @@ class NpzPairs:
         gaps = any((np.diff(e.counted) > 1).any() for e in entries)
         groupings = {"action": grouped(entries, lambda cell: cell[0])}
         named = any(action for action, _ in labels.values())
-        return ProtocolData(
+        data = ProtocolData(
             protocol=self.name,
             entries=entries,
             load=partial(_load, poses, there, skeleton, target),
@@ -112,6 +113,7 @@ class NpzPairs:
             gaps=gaps,
             notes=_notes(poses, skeleton, target, gaps),
         )
+        return check_reprojection(checks, data)
 
     def _labels(self, checks: Checks, truths: Mapping[str, Path]) -> dict[str, tuple[str, str]]:
         """Action and sequence of every file."""

@@ -29,6 +29,7 @@ from hypopose.datasets.protocols.protocol_data import (
     ViewEntry,
     grouped,
 )
+from hypopose.datasets.protocols.reprojection_check import check_reprojection
 from hypopose.datasets.protocols.smpl_regression import (
     RegressedBody,
     load_regressed_body,
@@ -113,7 +114,7 @@ class ThreeDPW:
         if not entries:
             raise checks.error("no frame has a valid camera", "get the files again")
         gaps = any((np.diff(entry.counted) > 1).any() for entry in entries)
-        return ProtocolData(
+        data = ProtocolData(
             protocol=self.name,
             entries=entries,
             load=partial(_load, people, bodies),
@@ -136,6 +137,7 @@ class ThreeDPW:
             surface=surface,
             notes=self._notes(paths, entries, gaps),
         )
+        return check_reprojection(checks, data)
 
     def _paths(self, checks: Checks) -> list[Path]:
         places = [
