@@ -122,3 +122,19 @@ def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(BackendError, match=r"pip install 'hypopose\[cluster\]'"):
         room._require("distributed")
+
+
+def test_a_worker_that_dies_while_it_is_asked_has_no_say() -> None:
+    class Dying:
+        def wait_for_workers(self, n: int, timeout: float) -> None: ...
+
+        def run(self, function: object, on_error: str = "raise") -> dict[str, str]:
+            if on_error == "raise":
+                raise OSError("Stream is closed")
+            return versions
+
+    versions = {"tcp://a": room.version_here()}
+    room._check_workers(Dying(), "local")
+    versions["tcp://b"] = "0.0.1"
+    with pytest.raises(BackendError, match=r"have HypoPose 0\.0\.1"):
+        room._check_workers(Dying(), "local")
