@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import torch
 from jaxtyping import Float
@@ -146,18 +147,17 @@ def other_view_scores(
 
 def view_pairs(clips: Sequence[Recording]) -> list[tuple[int, int]]:
     """Pairs of clips of one person and moment in different placed views, in both directions."""
-    views: dict[tuple[str, str], list[int]] = {}
+    moments: dict[tuple[str, int, int], list[int]] = {}
     for i, clip in enumerate(clips):
         camera = clip.keypoints.camera
         if clip.view and camera is not None and camera.rotation is not None:
-            views.setdefault((clip.person, clip.view), []).append(i)
+            moment = (clip.person, clip.first_frame, clip.n_frames)
+            moments.setdefault(moment, []).append(i)
     return [
         (a, b)
-        for (person, view), own in views.items()
-        for (other, second), theirs in views.items()
-        if person == other and view != second
-        for a, b in zip(own, theirs, strict=False)
-        if clips[a].n_frames == clips[b].n_frames
+        for seen in moments.values()
+        for a, b in permutations(seen, 2)
+        if clips[a].view != clips[b].view
     ]
 
 

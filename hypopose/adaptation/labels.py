@@ -75,7 +75,12 @@ class LabelBatchMaker:
     """
 
     def __init__(self, clips: Sequence[LabeledClip], n_draws: int) -> None:
-        self.clips, self.n_draws = tuple(clips), n_draws
+        self.n_draws = n_draws
+        self.replace(clips)
+
+    def replace(self, clips: Sequence[LabeledClip]) -> None:
+        """Draw from other clips from now on."""
+        self.clips = tuple(clips)
         self.weights = torch.tensor([float(len(c.rays)) for c in clips]).sqrt()
 
     def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -58,6 +58,7 @@ class Recording:
         label: The person in this camera's frame, from several views; None if unknown.
         up: The vertical in the camera's frame; None to estimate it.
         tilt_std_deg: Its standard deviation.
+        first_frame: Of a longer recording that this is a part of.
 
     Raises:
         SkeletonMismatchError: If the keypoints have another skeleton.
@@ -71,6 +72,7 @@ class Recording:
     label: View3D | None = None
     up: Float[Tensor, "3"] | None = None
     tilt_std_deg: float = 0.0
+    first_frame: int = 0
 
     def __post_init__(self) -> None:
         keypoints = self.keypoints
@@ -141,14 +143,15 @@ class Recording:
         )
         if label is not None:
             label = View3D(label.joints[some], label.covariance[some])
-        return _unchecked(self, keypoints=cut, label=label)
+        return _unchecked(self, keypoints=cut, label=label, first_frame=self.first_frame + first)
 
 
 def _unchecked(recording: Recording, **changes: object) -> Recording:
     """A copy that may be short."""
     copy = object.__new__(Recording)
-    for name in ("keypoints", "person", "view", "label", "up", "tilt_std_deg"):
-        object.__setattr__(copy, name, changes.get(name, getattr(recording, name)))
+    for field in fields(Recording):
+        value = changes.get(field.name, getattr(recording, field.name))
+        object.__setattr__(copy, field.name, value)
     return copy
 
 
@@ -168,7 +171,7 @@ class Split:
 
     Args:
         used: The first part of every recording.
-        held_back: Clips of the last part; of one person and moment in the same order of views.
+        held_back: Clips of the last part.
     """
 
     used: tuple[Recording, ...]

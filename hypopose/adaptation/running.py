@@ -157,10 +157,9 @@ class AdaptationTrainer(Trainer):
             seed = self.config.compute.seed + 7919 * (due + 1)
             generator = torch.Generator(self.device).manual_seed(seed)
             clips = self.relabel(cast(Network, self.averaged()), generator)
-            n_draws = self.config.objective.n_draws
             for part in cast(MixedBatchMaker, self.make_batch).parts:
                 if part.name == "teacher":
-                    cast(LabelBatchMaker, part.maker).__init__(clips, n_draws)  # type: ignore[misc]
+                    cast(LabelBatchMaker, part.maker).replace(clips)
             self.labeled_at = due
         return super().step()
 
@@ -536,9 +535,12 @@ def part_of_the_way(
 
 
 def _some(clips: Sequence[Recording]) -> list[Recording]:
-    """Clips evenly taken, so that pairs of views stay together."""
+    """Moments evenly taken, each with all its views."""
+    moments: dict[tuple[str, int], list[Recording]] = {}
+    for clip in clips:
+        moments.setdefault((clip.person, clip.first_frame), []).append(clip)
     step = max(1, -(-len(clips) // MOST_JUDGED))
-    return list(clips[::step]) if step > 1 else list(clips)
+    return [clip for seen in list(moments.values())[::step] for clip in seen]
 
 
 def _remembered(network: PretrainedNetwork, source: Source) -> dict[str, float]:

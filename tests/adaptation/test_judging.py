@@ -61,6 +61,8 @@ def test_pairs_of_views_are_found() -> None:
     assert view_pairs(views) == [(0, 1), (1, 0)]
     assert view_pairs([views[0], replace(views[1], person="y")]) == []
     assert view_pairs([Recording(KEYPOINTS, "x", "a"), Recording(KEYPOINTS, "x", "b")]) == []
+    later = [views[0], replace(views[1], first_frame=30)]
+    assert view_pairs(later) == []  # another moment
 
 
 def test_the_truth_scores_nothing_in_another_view() -> None:

@@ -16,6 +16,7 @@ def test_the_last_part_is_held_back(walker: Recording) -> None:
     split = split_recordings([walker], 0.25)
     assert torch.equal(split.used[0].keypoints.xy, walker.keypoints.xy[:45])
     assert torch.equal(split.held_back[0].keypoints.xy, walker.keypoints.xy[45:])
+    assert split.held_back[0].first_frame == 45
 
 
 def test_long_recordings_are_held_back_in_clips(walker: Recording) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,19 @@ def test_little_is_forgotten_by_going_part_of_the_way(
     adapted = go(walker, tmp_path / "out", tiny_weights)
     assert adapted.share == 0.5
     assert adapted.forgetting["energy_mm_1_steps"].after == 102.0
+
+
+def test_few_clips_are_judged_with_all_their_views(walker: Recording) -> None:
+    keypoints = replace(walker.keypoints, xy=walker.keypoints.xy[:20], confidence=None)
+    clips = [
+        replace(walker, keypoints=keypoints, view=view, first_frame=first)
+        for view in "ab"
+        for first in range(0, 60 * 20, 20)
+    ]
+    some = running._some(clips)
+    assert len(some) <= running.MOST_JUDGED
+    moments = [clip.first_frame for clip in some]
+    assert all(moments.count(m) == 2 for m in moments)
 
 
 def test_weights_that_cannot_be_adapted_are_refused(
