@@ -168,7 +168,7 @@ class Change:
     Args:
         before: Mean.
         after: Mean.
-        std_error: Of the mean difference.
+        std_error: Of the mean difference; infinite if it is of one number.
         n: Numbers it is of.
     """
 
@@ -207,7 +207,7 @@ def compare(before: Scores, after: Scores) -> dict[str, Change]:
         good = torch.isfinite(a) & torch.isfinite(b)
         a, b = a[good], b[good]
         n = len(a)
-        error = float((b - a).std() / math.sqrt(n)) if n > 1 else 0.0
+        error = float((b - a).std() / math.sqrt(n)) if n > 1 else math.inf
         mean = (float(a.mean()), float(b.mean())) if n else (math.nan, math.nan)
         changes[name] = Change(*mean, error, n)
     return changes

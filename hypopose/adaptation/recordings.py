@@ -23,8 +23,9 @@ MIN_FRAMES = 20
 MIN_JOINTS = 8
 """Joints, the root among them, that a frame needs to say where a person stands."""
 
-CLIP = 81
-"""Frames of the clips that are held back."""
+CLIPS = (9, 81)
+"""Fewest and most frames of the clips that are held back; five of each recording where it can be, so
+that their scores tell their own standard error."""
 
 UPRIGHT = (0.0, -1.0, 0.0)
 """Up, in a level camera."""
@@ -192,7 +193,7 @@ def split_recordings(recordings: Sequence[Recording], share: float = 0.2) -> Spl
         >>> from hypopose.datasets import example_pair
         >>> split = split_recordings([Recording(example_pair()[0], "somebody")])
         >>> split.used[0].n_frames, [c.n_frames for c in split.held_back]
-        (40, [10])
+        (40, [9])
     """
     if not 0 < share <= 0.9:
         raise OptionError(f"The share held back lies between 0 and 0.9, got {share}.")
@@ -203,7 +204,9 @@ def split_recordings(recordings: Sequence[Recording], share: float = 0.2) -> Spl
         n = round((1 - share) * recording.n_frames)
         used.append(recording.part(0, n))
         rest = recording.part(n, recording.n_frames - n)
-        clips = (rest.part(a, min(CLIP, rest.n_frames - a)) for a in range(0, rest.n_frames, CLIP))
+        length = min(max(CLIPS[0], rest.n_frames // 5), CLIPS[1])
+        starts = range(0, rest.n_frames, length)
+        clips = (rest.part(a, min(length, rest.n_frames - a)) for a in starts)
         held_back += [clip for clip in clips if int(clip.placed.sum()) >= 5]
     used = [r for r in used if int(r.placed.sum()) >= MIN_FRAMES // 2]
     if not used:

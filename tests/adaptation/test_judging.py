@@ -116,6 +116,8 @@ def test_changes_count_beyond_their_error() -> None:
     better = compare(before, {"hidden": before["hidden"] - 1})
     assert better["hidden"].n == 3
     assert has_improved(better)
+    one = {"hidden": before["hidden"][:1]}
+    assert not has_improved(compare(one, {"hidden": one["hidden"] - 1}))  # no telling
     worse = {**better, "other_view": Change(5.0, 6.0, 0.1, 9)}
     assert not has_improved(worse)
 

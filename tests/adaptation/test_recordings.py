@@ -15,15 +15,16 @@ from hypopose.types import Hypotheses, Keypoints2D, NoiseSource
 def test_the_last_part_is_held_back(walker: Recording) -> None:
     split = split_recordings([walker], 0.25)
     assert torch.equal(split.used[0].keypoints.xy, walker.keypoints.xy[:45])
-    assert torch.equal(split.held_back[0].keypoints.xy, walker.keypoints.xy[45:])
+    assert torch.equal(split.held_back[0].keypoints.xy, walker.keypoints.xy[45:54])
+    assert [clip.n_frames for clip in split.held_back] == [9, 6]
     assert split.held_back[0].first_frame == 45
 
 
 def test_long_recordings_are_held_back_in_clips(walker: Recording) -> None:
-    xy = walker.keypoints.xy.repeat(10, 1, 1)
+    xy = walker.keypoints.xy.repeat(20, 1, 1)
     long = replace(walker, keypoints=replace(walker.keypoints, xy=xy, confidence=None))
     held_back = split_recordings([long], 0.5).held_back
-    assert [clip.n_frames for clip in held_back] == [81, 81, 81, 57]
+    assert [clip.n_frames for clip in held_back] == [81] * 7 + [33]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.95])
