@@ -24,8 +24,8 @@ MIN_JOINTS = 8
 """Joints, the root among them, that a frame needs to say where a person stands."""
 
 CLIPS = (9, 81)
-"""Fewest and most frames of the clips that are held back; five of each recording where it can be, so
-that their scores tell their own standard error."""
+"""Fewest and most frames of the clips that are held back; five of each recording where it can be,
+so that their scores tell their own standard error."""
 
 UPRIGHT = (0.0, -1.0, 0.0)
 """Up, in a level camera."""
