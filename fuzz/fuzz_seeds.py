@@ -157,6 +157,14 @@ def _netcdf3() -> bytes:
     return stream.getvalue()
 
 
+def _easymocap_2d() -> list[bytes]:
+    person = {"personID": 0, "bbox": [0, 0, 9, 9, 0.9]}
+    points = np.column_stack([XY[0], np.full(len(XY[0]), 0.9)]).tolist()
+    image = {"filename": "images/01/000000.jpg", "height": 480, "width": 640}
+    whole = {**image, "annots": [{**person, "keypoints": points}]}
+    return [json.dumps(whole).encode(), json.dumps({**image, "annots": []}).encode()]
+
+
 def _wide_2d() -> list[bytes]:
     joints = ("nose", "left_hip", "right_hip", "left_knee", "right_knee")
     plain = ",".join(f"{j}_{a}" for j in joints for a in "xy")
@@ -313,6 +321,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "movement": lambda: [_hdf5("movement"), _netcdf3()],
     "tidy": _tidy,
     "wide": _wide_2d,
+    "easymocap": _easymocap_2d,
     "videopose3d": _videopose3d,
     "arrays": _arrays,
     "hypopose": _own,

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from hypopose.io.detections import Detections
 from hypopose.io.parsing.skeleton_fit import CLEAR_RATIO, bone_length, skeletons_by_fit
 from hypopose.io.source import DoubtfulInputWarning
+from hypopose.skeletons import COCO17
 from hypopose.types import Skeleton
 
 UPSIDE_DOWN_SHARE = 0.6
@@ -129,7 +130,9 @@ def scrambled(xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton) -> str:
         "left_hip",
     }:
         return ""
-    length = bone_length(xy, skeleton)
+    whole = skeleton.joint_names[: COCO17.n_joints] == COCO17.joint_names
+    body = COCO17 if whole else skeleton  # hands and faces may be anywhere
+    length = bone_length(xy[:, : body.n_joints], body)
     if not length > SCRAMBLED:  # NaN where nothing can be told
         return ""
     return (

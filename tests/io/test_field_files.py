@@ -119,7 +119,9 @@ def test_two_people_who_walk_smoothly(name):
     ],
 )
 def test_whole_bodies_are_read(name, skeleton, n):
-    (keypoints,) = quietly(case("wholebody-133-136") / name).values()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a body among hands and faces is a body
+        (keypoints,) = load_people(case("wholebody-133-136") / name).values()
     assert keypoints.skeleton.name == skeleton
     assert keypoints.xy.shape == (30, n, 2)
     told = case("wholebody-133-136") / "wb.toml"
@@ -196,6 +198,17 @@ def test_objects_are_not_people():
     people = quietly(case("dlc-superanimal-two-people") / "walkDLC_el.csv")
     assert list(people) == ["animal0", "animal1"]
     assert {k.skeleton.name for k in people.values()} == {"coco17"}
+
+
+@shared
+@pytest.mark.parametrize("place", ["annots", "annots/01"])
+def test_annotations_of_easymocap_are_one_clip(place):
+    (keypoints,) = quietly(case("easymocap-cameras") / place).values()
+    assert (keypoints.n_frames, keypoints.image_size) == (20, SIZE)
+    at = keypoints.skeleton.index
+    xy = keypoints.xy
+    assert (xy[:, at("head_top"), 1] < xy[:, at("neck"), 1]).all()
+    assert (xy[:, at("left_big_toe"), 1] > xy[:, at("left_ankle"), 1] - 5).all()
 
 
 @shared

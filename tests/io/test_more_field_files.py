@@ -443,6 +443,35 @@ def named_images_in_one_file(folder):
     assert keypoints.n_frames == 12
 
 
+def easymocap(folder: Path, points: np.ndarray, empty: int = -1) -> Path:
+    place = folder / "annots" / "01"
+    place.mkdir(parents=True)
+    for f, xy in enumerate(points):
+        sure = np.column_stack([xy, np.full(len(xy), 0.9)]).tolist()
+        people = [] if f == empty else [{"personID": 3, "bbox": [0, 0, 9, 9, 1], "keypoints": sure}]
+        image = {"filename": f"{f:06}.jpg", "height": 720, "width": 1280, "annots": people}
+        (place / f"{f:06}.json").write_text(json.dumps(image))
+    return place
+
+
+@field_input
+def annotations_of_easymocap(folder):
+    for i, name in enumerate(("coco17", "body25", "halpe26")):
+        joints = get_skeleton(name).joint_names
+        x = walk(joints, 9) - [0, 2.0, 0]
+        xy = np.stack([300 - 220 * x[..., 1], 600 - 220 * x[..., 2]], -1)
+        place = easymocap(folder / str(i), xy, empty=4)
+        (keypoints,) = quietly(place).values()
+        assert (keypoints.skeleton.name, keypoints.image_size) == (name, SIZE)
+        assert keypoints.n_frames == 9
+        assert not keypoints.detected[4].any()
+        assert torch.allclose(keypoints.xy[5], torch.from_numpy(xy[5]).float())
+        other = easymocap(folder / f"{i} short", xy[:, :25])
+        (keypoints,) = quietly(other).values()
+        assert keypoints.skeleton.name == name
+        assert torch.allclose(keypoints.xy[5, :25], torch.from_numpy(xy[5, :25]).float())
+
+
 # --- tables, arrays and labels that scripts write -----------------------------------------------
 
 

@@ -36,11 +36,11 @@ class FrameFiles:
 
     def sniff(self, source: Source) -> bool:
         """A folder with a file of one image in one of the formats."""
-        return source.is_folder and self._kind(_files(source)) is not None
+        return source.is_folder and self._kind(frame_paths(source)) is not None
 
     def is_recording(self, source: Source) -> bool:
         """Whether the first, the middle and the last file are numbered images of one format."""
-        files = _files(source)
+        files = frame_paths(source)
         try:
             paths = [path for _, path in numbered(source, files)]
         except FormatError:
@@ -51,7 +51,7 @@ class FrameFiles:
 
     def read(self, source: Source, options: ReadOptions) -> Detections:
         """Read all files."""
-        files = _files(source)
+        files = frame_paths(source)
         kind = self._kind(files)
         if kind is None:
             raise source.error("no files of one image each in the folder", "name a file in it")
@@ -85,7 +85,7 @@ class FrameFiles:
         return kind.sniff(file) and kind.one_image is not None and kind.one_image(file)
 
 
-def _files(source: Source) -> list[Path]:
+def frame_paths(source: Source) -> list[Path]:
     """The files of a folder, or of the only folder in it, if all have one ending."""
     found = {ending: files for ending in ENDINGS if (files := files_ending(source, ending))}
     if len(found) == 1:
