@@ -40,6 +40,10 @@ def aggregate(
     for note in save_result(output, changed):
         click.echo(f"Note: {note}", err=True)
     if masks is not None:
-        said = [note for note in changed.notes if note not in stored.notes]
+        said = [
+            note
+            for note in changed.notes
+            if note.startswith("weighted by") or note not in stored.notes
+        ]
         click.echo("\n".join(f"Note: {note}" for note in said), err=True)
     click.echo(f"{changed.aggregate} of {len(stored.hypotheses)} hypotheses -> {output}")
