@@ -266,10 +266,10 @@ def a_model_with_other_keypoints(box):
 
 @case
 def names_that_are_no_skeletons(box):
-    rows = [f"{f},p{j},{x:.1f},{y:.1f}" for f, frame in enumerate(box.person().xy.tolist())
+    rows = [f"{f},p{chr(97 + j)},{x:.1f},{y:.1f}" for f, frame in enumerate(box.person().xy.tolist())
             for j, (x, y) in enumerate(frame)]  # fmt: skip
     path = box.write("a.csv", "\n".join(["frame,joint,x,y", *rows]))
-    names = "\n".join(f'{joint} = "p{j}"' for j, joint in enumerate(COCO))
+    names = "\n".join(f'{joint} = "p{chr(97 + j)}"' for j, joint in enumerate(COCO))
     toml = box.write("names.toml", f'skeleton = "coco17"\n[names]\n{names}')
     yield lambda: load(path, skeleton="coco17")
     yield lambda: load(path, skeleton=str(toml))

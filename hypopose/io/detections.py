@@ -130,6 +130,7 @@ def clean(detections: Detections, file: str) -> Detections:
             "write coordinates in pixels."
         )
     present = finite & ~(xy == 0).all(-1) & ~(xy == -1).all(-1)
+    placed = present.copy()
     confidence = detections.confidence
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
@@ -142,15 +143,22 @@ def clean(detections: Detections, file: str) -> Detections:
         raise _not_pixels(xy[present], file)
     rows = present.any(-1)
     if not rows.any():
-        unsure = confidence is not None and finite.any() and not np.nan_to_num(confidence).any()
-        why = "every confidence is 0, so no keypoint is detected" if unsure else (
-            "no keypoint of any person is detected in any frame"
-        )  # fmt: skip
-        cure = "leave the confidences out if there are none" if unsure else "check the recording"
-        raise FormatError(f"{file}: {why}; {cure}.")
+        raise _nothing_seen(placed=bool(placed.any()), file=file)
     xy[~present] = np.nan
     kept = _keep(replace(detections, xy=xy, confidence=confidence), rows)
     return kept.with_notes(*notes).with_doubts(*doubts)
+
+
+def _nothing_seen(*, placed: bool, file: str) -> FormatError:
+    """The error for a file whose keypoints are all missing, with places or without."""
+    if placed:
+        return FormatError(
+            f"{file}: every confidence is 0, so no keypoint is detected; leave the confidences out "
+            "if there are none."
+        )
+    return FormatError(
+        f"{file}: no keypoint of any person is detected in any frame; check the recording."
+    )
 
 
 def _not_pixels(xy: Float[np.ndarray, "n 2"], file: str) -> FormatError:
