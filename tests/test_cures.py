@@ -266,7 +266,8 @@ def a_model_with_other_keypoints(box):
 
 @case
 def names_that_are_no_skeletons(box):
-    rows = [f"{f},p{chr(97 + j)},{x:.1f},{y:.1f}" for f, frame in enumerate(box.person().xy.tolist())
+    body = box.person().xy.tolist()
+    rows = [f"{f},p{chr(97 + j)},{x:.1f},{y:.1f}" for f, frame in enumerate(body)
             for j, (x, y) in enumerate(frame)]  # fmt: skip
     path = box.write("a.csv", "\n".join(["frame,joint,x,y", *rows]))
     names = "\n".join(f'{joint} = "p{chr(97 + j)}"' for j, joint in enumerate(COCO))
@@ -868,6 +869,24 @@ def keep_twice(box):
     keypoints = box.keypoints()
     yield lambda: box.run("tracks", keypoints, "--keep", "0", "--keep-main")
     yield lambda: box.run("tracks", keypoints, "--keep-main")
+
+
+@case
+def quantities_of_a_report_without_a_name(box):
+    path, out = box.result(), box.path("out.html")
+    yield lambda: box.run("report", path, "-o", out, "--height", 1.8)
+    yield lambda: box.run("report", path, "-o", out, "--height", 1.8, "--what", "knee_flexion")
+
+
+@case
+def quantities_of_a_report_without_a_result(box):
+    path, out = box.result(), box.path("out.html")
+    judged = box.path("judged.json")
+    truth = box.path("truth.npy")
+    np.save(truth, load_hypotheses(path).hypotheses.joints.mean(0).numpy())
+    box.run("evaluate", path, "--truth", truth, "-o", judged)
+    yield lambda: box.run("report", judged, "-o", out, "--what", "knee_flexion")
+    yield lambda: box.run("report", path, judged, "-o", out, "--what", "knee_flexion")
 
 
 @case
