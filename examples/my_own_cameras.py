@@ -49,7 +49,7 @@ print(f"triangulated: {result.pose.joints.shape[0]} frames,", *result.notes[:2],
 
 # %% The rig, with the person in it.
 person = torch.from_numpy(found.people.points[0])
-figure = new_figure(6, 5)
+figure = new_figure(6.0, 5.0)
 axes = figure.add_subplot(projection="3d")
 for frame in range(0, len(person), 54):
     for parent, child in skeleton.bones:
