@@ -173,7 +173,7 @@ def _detections(
 
 
 @dataclass(frozen=True, eq=False)
-class _Clock:
+class _Numbering:
     """The number of every frame; its time, where there are only times; a rate; doubts."""
 
     frames: Int[np.ndarray, " F"]
@@ -182,7 +182,7 @@ class _Clock:
     doubts: tuple[str, ...] = ()
 
 
-def _clock(source: Source, n_frames: int, extra: dict[str, np.ndarray]) -> _Clock:
+def _clock(source: Source, n_frames: int, extra: dict[str, np.ndarray]) -> _Numbering:
     """Frame numbers and times that stand beside the keypoints."""
     numbers = _per_frame(source, n_frames, extra, next((n for n in _FRAMES if n in extra), None))
     column = time_column(list(extra))
@@ -191,14 +191,14 @@ def _clock(source: Source, n_frames: int, extra: dict[str, np.ndarray]) -> _Cloc
     if times is not None and column is not None:
         times = seconds(source, times, column[1])
     if numbers is None:
-        return _Clock(np.arange(n_frames), times)
+        return _Numbering(np.arange(n_frames), times)
     bad = (numbers < 0) | (numbers >= 2**53) | (numbers != np.floor(numbers))
     if bad.any() or len(np.unique(numbers)) != n_frames:
         raise source.error(
             "frame numbers that are not whole, or are there twice", "number the frames one by one"
         )
     at = numbers.astype(np.int64)
-    return _Clock(at) if times is None else _Clock(at, None, *rate_of(at, times))
+    return _Numbering(at) if times is None else _Numbering(at, None, *rate_of(at, times))
 
 
 def _per_frame(

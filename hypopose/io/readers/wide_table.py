@@ -48,7 +48,7 @@ _CELLS = (
 
 
 @dataclass(frozen=True)
-class Header:
+class WideHeader:
     """Where a wide table has what.
 
     Args:
@@ -76,7 +76,7 @@ class Rows:
     people: list[str] = field(default_factory=list)
 
 
-def wide_header(cells: Sequence[str]) -> Header | None:
+def wide_header(cells: Sequence[str]) -> WideHeader | None:
     """Where a header has x and y of several joints; None if it has not.
 
     Example:
@@ -94,7 +94,7 @@ def wide_header(cells: Sequence[str]) -> Header | None:
     if len(joints) < MIN_JOINTS:
         return None
     names = [cell.strip().lower() for cell in cells]
-    return Header(
+    return WideHeader(
         joints,
         tuple(name for name, axes in joints.items() if "z" in axes),
         csv_rows.find_column(names, _FRAME),
@@ -153,7 +153,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
 
 
 def _rows(
-    source: Source, header: Header, width: int, stated: dict[str, int]
+    source: Source, header: WideHeader, width: int, stated: dict[str, int]
 ) -> tuple[Rows, dict[str, str]]:
     """All rows, and what columns that never change state."""
     found = Rows()
@@ -180,7 +180,7 @@ def _rows(
     return found, constant_facts(seen)
 
 
-def _points(source: Source, header: Header, row: list[str], place: str) -> Iterable[float]:
+def _points(source: Source, header: WideHeader, row: list[str], place: str) -> Iterable[float]:
     for axes in header.joints.values():
         for axis in ("x", "y", "confidence"):
             cell = row[axes[axis]] if axis in axes else ""
@@ -188,7 +188,7 @@ def _points(source: Source, header: Header, row: list[str], place: str) -> Itera
 
 
 def _clock(
-    source: Source, header: Header, rows: Rows
+    source: Source, header: WideHeader, rows: Rows
 ) -> tuple[Int[np.ndarray, " N"], Float[np.ndarray, " N"] | None, float | None, tuple[str, ...]]:
     """Frame numbers, time stamps that number the frames, a rate, and doubts."""
     numbers = np.array(rows.frames, dtype=np.int64)
