@@ -82,33 +82,10 @@ def evaluate_answers(
     )
     seconds = 0.0
     for view in answered_views(data, answers, limit=limit, progress=progress):
-        best = None if without_root else _published_best(view, data, clip_frames)
-        for frames, draw in view.draws(clip_frames):
-            compared = evaluator.update(draw)
-            if best is not None and not data.gaps:
-                best.add(frames, compared)
-        if best is not None:
-            _keep(evaluator, view, best.values())
-        if data.surface is not None:
-            counted = torch.from_numpy(view.entry.counted)
-            found = vertex_errors(view, data.surface)
-            _keep(evaluator, view, {key: (counted, values) for key, values in found.items()})
+        _judge(evaluator, view, data, clip_frames)
         seconds += view.answer.seconds
     record = {
-        "variant": dict(data.variant),
-        "joints": f"{data.n_joints} of {data.source_skeleton.name}"
-        + (" beside the root, which only aligns" if data.exclude_root else ""),
-        "n_hypotheses": evaluator.n_hypotheses,
-        "n_views": len(data.entries) if limit is None else min(limit, len(data.entries)),
-        "n_sequences": len({sequence for _, sequence in evaluator.sums.table}),
-        "n_frames": evaluator.n_frames,
-        "clip_frames": clip_frames,
-        "limit": limit,
-        "p_best": _p_best_words(data, evaluator, clip_frames),
-        "root_joint": root_words(without_root),
-        "intervals": f"95 %, {N_DRAWS} bootstrap draws of whole sequences",
-        "notes": list(data.notes),
-        **notes_of(evaluator.curve()),
+        **_record(data, evaluator, clip_frames, limit),
         "sampling_seconds": round(seconds, 3),
         "frames_per_second": round(evaluator.n_frames / seconds, 1) if seconds else None,
         **(settings or {}),
@@ -123,11 +100,7 @@ def evaluate_answers(
         headline=data.headline,
         means=_means(data, evaluator),
         groupings=groupings,
-        min_at_k=tuple(
-            OracleCurve(best, np.asarray(curve.numpy(), dtype=np.float64))
-            for best, curve in evaluator.best_of_k().items()
-            if not (data.gaps and best == "clip")
-        ),
+        min_at_k=_oracle_curves(data, evaluator),
         titles={
             **TITLES,
             **PUBLISHED_TITLES,
@@ -136,6 +109,52 @@ def evaluate_answers(
             **{key: metric.title for key, metric in evaluator.metrics.items()},
         },
         consumed={str(k): said for k, said in (consumed or data.consumed).items()},
+    )
+
+
+def _judge(evaluator: Evaluator, view: AnsweredView, data: ProtocolData, clip_frames: int) -> None:
+    """Add the scores of one view."""
+    best = None if evaluator.exclude_root else _published_best(view, data, clip_frames)
+    for frames, draw in view.draws(clip_frames):
+        compared = evaluator.update(draw)
+        if best is not None and not data.gaps:
+            best.add(frames, compared)
+    if best is not None:
+        _keep(evaluator, view, best.values())
+    if data.surface is not None:
+        counted = torch.from_numpy(view.entry.counted)
+        found = vertex_errors(view, data.surface)
+        _keep(evaluator, view, {key: (counted, values) for key, values in found.items()})
+
+
+def _record(
+    data: ProtocolData, evaluator: Evaluator, clip_frames: int, limit: int | None
+) -> dict[str, Any]:
+    """What was evaluated, and how."""
+    beside = " beside the root, which only aligns" if data.exclude_root else ""
+    return {
+        "variant": dict(data.variant),
+        "joints": f"{data.n_joints} of {data.source_skeleton.name}{beside}",
+        "n_hypotheses": evaluator.n_hypotheses,
+        "n_views": len(data.entries) if limit is None else min(limit, len(data.entries)),
+        "n_sequences": len({sequence for _, sequence in evaluator.sums.table}),
+        "n_frames": evaluator.n_frames,
+        "clip_frames": clip_frames,
+        "limit": limit,
+        "p_best": _p_best_words(data, evaluator, clip_frames),
+        "root_joint": root_words(evaluator.exclude_root),
+        "intervals": f"95 %, {N_DRAWS} bootstrap draws of whole sequences",
+        "notes": list(data.notes),
+        **notes_of(evaluator.curve()),
+    }
+
+
+def _oracle_curves(data: ProtocolData, evaluator: Evaluator) -> tuple[OracleCurve, ...]:
+    """The best of k hypotheses; not per clip where frames are missing."""
+    return tuple(
+        OracleCurve(best, np.asarray(curve.numpy(), dtype=np.float64))
+        for best, curve in evaluator.best_of_k().items()
+        if not (data.gaps and best == "clip")
     )
 
 

@@ -39,11 +39,7 @@ def frame_of(
     if kind == "parts":
         return _parts(source, values.astype(np.int64), place)
     if kind == "people":
-        labels = [v for v in there.tolist() if v not in (0, UNKNOWN)]
-        if len(labels) > MAX_PEOPLE:
-            raise source.error(f"{len(labels)} different numbers", "number people from 1", place)
-        people = tuple(values == v for v in labels)
-        return FrameMasks(people, (values == UNKNOWN) if UNKNOWN in there else None)
+        return _people(source, values, place)
     if len(there) > SOFT_LEVELS and there[-1] > UNKNOWN // 2:
         return FrameMasks((values > there[-1] // 2,))
     if kind is None and (len(there) > 2 or (len(there) == 2 and there[0] != 0)):
@@ -55,6 +51,15 @@ def frame_of(
             place,
         )
     return FrameMasks((values != 0,))
+
+
+def _people(source: Source, values: Shaped[np.ndarray, "h w"], place: str) -> FrameMasks:
+    there = np.unique(values).tolist()
+    labels = [v for v in there if v not in (0, UNKNOWN)]
+    if len(labels) > MAX_PEOPLE:
+        raise source.error(f"{len(labels)} different numbers", "number people from 1", place)
+    people = tuple(values == v for v in labels)
+    return FrameMasks(people, (values == UNKNOWN) if UNKNOWN in there else None)
 
 
 def _parts(source: Source, labels: Int[np.ndarray, "h w"], place: str) -> FrameMasks:
