@@ -2,12 +2,13 @@
 My own cameras
 ==============
 
-Four cameras that nobody calibrated: find them from the person, triangulate, and adapt the weights.
+Four uncalibrated cameras: find them from the person, triangulate, and adapt the weights.
 """
 
 # %% A person who walks and bends, seen by four cameras with 3 px of noise. Use your own files here:
 # ``hypopose.load_people("front.json")`` for each view.
 import math
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,7 +70,8 @@ figure.savefig("rig.png", dpi=120)
 # out, and give ``motion="FOLDER"`` with motion capture, for twenty minutes of training.
 budget = {"n_frames": 500, "batch_frames": 250, "builds": False, "teacher": 0.0, "seed": 0}
 target = {name: people[0] for name, people in views.items()}
-adapted = hypopose.adapt(target, Path("adapted"), rig=found.rig, **budget)
+folder = Path(tempfile.mkdtemp(prefix="hypopose_")) / "adapted"
+adapted = hypopose.adapt(target, folder, rig=found.rig, **budget)
 for score, change in adapted.changes.items():
     print(f"{score}: {change.before:.2f} -> {change.after:.2f} ± {change.std_error:.2f}")
 print("weights written" if adapted.has_improved else "nothing improved: the defaults stay")
