@@ -64,7 +64,7 @@ for name, camera in found.rig.cameras.items():
     axes.text(*center.tolist(), name)
 axes.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]", zticks=[0, 1, 2])
 axes.set_aspect("equal")
-figure.savefig("rig.png", dpi=120)
+figure.savefig("rig.png", dpi=120, bbox_inches="tight", pad_inches=0.3)
 
 # %% Adapted weights: views label each other. This is far too short to be useful; leave the budget
 # out, and give ``motion="FOLDER"`` with motion capture, for twenty minutes of training.
