@@ -4,9 +4,9 @@
         [--n-frames N] [--out FILE]
 
 Targets are defined in ``benchmarks/results/adaptation_targets.json``: people of ``markers_mit``
-(marker trials on skeletons of their own; no weights in the box saw them), cameras, a detector and
-seeds. Two thirds of every person's frames are given to adaptation, without 3D; the other trials, or
-the last part of the only one, are the test, one view at a time.
+(marker trials on skeletons of their own; no bundled weights were trained on them), cameras, a
+detector and seeds. Two thirds of every person's frames are given to adaptation, without 3D; the
+other trials, or the last part of the only one, are the test, one view at a time.
 
 | target | what is unusual |
 | --- | --- |

@@ -1,4 +1,4 @@
-"""Learn from cameras that nobody labeled: weights adapted to recordings without 3D.
+"""Adapt weights to recordings without 3D labels.
 
 Layout::
 

@@ -1,4 +1,4 @@
-"""Windows of the target itself, with labels that nobody gave: from several views, or a teacher.
+"""Windows of the target itself, with labels from several views, or from a teacher.
 
 **Several views** (EpipolarPose; :mod:`hypopose.multiview.pseudo_labels`): the target is the
 triangulated pose in the camera's frame. It errs, and its covariance says by how much. A generator

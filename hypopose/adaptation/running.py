@@ -440,7 +440,7 @@ def make_trainer(
         parts.append(Part("views", o.view_labels, LabelBatchMaker(seen, n_draws)))
     relabel = None
     if o.teacher:
-        nothing = labels_from_nobody(split.used)
+        nothing = unlabeled_clips(split.used)
         parts.append(Part("teacher", o.teacher, LabelBatchMaker(nothing, n_draws)))
 
         def relabel(network: Network, generator: torch.Generator) -> list[LabeledClip]:
@@ -452,7 +452,7 @@ def make_trainer(
     return AdaptationTrainer(config, parts, o.rank, relabel, o.refresh_steps)
 
 
-def labels_from_nobody(recordings: Sequence[Recording]) -> list[LabeledClip]:
+def unlabeled_clips(recordings: Sequence[Recording]) -> list[LabeledClip]:
     """Clips without any label, until a teacher gives some."""
     return [
         LabeledClip(r.rays, r.confidence, r.fps, torch.full((r.n_frames, 17, 3), torch.nan))

@@ -85,7 +85,7 @@ def speed_doubt(detections: Detections, fps: float | int) -> tuple[str, ...]:
     if not speed > MAX_SPEED:
         return ()
     return (
-        f"at {fps:g} frames a second people move at about {speed:.0f} m/s, which nobody can: "
+        f"at {fps:g} frames a second people move at about {speed:.0f} m/s, too fast for anyone: "
         "check fps=",
     )
 

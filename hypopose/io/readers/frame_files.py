@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from hypopose.errors import FormatError
 from hypopose.io.detections import Detections
@@ -114,19 +115,12 @@ def _joined(
     if not parts:
         raise source.error("no person in any of its files", "check that the detector saw somebody")
     first = parts[0]
-    for part in parts:
-        if part.skeleton != first.skeleton:
-            raise source.error(
-                f"files with {first.skeleton.n_joints} and {part.skeleton.n_joints} keypoints",
-                "keep only the files of one clip in the folder",
-            )
-    known = all(part.confidence is not None for part in parts)
-    confidence = [p.confidence for p in parts if p.confidence is not None]
+    _check_skeletons(source, parts)
     return Detections(
         skeleton=first.skeleton,
         frames=np.concatenate([part.frames for part in parts]),
         xy=np.concatenate([part.xy for part in parts]),
-        confidence=np.concatenate(confidence) if known else None,
+        confidence=_confidences(parts),
         ids=tuple(i for part in parts for i in part.ids),
         first_frame=min(numbers),
         last_frame=max(numbers),
@@ -134,6 +128,22 @@ def _joined(
         notes=(note, *dict.fromkeys(n for part in parts for n in part.notes)),
         doubts=tuple(dict.fromkeys(d for part in parts for d in part.doubts)),
     )
+
+
+def _check_skeletons(source: Source, parts: Sequence[Detections]) -> None:
+    first = parts[0].skeleton
+    other = next((part.skeleton for part in parts if part.skeleton != first), None)
+    if other is not None:
+        raise source.error(
+            f"files with {first.n_joints} and {other.n_joints} keypoints",
+            "keep only the files of one clip in the folder",
+        )
+
+
+def _confidences(parts: Sequence[Detections]) -> Float[np.ndarray, "N J"] | None:
+    """The confidences of all parts; None if one has none."""
+    known = [part.confidence for part in parts if part.confidence is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
 
 
 def frame_files(formats: Sequence[Format]) -> Format:
