@@ -90,6 +90,10 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "Measure how often regions of the hypotheses hold the truth.",
             "hypopose calibrate results -o calibration.json",
         ),
+        "calibrate-weights": Entry(
+            "Measure the calibration of weights, and write it beside them.",
+            "hypopose calibrate-weights motion runs/mine/weights",
+        ),
         "fit-calibrator": Entry(
             "Fit what corrects the spread of hypotheses.",
             "hypopose fit-calibrator results -o calibrator.json",

@@ -15,6 +15,8 @@ from hypopose.cli.set_option import read_settings, refuse_sampling_options
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from hypopose.datasets import Benchmark
     from hypopose.evaluation import Draw
     from hypopose.types import Sampler
@@ -125,12 +127,25 @@ def cluster_of(options: dict[str, Any]) -> Iterator[Executor | None]:
 @contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error; call what is given with done and total."""
+    with progress_bars() as progress:
+        yield lambda done, total: progress(name, done, total)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each name on standard error; call what is given with name, done and total."""
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(name, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=None)
+            bars.update(tasks[name], completed=done, total=total)
+
+        yield show
 
 
 def method_of(options: dict[str, Any]) -> tuple[Benchmark, Sampler, str, dict[str, str]]:

@@ -17,7 +17,7 @@ from hypopose.evaluation.evaluation_results import CalibrationResults, CoverageR
 from hypopose.evaluation.frame_scores import TITLES, is_oracle, unit_of
 from hypopose.quantities import Measurement, Measurements
 from hypopose.report import clip_figures, figures
-from hypopose.report.card import card_sentence
+from hypopose.report.cited_calibration import calibration_sentence
 from hypopose.report.panel import Scene
 from hypopose.report.quantity_figures import file_word, quantity_figure
 from hypopose.types import Hypotheses
@@ -223,7 +223,8 @@ def scene_findings(scene: Scene, n_most: int = 12) -> tuple[str, ...]:
     card: tuple[str, ...] = ()
     if "weights" in settings:
         weights = settings["weights"].removesuffix("none")
-        card = (card_sentence(weights, not settings.get("spread", "").startswith("as sampled")),)
+        moved = not settings.get("spread", "").startswith("as sampled")
+        card = (calibration_sentence(weights, moved),)
     if scene.ambiguity is None:
         return (*card, "Too few hypotheses to analyze their ambiguity: five are needed.")
     said = scene.ambiguity.sentences()
@@ -291,9 +292,7 @@ def quantity_table(people: Sequence[Measurements]) -> Table:
     for i, person in enumerate(people):
         for measurement in person.values():
             for statistic, value in measurement.over_frames().items():
-                words = f" ({measurement.quantity.unit})" if measurement.quantity.unit else ""
-                of = "" if statistic == "value" else f", {statistic}"
-                key = (f"{measurement.quantity.name.replace('_', ' ')}{of}{words}", statistic)
+                key = (_quantity_name(measurement, statistic), statistic)
                 cells.setdefault(key, {})[i] = _quantity_cell(value)
     notes = list(dict.fromkeys(note for person in people for note in person.notes))
     return Table(
@@ -304,6 +303,12 @@ def quantity_table(people: Sequence[Measurements]) -> Table:
         rows=tuple((name, *(own.get(i, "-") for i in range(len(people))))
                    for (name, _), own in cells.items() if {*own.values()} != {"-"}),
     )  # fmt: skip
+
+
+def _quantity_name(measurement: Measurement, statistic: str) -> str:
+    unit = f" ({measurement.quantity.unit})" if measurement.quantity.unit else ""
+    of = "" if statistic == "value" else f", {statistic}"
+    return f"{measurement.quantity.name.replace('_', ' ')}{of}{unit}"
 
 
 def _quantity_cell(measurement: Measurement) -> str:

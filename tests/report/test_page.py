@@ -22,6 +22,7 @@ from hypopose.diffusion import seeded_noise
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.evaluation import Evaluator, calibration_results, save_results
 from hypopose.io import Result, load_hypotheses, save_result
+from hypopose.report.cited_calibration import calibration_sentence
 from hypopose.report.exhibits import NO_TRUTH, Report, findings, scene_findings, tables
 from hypopose.report.page import page, save_report
 from hypopose.report.panel import MISSING, Scene, pack, panel_data, unpack
@@ -245,21 +246,13 @@ def test_pdf_and_folder_are_written(report: Report, tmp_path: Path) -> None:
         save_report(tmp_path / "r.docx", report)
 
 
-def test_the_calibration_of_the_weights_is_cited(report: Report, tmp_path: Path) -> None:
-    seen = report.scenes[0]
-    measured = replace(report.results[0], settings={"data": "benchmark x", "sequences": "40, a"})
-    save_results(tmp_path / "calibration.json", measured)
-    held = [f"{100 * c:.0f}" for c in measured.coverage[0].coverage if np.isfinite(c)]
-    known = replace(seen, settings={"weights": str(tmp_path), "spread": "as sampled"})
-    said = scene_findings(known)[0]
-    assert "(benchmark x, 40 sequences)" in said
-    assert f"hold {' / '.join(held)} %" in said
-    moved = replace(known, settings={**known.settings, "spread": "recalibrated by chain"})
-    assert "before recalibration" in scene_findings(moved)[0]
-    unknown = replace(seen, settings={"weights": "none", "spread": "as sampled"})
-    assert "no weights" in scene_findings(unknown)[0]
-    other = replace(seen, settings={"weights": "mine", "spread": "as sampled"})
-    assert "without a measured calibration" in scene_findings(other)[0]
+def test_the_calibration_of_the_weights_is_cited(report: Report) -> None:
+    known = report.scenes[0]
+    for weights in ("distributional-frame-small", "mine", ""):
+        scene = replace(known, settings={"weights": weights or "none", "spread": "as sampled"})
+        assert scene_findings(scene)[0] == calibration_sentence(weights)
+    moved = {"weights": "distributional-frame-small", "spread": "recalibrated by chain"}
+    assert "before recalibration" in scene_findings(replace(known, settings=moved))[0]
 
 
 def test_the_page_needs_no_library(text: str) -> None:
