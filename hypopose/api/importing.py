@@ -76,21 +76,25 @@ def import_motion(
     if not files:
         raise OptionError("Name at least one file to import.")
     options = MotionOptions(skeleton, unit, up, mirror, fps, format)
-    placed = camera is not None and camera.rotation is not None
-    if camera is not None and not placed:
-        raise OptionError(
-            "The camera stands nowhere: it has no rotation and translation; give a calibration "
-            "with them, or leave the camera out."
-        )
-    if placed and up is not None:
-        raise OptionError("The camera says where up is; leave out up, or the camera.")
-    read = [load_motion(path, options, axes_known=placed) for path in files]
+    if camera is not None:
+        _check_placed(camera, up)
+    read = [load_motion(path, options, axes_known=camera is not None) for path in files]
     target = _skeleton(to)
     read = [{n: _converted(m, target) for n, m in people.items()} for people in read]
     _check_alike(files, read)
     return {
         name: _result([people[name] for people in read], name, files, camera) for name in read[0]
     }
+
+
+def _check_placed(camera: Camera, up: str | None) -> None:
+    if camera.rotation is None:
+        raise OptionError(
+            "The camera stands nowhere: it has no rotation and translation; give a calibration "
+            "with them, or leave the camera out."
+        )
+    if up is not None:
+        raise OptionError("The camera says where up is; leave out up, or the camera.")
 
 
 def _skeleton(to: str | Skeleton | None) -> Skeleton | None:
@@ -162,14 +166,7 @@ def _result(
     root, notes = _roots(places, first.skeleton)
     placed = all(m.placed for m in motions)
     hypotheses = Hypotheses(places - root[:, :, None], first.skeleton, root if placed else None)
-    keypoints = Keypoints2D(
-        xy=torch.full((places.shape[1], first.skeleton.n_joints, 2), torch.nan),
-        skeleton=first.skeleton,
-        camera=camera,
-        image_size=None if camera is None else camera.image_size,
-        fps=first.fps,
-        notes=("no keypoints: imported 3D motion",),
-    )
+    keypoints = _undetected(first, camera)
     words = tuple(dict.fromkeys(note for m in motions for note in (*m.notes, *notes)))
     frame = "camera" if camera is not None or first.up == "native" else f"file, {first.up} up"
     pose = mean(hypotheses, keypoints)
@@ -186,6 +183,18 @@ def _result(
         source=Path(files[0]).name,
         version=__version__,
         notes=words,
+    )
+
+
+def _undetected(motion: Motion, camera: Camera | None) -> Keypoints2D:
+    """Keypoints of a motion that none were detected for."""
+    return Keypoints2D(
+        xy=torch.full((*motion.places.shape[:2], 2), torch.nan),
+        skeleton=motion.skeleton,
+        camera=camera,
+        image_size=None if camera is None else camera.image_size,
+        fps=motion.fps,
+        notes=("no keypoints: imported 3D motion",),
     )
 
 

@@ -72,14 +72,10 @@ def make_sampler(
         >>> make_sampler("boneflips").skeleton.name
         'h36m17'
     """
-    name = default_sampler(weights) if sampler is None else sampler
+    name, options = current_method(
+        _sampler_of_weights(weights) if sampler is None else sampler, options
+    )
     # A name that comes out of a folder of weights must not run code.
-    name, options = current_method(name, options)
-    if sampler is None and name == SURFACES:
-        raise OptionError(
-            f"{weights} decodes surfaces and draws no hypotheses; use it with hypopose mesh RESULT "
-            "--weights FOLDER."
-        )
     method: Any = look_up("samplers", name, SAMPLERS, code=sampler is not None)
     options = current_names(options, options_of(method))
     options |= {} if n_steps is None else {"n_steps": n_steps}
@@ -118,6 +114,17 @@ def default_sampler(weights: str | Path | None = None) -> str:
         return DEFAULT_SAMPLER
     recommended = _recommended(weights)
     return current_method(str(recommended.get("sampler", "d3dp")), recommended)[0]
+
+
+def _sampler_of_weights(weights: str | Path | None) -> str:
+    """The sampler that weights were made for, unless they are no sampler's."""
+    name = default_sampler(weights)
+    if name == SURFACES:
+        raise OptionError(
+            f"{weights} decodes surfaces and draws no hypotheses; use it with hypopose mesh RESULT "
+            "--weights FOLDER."
+        )
+    return name
 
 
 def default_weights(sampler: str) -> str:
@@ -272,18 +279,7 @@ def _with_network(
     """The options with the network of the weights, and those of them that these recommend."""
     base = _nearest(method) if plugin_of(method) else name
     chosen = weights or default_weights(base or name)
-    known = options_of(method)
-    recommended = current_names(_recommended(chosen), known)
-    own, recommended = current_method(str(recommended.pop("sampler", name)), recommended)
-    if own not in (base, name):
-        if base == name and not takes_weights_of(name, own):
-            raise OptionError(
-                f"The weights {chosen} were made for the sampler {own!r}, not {name!r}; leave "
-                "the sampler out, or give other weights."
-            )
-        # They are about another method than the plug-in's, or a sibling.
-        sibling = base == name
-        recommended = {k: v for k, v in recommended.items() if sibling and k in known}
+    recommended = _recommended_for(name, base, method, chosen)
     if is_dataclass(method) and isinstance(method, type):
         check_recommended(method, recommended, folder_of(chosen))
     if "overlap" not in options and _window(options) <= (recommended.get("overlap") or 0):
@@ -293,6 +289,25 @@ def _with_network(
     if hasattr(method, "options_beside"):
         options = {**method.options_beside(folder_of(chosen)), **options}
     return options, recommended
+
+
+def _recommended_for(
+    name: str, base: str | None, method: Any, weights: str | Path
+) -> dict[str, Any]:
+    """The options that weights recommend for a method; fewer if they were made for another one."""
+    known = options_of(method)
+    recommended = current_names(_recommended(weights), known)
+    own, recommended = current_method(str(recommended.pop("sampler", name)), recommended)
+    if own in (base, name):
+        return recommended
+    if base != name:  # a plug-in, and not what its base was trained for
+        return {}
+    if not takes_weights_of(name, own):
+        raise OptionError(
+            f"The weights {weights} were made for the sampler {own!r}, not {name!r}; leave "
+            "the sampler out, or give other weights."
+        )
+    return {k: v for k, v in recommended.items() if k in known}
 
 
 def _window(options: Mapping[str, Any]) -> float:

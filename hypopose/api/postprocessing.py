@@ -173,17 +173,22 @@ def recalibrate(
     if not isinstance(calibrator, Calibrator):
         own = str(result.sampler.get("name", "")) or None
         name, calibrator = read_calibrator(calibrator, result.weights or None, own)
-    moved, keypoints = calibrator.transform(result.hypotheses), result.keypoints
-    if moved.root is not None and keypoints.camera is not None:
-        if keypoints.skeleton.name != moved.skeleton.name:
-            keypoints = convert(keypoints, moved.skeleton)
-        moved = replace(moved, root=fit_roots(moved, keypoints))
+    moved = _with_fitted_roots(calibrator.transform(result.hypotheses), result.keypoints)
     return replace(
         result,
         hypotheses=moved,
         pose=combine(moved, result.keypoints, aggregate or result.aggregate),
         calibrator=describe_calibrator(calibrator, name or ""),
     )
+
+
+def _with_fitted_roots(hypotheses: Hypotheses, keypoints: Keypoints2D) -> Hypotheses:
+    """Hypotheses with roots fitted to keypoints, where there are roots and a camera."""
+    if hypotheses.root is None or keypoints.camera is None:
+        return hypotheses
+    if keypoints.skeleton.name != hypotheses.skeleton.name:
+        keypoints = convert(keypoints, hypotheses.skeleton)
+    return replace(hypotheses, root=fit_roots(hypotheses, keypoints))
 
 
 def aggregate_result(

@@ -97,12 +97,7 @@ def bring_together(
             f"{', '.join(rig.cameras)}; got {', '.join(views)}."
         )
     check_placed(rig)
-    placed = {
-        name: [k.with_camera(rig.cameras[name]) for k in (
-            p.values() if isinstance(p, Mapping) else p)]
-        for name, p in views.items()
-    }  # fmt: skip
-    people = common_people(placed)
+    people = common_people({n: _seen_by(rig.cameras[n], who) for n, who in views.items()})
     tracks = tuple(view_tracks(name, p) for name, p in people.items())
     own = dict(rig.clocks) if clocks is None else dict(clocks)
     times = against_first([own.get(name, RigClock()) for name in views])
@@ -117,6 +112,11 @@ def bring_together(
     return Together(
         tuple(views), cameras, tracks, tuple(tuple(p) for p in people.values()), times, pairing
     )
+
+
+def _seen_by(camera: Camera, people: People) -> list[Keypoints2D]:
+    listed = people.values() if isinstance(people, Mapping) else people
+    return [keypoints.with_camera(camera) for keypoints in listed]
 
 
 def against_first(clocks: Sequence[RigClock]) -> tuple[TimeOffset, ...]:

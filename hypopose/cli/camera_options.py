@@ -117,20 +117,27 @@ def refuse_contradictions(options: Mapping[str, Any]) -> None:
         OptionError: If options contradict each other or are out of range.
         FormatError: If there is no such file.
     """
-    given = [name for name in ("camera_file", "focal", "fov") if options[name] is not None]
-    given += ["estimate_focal"] if options["estimate_focal"] else []
-    if len(given) > 1:
-        words = " and ".join(f"--{name.removesuffix('_file').replace('_', '-')}" for name in given)
-        raise OptionError(f"{words} contradict each other; give one of them.")
+    refuse_two_lenses(options)
     if options["focal"] is not None and not 0 < options["focal"] < float("inf"):
         raise OptionError(f"--focal is a length in pixels, got {options['focal']}.")
     for name in ("height", "smooth"):
         if options[name] is not None and not options[name] > 0:
             raise OptionError(f"--{name} must be positive, got {options[name]}.")
-    motion = options["camera_motion"]
-    if motion is None:
-        return
-    if options["ground"]:
+    if options["camera_motion"] is not None:
+        _check_camera_motion(options["camera_motion"], options["ground"])
+
+
+def refuse_two_lenses(options: Mapping[str, Any]) -> None:
+    """Raise if more than one option says what the camera's lens is."""
+    names = ("camera_file", "focal", "fov", "estimate_focal")
+    given = [name for name in names if options.get(name) not in (None, False)]
+    if len(given) > 1:
+        words = " and ".join(f"--{name.removesuffix('_file').replace('_', '-')}" for name in given)
+        raise OptionError(f"{words} contradict each other; give one of them.")
+
+
+def _check_camera_motion(motion: str, ground: bool) -> None:
+    if ground:
         raise OptionError("--camera-motion brings its own world; leave out --ground.")
     if not Path(motion).is_file():
         raise FormatError(f"{motion}: there is no such file; check the path of --camera-motion.")

@@ -114,18 +114,24 @@ def as_read(
                 f"--{name} is for keypoint files; detectors bring their skeleton, videos say which "
                 "way is up."
             )
-    size = next(iter(people.values())).image_size
     camera = reading.get("camera")
     given = reading.get("image_size") if camera is None else camera.image_size
+    _check_size(source, next(iter(people.values())).image_size, given)
+    chosen = people if person is None else {person: people[person]}
+    if camera is None:
+        return dict(chosen)
+    return {name: k.with_camera(camera) for name, k in chosen.items()}
+
+
+def _check_size(source: Path, size: tuple[int, int] | None, given: Sequence[int] | None) -> None:
+    """Refuse an image size that is not the footage's."""
+    from hypopose.errors import OptionError
+
     if given is not None and size is not None and tuple(given) != size:
         raise OptionError(
             f"{source} shows {size[0]} x {size[1]} pixels, not {given[0]} x {given[1]}; leave out "
             "--image-size, or give a camera for this size."
         )
-    chosen = people if person is None else {person: people[person]}
-    if camera is None:
-        return dict(chosen)
-    return {name: k.with_camera(camera) for name, k in chosen.items()}
 
 
 def with_footage_size(options: dict[str, Any], sources: Sequence[Path]) -> dict[str, Any]:

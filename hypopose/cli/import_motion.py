@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from hypopose.errors import FormatError, OptionError
 
 if TYPE_CHECKING:
     from hypopose.io.results import Result
+    from hypopose.types import Camera
 
 EXAMPLES = """\b
 Examples:
@@ -70,15 +72,7 @@ def import_motion(files: tuple[Path, ...], output: Path, force: bool, **options:
         raise OptionError(f"{output}: a result is written as .npz; name it so.")
     for file in files:
         refuse_overwriting(file, output)
-    camera = None
-    if options["camera_file"] is not None:
-        from hypopose.cli.camera_options import read_camera
-        from hypopose.cli.wording import in_cli_words
-
-        try:
-            camera = read_camera(options["camera_file"], {**options, "image_size": None})
-        except FormatError as error:  # its unit is --camera-unit, the motion's --unit
-            raise FormatError(in_cli_words(str(error))) from None
+    camera = _camera(options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         results = imported(
@@ -104,6 +98,19 @@ def import_motion(files: tuple[Path, ...], output: Path, force: bool, **options:
         for note in result.notes:
             if not any(message.endswith(note) for message in said):
                 click.echo(f"   {_in_words(note)}")
+
+
+def _camera(options: Mapping[str, Any]) -> Camera | None:
+    """The camera that is named, if one is."""
+    from hypopose.cli.camera_options import read_camera
+    from hypopose.cli.wording import in_cli_words
+
+    if options["camera_file"] is None:
+        return None
+    try:
+        return read_camera(options["camera_file"], {**options, "image_size": None})
+    except FormatError as error:  # its unit is --camera-unit, the motion's --unit
+        raise FormatError(in_cli_words(str(error))) from None
 
 
 def _chosen(file: Path, results: dict[str, Result], person: str | None) -> dict[str, Result]:

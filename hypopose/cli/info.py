@@ -14,6 +14,7 @@ from hypopose.errors import FormatError, HypoPoseError
 
 if TYPE_CHECKING:
     from hypopose.io.results import Result
+    from hypopose.types import Camera
 
 
 EXAMPLES = """\b
@@ -61,6 +62,13 @@ def _describe(file: Path, options: dict[str, Any]) -> str:
     return describe_result(file, result)
 
 
+def _camera_words(camera: Camera) -> str:
+    state = "assumed" if camera.assumed else "given"
+    fx, fy = (float(f) for f in camera.focal)
+    w, h = camera.image_size
+    return f"{state}: focal {fx:.1f}, {fy:.1f} px, image {w} x {h} px"
+
+
 def describe_result(path: Path, result: Result) -> str:
     """A result's record as text, a line per fact.
 
@@ -90,10 +98,7 @@ def describe_result(path: Path, result: Result) -> str:
         f"  version     {result.version}",
     ]
     if camera is not None:
-        state = "assumed" if camera.assumed else "given"
-        fx, fy = (float(f) for f in camera.focal)
-        w, h = camera.image_size
-        lines.insert(6, f"  camera      {state}: focal {fx:.1f}, {fy:.1f} px, image {w} x {h} px")
+        lines.insert(6, f"  camera      {_camera_words(camera)}")
     if keypoints.approximate:
         lines.append(f"  approximate {', '.join(keypoints.approximate)}")
     return "\n".join([*lines, *(f"  note        {note}" for note in result.notes)])

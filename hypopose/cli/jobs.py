@@ -129,14 +129,18 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path) -> Plan:
             f"ending in {', '.join(sorted(DATA_SUFFIXES))}."
         )
     is_batch = len(inputs) > 1 or [source for _, source in found] != list(inputs)
-    if not is_batch and not exists(inputs[0]) and not str(inputs[0]).startswith("camera:"):
-        raise FormatError(f"{inputs[0]}: there is no such file or folder; check the path.")
-    jobs = _into_folder(found, output) if is_batch else [Job(inputs[0], _named(inputs[0], output))]
+    jobs = _into_folder(found, output) if is_batch else [_lone_job(inputs[0], output)]
     sources = {source.resolve(): source for _, source in found}
     for job in jobs:
         if job.output.resolve() in sources:
             refuse_overwriting(sources[job.output.resolve()], job.output)
     return Plan(tuple(jobs), is_batch)
+
+
+def _lone_job(source: Path, output: Path) -> Job:
+    if not exists(source) and not str(source).startswith("camera:"):
+        raise FormatError(f"{source}: there is no such file or folder; check the path.")
+    return Job(source, _named(source, output))
 
 
 def _into_folder(found: list[tuple[Path, Path]], output: Path) -> list[Job]:

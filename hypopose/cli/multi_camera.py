@@ -12,6 +12,7 @@ from hypopose.cli.options import reading_given
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
+    from hypopose.io import RigClock
     from hypopose.types import Keypoints2D
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -94,7 +95,7 @@ def _on_one_clock(
     """The views at the moments of the first input's frames, if a rig knows their clocks."""
     from hypopose.api.rigs import in_step
     from hypopose.api.triangulation import against_first
-    from hypopose.io import inspect, load_rig, split_camera_name
+    from hypopose.io import inspect, split_camera_name
 
     names = {"format": "input_format", "skeleton": "skeleton", "image_size": "image_size"}
     n_frames = inspect(first, **{k: options[v] for k, v in names.items()}).n_frames
@@ -103,14 +104,7 @@ def _on_one_clock(
         (path, camera, keypoints.n_frames)
         for (path, camera), keypoints in zip(options["view_files"], views, strict=True)
     ]
-    clocks = []
-    for path, camera, length in given:
-        file, name = split_camera_name(camera)
-        rig = None
-        if file.suffix.lower() == ".json":
-            rig = load_rig(file, options["image_size"], unit=options.get("camera_unit"))
-        clock = None if rig is None or name is None else rig.clocks.get(name)
-        clocks.append(clock if clock is not None and clock.belongs_to(path, length) else None)
+    clocks = [_clock_in_rig(camera, path, n, options) for path, camera, n in given]
     known = [clock for clock in clocks if clock is not None]
     if len(known) < len(given) or len({split_camera_name(c)[0] for _, c, _ in given}) > 1:
         _warn_of_offsets(options, first)
@@ -120,6 +114,20 @@ def _on_one_clock(
         view if (t.frames, t.rate) == (0, 1) else in_step(view, t.frames, t.rate, n_frames)
         for view, t in zip(views, times, strict=True)
     )
+
+
+def _clock_in_rig(
+    camera: str, path: Path, n_frames: int, options: Mapping[str, Any]
+) -> RigClock | None:
+    """The clock of a camera, if it is one of a rig that was found from this recording."""
+    from hypopose.io import load_rig, split_camera_name
+
+    file, name = split_camera_name(camera)
+    if file.suffix.lower() != ".json" or name is None:
+        return None
+    rig = load_rig(file, options["image_size"], unit=options.get("camera_unit"))
+    clock = rig.clocks.get(name)
+    return clock if clock is not None and clock.belongs_to(path, n_frames) else None
 
 
 def _first_view(

@@ -29,6 +29,9 @@ _NO_SHAPE = {
 _NAMED = ("calibrator", "camera_motion", "masks", "skeleton", "weights")
 """Options that are a name, or a file or folder whose contents count."""
 
+_LATER = ("view_files", "feet", *MASKS, *READING)
+"""Options left out of the record where they are not set, so that earlier results stay valid."""
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -102,16 +105,13 @@ def made_with(
     shaping = {k: v for k, v in options.items() if k not in _NO_SHAPE and k != "settings"}
     plain = {name: _plain(name, value) for name, value in shaping.items()}
     del plain["sampler"]  # the description says more
-    if not plain.get("view_files"):
-        plain.pop("view_files", None)  # results from before there was --view stay valid
-    for name in MASKS:
-        if plain.get(name) is None:
-            plain.pop(name, None)  # and for --mask
-    if not plain.get("feet"):
-        plain.pop("feet", None)  # the same for --feet
-    plain = {k: v for k, v in plain.items() if k not in READING or not (v is None or v is False)}
+    plain = {k: v for k, v in plain.items() if k not in _LATER or not _is_unset(v)}
     others = {"plugins": list(plugins)} if plugins else {}
     return {"version": version, "sampler": sampler, **plain, **others}
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or value is False or value == []
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -58,21 +58,27 @@ def finish(rows: Sequence[Row], *, is_batch: bool, seconds: float = 0.0) -> None
     for note in (note for row in rows for note in row.notes):
         click.echo(f"Note: {note}", err=True)
     if is_batch:
-        _print_table(rows)
-        for row in failed:
-            click.echo(f"Error: {row.error}", err=True)
-        for reason, n in Counter(row.reason for row in failed).most_common():
-            if n > 1:
-                click.echo(f"{n} inputs failed alike: {reason}")
-        click.echo(_pace(rows, seconds))
-        click.echo(_count(rows, failed))
+        _print_batch(rows, failed, seconds)
     else:
         for row in rows:
             click.echo(_sentence(row, alone=len(rows) == 1))
-    if failed and len(failed) == len(rows):
+    if not failed:
+        return
+    if len(failed) == len(rows):
         raise CommandError("None of the inputs could be read; nothing was written.")
-    if failed:
-        raise SystemExit(1)
+    raise SystemExit(1)
+
+
+def _print_batch(rows: Sequence[Row], failed: Sequence[Row], seconds: float) -> None:
+    """A table, what failed, what failed for one reason, and how much was done."""
+    _print_table(rows)
+    for row in failed:
+        click.echo(f"Error: {row.error}", err=True)
+    for reason, n in Counter(row.reason for row in failed).most_common():
+        if n > 1:
+            click.echo(f"{n} inputs failed alike: {reason}")
+    click.echo(_pace(rows, seconds))
+    click.echo(_count(rows, failed))
 
 
 def _sentence(row: Row, *, alone: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -109,12 +109,7 @@ def train(
         return
     if small:
         raise OptionError("--small goes with --export FOLDER.")
-    changes = {k: v for k, v in options.items() if v is not None and v != ()}
-    if "shards" in changes:
-        changes["shards"] = [str(shard) for shard in changes["shards"]]
-    changes |= dict(_parse(item) for item in others)
-    if not isinstance(changes.get("shards", ()), list | tuple):
-        raise OptionError("--set shards takes a list of files; or name each with --shard.")
+    changes = _changes(options, others)
     if motion is not None and "shards" in changes:
         raise OptionError("Name motion once: --motion FOLDER, or --shard FILE.npz.")
     if (run / "stages.json").exists():
@@ -125,6 +120,17 @@ def train(
         _train(_configure(run, config_file, motion, changes), run)
     else:
         _train_stages(run, _stages(run, recipe, motion, changes))
+
+
+def _changes(options: Mapping[str, Any], others: Sequence[str]) -> dict[str, Any]:
+    """Options of training that were given, those of ``--set`` among them."""
+    changes = {k: v for k, v in options.items() if v is not None and v != ()}
+    if "shards" in changes:
+        changes["shards"] = [str(shard) for shard in changes["shards"]]
+    changes |= dict(_parse(item) for item in others)
+    if not isinstance(changes.get("shards", ()), list | tuple):
+        raise OptionError("--set shards takes a list of files; or name each with --shard.")
+    return changes
 
 
 def _recipe(config_file: str | None) -> Recipe | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hypopose.cli.camera_options import refuse_two_lenses
 from hypopose.cli.options import reading_given
 from hypopose.errors import OptionError
 
@@ -86,13 +87,20 @@ def view_names(paths: Sequence[Path], given: Sequence[str] = (), least: int = 2)
     repeated = [str(p) for i, p in enumerate(paths) if resolved[i] in resolved[:i]]
     if repeated:
         raise OptionError(f"{repeated[0]} is given twice; every view has a file of its own.")
-    if given:
-        if len(given) != len(paths) or len(set(given)) < len(given):
-            raise OptionError(
-                f"Give --name once for each of the {len(paths)} views, all different; got "
-                f"{', '.join(given)}."
-            )
-        return list(given)
+    return _one_for_each(given, len(paths)) if given else _telling_apart(resolved)
+
+
+def _one_for_each(given: Sequence[str], n_views: int) -> list[str]:
+    if len(given) != n_views or len(set(given)) < len(given):
+        raise OptionError(
+            f"Give --name once for each of the {n_views} views, all different; got "
+            f"{', '.join(given)}."
+        )
+    return list(given)
+
+
+def _telling_apart(resolved: Sequence[Path]) -> list[str]:
+    """File names, or the nearest folders that differ."""
     for depth in range(max(len(path.parts) for path in resolved)):
         names = [_part(path, depth) for path in resolved]
         if len(set(names)) == len(names) and all(names):
@@ -167,10 +175,7 @@ def cameras_of_views(
     Raises:
         OptionError: If options contradict each other, or the file has other names.
     """
-    given = [w for w in ("camera_file", "focal", "fov") if options[w] is not None]
-    if len(given) > 1:
-        words = " and ".join(f"--{w.removesuffix('_file')}" for w in given)
-        raise OptionError(f"{words} contradict each other; give one of them.")
+    refuse_two_lenses(options)
     if options["camera_file"] is None:
         return {}
     from hypopose.io import load_cameras

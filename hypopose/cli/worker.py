@@ -230,26 +230,37 @@ def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -
 
     assert result is not None  # estimated, or kept
     files.result.parent.mkdir(parents=True, exist_ok=True)
-    notes = list(() if kept else save_result(files.result, result))
-    if not bool(result.hypotheses.joints.isfinite().any()):
-        notes.append("no joint could be placed in any frame; too few keypoints were detected")
-    missing = [path for path in files.exports if not (kept and path.exists())]
-    notes += [note for path in missing for note in export_result(path, result).notes]
+    notes = [*([] if kept else save_result(files.result, result)), *_doubts(result)]
+    for path in files.exports:
+        if _is_wanted(path, kept):
+            notes += export_result(path, result).notes
     if _is_wanted(files.page, kept):
         _write_page(source, files.page, result)
-    if not kept and result.masks:
-        notes += [note for note in result.notes if "the masks" in note]
-    camera = result.keypoints.camera
+    notes += [] if kept else _said_of_masks(result)
     return Row(
         source=str(source),
         person=result.person,
         written=os.fspath(files.result),
         n_frames=result.keypoints.n_frames,
-        camera="assumed" if camera is None or camera.assumed else "given",
+        camera=_camera_word(result.keypoints),
         kept=kept,
         notes=tuple(f"{files.result.stem}: {note}" for note in notes),
         picture=os.fspath(files.picture) if _is_wanted(files.picture, kept) else "",
     )
+
+
+def _doubts(result: Result) -> list[str]:
+    if bool(result.hypotheses.joints.isfinite().any()):
+        return []
+    return ["no joint could be placed in any frame; too few keypoints were detected"]
+
+
+def _said_of_masks(result: Result) -> list[str]:
+    return [note for note in result.notes if "the masks" in note] if result.masks else []
+
+
+def _camera_word(keypoints: Keypoints2D) -> str:
+    return "assumed" if keypoints.camera is None or keypoints.camera.assumed else "given"
 
 
 def _is_wanted(path: Path | None, kept: bool) -> TypeGuard[Path]:

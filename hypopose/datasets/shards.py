@@ -69,10 +69,14 @@ def load_motion(
         raise OptionError(
             f"No {split!r} clip in {', '.join(f.name for f in files)}; name more shards."
         )
+    return _motion(clips, _rate_of(shards))
+
+
+def _rate_of(shards: Iterable[Shard]) -> float:
     rates = {shard.fps for shard in shards}
     if len(rates) > 1:
         raise FormatError(f"Shards differ in frame rate ({sorted(rates)}); resample them first.")
-    return _motion(clips, rates.pop())
+    return rates.pop()
 
 
 def _wanted(
@@ -196,17 +200,13 @@ def read_shard(file: str | Path) -> Shard:
 
 
 def _checked(file: Path, arrays: dict[str, np.ndarray], words: dict[str, tuple[str, ...]]) -> Shard:
-    joints, start, length = arrays["joints"], arrays["start"], arrays["length"]
+    joints = arrays["joints"]
     scale, fps = _number(arrays["scale"], "scale"), _number(arrays["fps"], "fps")
     if joints.ndim != 3 or joints.shape[1:] != (17, 3) or joints.dtype.kind not in "if":
         raise ValueError(f"joints are {joints.dtype} {joints.shape}, not numbers (N, 17, 3)")
     if not (RATES[0] <= fps <= RATES[1] and scale > 0):
         raise ValueError(f"fps {fps:g} or scale {scale:g} cannot be")
-    if start.dtype.kind not in "iu" or length.dtype.kind not in "iu" or start.ndim != 1:
-        raise ValueError("start and length are not whole numbers, one a clip")
-    start, length = start.astype(np.int64), length.astype(np.int64)
-    if start.shape != length.shape or not _inside(start, length, len(joints)):
-        raise ValueError(f"start and length reach outside the {len(joints)} frames")
+    start, length = _clip_ranges(arrays["start"], arrays["length"], len(joints))
     most = max(float(joints.max(initial=0)), -float(joints.min(initial=0)))
     if not most * scale <= REACH:  # also where it is not a number
         raise ValueError(f"joints are not finite, or farther than {REACH:g} m from the origin")
@@ -214,6 +214,18 @@ def _checked(file: Path, arrays: dict[str, np.ndarray], words: dict[str, tuple[s
     if unknown:
         raise ValueError(f"a clip is in the split {unknown[0]!r}, not in {', '.join(SPLITS)}")
     return Shard(file, joints, scale, fps, start, length, words)
+
+
+def _clip_ranges(
+    start: np.ndarray, length: np.ndarray, n_frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """First frames and lengths of clips as 64-bit numbers, all inside the frames there are."""
+    if start.dtype.kind not in "iu" or length.dtype.kind not in "iu" or start.ndim != 1:
+        raise ValueError("start and length are not whole numbers, one a clip")
+    start, length = start.astype(np.int64), length.astype(np.int64)
+    if start.shape != length.shape or not _inside(start, length, n_frames):
+        raise ValueError(f"start and length reach outside the {n_frames} frames")
+    return start, length
 
 
 def _inside(start: np.ndarray, length: np.ndarray, n: int) -> bool:

@@ -84,15 +84,7 @@ def view_tracks(name: str, people: Sequence[Keypoints2D], *, first_frame: int = 
         >>> view_tracks("front", [example_pair()[0]]).rays.shape
         (1, 50, 17, 2)
     """
-    if not people:
-        raise ShapeError(f"The view {name!r} shows no person; give keypoints of one at least.")
-    if len({k.skeleton.name for k in people}) > 1:
-        raise SkeletonMismatchError(f"People of the view {name!r} have different skeletons.")
-    if len({tuple(k.xy.shape) for k in people}) > 1 or people[0].xy.dim() != 3:
-        raise ShapeError(
-            f"People of the view {name!r} have different frames, or batch axes; give one recording "
-            "of all of them."
-        )
+    _check_one_recording(name, people)
     camera = people[0].camera
     if camera is None:
         raise MissingCameraError(
@@ -114,6 +106,19 @@ def view_tracks(name: str, people: Sequence[Keypoints2D], *, first_frame: int = 
         people[0].fps,
         first_frame,
     )
+
+
+def _check_one_recording(name: str, people: Sequence[Keypoints2D]) -> None:
+    """Raise unless there are people, with one skeleton and the same frames."""
+    if not people:
+        raise ShapeError(f"The view {name!r} shows no person; give keypoints of one at least.")
+    if len({k.skeleton.name for k in people}) > 1:
+        raise SkeletonMismatchError(f"People of the view {name!r} have different skeletons.")
+    if len({tuple(k.xy.shape) for k in people}) > 1 or people[0].xy.dim() != 3:
+        raise ShapeError(
+            f"People of the view {name!r} have different frames, or batch axes; give one recording "
+            "of all of them."
+        )
 
 
 def at_times(

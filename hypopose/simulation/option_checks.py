@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -156,19 +156,21 @@ def _as(hint: Any, value: Any, name: str) -> Any:
     return _as_plain(hint, value, name)
 
 
+_FITS: dict[Any, Callable[[Any], bool]] = {
+    float: lambda value: type(value) in (int, float) and math.isfinite(value),
+    int: lambda value: type(value) is int and abs(value) < MAX_COUNT,
+    bool: lambda value: isinstance(value, bool),
+    str: lambda value: isinstance(value, str),
+    NoneType: lambda value: value is None,
+    Any: lambda value: True,
+}
+"""Annotation -> whether a JSON value is one."""
+
+
 def _as_plain(hint: Any, value: Any, name: str) -> Any:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if hint is float and (whole or isinstance(value, float)) and math.isfinite(value):
-        return float(value)
-    if hint is int and whole and abs(value) < MAX_COUNT:
-        return value
-    if hint in (bool, str) and isinstance(value, hint):
-        return value
-    if hint is NoneType and value is None:
-        return value
-    if hint is Any:
-        return value
-    raise OptionError(f"{name} is {_described(hint)}, got {_shown(value)}.")
+    if hint not in _FITS or not _FITS[hint](value):
+        raise OptionError(f"{name} is {_described(hint)}, got {_shown(value)}.")
+    return float(value) if hint is float else value
 
 
 def _as_tuple(inner: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]:

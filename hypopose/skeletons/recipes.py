@@ -80,6 +80,13 @@ _THORAX: tuple[Blend, ...] = (_SHOULDERS, {"neck": 1.0})
 _PELVIS: tuple[Blend, ...] = (_HIPS, {"pelvis": 1.0})
 
 
+_COPIED = tuple(
+    f"{side}_{part}"
+    for side in ("left", "right")
+    for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+)
+
+
 def detector_recipes(source: Skeleton) -> dict[str, tuple[Blend, ...]]:
     """Our recipes for Human3.6M's 17 joints from a detector's keypoints.
 
@@ -103,9 +110,7 @@ def detector_recipes(source: Skeleton) -> dict[str, tuple[Blend, ...]]:
         "neck": tuple(blend((n, point), (1 - n, b)) for b, (point, _, n) in above_shoulders),
         "head": tuple(blend((h, point), (1 - h, b)) for b, (point, h, _) in above_shoulders),
     }
-    for side in ("left", "right"):
-        for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"):
-            recipes[f"{side}_{part}"] = ({f"{side}_{part}": 1.0},)
+    recipes |= {joint: ({joint: 1.0},) for joint in _COPIED}
     available = set(source.joint_names)
     return {
         joint: tuple(b for b in blends if set(b) <= available) for joint, blends in recipes.items()

@@ -56,15 +56,20 @@ def average_weights(shares: Mapping[str | Path, float], target: str | Path) -> P
             f"{folders[0]} lacks {more[0]}, which another one of these has; name that one first."
         )
     target = Path(target)
-    target.mkdir(parents=True, exist_ok=True)
-    for name in (CONFIG_FILE, "sampler.json", "training.json"):
-        if (Path(folders[0]) / name).is_file():
-            shutil.copy(Path(folders[0]) / name, target / name)
+    _copy_options(Path(folders[0]), target)
     save_weights(averaged, target)
     if not (target / CARD_FILE).exists():
         with write_atomically(target / CARD_FILE) as partial:
             partial.write_text(_card({Path(f): s / total for f, s in shares.items()}), "utf-8")
     return target
+
+
+def _copy_options(source: Path, target: Path) -> None:
+    """Copy the files that say how a network is built, sampled and trained."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (CONFIG_FILE, "sampler.json", "training.json"):
+        if (source / name).is_file():
+            shutil.copy(source / name, target / name)
 
 
 def _card(shares: Mapping[Path, float]) -> str:

@@ -245,18 +245,28 @@ def _complete(drafts: Sequence[StageDraft], shards: tuple[str, ...]) -> Iterator
 def _check(draft: StageDraft, known: Mapping[str, Any]) -> None:
     """Raise unless a stage has a name of its own and refers to earlier ones."""
     others = [draft.like, draft.start, *draft.average]
-    absent = [name for name in others if name is not None and name not in known]
-    if absent:
-        raise OptionError(f"stage {draft.name!r} names {absent[0]!r}, which is not before it")
-    if draft.like is not None and known[draft.like] is None:
-        raise OptionError(f"stage {draft.name!r} is like {draft.like!r}, which is an average")
+    absent = [name for name in others if name not in (None, *known)]
     plain = Path(draft.name).name
-    if draft.name in known or plain != draft.name or plain in ("", ".", "..", "weights"):
-        raise OptionError(f"stage {draft.name!r} needs a name of its own that a folder can have")
-    if {"shards", "start"} & _own_names(draft.options):
-        raise OptionError(f"stage {draft.name!r} has no shards or start among its options")
-    if draft.average and (draft.options or draft.like or draft.start):
-        raise OptionError(f"stage {draft.name!r} is an average and has no options")
+    own_name = draft.name not in known and plain == draft.name
+    faults: tuple[tuple[Any, str], ...] = (
+        (absent, f"names {next(iter(absent), None)!r}, which is not before it"),
+        (known.get(draft.like or "", ...) is None, f"is like {draft.like!r}, which is an average"),
+        (
+            not own_name or plain in ("", ".", "..", "weights"),
+            "needs a name of its own that a folder can have",
+        ),
+        (
+            {"shards", "start"} & _own_names(draft.options),
+            "has no shards or start among its options",
+        ),
+        (
+            draft.average and (draft.options or draft.like or draft.start),
+            "is an average and has no options",
+        ),
+    )
+    for is_wrong, words in faults:
+        if is_wrong:
+            raise OptionError(f"stage {draft.name!r} {words}")
 
 
 def _own_names(options: Mapping[str, Any]) -> set[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import BackendError, CheckpointError, OptionError
@@ -17,7 +17,7 @@ from hypopose.io.atomic import write_atomically
 from hypopose.networks.attention import Backend
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.training.batches import motion_of
-from hypopose.training.config import TrainConfig
+from hypopose.training.config import OptimizerOptions, TrainConfig
 from hypopose.training.ema import EMA
 from hypopose.training.muon import Muon
 from hypopose.training.new_network import new_network, start_from
@@ -254,21 +254,32 @@ def make_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim
     o = config.optimizer
     if o.name not in ("adamw", "muon"):
         raise OptionError(f"There is no optimizer {o.name!r}; use adamw or muon.")
+    trained = [p for p in network.parameters() if p.requires_grad]
+    if o.name == "adamw":
+        return [_adamw(trained, o)]
+    turned = _matrices_in_blocks(network)
+    known = {id(p) for p in turned}
+    adamw = _adamw([p for p in trained if id(p) not in known], o)
+    return [adamw, Muon(turned, lr=o.learning_rate, weight_decay=o.weight_decay)]
+
+
+def _adamw(parameters: Sequence[Tensor], options: OptimizerOptions) -> torch.optim.AdamW:
+    """Weight decay for matrices only."""
+    matrices = [p for p in parameters if p.dim() > 1]
+    rest = [p for p in parameters if p.dim() <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": options.weight_decay},
+        {"params": rest, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.99), fused=True)
+
+
+def _matrices_in_blocks(network: nn.Module) -> list[Tensor]:
+    """The matrices that Muon turns."""
     inside = [m for name, m in network.named_modules() if "blocks" in name.split(".")]
-    linear = [m.weight for m in inside if isinstance(m, nn.Linear)]
-    turned = [w for w in linear if w.requires_grad and o.name == "muon"]
-    if o.name == "muon" and not turned:
+    linear = [m.weight for m in inside if isinstance(m, nn.Linear) and m.weight.requires_grad]
+    if not linear:
         raise OptionError(
             f"{type(network).__name__} has no blocks whose matrices Muon could turn; use adamw."
         )
-    known = {id(p) for p in turned}
-    rest = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
-    groups = [
-        {"params": [p for p in rest if p.dim() > 1], "weight_decay": o.weight_decay},
-        {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    lr = o.learning_rate
-    adamw = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.99), fused=True)
-    if not turned:
-        return [adamw]
-    return [adamw, Muon(turned, lr=lr, weight_decay=o.weight_decay)]
+    return linear

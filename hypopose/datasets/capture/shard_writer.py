@@ -49,15 +49,8 @@ def write_shard(
         )
     if len({clip.fps for clip in kept}) > 1:
         raise OptionError("Clips of one shard have one frame rate; clean them first.")
-    subjects = {clip.subject for clip in kept}
-    absent = sorted({*val, *test} - subjects)
-    if absent or set(val) & set(test):
-        raise OptionError(
-            f"--val and --test name people of these files, each once; "
-            f"{', '.join(absent) or ', '.join(sorted(set(val) & set(test)))} cannot be. There are "
-            f"{', '.join(map(repr, sorted(subjects)))}; --subject PATTERN=NAME names them."
-        )
-    splits = [_split(clip.subject, val, test) for clip in kept]
+    split_of = _splits({clip.subject for clip in kept}, val, test)
+    splits = np.array([split_of[clip.subject] for clip in kept])
     lengths = np.array([len(clip.joints) for clip in kept])
     steps = np.round(np.concatenate([clip.joints for clip in kept]) / SCALE)
     texts = ("name", "subject", "action", "description", "source", "license", "flags")
@@ -70,14 +63,25 @@ def write_shard(
             fps=kept[0].fps,
             start=np.cumsum(lengths) - lengths,
             length=lengths,
-            split=np.array(splits),
+            split=splits,
             **words,
         )
-    return {s: int(lengths[np.array(splits) == s].sum()) for s in ("train", "val", "test")}
+    return {s: int(lengths[splits == s].sum()) for s in ("train", "val", "test")}
 
 
-def _split(subject: str, val: Collection[str], test: Collection[str]) -> str:
-    return "val" if subject in val else "test" if subject in test else "train"
+def _splits(
+    subjects: Collection[str], val: Collection[str], test: Collection[str]
+) -> dict[str, str]:
+    """The split of each subject; refused if a named one is absent, or named for both."""
+    wrong = sorted({*val, *test}.difference(subjects)) or sorted({*val}.intersection(test))
+    if wrong:
+        raise OptionError(
+            f"--val and --test name people of these files, each once; {', '.join(wrong)} cannot "
+            f"be. There are {', '.join(map(repr, sorted(subjects)))}; --subject PATTERN=NAME names "
+            "them."
+        )
+    named = dict.fromkeys(test, "test") | dict.fromkeys(val, "val")
+    return {subject: named.get(subject, "train") for subject in subjects}
 
 
 def _near(clip: Clip) -> Clip:

@@ -11,7 +11,7 @@ three color cameras have known places and no known lenses: samplers get an assum
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -132,25 +132,29 @@ class HumanEva:
         stored = checks.dictionary(path, "positions_3d")
         wanted = [s for s in self.subjects.split(",") if s in stored or not self.partial]
         checks.check_keys(path, stored, wanted or self.subjects.split(","), "the subject")
-        found = {}
+        found: dict[str, dict[str, np.ndarray]] = {}
         for subject in wanted:
             takes = checks.mapping(path, stored[subject], subject)
-            there = {a: [t for t in takes if t.startswith(a)] for a in self.actions.split(",")}
-            missing = [action for action, own in there.items() if not own]
-            if missing and not (self.partial and len(missing) < len(there)):
-                raise checks.error(
-                    f"{subject} lacks {', '.join(missing)}",
-                    "get the whole file, accept a part with --variant partial=true",
-                    path,
-                )
-            found[subject] = {
-                take: checks.numbers(path, takes[take], f"{subject}/{take}", (None, 15, 3))
-                for own in there.values()
-                for take in own
-            }
-            for take, x in found[subject].items():
+            found[subject] = {}
+            for take in self._wanted_takes(checks, path, subject, list(takes)):
+                x = checks.numbers(path, takes[take], f"{subject}/{take}", (None, 15, 3))
                 checks.check_meters(path, x, HUMANEVA15.root, f"{subject}/{take}")
+                found[subject][take] = x
         return found
+
+    def _wanted_takes(
+        self, checks: Checks, path: Path, subject: str, takes: Sequence[str]
+    ) -> list[str]:
+        """A subject's takes of the wanted actions, in the order of these."""
+        there = {a: [t for t in takes if t.startswith(a)] for a in self.actions.split(",")}
+        missing = [action for action, own in there.items() if not own]
+        if missing and not (self.partial and len(missing) < len(there)):
+            raise checks.error(
+                f"{subject} lacks {', '.join(missing)}",
+                "get the whole file, accept a part with --variant partial=true",
+                path,
+            )
+        return [take for own in there.values() for take in own]
 
 
 def _entries(world: dict[str, dict[str, np.ndarray]]) -> Iterator[ViewEntry]:

@@ -194,13 +194,6 @@ def subset(skeleton: Skeleton, joints: tuple[int, ...], name: str) -> Skeleton:
     if skeleton.root not in joints:
         raise OptionError(f"A joint set needs its root, {skeleton.joint_names[skeleton.root]}.")
     place = {joint: i for i, joint in enumerate(joints)}
-
-    def parent(joint: int) -> int:
-        above = skeleton.parents[joint]
-        while above >= 0 and above not in place:
-            above = skeleton.parents[above]
-        return place.get(above, -1 if joint == skeleton.root else place[skeleton.root])
-
     pairs = [
         (a, b)
         for a, b in zip(skeleton.left, skeleton.right, strict=True)
@@ -209,10 +202,18 @@ def subset(skeleton: Skeleton, joints: tuple[int, ...], name: str) -> Skeleton:
     return Skeleton(
         name,
         tuple(skeleton.joint_names[j] for j in joints),
-        tuple(parent(j) for j in joints),
+        tuple(_nearest_kept(skeleton, j, place) for j in joints),
         tuple(place[a] for a, _ in pairs),
         tuple(place[b] for _, b in pairs),
     )
+
+
+def _nearest_kept(skeleton: Skeleton, joint: int, place: Mapping[int, int]) -> int:
+    """The new number of a joint's nearest ancestor that was kept, else of the root."""
+    above = skeleton.parents[joint]
+    while above >= 0 and above not in place:
+        above = skeleton.parents[above]
+    return place.get(above, -1 if joint == skeleton.root else place[skeleton.root])
 
 
 def grouped(entries: Iterable[ViewEntry], key: Callable[[Cell], str]) -> dict[str, frozenset[Cell]]:

@@ -270,19 +270,25 @@ def to_dataset(people: Sequence[Measurements], *, samples: bool = False) -> Any:
     for name in dict.fromkeys(name for p in people for name in p):
         own = [p.get(name) for p in people]
         variables |= _variables(name, own, n_frames, _n_hypotheses(people) if samples else 0)
+    time, unit = _clock(n_frames, fps)
     coordinates: dict[str, Any] = {
         "individuals": [f"person_{p.person or '0'}" for p in people],
         "statistic": ["mean", "median", *_ENDS, "share"],
-        "time": np.arange(n_frames) if fps is None else np.arange(n_frames) / fps,
+        "time": time,
     }
-    notes = dict.fromkeys(note for p in people for note in p.notes)
     attributes = {
         "source_software": "HypoPose",
         "source_file": ", ".join(dict.fromkeys(p.source for p in people)),
-        "time_unit": "frames" if fps is None else "seconds",
-        "notes": "\n".join(notes),
+        "time_unit": unit,
+        "notes": "\n".join(dict.fromkeys(note for p in people for note in p.notes)),
     }
     return xarray.Dataset(variables, coordinates, attributes)
+
+
+def _clock(n_frames: int, fps: float | None) -> tuple[NDArray[Any], str]:
+    """The moments of frames, and their unit."""
+    frames = np.arange(n_frames)
+    return (frames, "frames") if fps is None else (frames / fps, "seconds")
 
 
 def _n_hypotheses(people: Sequence[Measurements]) -> int:
