@@ -17,7 +17,7 @@ import torch
 import hypopose
 from hypopose import Camera, Keypoints2D, get_skeleton
 from hypopose.api.rigs import find_cameras
-from hypopose.api.triangulation import bring_together, triangulate_views
+from hypopose.api.several_views import bring_together, triangulate_views
 from hypopose.cameras import look_at, project, world_to_cam
 from hypopose.datasets.synthetic import synthetic_motion
 from hypopose.optimization.stature import stature

@@ -5,9 +5,9 @@ reads, and keypoints without a camera get an assumed one, marked so. The rooms b
 """
 
 from hypopose.api.adapting import adapt
+from hypopose.api.added_feet import add_feet
 from hypopose.api.completion import complete
 from hypopose.api.estimation import estimate, estimate_file, estimate_people
-from hypopose.api.feet import add_feet
 from hypopose.api.importing import import_motion
 from hypopose.api.making import (
     BUNDLED_WEIGHTS,

@@ -16,7 +16,7 @@ from hypopose.adaptation.recordings import MIN_FRAMES, can_be_adapted_to
 from hypopose.adaptation.running import Say
 from hypopose.api.rigs import People
 from hypopose.api.sampling import share_camera
-from hypopose.api.triangulation import Together, bring_together
+from hypopose.api.several_views import Together, bring_together
 from hypopose.cameras import resolve_camera
 from hypopose.errors import OptionError
 from hypopose.io.camera_files import CameraRig, RigClock

@@ -13,9 +13,9 @@ from torch import Tensor
 from hypopose import __version__
 from hypopose.aggregation import mean
 from hypopose.cameras import world_to_cam
-from hypopose.datasets.capture.rigs import to_h36m17
+from hypopose.datasets.capture.animation_rigs import to_h36m17
 from hypopose.errors import FormatError, OptionError, ShapeError
-from hypopose.io.motion_files import CapturedRig, Motion, MotionOptions, load_motion
+from hypopose.io.motion_files import CapturedRig, ImportedMotion, MotionOptions, load_motion
 from hypopose.io.results import Result
 from hypopose.skeletons import convert_points, get_conversion, get_skeleton, load_skeleton
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Skeleton
@@ -103,7 +103,7 @@ def _skeleton(to: str | Skeleton | None) -> Skeleton | None:
     return get_skeleton(to) if isinstance(to, str) else to
 
 
-def _converted(motion: Motion, target: Skeleton | None) -> Motion:
+def _converted(motion: ImportedMotion, target: Skeleton | None) -> ImportedMotion:
     """The motion in another skeleton; animation rigs become Human3.6M's joints by their bones."""
     if target is None or motion.skeleton == target:
         return motion
@@ -120,7 +120,7 @@ def _converted(motion: Motion, target: Skeleton | None) -> Motion:
     return replace(motion, places=points, skeleton=target, notes=notes)
 
 
-def _from_rig(motion: Motion) -> np.ndarray | None:
+def _from_rig(motion: ImportedMotion) -> np.ndarray | None:
     """Human3.6M's joints of an animation rig that is known; None if it is not."""
     upright = motion.places @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]).T  # z up
     rig = CapturedRig(
@@ -133,7 +133,7 @@ def _from_rig(motion: Motion) -> np.ndarray | None:
     return np.asarray(joints @ np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]).T)
 
 
-def _check_alike(files: Sequence[str | Path], read: Sequence[Mapping[str, Motion]]) -> None:
+def _check_alike(files: Sequence[str | Path], read: Sequence[Mapping[str, ImportedMotion]]) -> None:
     """Raise unless all files hold the same people, frames and skeleton."""
     first = read[0]
     for path, people in zip(files[1:], read[1:], strict=True):
@@ -157,7 +157,10 @@ def _check_alike(files: Sequence[str | Path], read: Sequence[Mapping[str, Motion
 
 
 def _result(
-    motions: Sequence[Motion], person: str, files: Sequence[str | Path], camera: Camera | None
+    motions: Sequence[ImportedMotion],
+    person: str,
+    files: Sequence[str | Path],
+    camera: Camera | None,
 ) -> Result:
     first = motions[0]
     places = torch.from_numpy(np.stack([m.places for m in motions])).float()
@@ -186,7 +189,7 @@ def _result(
     )
 
 
-def _undetected(motion: Motion, camera: Camera | None) -> Keypoints2D:
+def _undetected(motion: ImportedMotion, camera: Camera | None) -> Keypoints2D:
     """Keypoints of a motion that none were detected for."""
     return Keypoints2D(
         xy=torch.full((*motion.places.shape[:2], 2), torch.nan),

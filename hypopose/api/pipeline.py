@@ -16,7 +16,7 @@ import torch
 
 from hypopose import __version__
 from hypopose.api import masking, sampling
-from hypopose.api.feet import add_feet
+from hypopose.api.added_feet import add_feet
 from hypopose.api.making import (
     describe_sampler,
     resolve_sampler,

@@ -292,7 +292,7 @@ def in_step(keypoints: Keypoints2D, offset: float, rate: float, n_frames: int) -
         >>> bool((later.xy == example_pair()[0].xy[10:30]).all())
         True
     """
-    from hypopose.multiview.tracks import at_times
+    from hypopose.multiview.camera_tracks import at_times
 
     times = offset + rate * np.arange(n_frames, dtype=np.float64)
     xy = torch.from_numpy(at_times(keypoints.xy[None].double().numpy(), times)[0])

@@ -1,7 +1,7 @@
 """Bodies with a surface: the built-in capsules, a user's own SMPL arrays, Anny."""
 
-from hypopose.bodies.arrays import ArrayBody, load_arrays
-from hypopose.bodies.base import (
+from hypopose.bodies.array_bodies import ArrayBody, load_arrays
+from hypopose.bodies.body_model import (
     BodyModel,
     BodyParameters,
     Rest,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hypopose.bodies.anny_body import make_anny
-from hypopose.bodies.arrays import load_arrays
-from hypopose.bodies.base import BodyModel
+from hypopose.bodies.array_bodies import load_arrays
+from hypopose.bodies.body_model import BodyModel
 from hypopose.bodies.capsules import CapsuleBody
 from hypopose.errors import OptionError
 
@@ -20,7 +20,7 @@ def make_body(name: str | Path, say: Callable[[str], None] | None = None) -> Bod
 
     Args:
         name: ``"capsules"`` (needs nothing), ``"anny"`` (extra ``mesh``), or the path of an npz
-            in SMPL's layout, see :mod:`hypopose.bodies.arrays`.
+            in SMPL's layout, see :mod:`hypopose.bodies.array_bodies`.
         say: Told, in a line, of work that takes long.
 
     Raises:

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from hypopose.bodies.base import BodyParameters, Rest, Rig, ShapeSpace, Skin, Surface
+from hypopose.bodies.body_model import BodyParameters, Rest, Rig, ShapeSpace, Skin, Surface
 from hypopose.bodies.kinematics import forward_kinematics, swing
 from hypopose.bodies.parts import PARTS
 from hypopose.bodies.proportions import BONE_LENGTHS, BONE_PAIRS, SEGMENTS

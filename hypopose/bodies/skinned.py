@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hypopose.bodies.base import BodyParameters, Rest, Rig, ShapeSpace, Skin, Surface
+from hypopose.bodies.body_model import BodyParameters, Rest, Rig, ShapeSpace, Skin, Surface
 from hypopose.bodies.kinematics import forward_kinematics, skin
 from hypopose.skeletons import H36M17
 from hypopose.types import Skeleton

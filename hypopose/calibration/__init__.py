@@ -1,6 +1,7 @@
 """Is the spread of the hypotheses calibrated? Coverage, ranks, proper scores, recalibration."""
 
 from hypopose.calibration.bootstrap import Estimate, cluster_bootstrap, paired_difference
+from hypopose.calibration.calibrator import Calibrator
 from hypopose.calibration.calibrator_files import (
     CALIBRATORS,
     describe_calibrator,
@@ -26,7 +27,6 @@ from hypopose.calibration.preranks import PRERANKS
 from hypopose.calibration.proper_scores import energy_score, energy_score_points
 from hypopose.calibration.provenance import Counts, Record, Settings
 from hypopose.calibration.published_curve import PublishedCurve, cgnf_curve, platypose_curve
-from hypopose.calibration.recalibration import Calibrator
 from hypopose.calibration.sbc import SbcResult, run_sbc, sbc_from_samples
 from hypopose.calibration.spread import (
     Sharpness,

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hypopose.calibration.calibrator import Calibrator, FitRecord
 from hypopose.calibration.chain import Chain
 from hypopose.calibration.conformal import ConformalBalls
 from hypopose.calibration.isotonic_radii import IsotonicRadii
-from hypopose.calibration.recalibration import Calibrator, FitRecord
 from hypopose.calibration.spread_scaling import SpreadScaling
 from hypopose.errors import FormatError
 from hypopose.files import read_bounded, shown

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hypopose.calibration.calibrator import Batch, Calibrator, FitRecord
 from hypopose.calibration.isotonic_radii import IsotonicRadii
-from hypopose.calibration.recalibration import Batch, Calibrator, FitRecord
 from hypopose.calibration.spread_scaling import Per, SpreadScaling
 from hypopose.errors import OptionError, SkeletonMismatchError
 from hypopose.types import Hypotheses

@@ -25,8 +25,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hypopose.calibration.paired_arrays import paired
-from hypopose.calibration.recalibration import (
+from hypopose.calibration.calibrator import (
     POINT_BYTES,
     Batch,
     FitRecord,
@@ -34,6 +33,7 @@ from hypopose.calibration.recalibration import (
     center_and_spread,
     check_skeleton,
 )
+from hypopose.calibration.paired_arrays import paired
 from hypopose.errors import OptionError, ShapeError
 from hypopose.types import Hypotheses, Poses3D, Skeleton
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
+from hypopose.calibration.calibrator import Batch, Calibrator
 from hypopose.calibration.chain import Chain
 from hypopose.calibration.conformal import ConformalBalls
 from hypopose.calibration.isotonic_radii import IsotonicRadii
-from hypopose.calibration.recalibration import Batch, Calibrator
 from hypopose.calibration.spread_scaling import SpreadScaling
 from hypopose.errors import OptionError
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.calibration.recalibration import (
+from hypopose.calibration.calibrator import (
     POINT_BYTES,
     Batch,
     FitRecord,

@@ -11,8 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.calibration.proper_scores import half_pair_distance
-from hypopose.calibration.recalibration import (
+from hypopose.calibration.calibrator import (
     POINT_BYTES,
     Batch,
     FitRecord,
@@ -20,6 +19,7 @@ from hypopose.calibration.recalibration import (
     center_and_spread,
     check_skeleton,
 )
+from hypopose.calibration.proper_scores import half_pair_distance
 from hypopose.types import Hypotheses
 
 Per = Literal["pose", "joint", "axis"]

@@ -24,116 +24,118 @@ from hypopose.cli.wording import in_cli_words
 from hypopose.errors import HypoPoseError
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command in the list: what it does, and how it is called."""
 
     help: str
     example: str
 
 
-GROUPS: dict[str, dict[str, Entry]] = {
+GROUPS: dict[str, dict[str, CommandEntry]] = {
     "Estimate 3D motion": {
-        "sample": Entry(
+        "sample": CommandEntry(
             "Draw 3D hypotheses for 2D keypoint files.", "hypopose sample walk.json -o walk.npz"
         ),
-        "live": Entry(
+        "live": CommandEntry(
             "Draw 3D hypotheses of the newest frame, from a camera, a video or keypoints.",
             "hypopose live camera:0 -o live.jsonl",
         ),
-        "refine": Entry(
+        "refine": CommandEntry(
             "Move the hypotheses of a result until they reproject.",
             "hypopose refine walk.npz -o refined.npz",
         ),
-        "aggregate": Entry(
+        "aggregate": CommandEntry(
             "Reduce the hypotheses of a result to one motion in another way.",
             "hypopose aggregate walk.npz -o median.npz --aggregate median",
         ),
     },
     "Use several cameras": {
-        "cameras": Entry(
+        "cameras": CommandEntry(
             "Find where cameras stand from people who move in all of them.",
             "hypopose cameras front.json side.json -o rig.json --height 1.78",
         ),
-        "triangulate": Entry(
+        "triangulate": CommandEntry(
             "Bring people of several placed cameras into 3D.",
             "hypopose triangulate front.json side.json --camera rig.json -o walk.npz",
         ),
     },
     "Use results elsewhere": {
-        "measure": Entry(
+        "measure": CommandEntry(
             "Measure angles, gait, speeds and more, each with its uncertainty.",
             "hypopose measure walk.npz -o walk.csv --what knee_flexion --plot",
         ),
-        "import": Entry(
+        "import": CommandEntry(
             "Make a result of another program's 3D motion: TRC, C3D, BVH, CSV, JSON, npy, npz.",
             "hypopose import walk.trc -o walk.npz",
         ),
-        "render": Entry(
+        "render": CommandEntry(
             "Draw hypotheses over the frames of a video.",
             "hypopose render walk.npz --video walk.mp4 -o overlay.mp4",
         ),
-        "mesh": Entry(
+        "mesh": CommandEntry(
             "Fit a body with a surface to the hypotheses of a result.",
             "hypopose mesh walk.npz -o walk.glb",
         ),
-        "export": Entry(
+        "export": CommandEntry(
             "Write a result as C3D, TRC, BVH, glTF, tables or NetCDF, or a network as ONNX.",
             "hypopose export walk.npz -o walk.bvh",
         ),
     },
     "Measure accuracy and calibration": {
-        "evaluate": Entry(
+        "evaluate": CommandEntry(
             "Score a sampler or a result against ground truth.",
             "hypopose evaluate walk.npz --truth truth.npz",
         ),
-        "calibrate": Entry(
+        "calibrate": CommandEntry(
             "Measure how often regions of the hypotheses hold the truth.",
             "hypopose calibrate results -o calibration.json",
         ),
-        "calibrate-weights": Entry(
+        "calibrate-weights": CommandEntry(
             "Measure the calibration of weights, and write it beside them.",
             "hypopose calibrate-weights motion runs/mine/weights",
         ),
-        "fit-calibrator": Entry(
+        "fit-calibrator": CommandEntry(
             "Fit what corrects the spread of hypotheses.",
             "hypopose fit-calibrator results -o calibrator.json",
         ),
-        "report": Entry(
+        "report": CommandEntry(
             "Build a calibration and ambiguity report.", "hypopose report walk.npz -o report.html"
         ),
     },
     "Find, show and correct keypoints": {
-        "detect": Entry(
+        "detect": CommandEntry(
             "Find 2D keypoints in a video, pictures or a camera's stream.",
             "hypopose detect walk.mp4 -o walk.json",
         ),
-        "info": Entry("Show what is in a keypoint or result file.", "hypopose info walk.json"),
-        "tracks": Entry(
+        "info": CommandEntry(
+            "Show what is in a keypoint or result file.", "hypopose info walk.json"
+        ),
+        "tracks": CommandEntry(
             "Show and correct the identities of people.",
             "hypopose tracks walk.json --keep-main -o main.csv",
         ),
-        "complete": Entry(
+        "complete": CommandEntry(
             "Fill in missing 2D keypoints, or joints of a 3D motion.",
             "hypopose complete walk.json -o complete.csv",
         ),
-        "convert-keypoints": Entry(
+        "convert-keypoints": CommandEntry(
             "Convert keypoints to another format and skeleton.",
             "hypopose convert-keypoints walk.json -o walk.csv --to h36m17",
         ),
     },
     "Train networks": {
-        "data": Entry(
+        "data": CommandEntry(
             "Prepare motion capture for training.", "hypopose data prepare mocap -o motion.npz"
         ),
-        "adapt": Entry(
+        "adapt": CommandEntry(
             "Adapt weights to one's own cameras and people, without 3D.",
             "hypopose adapt walk.json -o weights/mine --motion motion",
         ),
-        "train": Entry(
+        "train": CommandEntry(
             "Train a network on motion data.",
             "hypopose train runs/mine --config default --motion motion",
         ),
-        "convert": Entry(
+        "convert": CommandEntry(
             "Convert an official checkpoint to a folder of weights.",
             "hypopose convert d3dp.bin -o weights",
         ),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypopose.cli.jobs import Job
 from hypopose.cli.running import Outcome, unclaimed_attempt
-from hypopose.cli.summary import Row
+from hypopose.cli.summary import SummaryRow
 from hypopose.distributed.manifest import Entry, Manifest, stamp_of
 from hypopose.remote import exists, is_remote
 
@@ -60,11 +60,11 @@ class ClusterCrew:
             self.manifest.add(self._entry(job, found, attempt))
             yield job, found
 
-    def draw(self, rows: list[Row]) -> list[Row]:
+    def draw(self, rows: list[SummaryRow]) -> list[SummaryRow]:
         """Nothing: workers draw the pictures, too."""
         return []
 
-    def _done(self, job: Job) -> tuple[Row, ...] | None:
+    def _done(self, job: Job) -> tuple[SummaryRow, ...] | None:
         """The rows of an input that an earlier run has finished, if it has not changed since."""
         entry = self.manifest.entries.get(str(job.source))
         if entry is None or entry.state != "done" or entry.stamp is None:
@@ -81,7 +81,9 @@ class ClusterCrew:
         if isinstance(outcome, Outcome):
             return outcome
         reason = f"its process was ended from outside {outcome.attempts} times, perhaps for memory"
-        return Outcome((Row(str(job.source), error=f"{job.source}: {reason}", reason=reason),))
+        return Outcome(
+            (SummaryRow(str(job.source), error=f"{job.source}: {reason}", reason=reason),)
+        )
 
     def _entry(self, job: Job, outcome: Outcome, attempt: int) -> Entry:
         error = next((row.error for row in outcome.rows if row.error), "")
@@ -99,9 +101,9 @@ class ClusterCrew:
         )
 
 
-def _row(values: dict[str, Any]) -> Row:
+def _row(values: dict[str, Any]) -> SummaryRow:
     return replace(
-        Row(**{**values, "notes": tuple(values["notes"])}), kept=True, picture="", seconds={}
+        SummaryRow(**{**values, "notes": tuple(values["notes"])}), kept=True, picture="", seconds={}
     )
 
 
@@ -166,7 +168,7 @@ def attempt_all(
         worker = once(key, make)
     except OSError:
         line = f"{folder}: not on this worker; a cluster needs folders that all machines share"
-        return [Outcome((Row(str(job.source), error=line, reason=line),)) for job in jobs]
+        return [Outcome((SummaryRow(str(job.source), error=line, reason=line),)) for job in jobs]
     return [_timed(job, worker) for job in jobs]
 
 

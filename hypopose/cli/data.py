@@ -14,7 +14,7 @@ from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import FormatError, HypoPoseError, OptionError
 
 if TYPE_CHECKING:
-    from hypopose.datasets.capture import CaptureFile, Clip, Options
+    from hypopose.datasets.capture import CaptureFile, Options, RecordedClip
 
 MAX_JOINTS_BYTES = 1_000_000
 """Files that name joints are smaller."""
@@ -78,7 +78,7 @@ def prepare(places: tuple[Path, ...], output: Path, force: bool, **options: Any)
         body_model=options["body_model"],
         subjects=[_named(item) for item in options["subjects"]],
     )
-    report = Report()
+    report = FailureCount()
     clips = list(_prepared(places, chosen, report))
     _write(output, clips, report, options["val"], options["test"])
 
@@ -102,8 +102,8 @@ def cmu(folder: Path, output: Path, force: bool) -> None:
     from hypopose.datasets.capture.cmu import doubts, find_trials, read_trial, trials
 
     known, found = trials(), find_trials(folder)
-    report = Report()
-    clips: list[Clip] = []
+    report = FailureCount()
+    clips: list[RecordedClip] = []
     for number, path in found.items():
         try:
             made = read_trial(known[number], path)
@@ -151,7 +151,7 @@ ACKNOWLEDGMENT = (
 """What the database asks its users to state."""
 
 
-class Report:
+class FailureCount:
     """Counts the files that failed, and says each."""
 
     def __init__(self) -> None:
@@ -164,7 +164,9 @@ class Report:
         click.echo(f"failed  {words}", err=True)
 
 
-def _prepared(places: Sequence[Path], options: Options, report: Report) -> Iterator[Clip]:
+def _prepared(
+    places: Sequence[Path], options: Options, report: FailureCount
+) -> Iterator[RecordedClip]:
     """Clips of all places that could be read."""
     from hypopose.datasets.capture import find_sources
 
@@ -180,7 +182,7 @@ def _prepared(places: Sequence[Path], options: Options, report: Report) -> Itera
                 yield _unique(clip, seen)
 
 
-def _read(source: CaptureFile, options: Options, report: Report) -> list[Clip]:
+def _read(source: CaptureFile, options: Options, report: FailureCount) -> list[RecordedClip]:
     """Cleaned clips of a file; none if it failed."""
     from hypopose.datasets.capture import cleaned, read_source
     from hypopose.datasets.capture.sources import naming
@@ -196,7 +198,7 @@ def _read(source: CaptureFile, options: Options, report: Report) -> list[Clip]:
     return found
 
 
-def _unique(clip: Clip, seen: dict[str, int]) -> Clip:
+def _unique(clip: RecordedClip, seen: dict[str, int]) -> RecordedClip:
     """A clip of a name that was there before (in another folder) gets a number."""
     from dataclasses import replace
 
@@ -207,8 +209,8 @@ def _unique(clip: Clip, seen: dict[str, int]) -> Clip:
 
 def _write(
     output: Path,
-    clips: Sequence[Clip],
-    report: Report,
+    clips: Sequence[RecordedClip],
+    report: FailureCount,
     val: Sequence[str],
     test: Sequence[str],
 ) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from hypopose.cli.summary import Row
+from hypopose.cli.summary import SummaryRow
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Log:
     file: IO[str] | None = None
     as_json: bool = False
 
-    def note(self, source: Path, rows: Sequence[Row]) -> None:
+    def note(self, source: Path, rows: Sequence[SummaryRow]) -> None:
         """Write the line of an input, at once.
 
         Args:
@@ -55,7 +55,7 @@ def open_log(path: Path | None, *, as_json: bool) -> Iterator[Log]:
         yield Log(file, as_json)
 
 
-def _entry(source: Path, rows: Sequence[Row]) -> dict[str, Any]:
+def _entry(source: Path, rows: Sequence[SummaryRow]) -> dict[str, Any]:
     error = next((row.error for row in rows if row.error), None)
     kept = all(row.kept for row in rows)
     return {

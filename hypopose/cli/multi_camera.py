@@ -94,7 +94,7 @@ def _on_one_clock(
 ) -> tuple[Keypoints2D, ...]:
     """The views at the moments of the first input's frames, if a rig knows their clocks."""
     from hypopose.api.rigs import in_step
-    from hypopose.api.triangulation import against_first
+    from hypopose.api.several_views import against_first
     from hypopose.io import inspect, split_camera_name
 
     names = {"format": "input_format", "skeleton": "skeleton", "image_size": "image_size"}

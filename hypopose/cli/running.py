@@ -20,7 +20,7 @@ import click
 from hypopose.cli import one_line
 from hypopose.cli.claims import claim
 from hypopose.cli.jobs import Job, Plan
-from hypopose.cli.summary import Row
+from hypopose.cli.summary import SummaryRow
 from hypopose.cli.wording import in_cli_words
 from hypopose.errors import HypoPoseError
 from hypopose.remote import is_remote
@@ -43,7 +43,7 @@ class Outcome:
         is_taken: Another process works on it; nothing was done.
     """
 
-    rows: tuple[Row, ...] = ()
+    rows: tuple[SummaryRow, ...] = ()
     warnings: tuple[str, ...] = ()
     is_taken: bool = False
 
@@ -56,14 +56,14 @@ class Crew(Protocol):
         """Each input's outcome, in the order in which they are done."""
         ...
 
-    def draw(self, rows: list[Row]) -> list[Row]:
+    def draw(self, rows: list[SummaryRow]) -> list[SummaryRow]:
         """Draw the pictures that rows name; failures become rows."""
         ...
 
 
 def run_all(
     plan: Plan, make: MakeWorker, n_processes: int | None, log: Log, cluster: str | None = None
-) -> list[Row]:
+) -> list[SummaryRow]:
     """Work on every input; in a batch, one that fails becomes a row and the others go on.
 
     Args:
@@ -93,7 +93,7 @@ def run_all(
             return _run_batch(plan.jobs, crew, log)
 
 
-def _run_batch(jobs: Sequence[Job], crew: Crew, log: Log) -> list[Row]:
+def _run_batch(jobs: Sequence[Job], crew: Crew, log: Log) -> list[SummaryRow]:
     outcomes: dict[Job, Outcome] = {}
     with _bar(len(jobs)) as bar:
         while pending := [job for job in jobs if job not in outcomes]:
@@ -111,7 +111,7 @@ def _run_batch(jobs: Sequence[Job], crew: Crew, log: Log) -> list[Row]:
     return rows + crew.draw([row for row in rows if row.picture])
 
 
-def _run_one(job: Job, worker: Worker, log: Log) -> list[Row]:
+def _run_one(job: Job, worker: Worker, log: Log) -> list[SummaryRow]:
     """A lone input: its steps are shown, and its errors end the run."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -156,7 +156,7 @@ class _Crew:
                 done.update(suspects)
             jobs = [job for job in jobs if job not in done]
 
-    def draw(self, rows: list[Row]) -> list[Row]:
+    def draw(self, rows: list[SummaryRow]) -> list[SummaryRow]:
         """Pictures come last: one takes longer than a small input. Failures become rows."""
         if min(self.n, len(rows)) > 1:
             with self._pool(min(self.n, len(rows))) as pool:
@@ -177,7 +177,7 @@ class _Crew:
             return next(outcome for _, outcome in self._in_processes([job], 1))
         except BrokenProcessPool:
             reason = "its process was ended from outside, perhaps for want of memory"
-            row = Row(str(job.source), error=f"{job.source}: {reason}", reason=reason)
+            row = SummaryRow(str(job.source), error=f"{job.source}: {reason}", reason=reason)
             return Outcome((row,))
 
     def _pool(self, n: int) -> ProcessPoolExecutor:
@@ -221,20 +221,22 @@ def unclaimed_attempt(job: Job, worker: Worker) -> Outcome:
     return Outcome(rows, () if failed else tuple(said))
 
 
-def _rows_or_error(job: Job, worker: Worker, *, pictures_later: bool = True) -> list[Row]:
+def _rows_or_error(job: Job, worker: Worker, *, pictures_later: bool = True) -> list[SummaryRow]:
     """The rows of an input, or one that says why it failed."""
     try:
         return worker.run(job, pictures_later=pictures_later)
     except (HypoPoseError, OSError) as error:
         line = one_line(error)
         reason = line.replace(f"{job.source}: ", "").replace(str(job.source), "the input")
-        return [Row(str(job.source), error=_naming(job.source, line), reason=reason)]
+        return [SummaryRow(str(job.source), error=_naming(job.source, line), reason=reason)]
     except Exception as error:  # a surprise in one of 200 files must not lose the others
         line = f"unexpected {type(error).__name__}: {_naming(job.source, one_line(error))}"
-        return [Row(str(job.source), error=line, reason=f"unexpected {type(error).__name__}")]
+        return [
+            SummaryRow(str(job.source), error=line, reason=f"unexpected {type(error).__name__}")
+        ]
 
 
-def _draw(row: Row) -> Row | None:
+def _draw(row: SummaryRow) -> SummaryRow | None:
     from hypopose.io import load_hypotheses
     from hypopose.report.overview import draw_overview
 
@@ -242,7 +244,7 @@ def _draw(row: Row) -> Row | None:
         draw_overview(Path(row.picture), load_hypotheses(row.written))
     except Exception as error:  # the other pictures, and all results, are worth having
         line = f"{row.picture}: {type(error).__name__}: {one_line(error)}"
-        return Row(row.source, row.person, error=line, reason="picture failed")
+        return SummaryRow(row.source, row.person, error=line, reason="picture failed")
     return None
 
 

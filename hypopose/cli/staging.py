@@ -14,7 +14,7 @@ from hypopose.errors import HypoPoseError
 from hypopose.remote import fetch, is_remote, names_beginning, store, url_of
 
 if TYPE_CHECKING:
-    from hypopose.cli.summary import Row
+    from hypopose.cli.summary import SummaryRow
     from hypopose.cli.worker import Worker
 
 
@@ -28,7 +28,7 @@ def needs_staging(job: Job) -> bool:
     return is_remote(job.source) or is_remote(job.output)
 
 
-def run_staged(worker: Worker, job: Job, report: Callable[..., None]) -> list[Row]:
+def run_staged(worker: Worker, job: Job, report: Callable[..., None]) -> list[SummaryRow]:
     """Work on an input whose files are elsewhere; pictures are drawn at once.
 
     Args:

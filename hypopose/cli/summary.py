@@ -12,7 +12,7 @@ from hypopose.cli import CommandError
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """One line of the summary: what became of a person, or of a file that failed.
 
     Args:
@@ -42,7 +42,7 @@ class Row:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def finish(rows: Sequence[Row], *, is_batch: bool, seconds: float = 0.0) -> None:
+def finish(rows: Sequence[SummaryRow], *, is_batch: bool, seconds: float = 0.0) -> None:
     """Print the summary and choose the exit code.
 
     Args:
@@ -69,7 +69,7 @@ def finish(rows: Sequence[Row], *, is_batch: bool, seconds: float = 0.0) -> None
     raise SystemExit(1)
 
 
-def _print_batch(rows: Sequence[Row], failed: Sequence[Row], seconds: float) -> None:
+def _print_batch(rows: Sequence[SummaryRow], failed: Sequence[SummaryRow], seconds: float) -> None:
     """A table, what failed, what failed for one reason, and how much was done."""
     _print_table(rows)
     for row in failed:
@@ -81,17 +81,17 @@ def _print_batch(rows: Sequence[Row], failed: Sequence[Row], seconds: float) -> 
     click.echo(_count(rows, failed))
 
 
-def _sentence(row: Row, *, alone: bool) -> str:
+def _sentence(row: SummaryRow, *, alone: bool) -> str:
     who = "" if alone else f"{row.person}: "
     done = "kept, made before with the same options:" if row.kept else "->"
     return f"{who}{row.n_frames} frames, camera {row.camera} {done} {row.written}"
 
 
-def _pace(rows: Sequence[Row], seconds: float) -> str:
+def _pace(rows: Sequence[SummaryRow], seconds: float) -> str:
     """How much was done how fast, as a line.
 
     Example:
-        >>> _pace([Row("a.json", n_frames=30), Row("b.json", n_frames=50)], 2.0)
+        >>> _pace([SummaryRow("a.json", n_frames=30), SummaryRow("b.json", n_frames=50)], 2.0)
         '2 inputs, 2 people, 80 frames in 2.0 s: 1.0 inputs/s, 40 frames/s'
     """
     inputs = len({row.source for row in rows})
@@ -101,7 +101,7 @@ def _pace(rows: Sequence[Row], seconds: float) -> str:
     return f"{inputs} inputs, {people} people, {frames} frames in {seconds:.1f} s{rates}"
 
 
-def _count(rows: Sequence[Row], failed: Sequence[Row]) -> str:
+def _count(rows: Sequence[SummaryRow], failed: Sequence[SummaryRow]) -> str:
     """How many results there are now, and how many inputs have none."""
     kept = sum(row.kept for row in rows)
     words = [f"{len(rows) - len(failed) - kept} results written"]
@@ -111,7 +111,7 @@ def _count(rows: Sequence[Row], failed: Sequence[Row]) -> str:
     return ", ".join(words) + "."
 
 
-def _print_table(rows: Sequence[Row]) -> None:
+def _print_table(rows: Sequence[SummaryRow]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -123,7 +123,7 @@ def _print_table(rows: Sequence[Row]) -> None:
     Console().print(table)
 
 
-def _outcome(row: Row) -> str:
+def _outcome(row: SummaryRow) -> str:
     if row.error:
         return "failed"
     return f"{row.written} (kept)" if row.kept else row.written

@@ -14,7 +14,7 @@ from hypopose.cli.wording import in_cli_words
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
-    from hypopose.io.recording import Recording
+    from hypopose.io.recording import ReadRecording
 
 WIDTH = 50
 MOST = 20
@@ -90,7 +90,7 @@ def tracks(source: Path, output: Path | None, force: bool, **options: Any) -> No
         _write(recording, output, options)
 
 
-def corrected(recording: Recording, options: dict[str, Any]) -> Recording:
+def corrected(recording: ReadRecording, options: dict[str, Any]) -> ReadRecording:
     """The recording after all splits, merges and keeps, in this order.
 
     Raises:
@@ -109,7 +109,7 @@ def corrected(recording: Recording, options: dict[str, Any]) -> Recording:
     return identities.keep(recording, options["kept"]) if options["kept"] else recording
 
 
-def describe_people(recording: Recording) -> list[str]:
+def describe_people(recording: ReadRecording) -> list[str]:
     """A line per person, and what is suspicious."""
     from hypopose.io.people import identities
 
@@ -139,7 +139,7 @@ def describe_people(recording: Recording) -> list[str]:
     return lines
 
 
-def _line(recording: Recording, name: str) -> str:
+def _line(recording: ReadRecording, name: str) -> str:
     import numpy as np
 
     from hypopose.io.recording import frame_range
@@ -154,7 +154,7 @@ def _line(recording: Recording, name: str) -> str:
     return f"{bar} {len(rows)} frames, {at[0]} to {at[-1]}, {gaps} gap{'s' * (gaps != 1)}"
 
 
-def _write(recording: Recording, output: Path, options: dict[str, Any]) -> None:
+def _write(recording: ReadRecording, output: Path, options: dict[str, Any]) -> None:
     from hypopose.io import save_people
     from hypopose.io.recording import assemble
 

@@ -80,7 +80,7 @@ def triangulate(views: tuple[Path, ...], output: Path, **options: Any) -> None:
 
     With --fuse the hypotheses of single views are combined by importance weights.
     """
-    from hypopose.api.triangulation import bring_together, fuse_views, triangulate_views
+    from hypopose.api.several_views import bring_together, fuse_views, triangulate_views
     from hypopose.io import load_rig
     from hypopose.io.writers import check_ending
     from hypopose.multiview import Gates

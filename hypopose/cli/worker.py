@@ -25,7 +25,7 @@ from hypopose.cli.overwrite import refuse_overwriting
 from hypopose.cli.resume import Outputs, digest, made_with
 from hypopose.cli.set_option import read_settings
 from hypopose.cli.staging import needs_staging, run_staged
-from hypopose.cli.summary import Row
+from hypopose.cli.summary import SummaryRow
 
 if TYPE_CHECKING:
     from hypopose.api import Pipeline
@@ -67,7 +67,7 @@ class Worker:
         report: Callable[..., None] = lambda **_: None,
         *,
         pictures_later: bool = False,
-    ) -> list[Row]:
+    ) -> list[SummaryRow]:
         """Work on one input: all of its people are computed before the first file is written.
 
         Args:
@@ -224,7 +224,7 @@ def reading_options(options: Mapping[str, Any], source: Path) -> dict[str, Any]:
     return {**known, **reading_given(options)}
 
 
-def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -> Row:
+def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -> SummaryRow:
     """Write what does not exist yet: the record first, so that a stopped run knows it is done."""
     from hypopose.io import export_result, save_result
 
@@ -237,7 +237,7 @@ def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -
     if _is_wanted(files.page, kept):
         _write_page(source, files.page, result)
     notes += [] if kept else _said_of_masks(result)
-    return Row(
+    return SummaryRow(
         source=str(source),
         person=result.person,
         written=os.fspath(files.result),
@@ -268,7 +268,7 @@ def _is_wanted(path: Path | None, kept: bool) -> TypeGuard[Path]:
     return path is not None and not (kept and path.exists())
 
 
-def _draw(row: Row, result: Result | None) -> None:
+def _draw(row: SummaryRow, result: Result | None) -> None:
     if row.picture and result is not None:
         from hypopose.report.overview import draw_overview
 

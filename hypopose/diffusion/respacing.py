@@ -17,7 +17,7 @@ from hypopose.errors import OptionError
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
+class RespacedSchedule:
     """A shortened schedule and where its steps lie in the full one.
 
     Args:
@@ -81,7 +81,7 @@ def _sections(n_timesteps: int, numbers: list[int]) -> list[int]:
     return kept
 
 
-def respace(schedule: Schedule, spec: str) -> Chain:
+def respace(schedule: Schedule, spec: str) -> RespacedSchedule:
     """Shorten a schedule: the kept timesteps keep their ᾱ.
 
     Args:
@@ -97,4 +97,4 @@ def respace(schedule: Schedule, spec: str) -> Chain:
     timesteps = respaced_timesteps(schedule.n_timesteps, spec)
     bar = schedule.alpha_bar[list(timesteps)]
     before = torch.cat([bar.new_ones(1), bar[:-1]])
-    return Chain(Schedule(1 - bar / before), timesteps)
+    return RespacedSchedule(Schedule(1 - bar / before), timesteps)

@@ -8,10 +8,10 @@ from hypopose.evaluation.benchmark_loop import (
     evaluate_pair,
     measure_calibration,
 )
+from hypopose.evaluation.benchmark_parts import evaluate_in_parts
 from hypopose.evaluation.comparison import Comparison
 from hypopose.evaluation.evaluation_results import CalibrationResults, Evaluation
 from hypopose.evaluation.frame_scores import METRICS, TITLES, Metric, frame_scores, is_oracle
-from hypopose.evaluation.parts import evaluate_in_parts
 from hypopose.evaluation.prediction_checks import check_predictions
 from hypopose.evaluation.predictions import Layout, Predictions
 from hypopose.evaluation.protocol_draws import SampledAnswers

@@ -13,9 +13,9 @@ from hypopose.calibration.bootstrap import N_DRAWS
 from hypopose.datasets import Benchmark
 from hypopose.evaluation.accumulator import Evaluator
 from hypopose.evaluation.benchmark_draws import Draw, benchmark_draws
+from hypopose.evaluation.benchmark_parts import evaluate_in_parts
 from hypopose.evaluation.evaluation_results import CalibrationResults, Evaluation
 from hypopose.evaluation.frame_scores import Metric, choose_metrics
-from hypopose.evaluation.parts import evaluate_in_parts
 from hypopose.evaluation.summaries import calibration_results, notes_of
 from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
 

@@ -45,7 +45,7 @@ class OtherPeopleWarning(UserWarning):
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class ReadRecording:
     """A file read: its format, its detections, who is who, and of whom too little was seen."""
 
     source: Source
@@ -201,7 +201,7 @@ def read_recording(
     image_size: tuple[int, int] | None = None,
     tracking: TrackingOptions | None = None,
     **reading: Unpack[Reading],
-) -> Recording:
+) -> ReadRecording:
     """Read a file and find out who is who.
 
     Args:
@@ -232,7 +232,7 @@ def read_recording(
         check_size(detections, str(source.path))
         if not kind.exact:
             detections = _usual(detections, source, options, reading)
-        return _with_people(Recording(source, kind, detections, {}), fps, tracking, reading)
+        return _with_people(ReadRecording(source, kind, detections, {}), fps, tracking, reading)
 
 
 def _usual(
@@ -251,11 +251,11 @@ def _usual(
 
 
 def _with_people(
-    recording: Recording,
+    recording: ReadRecording,
     fps: float | int | None,
     tracking: TrackingOptions | None,
     reading: Reading,
-) -> Recording:
+) -> ReadRecording:
     """The recording with everybody in it followed through time."""
     detections = recording.detections
     doubts: tuple[str, ...] = ()
@@ -317,7 +317,7 @@ def _bounded(source: Source) -> Iterator[None]:
 
 
 def assemble(
-    recording: Recording,
+    recording: ReadRecording,
     person: str,
     image_size: tuple[int, int] | None,
     fps: float | int | None,

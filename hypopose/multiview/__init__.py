@@ -17,6 +17,7 @@ Layout::
 """
 
 from hypopose.multiview.bundle_adjustment import Adjusted, adjust_bundle
+from hypopose.multiview.camera_tracks import ViewTracks, view_tracks
 from hypopose.multiview.epipolar import (
     decompose,
     essential_matrix,
@@ -34,7 +35,7 @@ from hypopose.multiview.pseudo_labels import (
     triangulate_people,
 )
 from hypopose.multiview.relative_pose import RelativePose, relative_pose
-from hypopose.multiview.rig import FoundRig, find_rig
+from hypopose.multiview.rig_finding import FoundRig, find_rig
 from hypopose.multiview.scale import (
     Scale,
     scale_from_baseline,
@@ -42,8 +43,7 @@ from hypopose.multiview.scale import (
     scale_from_stature,
 )
 from hypopose.multiview.synchrony import Synchronized, match_known, projection_of, synchronize
-from hypopose.multiview.timing import TimeOffset, checked_offset, estimate_offset
-from hypopose.multiview.tracks import ViewTracks, view_tracks
+from hypopose.multiview.time_offsets import TimeOffset, checked_offset, estimate_offset
 from hypopose.multiview.triangulation import (
     IteratedPoints,
     iterative_least_squares,

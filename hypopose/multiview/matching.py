@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Float
 
 from hypopose.errors import UndeterminedError
+from hypopose.multiview.camera_tracks import ViewTracks
 from hypopose.multiview.epipolar import essential_of_pose, sampson
 from hypopose.multiview.relative_pose import RelativePose, relative_pose
-from hypopose.multiview.timing import TimeOffset, checked_offset, estimate_offset
-from hypopose.multiview.tracks import ViewTracks
+from hypopose.multiview.time_offsets import TimeOffset, checked_offset, estimate_offset
 
 FAR_PX = 25.0
 """Pairs whose median distance is larger, in pixels, are different people."""

@@ -9,9 +9,9 @@ from jaxtyping import Float, Int
 
 from hypopose.errors import UndeterminedError
 from hypopose.multiview.bundle_adjustment import Adjusted, adjust_bundle
+from hypopose.multiview.camera_tracks import ViewTracks
 from hypopose.multiview.relative_pose import RelativePose
 from hypopose.multiview.synchrony import Synchronized
-from hypopose.multiview.tracks import ViewTracks
 from hypopose.multiview.triangulation import triangulate_points
 from hypopose.types import Skeleton
 

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hypopose.errors import OptionError
+from hypopose.multiview.camera_tracks import ViewTracks
 from hypopose.multiview.epipolar import essential_of_pose
 from hypopose.multiview.matching import FAR_PX, epipolar_costs, pair_people
-from hypopose.multiview.timing import TimeOffset
-from hypopose.multiview.tracks import ViewTracks
+from hypopose.multiview.time_offsets import TimeOffset
 from hypopose.types import Camera, Skeleton
 
 

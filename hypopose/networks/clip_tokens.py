@@ -37,7 +37,7 @@ from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.constant_bones import with_constant_bones
-from hypopose.networks.frame_tokens import Block, rotary, share_head
+from hypopose.networks.frame_tokens import FrameBlock, rotary, share_head
 from hypopose.networks.inputs import REFERENCE_FPS, REFERENCE_SIZE
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.ray_projection import jitter, onto_rays
@@ -112,7 +112,7 @@ class ClipTokens(PretrainedNetwork):
         self.from_keypoints = nn.Linear(n_features, width)
         self.from_clip = nn.Linear(n_clip, width)
         self.modulation = nn.Linear(n_clip, 6 * width)
-        blocks = [Block(width, n_heads, mlp_ratio, attention) for _ in range(n_layers)]
+        blocks = [FrameBlock(width, n_heads, mlp_ratio, attention) for _ in range(n_layers)]
         self.blocks = nn.ModuleList(blocks)
         self.norm_shared = nn.LayerNorm(width)
         self.to_base = nn.Linear(width, stride * J * 4)
@@ -123,7 +123,7 @@ class ClipTokens(PretrainedNetwork):
         self.to_share = share_head(width, stride * J)
         self._start_small(blocks)
 
-    def _start_small(self, blocks: list[Block]) -> None:
+    def _start_small(self, blocks: list[FrameBlock]) -> None:
         """Blocks start near the identity, poses near 0, gates and spreads at 1."""
         for layer in (self.modulation, self.to_gate):
             nn.init.zeros_(layer.weight)

@@ -95,7 +95,7 @@ class ConvolutionalAttention(nn.Module):
         return self.project(y.mT).mT if self.over_tokens else self.project(y)
 
 
-class Block(nn.Module):
+class ConvolutionalBlock(nn.Module):
     """Convolutional attention and an MLP of twice the width, with stochastic depth in training."""
 
     def __init__(self, width: int, attend: ConvolutionalAttention, drop_path: float) -> None:
@@ -172,7 +172,9 @@ class ConvFormer(PretrainedNetwork):
         def blocks(n: int, size: int, channels: int, over_tokens: bool) -> nn.ModuleList:
             options = (n_heads, tuple(kernels), dropout, attention)
             return nn.ModuleList(
-                Block(size, ConvolutionalAttention(channels, over_tokens, *options), drop_path)
+                ConvolutionalBlock(
+                    size, ConvolutionalAttention(channels, over_tokens, *options), drop_path
+                )
                 for _ in range(n)
             )
 

@@ -47,7 +47,7 @@ from hypopose.skeletons import get_skeleton
 Rope = tuple[Tensor, Tensor]
 
 
-class Block(nn.Module):
+class FrameBlock(nn.Module):
     """Pre-norm transformer block over frames, modulated by the noise level."""
 
     def __init__(self, width: int, n_heads: int, mlp_ratio: float, backend: Backend) -> None:
@@ -161,7 +161,7 @@ class FrameTokens(StagedNetwork):
         )
         self.time_token = nn.Linear(width, width)
         self.time_modulation = nn.Linear(width, 6 * width)
-        blocks = [Block(width, n_heads, mlp_ratio, attention) for _ in range(n_layers)]
+        blocks = [FrameBlock(width, n_heads, mlp_ratio, attention) for _ in range(n_layers)]
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(width)
         self.to_pose = nn.Linear(width, 3 * n_joints)
@@ -194,7 +194,7 @@ class FrameTokens(StagedNetwork):
                 f"{c.keypoint_skeleton} are not {c.n_joints} of {c.skeleton}."
             )
 
-    def _start_small(self, blocks: list[Block]) -> None:
+    def _start_small(self, blocks: list[FrameBlock]) -> None:
         """Blocks start near the identity, poses near 0, the noise level without a say."""
         nn.init.zeros_(self.time_modulation.weight)
         nn.init.zeros_(self.time_modulation.bias)

@@ -127,7 +127,7 @@ class _Sharing:
         return cls(enter, leave, sizes, graph.sum(1))
 
 
-class GraphConvolution(nn.Module):
+class PartitionedConvolution(nn.Module):
     """One linear map per partition, summed over the joints it links."""
 
     enter: Tensor
@@ -155,7 +155,7 @@ class GraphConvolution(nn.Module):
         return (self.leave.to(h.dtype) @ h).reshape(x.shape) + shift[:, None]
 
 
-class Layer(nn.Module):
+class DenseLayer(nn.Module):
     """Linear, GELU, dropout."""
 
     def __init__(self, n_in: int, n_out: int, dropout: float) -> None:
@@ -167,7 +167,7 @@ class Layer(nn.Module):
         return self.linear(x)
 
 
-class JointLayer(Layer):
+class JointLayer(DenseLayer):
     """The same along the first axis, so that nothing is transposed."""
 
     def forward(self, x: Float[Tensor, "J N"]) -> Float[Tensor, "K N"]:
@@ -193,9 +193,9 @@ class ChannelMLP(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.linear_down = Layer(width, CHANNEL_HIDDEN, 0.1)
-        self.linear_mid = Layer(CHANNEL_HIDDEN, CHANNEL_HIDDEN, 0.1)
-        self.linear_up = Layer(CHANNEL_HIDDEN, width, 0.1)
+        self.linear_down = DenseLayer(width, CHANNEL_HIDDEN, 0.1)
+        self.linear_mid = DenseLayer(CHANNEL_HIDDEN, CHANNEL_HIDDEN, 0.1)
+        self.linear_up = DenseLayer(CHANNEL_HIDDEN, width, 0.1)
 
     def forward(self, x: Float[Tensor, "J N C"]) -> Float[Tensor, "J N C"]:
         """Over the channels of each joint."""
@@ -222,13 +222,13 @@ class JointMLP(nn.Module):
         return self.linear_down2(down).reshape(x.shape)
 
 
-class Block(nn.Module):
+class GraphMlpBlock(nn.Module):
     """Graph convolution, then both MLPs on the same input."""
 
     def __init__(self, width: int, n_joints: int, drop: float) -> None:
         super().__init__()
         self.norm1 = JointNorm(n_joints, eps=1e-6)
-        self.gcn1 = GraphConvolution(width)
+        self.gcn1 = PartitionedConvolution(width)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.channel_mlp = ChannelMLP(width)
         self.norm3 = JointNorm(n_joints, eps=1e-6)
@@ -249,7 +249,7 @@ class Block(nn.Module):
         return step * kept / (1 - self.drop)
 
 
-class Pair(nn.Module):
+class LinearPair(nn.Module):
     """Two linear layers with nothing between."""
 
     def __init__(self, n_in: int, n_between: int, n_out: int) -> None:
@@ -262,13 +262,13 @@ class Pair(nn.Module):
         return self.fc5(self.fc1(x))
 
 
-class Trunk(nn.Module):
+class TwoHeadTrunk(nn.Module):
     """The blocks, and one norm per head."""
 
     def __init__(self, width: int, n_layers: int, n_joints: int, drop_path: float) -> None:
         super().__init__()
         drops = [drop_path * i / max(n_layers - 1, 1) for i in range(n_layers)]
-        self.blocks = nn.ModuleList(Block(width, n_joints, drop) for drop in drops)
+        self.blocks = nn.ModuleList(GraphMlpBlock(width, n_joints, drop) for drop in drops)
         self.norm_mu = nn.LayerNorm(width, eps=1e-6)
         self.norm_s = nn.LayerNorm(width, eps=1e-6)
 
@@ -306,10 +306,10 @@ class GUMLP(PretrainedNetwork):
     ) -> None:
         super().__init__()
         n_joints = H36M17.n_joints
-        self.encoder = Pair(2, ENCODER_HIDDEN, width)
-        self.GCN_MLP = Trunk(width, n_layers, n_joints, drop_path)
-        self.pred_mu = Pair(width, width // 2, 3)
-        self.pred_s = Pair(width, width // 2, 1)
+        self.encoder = LinearPair(2, ENCODER_HIDDEN, width)
+        self.GCN_MLP = TwoHeadTrunk(width, n_layers, n_joints, drop_path)
+        self.pred_mu = LinearPair(width, width // 2, 3)
+        self.pred_s = LinearPair(width, width // 2, 1)
 
     @property
     def info(self) -> NetworkInfo:

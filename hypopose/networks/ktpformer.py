@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import Form, NetworkInfo
-from hypopose.networks.mixste import Block, name_from_official
+from hypopose.networks.mixste import TokenBlock, name_from_official
 from hypopose.networks.pretrained import renamed
 from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
@@ -216,8 +216,10 @@ class KTPFormer(StagedNetwork):
         if not lifter:
             self.time = TimeEmbedding(width)
 
-        def block(i: int, eps: float = 1e-6) -> Block:
-            return Block(width, n_heads, mlp_ratio, drop_path * i / max(depth, 1), attention, eps)
+        def block(i: int, eps: float = 1e-6) -> TokenBlock:
+            return TokenBlock(
+                width, n_heads, mlp_ratio, drop_path * i / max(depth, 1), attention, eps
+            )
 
         self.prior_spatial, self.prior_temporal = block(0, 1e-5), block(0, 1e-5)
         self.spatial = nn.ModuleList(block(i + 1) for i in range(depth))

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.mixste import Block
+from hypopose.networks.mixste import TokenBlock
 from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
@@ -44,7 +44,9 @@ class CoordinateEncoder(nn.Module):
     def __init__(self, n_frames: int, n_tokens: int, n_heads: int, backend: Backend) -> None:
         super().__init__()
         self.pos_embed = nn.Parameter(torch.zeros(1, n_tokens, n_frames))
-        self.blocks = nn.ModuleList(Block(n_frames, n_heads, 2.0, 0.0, backend) for _ in range(4))
+        self.blocks = nn.ModuleList(
+            TokenBlock(n_frames, n_heads, 2.0, 0.0, backend) for _ in range(4)
+        )
         self.norm = nn.LayerNorm(n_frames, eps=1e-6)
 
     def forward(self, x: Float[Tensor, "B V F"]) -> Float[Tensor, "B V F"]:
@@ -55,7 +57,7 @@ class CoordinateEncoder(nn.Module):
         return self.norm(x)
 
 
-class _Attention(nn.Module):
+class _FrameAttention(nn.Module):
     """Attention over frames; queries, keys and values from one linear layer or from three."""
 
     def __init__(self, width: int, n_heads: int, backend: Backend, cross: bool) -> None:
@@ -87,7 +89,7 @@ class _StreamBlock(nn.Module):
     ) -> None:
         super().__init__()
         for i in (1, 2, 3):
-            setattr(self, f"attn_{i}", _Attention(width, n_heads, backend, cross))
+            setattr(self, f"attn_{i}", _FrameAttention(width, n_heads, backend, cross))
         self.norm_mlp = nn.LayerNorm(3 * width, eps=1e-6)
         self.up = nn.Linear(3 * width, hidden)
         self.down = nn.Linear(hidden, 3 * width)

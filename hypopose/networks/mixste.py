@@ -75,7 +75,7 @@ def name_from_official(name: str) -> str:
     return renamed(name, OFFICIAL_NAMES)
 
 
-class Block(nn.Module):
+class TokenBlock(nn.Module):
     """Pre-norm transformer block over the tokens of a row, with stochastic depth in training."""
 
     def __init__(
@@ -167,7 +167,7 @@ class MixSTE2(StagedNetwork):
             self.time_out = nn.Linear(2 * width, width)
         rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
         blocks = [
-            nn.ModuleList(Block(width, n_heads, mlp_ratio, rate, attention) for rate in rates)
+            nn.ModuleList(TokenBlock(width, n_heads, mlp_ratio, rate, attention) for rate in rates)
             for _ in range(2)
         ]
         self.spatial, self.temporal = blocks

@@ -40,11 +40,11 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hypopose.errors import OptionError, ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import Form, NetworkInfo
+from hypopose.networks.feed_forward import Mlp
 from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
     StagedNetwork,
@@ -107,20 +107,7 @@ def nearest(similarity: Float[Tensor, "*rows N N"], k: int) -> Float[Tensor, "*r
     return (similarity >= threshold).to(similarity.dtype)
 
 
-class Mlp(nn.Module):
-    """Linear, GELU, linear."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
-
-    def forward(self, x: Float[Tensor, "*any C"]) -> Float[Tensor, "*any C"]:
-        """Per token."""
-        return self.fc2(functional.gelu(self.fc1(x)))
-
-
-class SelfAttention(nn.Module):
+class MaskedSelfAttention(nn.Module):
     """Multi-head attention over the last axis but one."""
 
     def __init__(self, width: int, n_heads: int, bias: bool, backend: Backend) -> None:
@@ -275,7 +262,7 @@ class DualStream(nn.Module):
             return convolution if c["graph_only"] else mixing(convolution)
 
         def self_attention() -> nn.Module:
-            return mixing(SelfAttention(width, c["n_heads"], c["qkv_bias"], c["attention"]))
+            return mixing(MaskedSelfAttention(width, c["n_heads"], c["qkv_bias"], c["attention"]))
 
         chain = None
         if c["graph"] == "chain" and n_frames is not None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from hypopose.networks.attention import Backend, check_backend
 from hypopose.networks.base import NetworkInfo
-from hypopose.networks.mixste import Block
+from hypopose.networks.mixste import TokenBlock
 from hypopose.networks.pretrained import renamed
 from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import (
@@ -66,8 +66,8 @@ class Pair(nn.Module):
     ) -> None:
         super().__init__()
         self.spatial_first = spatial_first
-        self.spatial = Block(width, n_heads, mlp_ratio, 0.0, backend)
-        self.temporal = Block(width, n_heads, mlp_ratio, 0.0, backend)
+        self.spatial = TokenBlock(width, n_heads, mlp_ratio, 0.0, backend)
+        self.temporal = TokenBlock(width, n_heads, mlp_ratio, 0.0, backend)
 
     def forward(
         self, x: Float[Tensor, "N F J C"], mask: Bool[Tensor, "N F"] | None

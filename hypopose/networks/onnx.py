@@ -85,7 +85,7 @@ Axes = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedNetwork:
     """What was written.
 
     Args:
@@ -141,7 +141,7 @@ def export_onnx(
     *,
     form: Form | None = None,
     tolerance: float = TOLERANCE,
-) -> Exported:
+) -> ExportedNetwork:
     """Write a network as an ONNX file and compare it with torch.
 
     Args:
@@ -187,7 +187,7 @@ def export_onnx(
         program.save(partial)
         sizes = _sizes(shortest)
         difference = _compared(partial, _Graph(network, axes), axes, sizes, tolerance)
-    return Exported(path, form, read, difference, sizes)
+    return ExportedNetwork(path, form, read, difference, sizes)
 
 
 def input_axes(network: PretrainedNetwork, form: Form) -> dict[str, Axes]:
@@ -234,7 +234,7 @@ def random_inputs(
     """Random inputs of some size: gaps in the keypoints, and padding at the end of a clip.
 
     Args:
-        axes: Of each input, as in :class:`Exported`.
+        axes: Of each input, as in :class:`ExportedNetwork`.
         size: Batch, hypotheses and frames.
         n_timesteps: Timesteps are below it.
 

@@ -98,7 +98,7 @@ class Augmented:
     shift: Float[Tensor, "B 3"] | None
 
 
-class _Stage(nn.Module):
+class _LayerPair(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.w1, self.w2 = nn.Linear(width, width), nn.Linear(width, width)
@@ -115,7 +115,7 @@ class Trunk(nn.Module):
     def __init__(self, n_in: int, n_out: int, width: int, n_stages: int) -> None:
         super().__init__()
         self.first, self.norm = nn.Linear(n_in, width), nn.BatchNorm1d(width)
-        self.stages = nn.ModuleList(_Stage(width) for _ in range(n_stages))
+        self.stages = nn.ModuleList(_LayerPair(width) for _ in range(n_stages))
         self.last = nn.Linear(width, n_out)
         for module in self.modules():
             if isinstance(module, nn.Linear):

@@ -48,7 +48,7 @@ class Inert:
     def __setstate__(self, state: Any) -> None: ...
 
 
-class RefusedError(Exception):
+class RefusedCheckpointError(Exception):
     """The file is not a checkpoint we read."""
 
 
@@ -76,17 +76,17 @@ def extract(source: str, entry: str) -> dict[str, torch.Tensor]:
         KeyError,
         IndexError,
     ) as error:
-        raise RefusedError(_reason(error)) from error
+        raise RefusedCheckpointError(_reason(error)) from error
     return _tensors(_entry(loaded, entry), entry)
 
 
 def _tensors(state: Any, entry: str) -> dict[str, torch.Tensor]:
     if not isinstance(state, dict) or not state:
         what = "dictionary" if entry == "*" else f"dictionary {entry!r}"
-        raise RefusedError(f"it holds no {what} of tensors")
+        raise RefusedCheckpointError(f"it holds no {what} of tensors")
     tensors = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
     if len(tensors) < len(state) or not all(isinstance(k, str) for k in tensors):
-        raise RefusedError(f"its {entry!r} holds other things than tensors by name")
+        raise RefusedCheckpointError(f"its {entry!r} holds other things than tensors by name")
     return {k: v.detach().clone().contiguous() for k, v in tensors.items()}
 
 
@@ -121,7 +121,7 @@ def main(source: str, target: str, entry: str) -> int:
     """Convert one file; returns the exit code."""
     try:
         save_file(extract(source, entry), target)
-    except RefusedError as error:
+    except RefusedCheckpointError as error:
         print(error, file=sys.stderr)
         return 3
     return 0

@@ -173,7 +173,7 @@ class UAO:
             for start in range(0, n, size):
                 rows = slice(start, start + size)
                 seen = _of_items(camera, rows)
-                problem = _Problem(self, network, keypoints[rows], seen, root[rows], n)
+                problem = _ChunkEnergy(self, network, keypoints[rows], seen, root[rows], n)
                 poses.append(self._descend(problem, callback))
         finally:
             for weight in weights:
@@ -183,7 +183,7 @@ class UAO:
         return pose
 
     def _descend(
-        self, problem: _Problem, callback: Callable[[Iteration], None] | None
+        self, problem: _ChunkEnergy, callback: Callable[[Iteration], None] | None
     ) -> Float[Tensor, "N 2 F J 3"]:
         """Poses of both branches where the descent ended."""
         start = torch.stack([problem.keypoints, problem.mirrored(problem.keypoints)], 1)
@@ -217,7 +217,7 @@ def _of_items(camera: Camera, rows: slice) -> Camera:
     )
 
 
-class _Problem:
+class _ChunkEnergy:
     """The energy of one chunk; ``n_items`` counts the whole batch."""
 
     def __init__(

@@ -1,7 +1,6 @@
 """Simulated observations: bodies in motion, virtual cameras, and 2D detectors with their errors."""
 
 from hypopose.simulation.bodies import Bodies, BodyMaker, BodyOptions, Builds, DrawBuilds
-from hypopose.simulation.cameras import CameraDistribution, place_cameras
 from hypopose.simulation.coco_points import coco_joints
 from hypopose.simulation.detector_noise import (
     COCO_BENCHMARK,
@@ -28,6 +27,7 @@ from hypopose.simulation.position_alignment import (
     redistribute,
 )
 from hypopose.simulation.random_draws import Draws
+from hypopose.simulation.virtual_cameras import CameraDistribution, place_cameras
 
 __all__ = [
     "COCO_BENCHMARK",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hypopose.errors import SkeletonMismatchError
 from hypopose.skeletons import published_conversions
-from hypopose.skeletons.by_name import recipes_by_name
+from hypopose.skeletons.joint_name_conversions import recipes_by_name
 from hypopose.skeletons.recipes import FORMED, Blend, Recipes, copies, detector_recipes
 from hypopose.skeletons.tables import (
     BODY25,
@@ -91,7 +91,7 @@ CONVERSIONS: dict[tuple[str, str], Conversion] = {
     (c.source.name, c.target.name): c for c in (*_TO_H36M, *_COPIES, _3DHP)
 }
 """Our conversions by (source, target). Between others, joints are matched by name, see
-:mod:`hypopose.skeletons.by_name`."""
+:mod:`hypopose.skeletons.joint_name_conversions`."""
 
 PUBLISHED: dict[str, Conversion] = {
     c.name: c

@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hypopose.diffusion import cosine_schedule, q_sample
-from hypopose.diffusion.respacing import Chain
+from hypopose.diffusion.respacing import RespacedSchedule
 from hypopose.diffusion.schedule import Schedule
 from hypopose.simulation import BodyMaker, Draws, Motion
 from hypopose.training.config import TrainConfig
@@ -113,7 +113,7 @@ def released_loss(
     x0: Float[Tensor, "B F J 3"],
     t: Int[Tensor, " B"],
     eps: Float[Tensor, "B F J 3"],
-    chain: Chain,
+    chain: RespacedSchedule,
 ) -> Float[Tensor, " B"]:
     """Platypose's loss per motion: the squared error's sum over (B F 3J), B divided out twice.
 

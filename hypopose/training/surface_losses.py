@@ -131,7 +131,7 @@ def decoder_loss(
 
 
 @dataclass(frozen=True, eq=False)
-class Bodies:
+class SurfaceBodies:
     """What a decoder reads and should write, one frame a row.
 
     Args:
@@ -151,7 +151,7 @@ class Bodies:
     vertices: Float[Tensor, "N V 3"]
 
 
-def bodies_of(batch: Batch, generator: torch.Generator) -> Bodies:
+def bodies_of(batch: Batch, generator: torch.Generator) -> SurfaceBodies:
     """Bodies with surfaces, and hypotheses of them, from windows of motion.
 
     Args:
@@ -166,7 +166,7 @@ def bodies_of(batch: Batch, generator: torch.Generator) -> Bodies:
     hypothesis = target + hypothesis_errors(B, draws)[:, None]
     context = batch.encoded.context
     assert context is not None
-    return Bodies(
+    return SurfaceBodies(
         hypothesis=hypothesis.flatten(0, 1),
         keypoints=batch.encoded.xy.flatten(0, 1),
         confidence=batch.encoded.confidence.flatten(0, 1),

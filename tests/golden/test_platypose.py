@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hypopose.diffusion import cosine_schedule, named_betas, q_sample, recorded_noise
-from hypopose.diffusion.respacing import Chain, respace, respaced_timesteps
+from hypopose.diffusion.respacing import RespacedSchedule, respace, respaced_timesteps
 from hypopose.networks.layouts import platypose_from_official
 from hypopose.networks.motion_prior import MotionPrior
 from hypopose.samplers import ReleasedPlatypose
@@ -46,7 +46,7 @@ def cameras_of(io: dict[str, Tensor]) -> tuple[ReleasedCamera, ...]:
     return tuple(ReleasedCamera(*parts) for parts in zip(*(io[n] for n in names), strict=True))
 
 
-def shortened() -> Chain:
+def shortened() -> RespacedSchedule:
     return respace(cosine_schedule(50), "ddim20")
 
 

@@ -23,7 +23,7 @@ from hypopose.networks.checkpoint_conversion import (
     schedule_buffers,
 )
 from hypopose.networks.mixste import MixSTE2, name_from_official
-from hypopose.networks.unpickle import RefusedError, extract, main
+from hypopose.networks.unpickle import RefusedCheckpointError, extract, main
 
 NAMES = [
     ("embed.", "Spatial_patch_to_embedding."),
@@ -137,7 +137,7 @@ def test_a_plain_pickle_with_a_payload_is_refused_without_running(tmp_path: Path
 def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
     source = tmp_path / "damaged.bin"
     source.write_bytes(content)
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedCheckpointError):
         extract(str(source), "model_pos")
 
 
@@ -162,7 +162,7 @@ def test_absent_files_slow_files_and_taken_folders_are_errors(
 def test_files_that_hold_no_tensors_by_name_are_refused(tmp_path: Path, holds: Any) -> None:
     source = tmp_path / "odd.bin"
     torch.save(holds, source)
-    with pytest.raises(RefusedError, match="it"):
+    with pytest.raises(RefusedCheckpointError, match="it"):
         extract(str(source), "model_pos")
     assert main(str(source), str(tmp_path / "out"), "model_pos") == 3
     assert not (tmp_path / "out").exists()

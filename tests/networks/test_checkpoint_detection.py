@@ -22,7 +22,7 @@ from hypopose.errors import CheckpointError
 from hypopose.networks import PMCE, load_network
 from hypopose.networks.checkpoint_conversion import ANY_ENTRY, LAYOUTS, schedule_buffers
 from hypopose.networks.checkpoint_detection import SIGNATURES, detect_layout
-from hypopose.networks.unpickle import RefusedError, extract
+from hypopose.networks.unpickle import RefusedCheckpointError, extract
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 State = dict[str, Tensor]
@@ -180,7 +180,7 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
 def test_broken_checkpoints_are_refused(case: str, tmp_path: Path) -> None:
     make, says = BROKEN[case]
     source = save(make(), tmp_path / "broken.bin")
-    with pytest.raises((CheckpointError, RefusedError), match=says):
+    with pytest.raises((CheckpointError, RefusedCheckpointError), match=says):
         opened(source)
 
 
@@ -190,7 +190,7 @@ def test_hostile_checkpoints_run_nothing(place: str, zipped: bool, tmp_path: Pat
     trace = tmp_path / "it-ran"
     content = ktpformer() | {place: Payload(f"touch {trace}")}
     source = save(content, tmp_path / "hostile.bin", zipped=zipped)
-    with pytest.raises(RefusedError, match="system"):
+    with pytest.raises(RefusedCheckpointError, match="system"):
         opened(source)
     assert not trace.exists()
 
@@ -209,7 +209,7 @@ def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     source = save(ktpformer(), tmp_path / "cut.bin")
     source.write_bytes(source.read_bytes()[:-3000])
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedCheckpointError):
         opened(source)
 
 

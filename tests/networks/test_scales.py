@@ -18,7 +18,7 @@ from hypopose.networks import (
     uncertainty_loss,
 )
 from hypopose.networks.checkpoint_conversion import convert_checkpoint
-from hypopose.networks.gumlp import GraphConvolution, partitioned_joints
+from hypopose.networks.gumlp import PartitionedConvolution, partitioned_joints
 from hypopose.networks.layouts import uao_from_official
 from hypopose.networks.scales import MIN_LOG_SCALE
 
@@ -96,7 +96,7 @@ def test_other_checkpoints_are_refused() -> None:
 
 def test_shared_products_of_the_graph_convolution_add_up_to_the_plain_ones() -> None:
     torch.manual_seed(0)
-    layer = GraphConvolution(6)
+    layer = PartitionedConvolution(6)
     x = torch.randn(17, 4, 6, requires_grad=True)
     per_partition = layer.conv1d(x.flatten(0, 1)[..., None])[..., 0].unflatten(1, (4, 6))
     plain = torch.einsum("pvw,vnpc->wnc", partitioned_joints(), per_partition.unflatten(0, (17, 4)))

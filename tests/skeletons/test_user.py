@@ -24,7 +24,7 @@ from hypopose.skeletons import (
     get_conversion,
     load_skeleton,
 )
-from hypopose.skeletons.by_name import TRUNK, recipes_by_name
+from hypopose.skeletons.joint_name_conversions import TRUNK, recipes_by_name
 
 MINE = """
 name = "clinic9"

@@ -30,7 +30,7 @@ BODY_JOINTS = (
 
 
 @dataclass(frozen=True, eq=False)
-class BodyModel:
+class RestJoints:
     """Where joints are at rest, for any shape.
 
     Args:
@@ -44,7 +44,7 @@ class BodyModel:
     parents: tuple[int, ...]
 
 
-def load_body_model(path: str | Path) -> BodyModel:
+def load_body_model(path: str | Path) -> RestJoints:
     """Read the joints of a body model.
 
     Args:
@@ -73,10 +73,10 @@ def load_body_model(path: str | Path) -> BodyModel:
     above = [int(p) if 0 <= int(p) < i else -1 for i, p in enumerate(parents)]
     if joints.shape != (22, 3) or len(above) != len(BODY_JOINTS) or above.count(-1) != 1:
         raise FormatError(f"{path} is not a body model with SMPL's 22 body joints.")
-    return BodyModel(joints, shapes, tuple(above))
+    return RestJoints(joints, shapes, tuple(above))
 
 
-def read_amass(path: str | Path, model: BodyModel) -> CapturedRig:
+def read_amass(path: str | Path, model: RestJoints) -> CapturedRig:
     """Read a motion and pose the joints of its body.
 
     Args:

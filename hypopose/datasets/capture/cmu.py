@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from hypopose.datasets.capture.animation_rigs import to_h36m17
 from hypopose.datasets.capture.asf_amc import AcclaimSkeleton, read_amc, read_asf
-from hypopose.datasets.capture.recorded_clip import Clip, cleaned
-from hypopose.datasets.capture.rigs import to_h36m17
+from hypopose.datasets.capture.recorded_clip import RecordedClip, cleaned
 from hypopose.datasets.capture.sources import naming
 from hypopose.errors import FormatError
 
@@ -130,7 +130,7 @@ def find_trials(folder: str | Path) -> dict[str, Path]:
     return found
 
 
-def read_trial(trial: Trial, path: Path) -> list[Clip]:
+def read_trial(trial: Trial, path: Path) -> list[RecordedClip]:
     """Clips of a trial at 50 Hz, on its subject's own skeleton.
 
     Args:
@@ -144,7 +144,7 @@ def read_trial(trial: Trial, path: Path) -> list[Clip]:
         rig = read_amc(path, _skeleton(_asf_beside(path)), FPS)
         joints = to_h36m17(rig, unit="cmu", up="y")
     flags = f"replaces:{'|'.join(trial.replaces)}" if trial.replaces else ""
-    clip = Clip(
+    clip = RecordedClip(
         joints,
         FPS,
         f"cmu_{trial.number}__own",
@@ -171,7 +171,7 @@ def _skeleton(path: Path) -> AcclaimSkeleton:
     return read_asf(path)
 
 
-def doubts(trial: Trial, clips: list[Clip]) -> Iterator[str]:
+def doubts(trial: Trial, clips: list[RecordedClip]) -> Iterator[str]:
     """What is unlike the list: other lengths, bones of another person.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hypopose.datasets.capture.recorded_clip import Clip
+from hypopose.datasets.capture.recorded_clip import RecordedClip
 from hypopose.errors import FormatError
 from hypopose.io.parsing.finite_numbers import check_numeric
 from hypopose.io.source import Source
@@ -29,7 +29,7 @@ H36M_LICENSE = "Human3.6M: academic use only"
 DHP_LICENSE = "MPI-INF-3DHP: non-commercial research only"
 
 
-def read_h36m(path: str | Path) -> list[Clip]:
+def read_h36m(path: str | Path) -> list[RecordedClip]:
     """Read ``data_3d_h36m.npz``: world coordinates in meters, z up, 50 Hz.
 
     Raises:
@@ -45,12 +45,14 @@ def read_h36m(path: str | Path) -> list[Clip]:
             x = x[:, list(H36M_KEPT)] if x.shape[1] == 32 else x
             name = f"h36m_{subject}_{re.sub(r'[^A-Za-z0-9]+', '_', action)}"
             clips.append(
-                Clip(x, 50.0, name, subject, action.split(" ")[0], Path(path).name, H36M_LICENSE)
+                RecordedClip(
+                    x, 50.0, name, subject, action.split(" ")[0], Path(path).name, H36M_LICENSE
+                )
             )
     return clips
 
 
-def read_3dhp(path: str | Path, fps: float | None = None) -> list[Clip]:
+def read_3dhp(path: str | Path, fps: float | None = None) -> list[RecordedClip]:
     """Read ``data_train_3dhp.npz`` or ``data_test_3dhp.npz``: one camera's view of each sequence.
 
     Positions are in the camera's frame. The cameras at chest height stand level, so that theirs
@@ -79,9 +81,17 @@ def read_3dhp(path: str | Path, fps: float | None = None) -> list[Clip]:
         subject = sequence.split(" ")[0]
         name = f"3dhp_{sequence.replace(' ', '_')}"
         clips.append(
-            Clip(world, rate or fps or 25.0, name, subject, "", Path(path).name, DHP_LICENSE,
-                 flags="gravity_from_camera")
-        )  # fmt: skip
+            RecordedClip(
+                world,
+                rate or fps or 25.0,
+                name,
+                subject,
+                "",
+                Path(path).name,
+                DHP_LICENSE,
+                flags="gravity_from_camera",
+            )
+        )
     return clips
 
 

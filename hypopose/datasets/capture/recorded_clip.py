@@ -21,13 +21,13 @@ SHORTEST_SECONDS = 0.5
 ANKLE_HEIGHT = 0.08
 """Height of an ankle that stands on the floor, in meters."""
 
-__all__ = ["CapturedRig", "Clip", "cleaned", "leg_length"]
+__all__ = ["CapturedRig", "RecordedClip", "cleaned", "leg_length"]
 
 _RIGHT_LEG, _LEFT_LEG, _ANKLES = (1, 2, 3), (4, 5, 6), (3, 6)
 
 
 @dataclass(frozen=True, eq=False)
-class Clip:
+class RecordedClip:
     """A motion of the 17 joints in the world.
 
     Args:
@@ -53,7 +53,7 @@ class Clip:
     flags: str = ""
 
 
-def cleaned(clip: Clip, fps: float = 50.0) -> list[Clip]:
+def cleaned(clip: RecordedClip, fps: float = 50.0) -> list[RecordedClip]:
     """Resample, cut out jumps, set on the floor, and center a clip.
 
     Frames with missing joints or with joints faster than 15 m/s are cut out, and the clip is split
@@ -83,7 +83,7 @@ def cleaned(clip: Clip, fps: float = 50.0) -> list[Clip]:
     ]
 
 
-def _whole_pieces(clip: Clip) -> list[Float[np.ndarray, "F 17 3"]]:
+def _whole_pieces(clip: RecordedClip) -> list[Float[np.ndarray, "F 17 3"]]:
     good = np.isfinite(clip.joints).all((1, 2))
     speed = np.linalg.norm(np.diff(clip.joints, axis=0), axis=-1).max(-1) * clip.fps
     jump = ~(speed <= FASTEST)  # also where a joint is missing

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hypopose.datasets.capture.recorded_clip import Clip
+from hypopose.datasets.capture.recorded_clip import RecordedClip
 from hypopose.errors import OptionError
 from hypopose.io.atomic import write_atomically
 
@@ -21,7 +21,7 @@ REACH = 8.0
 
 def write_shard(
     path: str | Path,
-    clips: Sequence[Clip],
+    clips: Sequence[RecordedClip],
     *,
     val: Collection[str] = (),
     test: Collection[str] = (),
@@ -84,18 +84,18 @@ def _splits(
     return {subject: named.get(subject, "train") for subject in subjects}
 
 
-def _near(clip: Clip) -> Clip:
+def _near(clip: RecordedClip) -> RecordedClip:
     """The longest piece of a clip that stays within reach."""
     inside = np.abs(clip.joints).max((1, 2)) < REACH
     edges = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(int), [0]])))
     runs = list(zip(edges[::2], edges[1::2], strict=True))
     if not runs:
-        return Clip(clip.joints[:0], clip.fps, clip.name)
+        return RecordedClip(clip.joints[:0], clip.fps, clip.name)
     first, end = max(runs, key=lambda run: run[1] - run[0])
     if end - first == len(inside):
         return clip
     flags = " ".join([*clip.flags.split(), "cut_to_reach"])
-    return Clip(
+    return RecordedClip(
         clip.joints[first:end], clip.fps, clip.name, clip.subject, clip.action, clip.source,
         clip.license, clip.description, flags,
     )  # fmt: skip

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from hypopose.datasets.capture.amass import load_body_model, read_amass
+from hypopose.datasets.capture.animation_rigs import to_h36m17
 from hypopose.datasets.capture.asf_amc import AcclaimSkeleton, read_amc, read_asf
 from hypopose.datasets.capture.lifter_archives import read_3dhp, read_h36m
-from hypopose.datasets.capture.recorded_clip import CapturedRig, Clip
-from hypopose.datasets.capture.rigs import to_h36m17
+from hypopose.datasets.capture.recorded_clip import CapturedRig, RecordedClip
 from hypopose.errors import FormatError, HypoPoseError, OptionError
 from hypopose.io.motion_files.bvh_rig import read_bvh
 from hypopose.io.source import Source
@@ -80,7 +80,7 @@ def find_sources(place: str | Path) -> list[CaptureFile]:
     return found
 
 
-def read_source(source: CaptureFile, options: Options) -> list[Clip]:
+def read_source(source: CaptureFile, options: Options) -> list[RecordedClip]:
     """Read a file.
 
     Args:
@@ -155,20 +155,20 @@ _ARRAYS = (
 """Arrays of an archive -> its kind; the first that fits counts."""
 
 
-def _labeled(clip: Clip, path: Path, options: Options) -> Clip:
+def _labeled(clip: RecordedClip, path: Path, options: Options) -> RecordedClip:
     """A clip with the subject and the terms that options state."""
     named = [who for pattern, who in options.subjects if fnmatchcase(path.name, pattern)]
     terms = clip.license if options.license is None else options.license
     return replace(clip, subject=named[0] if named else clip.subject, license=terms)
 
 
-def _rig_clip(path: Path, rig: CapturedRig, options: Options, terms: str) -> list[Clip]:
+def _rig_clip(path: Path, rig: CapturedRig, options: Options, terms: str) -> list[RecordedClip]:
     fps = rig.fps or options.fps
     if fps is None:
         raise OptionError(f"{path} does not say its frame rate; pass --fps.")
     joints = to_h36m17(rig, names=options.joints, unit=options.unit, up=options.up)
     subject, action = _labels(path)
-    return [Clip(joints, float(fps), path.stem, subject, action, path.name, terms)]
+    return [RecordedClip(joints, float(fps), path.stem, subject, action, path.name, terms)]
 
 
 def _labels(path: Path) -> tuple[str, str]:
@@ -180,11 +180,11 @@ def _labels(path: Path) -> tuple[str, str]:
     return path.absolute().parent.name, action
 
 
-def _bvh(path: Path, options: Options) -> list[Clip]:
+def _bvh(path: Path, options: Options) -> list[RecordedClip]:
     return _rig_clip(path, read_bvh(path), options, "")
 
 
-def _amc(path: Path, options: Options) -> list[Clip]:
+def _amc(path: Path, options: Options) -> list[RecordedClip]:
     asf = path.with_name(f"{_labels(path)[0]}.asf")
     beside = [asf] if asf.is_file() else sorted(path.parent.glob("*.asf"))
     if len(beside) != 1:
@@ -197,7 +197,7 @@ def _skeleton(path: Path) -> AcclaimSkeleton:
     return read_asf(path)
 
 
-def _amass(path: Path, options: Options) -> list[Clip]:
+def _amass(path: Path, options: Options) -> list[RecordedClip]:
     if options.body_model is None:
         raise OptionError(
             f"{path} holds parameters of a body model; pass its model.npz as --body-model."
@@ -209,18 +209,18 @@ def _amass(path: Path, options: Options) -> list[Clip]:
 _body = lru_cache(maxsize=2)(load_body_model)
 
 
-def _shard(path: Path, options: Options) -> list[Clip]:
+def _shard(path: Path, options: Options) -> list[RecordedClip]:
     raise FormatError(
         f"{path} is a motion shard already; train on it with hypopose train --shard {path}."
     )
 
 
-def _unreadable(path: Path, options: Options) -> list[Clip]:
+def _unreadable(path: Path, options: Options) -> list[RecordedClip]:
     NpzArchive(Source(path))  # says what is wrong with it
     return []
 
 
-KINDS: dict[str, Callable[[Path, Options], list[Clip]]] = {
+KINDS: dict[str, Callable[[Path, Options], list[RecordedClip]]] = {
     "bvh": _bvh,
     "amc": _amc,
     "amass": _amass,

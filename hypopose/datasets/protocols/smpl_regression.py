@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.bodies.arrays import checked
+from hypopose.bodies.array_bodies import checked
 from hypopose.bodies.kinematics import forward_kinematics, rotation_from_vector, skin
 from hypopose.errors import FormatError
 from hypopose.files import shown
@@ -91,7 +91,7 @@ class RegressedBody:
 def load_regressed_body(
     model: Path, regressor: np.ndarray, *, whole: bool = False
 ) -> RegressedBody:
-    """Read a model as npz, see :mod:`hypopose.bodies.arrays`.
+    """Read a model as npz, see :mod:`hypopose.bodies.array_bodies`.
 
     Args:
         model: The file; nothing in it is unpickled.

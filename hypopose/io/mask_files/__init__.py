@@ -1,6 +1,6 @@
 """Masks of people from any segmenter: PNG files, COCO's run lengths, npz."""
 
-from hypopose.io.mask_files.loading import load_masks
+from hypopose.io.mask_files.mask_loading import load_masks
 from hypopose.io.mask_files.mask_windows import silhouettes_of, with_silhouettes
 from hypopose.io.mask_files.masks import FrameMasks, Masks
 from hypopose.io.mask_files.run_lengths import decode_mask, encode_mask

@@ -14,7 +14,7 @@ Layout::
 from hypopose.io.motion_files.file_motion import CapturedRig, FileMotion, MotionFormat
 from hypopose.io.motion_files.motion_loading import (
     MOTION_FORMATS,
-    Motion,
+    ImportedMotion,
     MotionOptions,
     load_motion,
     motion_format,
@@ -24,7 +24,7 @@ __all__ = [
     "MOTION_FORMATS",
     "CapturedRig",
     "FileMotion",
-    "Motion",
+    "ImportedMotion",
     "MotionFormat",
     "MotionOptions",
     "load_motion",

@@ -89,7 +89,7 @@ class MotionOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
+class ImportedMotion:
     """One person's motion as HypoPose holds it.
 
     Args:
@@ -124,7 +124,7 @@ def motion_format(path: str | Path) -> str | None:
 
 def load_motion(
     path: str | Path, options: MotionOptions | None = None, *, axes_known: bool = False
-) -> dict[str, Motion]:
+) -> dict[str, ImportedMotion]:
     """Read everybody's 3D motion from a file or folder of any known format.
 
     Args:
@@ -192,7 +192,7 @@ def _settled(
     told: ReadOptions,
     *,
     axes_known: bool,
-) -> tuple[Motion, tuple[str, ...]]:
+) -> tuple[ImportedMotion, tuple[str, ...]]:
     """The motion in meters, turned, in its skeleton; and what is doubtful."""
     skeleton, order, notes = skeleton_of(source, motion, told)
     x = motion.points[:, order].copy()
@@ -205,7 +205,7 @@ def _settled(
     x, body = x * scale, body * scale
     up, turn_note = ("native", "") if axes_known else _up(source, body, names, options, motion.up)
     doubts = [said, turn_note, *_doubts(body, names)]
-    settled = Motion(
+    settled = ImportedMotion(
         turned(x, up),
         skeleton,
         options.fps or motion.fps,
@@ -293,7 +293,7 @@ def _centered(x: Float[np.ndarray, "F J 3"]) -> bool:
     return len(x) > 1 and bool(at_origin.all(0).any())
 
 
-def motions_by_person(motions: Mapping[str, Motion]) -> str:
+def motions_by_person(motions: Mapping[str, ImportedMotion]) -> str:
     """Names of people, shortened for messages."""
     names = list(motions)
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -33,7 +33,7 @@ _NAMES = ("timestamp", "timestamps", "time_stamp", "time", "times", "video_time"
 
 
 @dataclass(frozen=True, eq=False)
-class Clock:
+class FrameTimes:
     """Frames told from time stamps.
 
     Args:
@@ -112,7 +112,7 @@ def seconds(
     return times * fitting[0]
 
 
-def clock_of(times: Float[np.ndarray, " N"]) -> Clock | None:
+def clock_of(times: Float[np.ndarray, " N"]) -> FrameTimes | None:
     """Frames and rate of regular time stamps; None if they are irregular.
 
     Args:
@@ -128,7 +128,7 @@ def clock_of(times: Float[np.ndarray, " N"]) -> Clock | None:
     """
     stamps, place = np.unique(times, return_inverse=True)
     if len(stamps) == 1:
-        return Clock(np.zeros(len(times), dtype=np.int64), float("nan"), 0.0)
+        return FrameTimes(np.zeros(len(times), dtype=np.int64), float("nan"), 0.0)
     steps = np.diff(stamps)
     step = _base_step(steps)
     frames = np.concatenate([[0], np.cumsum(np.maximum(1, np.round(steps / step)))])
@@ -138,7 +138,7 @@ def clock_of(times: Float[np.ndarray, " N"]) -> Clock | None:
     jitter = float(np.abs(stamps - start - slope * frames).max() / slope)
     if jitter > JITTER:
         return None
-    return Clock(frames.astype(np.int64)[place.ravel()], _rate(1 / slope), jitter)
+    return FrameTimes(frames.astype(np.int64)[place.ravel()], _rate(1 / slope), jitter)
 
 
 def rate_of(

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from hypopose.errors import OptionError
 from hypopose.io.detections import Detections
 from hypopose.io.people.tracking import diagonal, person_weight, row_weight
-from hypopose.io.recording import Recording, frame_range
+from hypopose.io.recording import ReadRecording, frame_range
 
 JUMP = 0.5
 """Mean keypoint distance between two detections, in body sizes, that no person moves at once."""
@@ -57,7 +57,7 @@ class Sequel:
     distance: float
 
 
-def split(recording: Recording, person: str, frame: int) -> Recording:
+def split(recording: ReadRecording, person: str, frame: int) -> ReadRecording:
     """Make two people of one, from a frame on.
 
     Args:
@@ -82,7 +82,7 @@ def split(recording: Recording, person: str, frame: int) -> Recording:
     return replace(recording, people=_ranked(recording, people))
 
 
-def merge(recording: Recording, person: str, other: str) -> Recording:
+def merge(recording: ReadRecording, person: str, other: str) -> ReadRecording:
     """Make one person of two; where both are seen, the better detection is kept.
 
     Args:
@@ -110,7 +110,7 @@ def merge(recording: Recording, person: str, other: str) -> Recording:
     return replace(recording, people=_ranked(recording, people))
 
 
-def keep(recording: Recording, persons: Sequence[str]) -> Recording:
+def keep(recording: ReadRecording, persons: Sequence[str]) -> ReadRecording:
     """Leave out everybody else.
 
     Args:
@@ -126,7 +126,7 @@ def keep(recording: Recording, persons: Sequence[str]) -> Recording:
     return replace(recording, people=_ranked(recording, {p: _rows(recording, p) for p in persons}))
 
 
-def jumps(recording: Recording) -> list[Jump]:
+def jumps(recording: ReadRecording) -> list[Jump]:
     """Where people move faster than people do: a place to split, the largest jump first."""
     detections = recording.detections
     found = []
@@ -140,7 +140,7 @@ def jumps(recording: Recording) -> list[Jump]:
     return sorted(found, key=lambda jump: -jump.distance)
 
 
-def sequels(recording: Recording) -> list[Sequel]:
+def sequels(recording: ReadRecording) -> list[Sequel]:
     """People who may be one: seen at different times, the second near where the first ended."""
     detections = recording.detections
     if not detections.shared_clock:
@@ -160,14 +160,14 @@ def sequels(recording: Recording) -> list[Sequel]:
     return sorted(found, key=lambda s: (s.gap, s.distance))
 
 
-def _rows(recording: Recording, person: str) -> Int[np.ndarray, " n"]:
+def _rows(recording: ReadRecording, person: str) -> Int[np.ndarray, " n"]:
     if person not in recording.people:
         names = ", ".join(repr(name) for name in list(recording.people)[:20])
         raise OptionError(f"No person {person!r} in {recording.source.path}; it has {names}.")
     return recording.people[person]
 
 
-def _ranked(recording: Recording, people: People) -> dict[str, np.ndarray]:
+def _ranked(recording: ReadRecording, people: People) -> dict[str, np.ndarray]:
     """The person of whom most is seen first, as when they were followed."""
     detections = recording.detections
     ranked = sorted(people.items(), key=lambda item: person_weight(detections, item[1].tolist()))

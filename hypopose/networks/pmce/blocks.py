@@ -37,24 +37,6 @@ class AdaLayerNorm(nn.Module):
         return self.mlp_gamma(condition)[:, None] * scaled + self.mlp_beta(condition)[:, None]
 
 
-class Mlp(nn.Module):
-    """Two linear maps around a GELU.
-
-    Args:
-        width: Channels in and out.
-        hidden: Channels between.
-    """
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
-
-    def forward(self, x: Float[Tensor, "*any C"]) -> Float[Tensor, "*any C"]:
-        """Out, activate, back."""
-        return self.fc2(functional.gelu(self.fc1(x)))
-
-
 class SelfAttention(nn.Module):
     """Multi-head attention of tokens to each other.
 

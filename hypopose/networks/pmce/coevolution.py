@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from hypopose.networks.feed_forward import Mlp
 from hypopose.networks.pmce.blocks import (
     AdaLayerNorm,
     CrossAttention,
     DropPath,
-    Mlp,
     SelfAttention,
 )
 

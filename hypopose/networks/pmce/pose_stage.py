@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hypopose.networks.pmce.blocks import DropPath, Mlp, SelfAttention
+from hypopose.networks.feed_forward import Mlp
+from hypopose.networks.pmce.blocks import DropPath, SelfAttention
 
 
-class Block(nn.Module):
+class PoseStageBlock(nn.Module):
     """Attention and MLP behind ordinary layer norms.
 
     Args:
@@ -70,8 +71,12 @@ class PoseStage(nn.Module):
         self.spatial_pos_embed = nn.Parameter(torch.zeros(1, n_joints, width))
         self.temporal_pos_embed = nn.Parameter(torch.zeros(1, n_frames, width))
         rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
-        self.SpatialBlocks = nn.ModuleList(Block(width, n_heads, mlp_ratio, r) for r in rates)
-        self.TemporalBlocks = nn.ModuleList(Block(width, n_heads, mlp_ratio, r) for r in rates)
+        self.SpatialBlocks = nn.ModuleList(
+            PoseStageBlock(width, n_heads, mlp_ratio, r) for r in rates
+        )
+        self.TemporalBlocks = nn.ModuleList(
+            PoseStageBlock(width, n_heads, mlp_ratio, r) for r in rates
+        )
         self.norm_s = nn.LayerNorm(width, eps=1e-6)
         self.norm_t = nn.LayerNorm(width, eps=1e-6)
         self.regression = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3))

@@ -21,14 +21,6 @@ network of masked poses (:class:`hypopose.networks.MPM`) fills in both by itself
 | k | :func:`nearest_joints` |
 """
 
-from hypopose.samplers.completion.bridging import (
-    MEMORY_S,
-    between,
-    bridge_weights,
-    bridged,
-    bridged_gaps,
-    nearest_joints,
-)
 from hypopose.samplers.completion.complete_keypoints import (
     CompletedKeypoints,
     complete_keypoints,
@@ -40,6 +32,14 @@ from hypopose.samplers.completion.complete_motion import (
     CompletedMotion,
     complete_motion,
     complete_motion_by_network,
+)
+from hypopose.samplers.completion.keypoint_bridging import (
+    MEMORY_S,
+    between,
+    bridge_weights,
+    bridged,
+    bridged_gaps,
+    nearest_joints,
 )
 
 __all__ = [

@@ -12,7 +12,12 @@ from hypopose.cameras import from_screen, hypothesis_camera, project, to_screen
 from hypopose.checks import check_positive
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.networks.mpm import MPM
-from hypopose.samplers.completion.bridging import MEMORY_S, bridged, bridged_gaps, deviation
+from hypopose.samplers.completion.keypoint_bridging import (
+    MEMORY_S,
+    bridged,
+    bridged_gaps,
+    deviation,
+)
 from hypopose.samplers.completion.masked_windows import halves, reconstructed, root_everywhere
 from hypopose.skeletons import convert, get_conversion, get_skeleton
 from hypopose.types import (

@@ -12,7 +12,7 @@ from hypopose.cameras import project
 from hypopose.checks import check_positive
 from hypopose.errors import OptionError, SkeletonMismatchError
 from hypopose.networks.mpm import MPM
-from hypopose.samplers.completion.bridging import (
+from hypopose.samplers.completion.keypoint_bridging import (
     MEMORY_S,
     between,
     bridged,

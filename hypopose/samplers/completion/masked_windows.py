@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hypopose.errors import OptionError
 from hypopose.networks.mpm import MPM
-from hypopose.samplers.completion.bridging import LONG_S, SHORT_S, between
+from hypopose.samplers.completion.keypoint_bridging import LONG_S, SHORT_S, between
 from hypopose.samplers.windows import blend_weights, take_frames, window_starts
 from hypopose.types import Hypotheses
 

@@ -130,7 +130,7 @@ def level_rotation(pitch_deg: float) -> Float[Tensor, "3 3"]:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ViewResidual:
     """A motion beside the keypoints of one view.
 
     Args:
@@ -146,7 +146,7 @@ class Seen:
     depth: Float[Tensor, "H F K"]
 
 
-def look(points: Float[Tensor, "H F K 3"], pitch: Float[Tensor, " H"], view: View) -> Seen:
+def look(points: Float[Tensor, "H F K 3"], pitch: Float[Tensor, " H"], view: View) -> ViewResidual:
     """Compare world points with a view.
 
     Args:
@@ -169,7 +169,7 @@ def look(points: Float[Tensor, "H F K 3"], pitch: Float[Tensor, " H"], view: Vie
     residual = torch.cat([error, (push * (MIN_DEPTH - z))[..., None]], -1)
     slope = torch.einsum("hfkab,hbc,fcd->hfkad", by_cam, bend, view.rotation)
     around = torch.stack([zero, -cam[..., 2], cam[..., 1]], -1)
-    return Seen(residual, slope, (by_cam * around[..., None, :]).sum(-1), z)
+    return ViewResidual(residual, slope, (by_cam * around[..., None, :]).sum(-1), z)
 
 
 def to_camera(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hypopose.checks import check_between, check_n_hypotheses
 from hypopose.diffusion import cosine_schedule
-from hypopose.diffusion.respacing import Chain, respace
+from hypopose.diffusion.respacing import RespacedSchedule, respace
 from hypopose.errors import OptionError, ShapeError, SkeletonMismatchError
 from hypopose.networks.motion_prior import MotionPrior
 from hypopose.samplers.clip_by_clip import SharedNoise, one_clip
@@ -131,7 +131,7 @@ class PriorSampler:
                 "read them with hypopose.io.load_camera (--camera and --view FILE:NAME)."
             )
 
-    def _chain(self) -> Chain:
+    def _chain(self) -> RespacedSchedule:
         return respace(cosine_schedule(self.network.n_timesteps), f"ddim{self.n_steps}")
 
 

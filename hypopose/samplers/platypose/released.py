@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hypopose.diffusion.respacing import Chain
+from hypopose.diffusion.respacing import RespacedSchedule
 from hypopose.errors import MissingCameraError, OptionError
 from hypopose.types import Camera, NoiseSource
 
@@ -235,7 +235,7 @@ class ReleasedStep:
 def released_chain(
     network: nn.Module,
     energy: Energy,
-    chain: Chain,
+    chain: RespacedSchedule,
     noise: Float[Tensor, "S F D"],
     *,
     energy_scale: float = 30.0,
@@ -287,13 +287,15 @@ def released_chain(
     return x0
 
 
-def _ddim(x: Tensor, x0: Tensor, i: int, chain: Chain) -> Tensor:
+def _ddim(x: Tensor, x0: Tensor, i: int, chain: RespacedSchedule) -> Tensor:
     now, then = chain.schedule.at(i), chain.schedule.at(i - 1)
     eps = (x / math.sqrt(now) - x0) / math.sqrt(1 / now - 1)
     return math.sqrt(then) * x0 + math.sqrt(1 - then) * eps
 
 
-def _ancestral(x: Tensor, x0: Tensor, i: int, chain: Chain, noise: NoiseSource) -> Tensor:
+def _ancestral(
+    x: Tensor, x0: Tensor, i: int, chain: RespacedSchedule, noise: NoiseSource
+) -> Tensor:
     variance, of_x0, of_x = (float(v[i]) for v in chain.posterior)
     mean = of_x0 * x0 + of_x * x
     return mean if i == 0 else mean + math.sqrt(variance) * noise(tuple(x.shape)).to(x)

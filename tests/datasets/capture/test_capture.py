@@ -17,8 +17,8 @@ from hypopose.datasets import example_motion, load_motion
 from hypopose.datasets.capture import (
     CapturedRig,
     CaptureFile,
-    Clip,
     Options,
+    RecordedClip,
     cleaned,
     find_sources,
     load_body_model,
@@ -191,12 +191,12 @@ def test_what_cgspeed_lost_of_cmu_is_put_back() -> None:
     assert np.allclose(to_h36m17(cut)[:, [0, 8, 9, 13, 16]], whole[:, [0, 8, 9, 13, 16]], atol=1e-6)
 
 
-def walk(n: int = 100, fps: float = 25.0, **options: str) -> Clip:
-    return Clip(example_motion(n).numpy().astype(np.float64), fps, "walk", **options)
+def walk(n: int = 100, fps: float = 25.0, **options: str) -> RecordedClip:
+    return RecordedClip(example_motion(n).numpy().astype(np.float64), fps, "walk", **options)
 
 
 def test_clips_are_resampled_and_set_on_the_floor() -> None:
-    moved = Clip(walk().joints + np.array([3.0, -2.0, 0.7]), 25.0, "walk")
+    moved = RecordedClip(walk().joints + np.array([3.0, -2.0, 0.7]), 25.0, "walk")
     (clip,) = cleaned(moved)
     assert clip.fps == 50
     assert len(clip.joints) == 199
@@ -213,7 +213,7 @@ def test_faster_clips_lose_what_50_hz_cannot_hold() -> None:
     hum = 0.002 * np.sin(2 * math.pi * 100 * t)[:, None]
     slow = 0.05 * np.sin(2 * math.pi * 2 * t)[:, None]
     x[:, 13] += hum * [1, 0, 0] + slow * [0, 1, 0]
-    (clip,) = cleaned(Clip(x, 240.0, "hum"))
+    (clip,) = cleaned(RecordedClip(x, 240.0, "hum"))
     wrist = clip.joints[5:-5, 13] - clip.joints[5:-5, 0]
     assert np.ptp(wrist[:, 0]) < 2e-4
     assert np.ptp(wrist[:, 1]) == pytest.approx(0.1, rel=0.02)
@@ -223,11 +223,11 @@ def test_jumps_and_gaps_split_a_clip() -> None:
     x = walk(100).joints.copy()
     x[40:] += [2.0, 0, 0]  # 50 m/s
     x[70, 3] = np.nan
-    pieces = cleaned(Clip(x, 25.0, "walk"))
+    pieces = cleaned(RecordedClip(x, 25.0, "walk"))
     assert [p.name for p in pieces] == ["walk_part1", "walk_part2", "walk_part3"]
     assert [len(p.joints) for p in pieces] == [79, 59, 57]
     with pytest.raises(FormatError, match="frame rate"):
-        cleaned(Clip(x, 0.0, "walk"))
+        cleaned(RecordedClip(x, 0.0, "walk"))
 
 
 def test_shards_are_read_back_and_trained_on(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_shards_are_read_back_and_trained_on(tmp_path: Path) -> None:
 
 def test_clips_that_walk_away_are_cut_to_what_integers_hold(tmp_path: Path) -> None:
     x = walk(200).joints + np.linspace(0, 1, 200)[:, None, None] * [12.0, 0, 0]
-    write_shard(tmp_path / "far.npz", cleaned(Clip(x, 25.0, "far")))
+    write_shard(tmp_path / "far.npz", cleaned(RecordedClip(x, 25.0, "far")))
     motion = load_motion(tmp_path / "far.npz")
     assert 100 < motion.length[0] < 400
     assert motion.joints.abs().max() <= 8.0

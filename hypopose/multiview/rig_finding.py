@@ -21,12 +21,12 @@ from jaxtyping import Bool, Float, Int
 
 from hypopose.errors import OptionError, SkeletonMismatchError, UndeterminedError
 from hypopose.multiview.bundle_adjustment import Adjusted
+from hypopose.multiview.camera_tracks import ViewTracks
 from hypopose.multiview.matching import MatchedPair, match_views
 from hypopose.multiview.relative_pose import RelativePose, relative_pose
 from hypopose.multiview.rig_building import adjust_rig, place_views
 from hypopose.multiview.synchrony import Synchronized, projection_of, synchronize
-from hypopose.multiview.timing import TimeOffset
-from hypopose.multiview.tracks import ViewTracks
+from hypopose.multiview.time_offsets import TimeOffset
 from hypopose.types import Camera
 
 MOST_STD_DEG = 8.0

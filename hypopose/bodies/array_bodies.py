@@ -30,7 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.bodies.base import Rest, Rig, ShapeSpace
+from hypopose.bodies.body_model import Rest, Rig, ShapeSpace
 from hypopose.bodies.parts import PARTS, part_of
 from hypopose.bodies.skinned import SkinnedBody
 from hypopose.errors import FormatError

@@ -20,13 +20,13 @@ import numpy as np
 from jaxtyping import Float
 
 from hypopose.errors import UndeterminedError
+from hypopose.multiview.camera_tracks import at_times
 from hypopose.multiview.epipolar import (
     FEWEST,
     essential_matrix,
     refined_essential,
     sampson,
 )
-from hypopose.multiview.tracks import at_times
 
 MOST_FRAMES = (40, 160)
 """Frames of a candidate that are compared: in the search, and in its refinement."""

@@ -12,7 +12,7 @@ from hypopose.cameras import euler_rotation, look_at, project, world_to_cam
 from hypopose.datasets import CameraDistribution, Motion, example_motion
 from hypopose.errors import OptionError
 from hypopose.simulation import Bodies, BodyMaker, BodyOptions, Draws, place_cameras
-from hypopose.simulation.cameras import PITCHES, visible_share
+from hypopose.simulation.virtual_cameras import PITCHES, visible_share
 
 
 def test_drawn_cameras_stay_in_their_ranges_and_see_the_motion() -> None:

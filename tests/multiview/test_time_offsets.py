@@ -8,7 +8,7 @@ import pytest
 
 from hypopose.errors import UndeterminedError
 from hypopose.multiview import TimeOffset, checked_offset, estimate_offset
-from hypopose.multiview.tracks import at_times
+from hypopose.multiview.camera_tracks import at_times
 
 Build = Callable[..., Any]
 
