@@ -1,6 +1,7 @@
 """Is the spread of the hypotheses calibrated? Coverage, ranks, proper scores, recalibration."""
 
 from hypopose.calibration.bootstrap import Estimate, cluster_bootstrap, paired_difference
+from hypopose.calibration.calibration_curve import CalibrationCurve
 from hypopose.calibration.calibrator import Calibrator
 from hypopose.calibration.calibrator_files import (
     CALIBRATORS,
@@ -11,13 +12,8 @@ from hypopose.calibration.calibrator_files import (
 from hypopose.calibration.chain import Chain
 from hypopose.calibration.conformal import ConformalBalls, Regions
 from hypopose.calibration.crps import crps, crps_points
-from hypopose.calibration.curves import (
-    LEVELS,
-    CalibrationCurve,
-    CurveAccumulator,
-    ece,
-    rank_histogram,
-)
+from hypopose.calibration.curve_accumulator import LEVELS, CurveAccumulator
+from hypopose.calibration.curves import ece, rank_histogram
 from hypopose.calibration.fitting import fit_calibrator
 from hypopose.calibration.histograms import RankHistogram, benjamini_hochberg, holm
 from hypopose.calibration.isotonic_radii import IsotonicRadii

@@ -23,7 +23,8 @@ from hypopose.networks.mixste import MixSTE2
 from hypopose.networks.motion_prior import MotionPrior
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
-from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
+from hypopose.networks.mpm import MPM
+from hypopose.networks.mpm_lifter import MPMLifter, MPMRefinement
 from hypopose.networks.newest import Newest
 from hypopose.networks.pmce import PMCE, MeshDecoder
 from hypopose.networks.pose_augmentor import Augmented, PoseAugmentor

@@ -33,7 +33,8 @@ from hypopose.networks.mixste import name_from_official
 from hypopose.networks.motion_prior import MotionPrior, motion_prior_name, position_table
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import motionbert_name
-from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement
+from hypopose.networks.mpm import MPM
+from hypopose.networks.mpm_lifter import MPMLifter, MPMRefinement
 from hypopose.networks.pretrained import PretrainedNetwork, load_strictly
 
 State = dict[str, Tensor]

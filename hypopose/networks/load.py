@@ -20,7 +20,8 @@ from hypopose.networks.mixste import MixSTE2
 from hypopose.networks.motion_prior import MotionPrior
 from hypopose.networks.motionagformer import MotionAGFormer
 from hypopose.networks.motionbert import MotionBERT
-from hypopose.networks.mpm import MPM, MPMLifter
+from hypopose.networks.mpm import MPM
+from hypopose.networks.mpm_lifter import MPMLifter
 from hypopose.networks.pmce import PMCE, MeshDecoder
 from hypopose.networks.pretrained import CONFIG_FILE, PretrainedNetwork
 from hypopose.networks.recorded_config import read_json

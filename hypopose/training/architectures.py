@@ -69,47 +69,38 @@ def form_of(config: TrainConfig) -> Form:
     return "lifter" if config.objective.name in LIFTING else "denoiser"
 
 
+def _of_tokens(config: TrainConfig, attention: Backend) -> dict[str, Any]:
+    """Options that transformers over tokens in meters share."""
+    return {
+        "width": config.network.width,
+        "n_layers": config.network.n_layers,
+        "n_heads": config.network.n_heads,
+        "mlp_ratio": config.network.mlp_ratio,
+        "scale": config.objective.scale,
+        "max_frames": config.data.longest,
+        "attention": attention,
+        **config.network.options,
+    }
+
+
 def _frame_tokens(config: TrainConfig, attention: Backend) -> FrameTokens:
     """One token per frame."""
     return FrameTokens(
-        width=config.network.width,
-        n_layers=config.network.n_layers,
-        n_heads=config.network.n_heads,
-        mlp_ratio=config.network.mlp_ratio,
-        scale=config.objective.scale,
-        max_frames=config.data.longest,
         n_latent=config.network.n_latent,
-        attention=attention,
-        **config.network.options,
+        **_of_tokens(config, attention),
     )
 
 
 def _clip_tokens(config: TrainConfig, attention: Backend) -> ClipTokens:
     """Several frames per token."""
     return ClipTokens(
-        width=config.network.width,
-        n_layers=config.network.n_layers,
-        n_heads=config.network.n_heads,
-        mlp_ratio=config.network.mlp_ratio,
-        scale=config.objective.scale,
-        max_frames=config.data.longest,
         n_latent=config.network.n_latent or 48,
-        attention=attention,
-        **config.network.options,
+        **_of_tokens(config, attention),
     )
 
 
 def _scale_tokens(config: TrainConfig, attention: Backend) -> ScaleTokens:
-    return ScaleTokens(
-        width=config.network.width,
-        n_layers=config.network.n_layers,
-        n_heads=config.network.n_heads,
-        mlp_ratio=config.network.mlp_ratio,
-        scale=config.objective.scale,
-        max_frames=config.data.longest,
-        attention=attention,
-        **config.network.options,
-    )
+    return ScaleTokens(**_of_tokens(config, attention))
 
 
 def _gumlp(config: TrainConfig, attention: Backend) -> GUMLP:

@@ -27,7 +27,8 @@ from hypopose.metrics import mpjpe
 from hypopose.networks import MPM, MPMLifter
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import encode
-from hypopose.networks.mpm import TUBES, pretext_losses, random_masks, tube_masks
+from hypopose.networks.mpm import pretext_losses
+from hypopose.networks.mpm_masks import TUBES, random_masks, tube_masks
 from hypopose.samplers.windows import take_frames
 from hypopose.training.batches import Batch
 from hypopose.training.losses import joint_distance
@@ -39,7 +40,7 @@ MIXSTE_WEIGHTS = (1, 1, 2.5, 2.5, 1, 2.5, 2.5, 1, 1, 1, 1.5, 1.5, 4, 4, 1.5, 4, 
 """What a joint counts in :func:`mixste_loss`; Human3.6M's order."""
 
 TUBE_MODES = {2: (0, 1, 2, 3, 9), 3: (0, 1, 2, 3, 6)}
-"""Modes of :func:`hypopose.networks.mpm.tube_masks` that completion is trained on."""
+"""Modes of :func:`hypopose.networks.mpm_masks.tube_masks` that completion is trained on."""
 
 HIDDEN_JOINTS, HIDDEN_FRAMES = 5, 0.6
 """What pretraining hides: joints of each frame, and a share of the frames."""

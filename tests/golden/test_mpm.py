@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from hypopose.networks.layouts import mpm_from_official
-from hypopose.networks.mpm import MPM, MPMLifter, MPMRefinement, pretext_losses
+from hypopose.networks.mpm import MPM, pretext_losses
+from hypopose.networks.mpm_lifter import MPMLifter, MPMRefinement
 from hypopose.skeletons import SKELETONS
 
 H36M = SKELETONS["h36m17"]

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.interpolate import CubicSpline
-from scipy.signal import butter, sosfiltfilt
 
 from hypopose.errors import FormatError
 from hypopose.io.motion_files.file_motion import CapturedRig
@@ -97,6 +95,9 @@ def _resampled(
     x: Float[np.ndarray, "F 17 3"], source: float, target: float
 ) -> Float[np.ndarray, "G 17 3"]:
     """Zero-phase low-pass where the rate falls, then a cubic spline on positions."""
+    from scipy.interpolate import CubicSpline
+    from scipy.signal import butter, sosfiltfilt
+
     if source == target:
         return x
     if source > target and len(x) > 30:
