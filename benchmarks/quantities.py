@@ -9,9 +9,11 @@ MOTION is the folder of the motion shards. 20 hypotheses of the default weights,
 frames at 50 Hz; the camera is known, the vertical is that of the camera's world, and what depends
 on scale is measured on bodies scaled to the true stature (``--any-size``: as they are).
 ``--fit`` fits the factors on val-people-detector, those of gait on walks of the val split and of
-deepmimic_mit, measures coverage on people-detector (other people, whose skeletons the weights never
-saw) and on walks of the test split, and writes both; ``--docs`` then writes the table of a page
-anew, whose rows and columns stay. ``--set`` prints a table: mean
+deepmimic_mit, those of jumps, squats and feet on windows of the val split, measures coverage on
+people-detector (other people, whose skeletons the weights never saw), on walks of the test split,
+on jumps and squats of five other people and on feet of the test split, and writes both; ``--docs``
+then writes the tables of a page anew, whose rows and columns stay. Feet are simulated on captured
+ankles (benchmarks/simulated_feet.py). ``--set`` prints a table: mean
 absolute error of the hypotheses' mean and of the quantity computed on the mean pose, and coverage
 as sampled and recalibrated. ``markers`` are five people of markers_mit, seen from fixed virtual
 cameras, their keypoints spoiled as a detector does.
@@ -26,7 +28,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from other_bodies import chosen, detected
+from simulated_feet import seen_feet, with_feet
 
 from hypopose import make_sampler
 from hypopose.api.making import folder_of
@@ -42,6 +45,8 @@ from hypopose.api.measuring import steady_roots
 from hypopose.cameras import cam_to_world, fit_roots
 from hypopose.datasets import batches, load_benchmark, load_motion, stack
 from hypopose.diffusion import seeded_noise
+from hypopose.optimization.feet import lift_feet
+from hypopose.optimization.stature import stature as body_stature
 from hypopose.quantities import LEVELS, QUANTITIES, BodyMotion, Quantity, find_feet, foot_events
 from hypopose.quantities.intervals import interval, median
 from hypopose.quantities.measurement import near_mean
@@ -73,8 +78,13 @@ FITTED_WALKS = [
 ]
 TESTED_WALKS = [("cmu_own_bodies", "test", ["cmu_091*", "cmu_005_01*"])]
 """Shard, split and clips; the weights were trained on none of them."""
+FITTED_REST = [("cmu_own_bodies", "val", ["*"])]
+TESTED_EXERCISES = [("markers_mit", "train", ["*"])]
+TESTED_FEET = [("cmu_own_bodies", "test", ["*"])]
+EXERCISE_FRAMES = 120
 N_WALKS = 30
 """Windows of a shard at most."""
+N_FEET, N_EXERCISES = 40, 60
 BELIEVED = (0.3, 5.0)
 """Families whose factors lie outside get none: their spread hardly says how wrong they are."""
 NEAR_S = 0.15
@@ -140,9 +150,14 @@ def windows(sampler: Any, name: str, folder: Path, limit: int | None) -> Iterato
 
 
 def held_out_windows(
-    sampler: Any, motion: Any, limit: int | None, n_frames: int = 81, spoiled: bool = True
+    sampler: Any,
+    motion: Any,
+    limit: int | None,
+    n_frames: int = 81,
+    spoiled: bool = True,
+    wanted_window: Callable[[BodyMotion], bool] | None = None,
 ) -> Iterator[Seen]:
-    """Windows seen from fixed virtual cameras."""
+    """Windows seen from fixed virtual cameras; those that are wanted."""
     names = [
         motion.names[i]
         for i in range(motion.n_clips)
@@ -150,8 +165,12 @@ def held_out_windows(
     ]
     exact = hold_out(motion, n_frames, n_frames)
     found = detected(exact) if spoiled else exact
-    every = max(1, len(names) // (limit or len(names)))
-    for i in range(0, len(names), every):
+    if wanted_window is None:
+        kept = list(range(len(names)))
+    else:
+        bodies = (BodyMotion(w.double(), H36M17, motion.fps) for w in exact.world)
+        kept = [i for i, body in enumerate(bodies) if wanted_window(body)]
+    for i in kept[:: max(1, len(kept) // (limit or len(kept)))]:
         keypoints = part(found.keypoints, i)
         x = draw(sampler, keypoints, [f"{names[i]}:{i}"])
         assert x.root is not None
@@ -193,25 +212,75 @@ def walks(
         yield from held_out_windows(sampler, motion, min(limit or N_WALKS, N_WALKS), GAIT_FRAMES)
 
 
+def exercises(
+    sampler: Any, folder: Path, places: list[tuple[str, str, list[str]]], limit: int | None
+) -> Iterator[Seen]:
+    """Windows with a jump or a squat, their keypoints spoiled as a detector does."""
+    most = min(limit or N_EXERCISES, N_EXERCISES)
+    for shard, split, patterns in places:
+        motion = chosen(load_motion(folder / f"{shard}.npz", split), patterns)
+        yield from held_out_windows(
+            sampler, motion, most, EXERCISE_FRAMES, wanted_window=_is_exercise
+        )
+
+
+def _is_exercise(truth: BodyMotion) -> bool:
+    counts = (QUANTITIES[f"{kind}_count"].compute(truth) for kind in ("jump", "squat"))
+    return any(float(count) > 0 for count in counts)
+
+
+def feet(
+    sampler: Any, folder: Path, places: list[tuple[str, str, list[str]]], limit: int | None
+) -> Iterator[Seen]:
+    """Windows of motions with simulated feet, lifted from 2D points as a detector sees them."""
+    for shard, split, patterns in places:
+        motion = chosen(load_motion(folder / f"{shard}.npz", split), patterns)
+        exact = hold_out(motion, 81, 81)
+        found = detected(exact)
+        every = max(1, len(exact.world) // min(limit or N_FEET, N_FEET))
+        for i in range(0, len(exact.world), every):
+            generator = torch.Generator().manual_seed(i)
+            assert exact.truth.root is not None
+            assert found.keypoints.camera is not None
+            real = (exact.truth.joints[i] + exact.truth.root[i][:, None]).double()
+            world = exact.world[i].double()
+            rotation, center = rigid(real[0], world[0])
+            truth = with_feet(BodyMotion(world, H36M17, motion.fps), generator)
+            x = draw(sampler, part(found.keypoints, i), [f"{shard}:{i}"])
+            assert x.root is not None
+            x = Hypotheses(x.joints[0], H36M17, x.root[0])
+            shown = (truth.joints - center) @ rotation
+            points = seen_feet(shown, found.keypoints.camera, motion.fps, generator)
+            x = lift_feet(x, points, body_stature(x.joints, H36M17), seeded_noise(i))
+            assert x.root is not None
+            cam = (x.joints + x.root[..., None, :]).double() @ rotation.T + center
+            made = (replace(truth, joints=v) for v in (cam, cam.mean(0)))
+            yield Seen(*made, truth, sequence=i)
+
+
 def wanted(groups: tuple[str, ...] = GROUPS) -> list[Quantity]:
     return [q for q in QUANTITIES.values() if q.group in groups and "ankle_flexion" not in q.family]
 
 
+def of_feet() -> list[Quantity]:
+    return [q for q in QUANTITIES.values() if "ankle_flexion" in q.family]
+
+
 def collect(
-    seen: Iterator[Seen], scaled: bool = True, groups: tuple[str, ...] = GROUPS
+    seen: Iterator[Seen], scaled: bool = True, chosen_quantities: Sequence[Quantity] | None = None
 ) -> dict[str, Values]:
     """Values of every family, both sides together.
 
     Args:
         seen: Windows; each is a unit.
-        groups: Of the quantities.
         scaled: Whether what depends on scale is measured on bodies scaled to the true stature.
+        chosen_quantities: What is measured; None for those of 17 joints.
     """
     found: dict[str, Values] = defaultdict(Values)
     for i, window in enumerate(seen):
         bodies = (window.hypotheses, window.mean, window.truth)
         fitting = tuple(as_tall(b, window.truth) for b in bodies) if scaled else bodies
-        for quantity in wanted(groups):
+        for quantity in chosen_quantities or wanted():
             own = found[quantity.family]
             chosen_bodies = fitting if quantity.scale else bodies
             x, mean, y = (quantity.compute(body).double().numpy() for body in chosen_bodies)
@@ -326,38 +395,50 @@ def fit(folder: Path, path: Path, limit: int | None) -> dict[str, dict[str, Any]
     sampler = make_sampler(weights=WEIGHTS)
     found = collect(windows(sampler, "val-people-detector", folder, limit))
     n = len({u for v in found.values() for u in v.units})
-    walked = collect(walks(sampler, folder, FITTED_WALKS, limit), groups=("gait",))
-    n_walks = len({u for v in walked.values() for u in v.units})
+    rest = {
+        "walks": (walks, FITTED_WALKS, TESTED_WALKS, wanted(("gait",)), 20),
+        "exercises": (exercises, FITTED_REST, TESTED_EXERCISES, wanted(("repetitions",)), 20),
+        "feet": (feet, FITTED_REST, TESTED_FEET, of_feet(), 40),
+    }
+    factors, told = fitted(found), []
+    for name, (make, fitted_places, _, chosen_quantities, fewest) in rest.items():
+        own = collect(make(sampler, folder, fitted_places, limit),
+                      chosen_quantities=chosen_quantities)  # fmt: skip
+        factors |= fitted(own, fewest)
+        told.append(f"{len({u for v in own.values() for u in v.units})} windows of {name}")
     config = json.loads((folder_of(WEIGHTS) / "config.json").read_text(encoding="utf-8"))
     table = Recalibration(
         WEIGHTS,
         config["_sha256"]["model.safetensors"],
-        f"val-people-detector: {n} windows of 81 frames at 50 Hz, people not seen in training, "
-        "keypoints as a detector gives them; what depends on scale with the true stature; gait: "
-        f"{n_walks} windows of 3 s of walks, likewise",
+        f"val-people-detector ({n} windows of 1.6 s of people not seen in training, detected "
+        f"keypoints, true stature), and {', '.join(told)}, likewise",
         N_HYPOTHESES,
-        fitted(found) | fitted(walked, 20),
+        factors,
     )
     rows = judged(collect(windows(sampler, "people-detector", folder, limit)), table)
     show("people-detector", rows)
-    gait_rows = judged(
-        collect(walks(sampler, folder, TESTED_WALKS, limit), groups=("gait",)), table
-    )
-    show("walks of the test split", gait_rows)
+    others: dict[str, dict[str, Any]] = {}
+    for name, (make, _, places, chosen_quantities, _) in rest.items():
+        own = judged(
+            collect(make(sampler, folder, places, limit), chosen_quantities=chosen_quantities),
+            table,
+        )
+        show(name, own)
+        others |= own
     held = {
-        k: {f: r[k] for f, r in (rows | gait_rows).items() if k in r and f in table.factors}
+        k: {f: r[k] for f, r in (rows | others).items() if k in r and f in table.factors}
         for k in ("raw", "recalibrated")
     }
     table = replace(
         table,
         coverage=held["raw"],
         recalibrated_coverage=held["recalibrated"],
-        tested_on="people-detector: other people, not seen in training either, same windows; gait: "
-        "walks of the test split",
+        tested_on="people-detector: other people, not seen in training either; walks and feet of "
+        "the test split; jumps and squats of lab trials",
     )
     path.write_text(json.dumps(to_record(table), indent=1) + "\n", encoding="utf-8")
     print(f"-> {path}")
-    return {"people-detector": rows, "walks": gait_rows}
+    return {"people-detector": rows, "others": others}
 
 
 UNITS = {"deg": (1, "°"), "deg/s": (1, "°/s"), "m": (100, " cm")}
@@ -386,17 +467,28 @@ def page_row(family: str, sets: list[Mapping[str, Any]]) -> str:
     return f"| `{family}` | {' | '.join(cells)} |"
 
 
-def write_page(path: Path, sets: list[Mapping[str, Any]], walked: Mapping[str, Any]) -> None:
+def other_row(family: str, row: Mapping[str, Any] | None) -> str:
+    """A line of the page: gait, jumps, squats and feet."""
+    if row is None:
+        return f"| `{family}` | – | – | – | – | – |"
+    held = [f"{100 * row[k][0.8]:.0f}" if k in row else "–" for k in ("raw", "recalibrated")]
+    errors = page_error(row, "mae"), page_error(row, "mae_mean_pose", unit=False)
+    return f"| `{family}` | {row['n']} | {' | '.join((*errors, *held))} |"
+
+
+def write_page(path: Path, sets: list[Mapping[str, Any]], others: Mapping[str, Any]) -> None:
     """Write the rows of the tables of a page anew: those that begin after their heads."""
-    lines, made = path.read_text(encoding="utf-8").splitlines(), sets
-    inside = False
+    lines, inside, of_people = path.read_text(encoding="utf-8").splitlines(), False, True
     for i, line in enumerate(lines):
-        if line.startswith(("| quantity | other people", "| quantity | walks")):
-            inside, made = True, sets if "other people" in line else [walked]
+        if line.startswith(("| quantity | other people", "| quantity | values")):
+            inside, of_people = True, "other people" in line
         elif not line.startswith("| "):
             inside = False
         elif inside and line.startswith("| `"):
-            lines[i] = page_row(line.split("`")[1], made)
+            family = line.split("`")[1]
+            lines[i] = (
+                page_row(family, sets) if of_people else other_row(family, others.get(family))
+            )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"-> {path}")
 
@@ -515,7 +607,7 @@ def main() -> None:
             table = from_record(json.loads(options.fit.read_text(encoding="utf-8")))
             sets.append(judged(collect(seen), table))
             show(name, sets[-1])
-        write_page(options.docs, sets, rows["walks"])
+        write_page(options.docs, sets, rows["others"])
     for name in options.sets:
         seen = windows(make_sampler(weights=WEIGHTS), name, options.motion, options.limit)
         found = collect(seen, scaled=not options.any_size)

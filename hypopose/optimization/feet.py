@@ -1,56 +1,56 @@
 """Heels and big toes from their 2D points, given ankles: a small prior, no network.
 
-A foot is nearly rigid: heel and toe lie at known distances from the ankle and from each other. So a
-2D point leaves two places for it, where its ray meets a sphere about the ankle: nearer to the
-camera, or farther away (Lee and Chen, "Determination of 3D human body postures from a single view",
-CVGIP 30, 1985, for one bone). Four combinations of heel and toe per frame are weighed, and each
-hypothesis draws one path through them:
+A foot is taken for rigid: heel and toe have fixed places against the ankle, and the foot flexes and
+turns against the shank (:mod:`hypopose.optimization.foot_angles`). Each hypothesis draws a path of
+both that explains the points:
 
 =======================  =========================================================================
 prior                    value
 =======================  =========================================================================
-heel to toe              0.152 of stature (Winter, 2009, figure 4.1), standard deviation 12 %
-ankle flexion            -5 ± 20 degrees about the foot square to the shank
-direction                the foot points ahead of the body, ± 40 degrees
-over time                heel and toe move against the ankle by 2 m/s (standard deviation)
-size of the foot         each hypothesis its own, ± 8 %
-2D points                each hypothesis its own offset of 1 cm at the subject, the same in all
-                         frames
+foot                     heel 0.030 of stature behind and 0.033 below the ankle, toe 0.115 ahead and
+                         0.030 below: between Winter (2009, figure 4.1) and points of detectors
+size of the foot         each hypothesis its own, ± 8 %, and each point ± 0.006 of stature
+ankle flexion            -5 ± 17 degrees about the foot square to the shank
+turn                     ± 12 degrees about where knee and body face
 =======================  =========================================================================
 
-A path is drawn by filtering forward and sampling backward (Frühwirth-Schnatter, "Data augmentation
-and dynamic linear models", Journal of Time Series Analysis 15, 1994; here with discrete states). A
-foot whose points are not seen points ahead, as flexed as the prior says, with the prior's spread.
-
-2D points are taken relative to the 2D ankle, since a hypothesis' ankle need not lie on its ray.
+2D points are taken relative to the 2D ankle, whose distance to the hypothesis' ankle is a median
+over 0.5 s, since a hypothesis' ankle need not lie on its ray and detected ankles jump. A foot whose
+points are not seen turns as the prior says.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from hypopose.cameras import hypothesis_camera, project, rays
+from hypopose.cameras import hypothesis_camera, rays
 from hypopose.errors import MissingCameraError, OptionError, SkeletonMismatchError
+from hypopose.optimization.foot_angles import Foot, draw_angles
 from hypopose.skeletons import H36M17, H36M21
 from hypopose.types import ASSUMED_FPS, Hypotheses, Keypoints2D, NoiseSource
 
 FOOT = (("heel",), ("big_toe", "foot_index", "toe"))
 """Words for heel and toe in skeletons of detectors."""
 
-ANKLE_TO_HEEL, ANKLE_TO_TOE, HEEL_TO_TOE = 0.054, 0.119, 0.152
-"""Distances over stature: the ankle 3.9 % above the sole, a quarter of the foot before the heel."""
+ALONG, BELOW = (-0.030, 0.115), (0.033, 0.030)
+"""Heel and toe ahead of the ankle and below it, over stature."""
 
-SIZE_STD, LENGTH_STD, POINT_STD = 0.08, 0.12, 0.01
-FLEXION_DEG, FLEXION_STD, AHEAD_STD = -5.0, 20.0, 40.0
-SPEED_STD = 2.0
-"""m/s."""
+SIZE_STD, POINT_STD = 0.08, 0.006
+"""Of the foot's size, and of each point's place over stature."""
+
+FLEXION_DEG = -5.0
+"""Mean ankle flexion."""
+
+SHIFT_S = 0.5
+"""Seconds of the median of how far a hypothesis' ankle is from the detected one."""
 
 
 def foot_points(keypoints: Keypoints2D) -> list[tuple[int, int]] | None:
@@ -107,13 +107,11 @@ def lift_feet(
     columns = _checked(hypotheses, keypoints)
     assert hypotheses.root is not None
     H, F = hypotheses.joints.shape[:2]
-    drawn = noise((H, F, 21, 3)).double().reshape(H, F, -1)
+    drawn = noise((H, F, 2, 11)).double()
     placed = (hypotheses.joints + hypotheses.root[..., None, :]).double()
     parts = [
         _lift_one(placed, hypotheses, keypoints, side, pair, height.double(), own)
-        for side, pair, own in zip(
-            ("left", "right"), columns, drawn[..., :20].chunk(2, -1), strict=True
-        )
+        for side, pair, own in zip(("left", "right"), columns, drawn.unbind(2), strict=True)
     ]
     root = hypotheses.root[..., None, :].double()
     feet = torch.cat([part - root for part in parts], -2).to(hypotheses.joints)
@@ -148,142 +146,90 @@ def _lift_one(
     side: str,
     pair: tuple[int, int],
     height: Float[Tensor, " H"],
-    drawn: Float[Tensor, "H F 10"],
+    drawn: Float[Tensor, "H F 11"],
 ) -> Float[Tensor, "H F 2 3"]:
     """Heel and toe of one foot."""
-    at = {name: placed[..., H36M17.index(name), :] for name in H36M17.joint_names}
-    ankle, shank = at[f"{side}_ankle"], at[f"{side}_ankle"] - at[f"{side}_knee"]
-    down = functional.normalize(shank, dim=-1)
-    ahead = _ahead(at, down)
-    size = height * (SIZE_STD * drawn[:, 0, 0]).exp()
-    flexion = FLEXION_DEG + FLEXION_STD * drawn[:, 0, 1]
-    rest = _rest(ankle, down, ahead, size, flexion)
-    offset = POINT_STD * drawn[:, :1, 2:6].reshape(-1, 1, 2, 2)
-    lines = _rays(hypotheses, keypoints, side, pair, ankle, offset)
-    places = torch.stack(
-        [
-            _on_spheres(ankle, lines[..., k, :], length * size, rest[..., k, :])
-            for k, length in enumerate((ANKLE_TO_HEEL, ANKLE_TO_TOE))
-        ],
-        -2,
-    )  # H F 2(near, far) 2(heel, toe) 3
-    heel, toe = places[..., [0, 0, 1, 1], 0, :], places[..., [0, 1, 0, 1], 1, :]
-    states = torch.stack((heel, toe), -2) - ankle[..., None, None, :]
-    score = _score(states, down, ahead, size)
-    chosen = _draw_path(states, score, drawn[..., 6], keypoints.fps or ASSUMED_FPS)
-    index = chosen[..., None, None, None].expand(*chosen.shape, 1, 2, 3)
-    return states.gather(2, index)[:, :, 0] + ankle[..., None, :]
+    ankle = placed[..., H36M17.index(f"{side}_ankle"), :]
+    fps = keypoints.fps or ASSUMED_FPS
+    slope, seen = _against_ankle(hypotheses, keypoints, side, pair, ankle, fps)
+    size = (height * (SIZE_STD * drawn[:, 0, 6]).exp())[:, None]
+    along, below = (
+        size * (torch.tensor(mean).double() + POINT_STD * own)
+        for mean, own in zip((ALONG, BELOW), drawn[:, 0, 7:].chunk(2, -1), strict=True)
+    )
+    axes = _shank_axes(placed, side)
+    foot = Foot(axes, _array(along), _array(below), slope, _array(ankle[..., 2]))
+    angles = draw_angles(
+        foot,
+        seen,
+        _trust(keypoints, pair),
+        np.array([np.radians(FLEXION_DEG), 0.0]),
+        _array(height),
+        _array(drawn[..., :6]),
+        1 / fps,
+    )
+    return torch.from_numpy(foot.points(angles)) + ankle[..., None, :]
 
 
-def _ahead(at: dict[str, Tensor], down: Float[Tensor, "H F 3"]) -> Float[Tensor, "H F 3"]:
-    """Where the body faces, square to the shank."""
-    left = at["left_hip"] - at["right_hip"]
-    up = at["thorax"] - at["pelvis"]
-    forward = torch.linalg.cross(left, up)
-    forward = forward - (forward * down).sum(-1, keepdim=True) * down
-    return functional.normalize(forward, dim=-1)
+def _array(x: Tensor) -> NDArray[np.float64]:
+    return np.ascontiguousarray(x.detach().cpu().double().numpy())
 
 
-def _rest(
-    ankle: Tensor, down: Tensor, ahead: Tensor, size: Tensor, flexion: Tensor
-) -> Float[Tensor, "H F 2 3"]:
-    """Heel and toe of a foot that points ahead, dorsiflexed by so many degrees."""
-    angle = torch.deg2rad(flexion)[:, None, None]
-    along = angle.cos() * ahead - angle.sin() * down
-    sole = angle.cos() * down + angle.sin() * ahead
-    size = size[:, None, None]
-    heel = ankle + size * (0.039 * sole - 0.038 * along)
-    toe = ankle + size * (0.034 * sole + 0.114 * along)
-    return torch.stack((heel, toe), -2)
+def _shank_axes(placed: Float[Tensor, "H F 17 3"], side: str) -> Float[np.ndarray, "H F 3 3"]:
+    """Ahead, to the side and down the shank; a bent knee says where ahead is, and the body."""
+    hip, knee, ankle, left, right, pelvis, thorax = (
+        placed[..., H36M17.index(name), :]
+        for name in (
+            *(f"{side}_{joint}" for joint in ("hip", "knee", "ankle")),
+            "left_hip", "right_hip", "pelvis", "thorax",
+        )
+    )  # fmt: skip
+    down = functional.normalize(ankle - knee, dim=-1)
+    forward = functional.normalize(torch.linalg.cross(left - right, thorax - pelvis), dim=-1)
+    ahead = forward + functional.normalize(knee - hip, dim=-1)
+    ahead = functional.normalize(ahead - (ahead * down).sum(-1, keepdim=True) * down, dim=-1)
+    return _array(torch.stack((ahead, torch.linalg.cross(ahead, down), down), -2))
 
 
-def _rays(
+def _against_ankle(
     hypotheses: Hypotheses,
     keypoints: Keypoints2D,
     side: str,
     pair: tuple[int, int],
     ankle: Float[Tensor, "H F 3"],
-    offset: Float[Tensor, "H 1 2 2"],
-) -> Float[Tensor, "H F 2 3"]:
-    """Directions to heel and toe, as far from the hypothesis' ankle as in the picture."""
+    fps: float,
+) -> tuple[Float[np.ndarray, "H F 2"], Float[np.ndarray, "H F 2 2"]]:
+    """Slope of each hypothesis' ankle; heel and toe against it in meters at its depth."""
     assert keypoints.camera is not None
     camera = hypothesis_camera(hypotheses, keypoints.camera)
     camera = replace(camera, rotation=None, translation=None)
-    seen = keypoints.xy[:, list(pair)].double()
-    own = keypoints.xy[:, keypoints.skeleton.index(f"{side}_ankle")].double()
-    shown = project(ankle.float(), camera).double()
-    shift = torch.where(torch.isfinite(own).all(-1, keepdim=True), shown - own, 0.0)
-    px = seen + shift[..., None, :]
-    per_meter = camera.focal.double().reshape(-1, 1, 1, 2) / ankle[..., None, 2:]
-    return rays((px + offset * per_meter).float(), camera).double()
+    columns = [*pair, keypoints.skeleton.index(f"{side}_ankle")]
+    H, F = ankle.shape[:2]
+    px = keypoints.xy[:, columns].expand(H, F, 3, 2)
+    lines = _array(rays(px, camera))[..., :2]
+    slope = _array(ankle[..., :2] / ankle[..., 2:])
+    shift = _running_median(slope - lines[:, :, 2], 1 + 2 * round(SHIFT_S * fps / 2))
+    seen = lines[:, :, :2] + (shift - slope)[:, :, None]
+    return slope, seen * _array(ankle[..., 2])[..., None, None]
 
 
-def _on_spheres(
-    center: Float[Tensor, "H F 3"],
-    ray: Float[Tensor, "H F 3"],
-    radius: Float[Tensor, " H"],
-    rest: Float[Tensor, "H F 3"],
-) -> Float[Tensor, "H F 2 3"]:
-    """Near and far place of a point on its ray; the nearest one if the ray misses.
+def _running_median(x: Float[np.ndarray, "H F 2"], width: int) -> Float[np.ndarray, "H F 2"]:
+    """Median over an odd number of frames; over all where they know nothing, 0 without any."""
+    import warnings
 
-    Where the point is not seen both are its place at rest.
-    """
-    d = functional.normalize(torch.nan_to_num(ray, nan=0.0), dim=-1)
-    along = (center * d).sum(-1)
-    aside = (center - along[..., None] * d).norm(dim=-1)
-    half = (radius[:, None] ** 2 - aside**2).clamp(min=0).sqrt()
-    places = torch.stack([(along + s * half)[..., None] * d for s in (-1, 1)], -2)
-    # A ray that misses: towards its closest point, at the foot's own distance.
-    way = functional.normalize(places - center[..., None, :], dim=-1)
-    places = center[..., None, :] + radius[:, None, None, None] * way
-    seen = torch.isfinite(ray).all(-1)[..., None, None]
-    return torch.where(seen, places, rest[..., None, :])
+    half, found = width // 2, np.empty_like(x)
+    for own, into in zip(x, found, strict=True):  # one at a time, for long recordings
+        padded = np.pad(own, ((half, half), (0, 0)), constant_values=np.nan)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # nothing known
+            near, over_all = np.nanmedian(windows, -1), np.nanmedian(own, 0)
+        into[:] = np.where(np.isfinite(near), near, over_all)
+    return np.where(np.isfinite(found), found, 0.0)
 
 
-def _score(
-    states: Float[Tensor, "H F 4 2 3"], down: Tensor, ahead: Tensor, size: Tensor
-) -> Float[Tensor, "H F 4"]:
-    """Log prior of each combination."""
-    foot = states[..., 1, :] - states[..., 0, :]
-    length = foot.norm(dim=-1) / size[:, None, None]
-    along = functional.normalize(foot, dim=-1)
-    down, ahead = down[..., None, :], ahead[..., None, :]
-    flexion = torch.rad2deg(torch.asin(-(along * down).sum(-1).clamp(-1, 1)))
-    level = along - (along * down).sum(-1, keepdim=True) * down
-    cosine = functional.cosine_similarity(level, ahead.expand_as(level), dim=-1)
-    turn = torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))
-    return -0.5 * (
-        ((length - HEEL_TO_TOE) / (LENGTH_STD * HEEL_TO_TOE)) ** 2
-        + ((flexion - FLEXION_DEG) / FLEXION_STD) ** 2
-        + (turn / AHEAD_STD) ** 2
-    )
-
-
-def _draw_path(
-    states: Float[Tensor, "H F 4 2 3"],
-    score: Float[Tensor, "H F 4"],
-    normal: Float[Tensor, "H F"],
-    fps: float,
-) -> Int[Tensor, "H F"]:
-    """One path through the combinations: filtered forward, sampled backward."""
-    variance = max(SPEED_STD / fps, 0.01) ** 2
-    F = states.shape[1]
-    # h, f, from, to: how well a step is explained.
-    step = states[:, 1:, None] - states[:, :-1, :, None]
-    move = -0.5 * step.square().sum((-1, -2)) / variance
-    forward = [score[:, 0].log_softmax(-1)]
-    for f in range(1, F):
-        ahead = torch.logsumexp(forward[-1][..., None] + move[:, f - 1], -2)
-        forward.append((ahead + score[:, f]).log_softmax(-1))
-    uniform = 0.5 * (1 + torch.erf(normal / math.sqrt(2)))
-    path = [_pick(forward[-1], uniform[:, -1])]
-    for f in range(F - 2, -1, -1):
-        to = path[-1][:, None, None].expand(-1, 4, 1)
-        weight = forward[f] + move[:, f].gather(2, to)[..., 0]
-        path.append(_pick(weight.log_softmax(-1), uniform[:, f]))
-    return torch.stack(path[::-1], 1)
-
-
-def _pick(log_weight: Float[Tensor, "H 4"], uniform: Float[Tensor, " H"]) -> Int[Tensor, " H"]:
-    below = log_weight.exp().cumsum(-1) < uniform[:, None]
-    return below.sum(-1).clamp(max=log_weight.shape[-1] - 1)
+def _trust(keypoints: Keypoints2D, pair: tuple[int, int]) -> Float[np.ndarray, "F 2"]:
+    """Confidence of heel and toe, 1 where there is none."""
+    if keypoints.confidence is None:
+        return np.ones((keypoints.n_frames, 2))
+    return np.nan_to_num(_array(keypoints.confidence[:, list(pair)])).clip(0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -15,6 +16,7 @@ from hypopose.diffusion import seeded_noise
 from hypopose.errors import MissingCameraError, OptionError, SkeletonMismatchError
 from hypopose.io import Result
 from hypopose.optimization.feet import foot_points, lift_feet
+from hypopose.optimization.foot_angles import autoregression, precision, prior_paths
 from hypopose.optimization.stature import stature
 from hypopose.quantities import QUANTITIES, BodyMotion
 from hypopose.skeletons import BODY25, H36M17, H36M21, HALPE26, MEDIAPIPE33, SKELETONS
@@ -98,9 +100,37 @@ def test_points_that_are_not_seen_leave_the_prior() -> None:
     found = lifted(replace(seen, xy=blind), x)
     assert torch.isfinite(found).all()
     flexion = QUANTITIES["left_ankle_flexion"].compute(BodyMotion(found, H36M21))
-    assert 10 < float(flexion[:, 0].std()) < 35  # the prior's 20 degrees
+    assert 10 < float(flexion[:, 0].std()) < 25  # the prior's 17 degrees
     seen_too = QUANTITIES["left_ankle_flexion"].compute(BodyMotion(lifted(seen, x), H36M21))
     assert seen_too.std(0).mean() < flexion.std(0).mean()
+
+
+def test_noise_leaves_no_spikes_and_intervals_hold() -> None:
+    """Points that are off by 2 cm from frame to frame, and now and then by 20."""
+    seen, x, whole = walk_with_feet()
+    g = torch.Generator().manual_seed(1)
+    noise = 5.0 * torch.randn(seen.xy.shape, generator=g)
+    noise = torch.where(torch.rand(F, 25, 1, generator=g) < 0.05, 10 * noise, noise)
+    motion = BodyMotion(lifted(replace(seen, xy=seen.xy + noise), x), H36M21, fps=25.0)
+    for side in ("left", "right"):
+        angle = QUANTITIES[f"{side}_ankle_flexion"]
+        found, true = angle.compute(motion), angle.compute(BodyMotion(whole, H36M21))
+        assert found.median(0).values.diff(n=2).abs().max() < 8
+        assert (found.mean(0) - true).abs().mean() < 8
+        low, high = found.quantile(0.1, dim=0), found.quantile(0.9, dim=0)
+        assert ((low <= true) & (true <= high)).double().mean() > 0.6
+
+
+def test_paths_of_the_prior_are_stationary_and_precise() -> None:
+    bands = autoregression(6, 0.04, 2.0, 0.2)
+    matrix = sum(np.diag(bands[k, : 6 - k], -k) for k in range(3))
+    covariance = np.linalg.inv(matrix.T @ matrix)
+    assert np.allclose(np.diag(covariance), 4.0)
+    assert np.allclose(np.diag(covariance, 1), covariance[0, 1])  # the same at every frame
+    whole = sum(np.diag(precision(bands)[k, : 6 - k], -k) for k in range(3))
+    assert np.allclose(whole, np.tril(matrix.T @ matrix))
+    white = np.random.default_rng(0).normal(size=(3, 6))
+    assert np.allclose(matrix @ prior_paths(bands, white).T, white.T)
 
 
 def test_paths_do_not_jump() -> None:

@@ -7,7 +7,8 @@ file                    contents
 ``WALK_scale.xml``      Scale: segments by the distances of markers; model in ``WALK_scaled.osim``
 ``WALK_ik.xml``         Inverse Kinematics of the TRC on the scaled model; result in
                         ``WALK_ik.mot``. Weights are the inverse variances of the hypotheses, so
-                        joints that are known well decide
+                        joints that are known well decide; the trunk is drawn to lie straight
+                        on the pelvis, whose tilt markers at joint centers hardly tell
 ======================  ==========================================================================
 
 The generic model is ``Rajagopal2016.osim`` (Rajagopal et al., 2016), in the same folder; its joint
@@ -33,6 +34,7 @@ MODEL = "Rajagopal2016.osim"
 
 _HIP, _SHOULDER = (-0.0563, -0.0785, 0.0773), (0.0032, 0.3715, 0.17)
 _ORIGIN = (0.0, 0.0, 0.0)
+_HEEL, _TOE = (-0.005, -0.01, 0.0), (0.235, -0.01, -0.02)
 _PLACES: dict[str, tuple[str, tuple[float, float, float]]] = {
     "pelvis": ("pelvis", (*_HIP[:2], 0.0)),
     "thorax": ("torso", (*_SHOULDER[:2], 0.0)),
@@ -43,6 +45,8 @@ _PLACES: dict[str, tuple[str, tuple[float, float, float]]] = {
             ("hip", "pelvis", False, _HIP),
             ("knee", "tibia", True, _ORIGIN),
             ("ankle", "talus", True, _ORIGIN),
+            ("heel", "calcn", True, _HEEL),
+            ("big_toe", "calcn", True, _TOE),
             ("shoulder", "torso", False, _SHOULDER),
             ("elbow", "ulna", True, _ORIGIN),
             ("wrist", "hand", True, _ORIGIN),
@@ -59,6 +63,9 @@ _MEASUREMENTS = (
     ("forearm", (("{}_elbow", "{}_wrist"),), ("ulna", "radius", "hand"), True),
 )
 """Name, pairs of markers, bodies they scale, and whether there are two sides."""
+
+_RESTING = (("lumbar_extension", 0.01),)
+"""Coordinates that markers hardly tell, and the weight with which they are drawn to 0."""
 
 GREATEST_WEIGHT = 10.0
 """Of the best known marker against one of median variance; the worst has its inverse."""
@@ -143,7 +150,6 @@ def _scale(path: Path, names: list[str], end: float) -> Element:
     _add(scaler, "time_range", f"0 {end:.6f}")
     _add(scaler, "preserve_mass_distribution", "true")
     _add(scaler, "output_model_file", f"{path.stem}_scaled.osim")
-    _add(_add(tool, "MarkerPlacer"), "apply", "false")
     return tool
 
 
@@ -189,6 +195,12 @@ def _inverse_kinematics(
         task = _add(objects, "IKMarkerTask", name=name)
         _add(task, "apply", "true")
         _add(task, "weight", f"{weights[name]:.3g}")
+    for name, weight in _RESTING:
+        task = _add(objects, "IKCoordinateTask", name=name)
+        _add(task, "apply", "true")
+        _add(task, "weight", f"{weight:g}")
+        _add(task, "value_type", "manual_value")
+        _add(task, "value", 0)
     return tool
 
 

@@ -18,8 +18,8 @@ from hypopose.errors import SkeletonMismatchError
 from hypopose.io import ExportOptions, export_result
 from hypopose.quantities import BodyMotion, opensim_coordinates
 from hypopose.quantities.opensim_coordinates import HIPS_IN_PELVIS
-from hypopose.skeletons import H36M17
-from hypopose.types import Skeleton
+from hypopose.skeletons import H36M17, H36M21
+from hypopose.types import Poses3D, Skeleton
 
 
 def read_mot(path):
@@ -164,3 +164,74 @@ def test_without_a_spread_all_markers_weigh_alike(result, tmp_path) -> None:
     _, _, ik = export_result(tmp_path / "walk.trc", blind).beside
     tasks = minidom.parse(str(ik)).getElementsByTagName("IKMarkerTask")
     assert {text(task, "weight") for task in tasks} == {"1"}
+
+
+def with_feet(result):
+    """The same bodies with heels and toes somewhere near their ankles."""
+    ankles = [H36M17.index(f"{side}_ankle") for side in ("left", "left", "right", "right")]
+    offsets = torch.tensor([[-0.05, 0.05, 0.0], [0.2, 0.05, 0.0]] * 2)
+    x, pose = result.hypotheses, result.pose
+    joints = torch.cat((x.joints, x.joints[..., ankles, :] + offsets), -2)
+    both = Poses3D(joints.mean(0), H36M21, pose.root, joints.std(0))
+    return replace(result, hypotheses=replace(x, joints=joints, skeleton=H36M21), pose=both)
+
+
+def test_feet_are_markers_of_the_foot(result, tmp_path) -> None:
+    markers, _, ik = export_result(tmp_path / "walk.trc", with_feet(result)).beside
+    found = {m.getAttribute("name"): m for m in
+             minidom.parse(str(markers)).getElementsByTagName("Marker")}  # fmt: skip
+    for side, sign in (("left", -1), ("right", 1)):
+        for name, ahead in (("heel", -1), ("big_toe", 1)):
+            marker = found[f"{side}_{name}"]
+            assert text(marker, "socket_parent_frame") == f"/bodyset/calcn_{side[0]}"
+            place = [float(x) for x in text(marker, "location").split()]
+            assert place[0] * ahead > 0
+            assert place[2] * sign <= 0  # the big toe is on the inner side
+    tasks = minidom.parse(str(ik)).getElementsByTagName("IKMarkerTask")
+    assert {t.getAttribute("name") for t in tasks} == set(found)
+
+
+def test_opensim_itself_reads_every_file(result, tmp_path, monkeypatch) -> None:
+    """With the package ``opensim`` (pip install opensim), version 4.4 or later."""
+    opensim = pytest.importorskip("opensim")
+    opensim.Logger.setLevelString("Off")
+    monkeypatch.chdir(tmp_path)  # it writes a log
+    full = with_feet(result)
+    done = export_result(tmp_path / "walk.trc", full)
+    export_result(tmp_path / "walk.mot", full)
+    markers, scale, ik = (str(path) for path in done.beside)
+    read = opensim.MarkerSet(markers)
+    named = {read.get(i).getName(): read.get(i) for i in range(read.getSize())}
+    assert named["left_knee"].getParentFrameName() == "/bodyset/tibia_l"
+    assert named["right_hip"].get_location()[2] == pytest.approx(0.0773)
+    tool = opensim.ScaleTool(scale)
+    assert tool.getGenericModelMaker().getMarkerSetFileName() == "walk_markers.xml"
+    scaler = tool.getModelScaler()
+    assert scaler.getMarkerFileName() == "walk.trc"
+    assert scaler.getOutputModelFileName() == "walk_scaled.osim"
+    measurements = scaler.getMeasurementSet()
+    assert {measurements.get(i).getName(): measurements.get(i).getNumMarkerPairs()
+            for i in range(measurements.getSize())} == {
+        "trunk": 1, "thigh": 2, "shank": 2, "upper_arm": 2, "forearm": 2}  # fmt: skip
+    thigh = measurements.get("thigh")
+    assert thigh.getBodyScaleSet().get("femur_l").getAxisNames().getSize() == 3
+    tasks = (kinematics := opensim.InverseKinematicsTool(ik)).getIKTaskSet()
+    weights = {tasks.get(i).getName(): tasks.get(i).getWeight() for i in range(tasks.getSize())}
+    assert set(weights) == {*named, "lumbar_extension"}
+    assert weights["left_knee"] != weights["right_wrist"]
+    assert kinematics.getMarkerDataFileName() == "walk.trc"
+    assert kinematics.getEndTime() == pytest.approx((N_FRAMES - 1) / 25)
+    trc = opensim.TimeSeriesTableVec3(str(tmp_path / "walk.trc"))
+    assert (trc.getNumRows(), trc.getNumColumns()) == (N_FRAMES, 21)
+    assert trc.getTableMetaDataString("Units") == "mm"
+    mot = opensim.TimeSeriesTable(str(tmp_path / "walk.mot"))
+    assert mot.getTableMetaDataString("inDegrees") == "yes"
+    own = opensim_coordinates(body_motion_of_file(full))
+    column = mot.getDependentColumn("knee_angle_r").to_numpy()
+    assert column == pytest.approx(own["knee_angle_r"].numpy(), abs=1e-4)
+    assert "ankle_angle_l" in mot.getColumnLabels()
+
+
+def body_motion_of_file(result) -> BodyMotion:
+    """The aggregate as :file:`.mot` holds it; knee angles do not depend on the frame."""
+    return BodyMotion(result.pose.joints.double(), result.pose.skeleton, 25.0)
