@@ -1,6 +1,6 @@
 """Parameters and multiplications of the published configurations.
 
-``python tests/networks/test_sizes.py`` prints the table of docs/reference/networks.md.
+``python tests/networks/test_sizes.py`` prints them; docs/reference/networks.md rounds them.
 """
 
 from __future__ import annotations
