@@ -374,7 +374,7 @@ class Sampler(Protocol):
 
 
 Aggregator = Callable[[Hypotheses, Keypoints2D], Poses3D]
-"""Reduces the hypothesis axis (-4). Aggregators that need truth are oracles and live apart."""
+"""Reduces the hypothesis axis (-4). Aggregators that need truth are called oracles."""
 
 
 def _check_joints(name: str, x: Tensor, skeleton: Skeleton, n_coords: int, min_dim: int) -> None:

@@ -81,7 +81,7 @@ def test_windows_refuses_what_it_cannot_write(
 ) -> None:
     monkeypatch.setattr("hypopose.io.atomic.WINDOWS", True)
     with (
-        pytest.raises(OptionError, match=r"con\.npz is no name .*name it con_\.npz"),
+        pytest.raises(OptionError, match=r"con\.npz is not a file name .*name it con_\.npz"),
         write_atomically(tmp_path / "con.npz"),
     ):
         pass

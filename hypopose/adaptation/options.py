@@ -13,7 +13,7 @@ from hypopose.optimization.stature import SHORTEST, TALLEST
 from hypopose.simulation.option_checks import check_range, check_shares
 
 FORGETTING = 0.03
-"""Share by which the energy score on validation motion may rise unless told otherwise."""
+"""Share by which the energy score on validation motion may rise by default."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class AdaptOptions:
         max_forgetting: By what share the energy score on validation motion may rise; weights are
             taken back towards the first ones until it holds. None for 0.03, or, if ``height`` is
             given, for any: who is told that people are small has to forget that others are not.
-        refresh_steps: Steps after which the teacher labels anew.
+        refresh_steps: Steps after which the teacher renews its labels.
         height: Everybody's stature in meters, if it is known.
         seed: Decides batches and noise.
         device: ``"cpu"`` or ``"cuda"``.

@@ -49,7 +49,7 @@ from hypopose.training.trainer import averaged_network
 from hypopose.training.validation import HeldOut, hold_out, validate_generator
 
 RUN_ENDING = ".adapting"
-"""Ends the name of the folder of an unfinished run, beside the output."""
+"""Ends the name of the folder of an unfinished run, next to the output."""
 
 BACK = (1.0, 0.75, 0.5, 0.25)
 """Shares of the adapted weights that are tried until little enough was forgotten."""
@@ -301,7 +301,7 @@ def adapt_recordings(
 
     Args:
         recordings: Of the target.
-        output: Folder of weights; an unfinished run lies beside it.
+        output: Folder of weights; an unfinished run is kept next to it.
         weights: To start from; None for the default ones.
         motion: Folder of motion shards; None for synthetic figures.
         options: Of adaptation.

@@ -9,7 +9,7 @@ Three experiments on one keypoint at a time, all without ground truth:
   after the other. The mean drop in entropy is the information expected from detecting it (Lindley,
   "On a measure of the information provided by an experiment", 1956).
 
-The sampler comes as a callable from keypoints to hypotheses, so that this room knows no sampler.
+The sampler comes as a callable from keypoints to hypotheses, so no sampler is imported.
 Give it the same seed at every call, so that differences come from the keypoint rather than from the
 draw.
 """

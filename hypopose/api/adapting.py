@@ -47,7 +47,7 @@ def adapt(
     Args:
         targets: Name of a recording -> who is in it. With a rig, names of its cameras, whose
             recordings show the same people at the same time.
-        output: Folder of weights, for ``weights=`` everywhere. An unfinished run lies beside it, and
+        output: Folder of weights, for ``weights=`` everywhere. An unfinished run is kept next to it, and
             the same call goes on with it.
         rig: Cameras in one world: labels from several views.
         clocks: Of the recordings, instead of the rig's.
@@ -62,7 +62,7 @@ def adapt(
         Scores before and after, and where the weights are.
 
     Raises:
-        OptionError: If nobody is seen long enough, or an option is out of range.
+        OptionError: If no person is detected long enough, or an option is out of range.
         CheckpointError: If the weights cannot be adapted.
 
     Example:
@@ -104,7 +104,7 @@ def recordings_of(
         Recordings, and the relative standard deviation of the size of their labels.
 
     Raises:
-        OptionError: If nobody is seen long enough.
+        OptionError: If no person is detected long enough.
     """
     given = {n: _people(p) for n, p in targets.items()}
     if rig is None:

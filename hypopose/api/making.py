@@ -32,7 +32,7 @@ BUNDLED_WEIGHTS = {
     "platypose-heuristic": "platypose-prior-small",
     "platypose-released": "platypose-prior-small",
 }
-"""Sampler -> the weights in the package that it uses unless told otherwise."""
+"""Sampler -> the weights in the package that it uses by default."""
 
 SURFACES = "mesh"
 """What ``sampler.json`` says of weights that write surfaces."""

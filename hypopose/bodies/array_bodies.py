@@ -158,7 +158,7 @@ def load_arrays(path: str | Path) -> ArrayBody:
     source = Source(path)
     if not source.is_npz:
         raise source.error(
-            "is no npz archive",
+            "is not an npz archive",
             "save the model's arrays with numpy.savez (pickled model files are not read)",
         )
     archive = NpzArchive(source)

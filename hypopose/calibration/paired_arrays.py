@@ -1,4 +1,4 @@
-"""Hypotheses beside their truth, in one shape, walked through in bounded memory."""
+"""Hypotheses and their truth, in one shape, walked through in bounded memory."""
 
 from __future__ import annotations
 

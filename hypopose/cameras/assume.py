@@ -1,4 +1,4 @@
-"""The front door's guess: a camera for keypoints that came without one."""
+"""The assumed camera of keypoints without one."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def estimate_image_size(*people: Keypoints2D) -> tuple[int, int]:
 def resolve_camera(keypoints: Keypoints2D, scene: Sequence[Keypoints2D] = ()) -> Keypoints2D:
     """Give keypoints a camera if they have none, and say so in their notes.
 
-    Only the front door guesses. A known image size gets :meth:`Camera.from_fov` with its default
-    of 53.13 degrees along the longer side; an unknown one is estimated first, see
+    Only :mod:`hypopose.api` assumes one. A known image size gets :meth:`Camera.from_fov` with its
+    default of 53.13 degrees along the longer side; an unknown one is estimated first, see
     :func:`estimate_image_size`.
 
     Args:

@@ -45,17 +45,17 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
             "hypopose refine walk.npz -o refined.npz",
         ),
         "aggregate": CommandEntry(
-            "Reduce the hypotheses of a result to one motion in another way.",
+            "Compute another aggregate from the hypotheses of a result.",
             "hypopose aggregate walk.npz -o median.npz --aggregate median",
         ),
     },
     "Use several cameras": {
         "cameras": CommandEntry(
-            "Find where cameras stand from people who move in all of them.",
+            "Find the positions of cameras from people seen by all of them.",
             "hypopose cameras front.json side.json -o rig.json --height 1.78",
         ),
         "triangulate": CommandEntry(
-            "Bring people of several placed cameras into 3D.",
+            "Reconstruct people in 3D from several cameras of known position.",
             "hypopose triangulate front.json side.json --camera rig.json -o walk.npz",
         ),
     },
@@ -65,7 +65,7 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
             "hypopose measure walk.npz -o walk.csv --what knee_flexion --plot",
         ),
         "import": CommandEntry(
-            "Make a result of another program's 3D motion: TRC, C3D, BVH, CSV, JSON, npy, npz.",
+            "Read 3D motion of other programs: TRC, C3D, BVH, CSV, JSON, npy, npz.",
             "hypopose import walk.trc -o walk.npz",
         ),
         "render": CommandEntry(
@@ -87,7 +87,7 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
             "hypopose evaluate walk.npz --truth truth.npz",
         ),
         "calibrate": CommandEntry(
-            "Measure how often regions of the hypotheses hold the truth.",
+            "Measure how often regions of the hypotheses contain the truth.",
             "hypopose calibrate results -o calibration.json",
         ),
         "calibrate-weights": CommandEntry(
@@ -95,7 +95,7 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
             "hypopose calibrate-weights motion runs/mine/weights",
         ),
         "fit-calibrator": CommandEntry(
-            "Fit what corrects the spread of hypotheses.",
+            "Fit a calibrator to results with known truth.",
             "hypopose fit-calibrator results -o calibrator.json",
         ),
         "report": CommandEntry(
@@ -128,7 +128,7 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
             "Prepare motion capture for training.", "hypopose data prepare mocap -o motion.npz"
         ),
         "adapt": CommandEntry(
-            "Adapt weights to one's own cameras and people, without 3D.",
+            "Adapt weights to your own cameras and people, without 3D.",
             "hypopose adapt walk.json -o weights/mine --motion motion",
         ),
         "train": CommandEntry(

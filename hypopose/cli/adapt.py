@@ -1,4 +1,4 @@
-"""``hypopose adapt``: weights that know one's own cameras and people, from keypoints without 3D."""
+"""``hypopose adapt``: weights adapted to your own cameras and people, from keypoints without 3D."""
 
 from __future__ import annotations
 

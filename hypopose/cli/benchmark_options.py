@@ -1,4 +1,4 @@
-"""Options of commands that sample a benchmark, or read results beside their truth."""
+"""Options of commands that sample a benchmark, or read results and their truth."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def method_of(options: dict[str, Any]) -> tuple[Benchmark, Sampler, str, dict[st
 def draws_of(
     data: Path, options: dict[str, Any], others: tuple[str, ...]
 ) -> Iterator[tuple[str, dict[str, str], Iterator[Draw]]]:
-    """Hypotheses beside their truth, from a benchmark or from a folder of results.
+    """Hypotheses and their truth, from a benchmark or from a folder of results.
 
     Args:
         data: Folder of the benchmark's motion shards, or of results.

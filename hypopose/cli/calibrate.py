@@ -1,4 +1,4 @@
-"""``hypopose calibrate``: how often do regions of the hypotheses hold the truth?"""
+"""``hypopose calibrate``: how often do regions of the hypotheses contain the truth?"""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Examples:
 @click.option("--method", default="chain", hidden=True)
 @force_option
 def calibrate(data: Path, output: Path, force: bool, **options: Any) -> None:
-    """Measure calibration: how often do regions of the hypotheses hold the truth?
+    """Measure calibration: how often do regions of the hypotheses contain the truth?
 
     DATA is a folder of results of hypopose sample, with the truth of each (npy or npz of (F, J, 3)
     camera-frame meters, same name) in DATA/truth; or, with --benchmark, the folder of its motion.

@@ -1,7 +1,7 @@
 """``hypopose sample --cluster``: the inputs of a run on the workers of a Dask cluster.
 
 Workers read inputs and write results themselves, so all machines need the folders at the same
-place. A manifest beside the results says what is done.
+place. A manifest next to the results says what is done.
 """
 
 from __future__ import annotations

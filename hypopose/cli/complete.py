@@ -30,7 +30,7 @@ Examples:
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @shared(
     "person", "input_format", "image_size", "fps", *READING,
-    skeleton={"help": "Skeleton of INPUT, where it does not say; with --3d h36m17."},
+    skeleton={"help": "Skeleton of INPUT, if it does not state it; with --3d h36m17."},
     output={"help": "New file: .csv, .parquet, .nc or, for one person, .npz; with --3d .npz."},
 )  # fmt: skip
 @click.option(
@@ -52,7 +52,7 @@ Examples:
 def complete(source: Path, output: Path, in_3d: bool, force: bool, **options: Any) -> None:
     """Fill in what is missing in INPUT and write a new file; what was detected is not changed.
 
-    INPUT is a keypoint file, or a result of hypopose sample, whose hypotheses are then taken. Every
+    INPUT is a keypoint file, or a result of hypopose sample, whose hypotheses are used. Every
     filled keypoint is listed in OUT.filled.csv with its standard deviation in pixels.
     """
     if options["fps"] is not None and not options["fps"] > 0:

@@ -33,13 +33,13 @@ def data() -> None:
     "subjects",
     multiple=True,
     metavar="[PATTERN=]NAME",
-    help="Who moves: everybody, or files whose name fits PATTERN ('anna*=anna'); default: CMU's "
+    help="Subject of all files, or of those that match PATTERN ('anna*=anna'); default: CMU's "
     "numbers, else the folder's name.",
 )
-@click.option("--val", multiple=True, metavar="SUBJECT", help="Into the validation split.")
-@click.option("--test", multiple=True, metavar="SUBJECT", help="Into the test split.")
+@click.option("--val", multiple=True, metavar="SUBJECT", help="Subject of the validation split.")
+@click.option("--test", multiple=True, metavar="SUBJECT", help="Subject of the test split.")
 @click.option("--license", "license_words", help="Terms of the data, kept with every clip.")
-@click.option("--fps", type=float, help="Frame rate where a file does not say; AMC: 120.")
+@click.option("--fps", type=float, help="Frame rate, if a file does not state it; AMC: 120.")
 @click.option(
     "--unit", default="auto", show_default=True, help="m, cm, mm, inch, cmu; auto: by the legs."
 )
@@ -59,8 +59,8 @@ def data() -> None:
 def prepare(places: tuple[Path, ...], output: Path, force: bool, **options: Any) -> None:
     """Make a motion shard of capture files: BVH, CMU's ASF/AMC, AMASS, Human3.6M, 3DHP.
 
-    PLACES are files or folders, read to the bottom. Clips become Human3.6M's 17 joints at 50 Hz,
-    meters, z up, floor at 0; jumps are cut out. A bad file is reported and the others go on.
+    PLACES are files or folders with subfolders. Clips become Human3.6M's 17 joints at 50 Hz,
+    meters, z up, floor at 0; jumps are cut out. Files that cannot be read are reported and skipped.
 
     Exit code 0: all done. 1: some files failed. 2: nothing was written.
 
@@ -90,9 +90,9 @@ def prepare(places: tuple[Path, ...], output: Path, force: bool, **options: Any)
 def cmu(folder: Path, output: Path, force: bool) -> None:
     """Make the shard of the CMU database, on the subjects' own skeletons, from its ASF/AMC files.
 
-    FOLDER holds what allasfamc.zip of mocap.cs.cmu.edu unpacks to. The trials to use, the split of
-    each person, and the lengths that clips and bones should have come with HypoPose; what is unlike
-    them is said. Clips that show a trial of cmu_permissive.npz take its place in training.
+    FOLDER holds the unpacked allasfamc.zip of mocap.cs.cmu.edu. Trials, splits and expected lengths
+    come with HypoPose; differences are reported. In training, these clips replace those of the same
+    trials in cmu_permissive.npz.
 
     Exit code 0: all done. 1: some files failed. 2: nothing was written.
 

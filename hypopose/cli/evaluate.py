@@ -267,9 +267,7 @@ def _cell(key: str, estimate: Estimate, *, with_range: bool) -> str:
 
 def _explain_blanks(values: Iterable[float | None]) -> None:
     if None in values:
-        click.echo(
-            "-: cannot be told from these data (H hypotheses resolve levels up to H / (H + 1))"
-        )
+        click.echo("-: not resolved by these data (H hypotheses resolve levels up to H / (H + 1))")
 
 
 def _print_pair(scores: dict[str, float | None], title: str | None = None) -> None:

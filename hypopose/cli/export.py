@@ -56,10 +56,10 @@ Examples:
 @click.option(
     "--root",
     type=click.Choice(["placed", "apart", "none"]),
-    help="Add the fitted root to the joints, keep it beside them (tables), or leave it out.",
+    help="Add the fitted root to the joints, write it separately (tables), or leave it out.",
 )
 @click.option("--unit", type=click.Choice(["m", "cm", "mm"]), help="Default: the format's.")
-@click.option("--fps", type=float, help="Frames per second, where the result does not say.")
+@click.option("--fps", type=float, help="Frames per second, if the result does not state it.")
 @click.option(
     "--rig",
     type=click.Choice(["mixamo", "vrm"]),
@@ -107,7 +107,7 @@ def export(
     form = options.pop("form")
     networks = [path for path in outputs if path.suffix.lower() == ".onnx"]
     if len(networks) not in (0, len(outputs)):
-        raise OptionError("An .onnx file holds a network, the others a result; export them apart.")
+        raise OptionError("An .onnx file holds a network, other files a result; use two commands.")
     if networks:
         _refuse(context, list(options), "a network")
         if len(sources) > 1:
@@ -173,7 +173,7 @@ def _say(done: Exported) -> None:
     more = "" if len(done.paths) == 1 else f" to {done.paths[-1].name}"
     click.echo(f"-> {done.paths[0]}{more}: {done.axes}")
     if done.beside:
-        click.echo(f"   beside it: {', '.join(p.name for p in done.beside)}")
+        click.echo(f"   also wrote: {', '.join(p.name for p in done.beside)}")
     for note in done.notes:
         click.echo(f"   {note}")
 

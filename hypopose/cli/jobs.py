@@ -232,15 +232,15 @@ class _Folder:
             tables = [child for child in self.children if child not in self.frames]
             for child in _data_files(tables):
                 _note(
-                    f"{child} is taken for a table of the result beside it; name it on the command "
+                    f"{child} looks like a table of the result next to it; name it on the command "
                     "line to read it."
                 )
             return [self.path]
         files = _data_files(self.children)
         if sum(file.stem.endswith("_keypoints") for file in files) > 1:
             _note(
-                f"{self.path} holds OpenPose's frames beside other inputs, so each frame is an "
-                "input of its own; frames alone in a folder are one motion."
+                f"{self.path} holds OpenPose frames and other inputs, so each frame is an "
+                "input of its own; put the frames into a folder of their own."
             )
         return files
 

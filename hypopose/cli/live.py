@@ -34,7 +34,7 @@ Examples:
 )
 @shared(
     person={"help": "Keypoint files: this person; default: the one seen most."},
-    fps={"help": "Frames per second, where the source does not say."},
+    fps={"help": "Frames per second, if the source does not state them."},
 )
 @click.option("--detector", default="auto", show_default=True, help="As in hypopose detect.")
 @click.option("--end", type=float, help="Seconds at which to stop; default: the end, or Ctrl-C.")

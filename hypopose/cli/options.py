@@ -40,7 +40,7 @@ OPTIONS: dict[str, Declared] = {
     "person": (("--person",), {"help": "Only this person; default: everybody."}),
     "skeleton": (
         ("--skeleton",),
-        {"help": "Skeleton of the keypoints, where the file does not say: a name or a TOML file."},
+        {"help": "Skeleton of the keypoints, if the file states none: a name or a TOML file."},
     ),
     "input_format": (
         ("--input-format",),
@@ -52,7 +52,7 @@ OPTIONS: dict[str, Declared] = {
     ),
     "fps": (
         ("--fps",),
-        {"type": float, "help": "Frames per second, where the file does not say."},
+        {"type": float, "help": "Frames per second, if the file states none."},
     ),
     # how an unusual file is read
     "y_up": (("--y-up",), {"is_flag": True, "help": "y grows upwards, as Apple Vision writes it."}),

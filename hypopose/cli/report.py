@@ -71,7 +71,7 @@ def report(
 
     RESULTS are files of hypopose sample (npz), and of hypopose calibrate or evaluate (json). Files
     of one sampler are one method: with --truth they are measured together, one sequence per file.
-    Without --truth, the report shows only what needs none, and says so.
+    Without --truth, calibration is not measured, and the report says so.
     """
     if names and len(names) != len(results):
         raise OptionError(f"Give --name once for each of the {len(results)} RESULTS, or not.")

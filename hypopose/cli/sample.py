@@ -90,7 +90,7 @@ def sample(inputs: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Draw 3D motions for 2D keypoint files, or videos, and write one result per person.
 
     INPUTS are files or folders: of keypoints or, with the extra hypopose[video], videos, pictures
-    and camera:0, whose detections are kept beside the result. A folder of OpenPose frames, or of
+    and camera:0, whose detections are kept next to the result. A folder of OpenPose frames, or of
     pictures, is one input; any other folder stands for all inputs in it. A file that cannot be read
     is reported and the others are processed; a table at the end lists all inputs.
 

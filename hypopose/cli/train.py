@@ -47,7 +47,7 @@ Examples:
     "--config",
     "config_file",
     metavar="FILE|NAME",
-    help="Options as JSON, for example the training.json beside trained weights; or a recipe of "
+    help="Options as JSON, for example the training.json next to trained weights; or a recipe of "
     "several stages: a JSON file, or 'default', the recipe of the default weights.",
 )
 @click.option(

@@ -105,7 +105,7 @@ def _telling_apart(resolved: Sequence[Path]) -> list[str]:
         names = [_part(path, depth) for path in resolved]
         if len(set(names)) == len(names) and all(names):
             return names
-    raise OptionError("The files do not tell the views apart; name them: --name front --name side.")
+    raise OptionError("File names do not distinguish views; name them: --name front --name side.")
 
 
 def _part(path: Path, depth: int) -> str:

@@ -7,7 +7,7 @@ keypoints and truth; detector noise, if any, is drawn per view from the seed, so
 not depend on which others are evaluated.
 
 Cameras are given to samplers without rotation and translation: where gravity points is not known
-from an image. With ``camera_known`` false they get what the front door would assume.
+from an image. With ``camera_known`` false they get the assumed camera.
 """
 
 from __future__ import annotations

@@ -132,8 +132,8 @@ class AffineGaussian:
             x0: Clean poses.
             t: Current timestep.
             t_next: Next timestep; -1 returns ``x0``.
-            eta: Share of fresh noise, 0 to 1.
-            noise: Asked once for standard normals of the shape of ``x_t``, if there is fresh noise.
+            eta: Share of new noise, 0 to 1.
+            noise: Asked once for standard normals of the shape of ``x_t``, if there is new noise.
 
         Returns:
             Poses at t_next.

@@ -68,13 +68,13 @@ def implied_eps(
 def ddim_coefficients(
     t: int, t_next: int, schedule: Schedule, eta: float = 1.0
 ) -> tuple[float, float]:
-    """(σ, c): weights of fresh noise and of the implied ε in a DDIM step.
+    """(σ, c): weights of new noise and of the implied ε in a DDIM step.
 
     Args:
         t: Where the step starts.
         t_next: Where it ends; at -1 both weights are 0.
         schedule: Gives ᾱ.
-        eta: Share of fresh noise, 0 to 1.
+        eta: Share of new noise, 0 to 1.
 
     Returns:
         sigma and c, with σ² + c² = 1 - ᾱ_next.
@@ -110,8 +110,8 @@ def ddim_step(
         t: Current timestep.
         t_next: Next timestep; -1 returns ``x0``.
         schedule: Gives ᾱ.
-        eta: Share of fresh noise, 0 to 1.
-        noise: Asked once, for the shape of ``x_t``, if the step has fresh noise.
+        eta: Share of new noise, 0 to 1.
+        noise: Asked once, for the shape of ``x_t``, if the step has new noise.
 
     Returns:
         Poses at t_next.

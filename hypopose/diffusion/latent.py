@@ -8,7 +8,7 @@ to motions therefore gets three kinds of channels:
 | --- | --- | --- |
 | 1/2 | constant | one normal number per hypothesis |
 | 1/4 | smooth | stationary Gaussian-kernel processes, correlation times 0.1 to 1.6 s |
-| 1/4 | white | fresh in every frame |
+| 1/4 | white | new in every frame |
 
 Smooth channels are random Fourier features (Rahimi and Recht, NeurIPS 2007): normal given their
 frequencies, defined at every time, so that overlapping windows of a long video see the same noise.

@@ -22,7 +22,7 @@ class RespacedSchedule:
 
     Args:
         schedule: Over the kept timesteps.
-        timesteps: Index of each in the full schedule, rising: what the network is told.
+        timesteps: Index of each in the full schedule, rising: what the network reads.
     """
 
     schedule: Schedule

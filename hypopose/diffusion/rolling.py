@@ -1,6 +1,6 @@
 """Noise for a window that moves over an endless video: every frame keeps its own.
 
-A live stream samples a window of the newest frames again and again. With fresh noise each time a
+A live stream samples a window of the newest frames again and again. With new noise each time a
 hypothesis would be another motion at every frame. Here noise belongs to frames of the video: what
 is drawn for frame 1000 is the same in every window that holds it, what is constant over a video
 stays constant, and slow waves (:mod:`hypopose.diffusion.latent`) run on in absolute time. Memory is

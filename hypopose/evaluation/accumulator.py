@@ -117,7 +117,7 @@ class Evaluator:
         """Add a draw.
 
         Args:
-            draw: Hypotheses beside their truth.
+            draw: Hypotheses and their truth.
             recalibrated: Label -> the hypotheses after a recalibration, for the coverage table.
 
         Returns:

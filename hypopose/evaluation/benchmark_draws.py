@@ -1,4 +1,4 @@
-"""Draws: hypotheses beside their truth, from a benchmark, from files or from memory."""
+"""Draws: hypotheses and their truth, from a benchmark, from files or from memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypopose.types import Hypotheses, Keypoints2D, Poses3D, Sampler
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Hypotheses beside their truth.
+    """Hypotheses and their truth.
 
     Args:
         hypotheses: ``(N, H, F, J, 3)``, meters.

@@ -1,4 +1,4 @@
-"""Hypotheses beside their truth, with everything that several metrics share computed once."""
+"""Hypotheses and their truth, with everything that several metrics share computed once."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Metric:
         title: What tables call it.
         values: One value per frame from a :class:`Comparison`, in the unit that ends the key.
         lower_is_better: Direction.
-        default: Computed unless told otherwise; others are asked for by name.
+        default: Whether it is computed if no metric is named.
 
     Example:
         >>> knees = Metric("error of the knees", lambda c: c.errors[..., [2, 5]].mean((-3, -1)))
@@ -407,7 +407,7 @@ def scores_of(
     """The scores of :func:`frame_scores` for a comparison that is used for more than them.
 
     Args:
-        comparison: Hypotheses beside their truth.
+        comparison: Hypotheses and their truth.
         metrics: Key -> metric.
 
     Raises:

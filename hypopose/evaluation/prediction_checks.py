@@ -1,4 +1,4 @@
-"""Is a file of predictions what it is said to be? Compared with the truth, refused with the cure.
+"""Check the stated unit, axes, sides and frame of predictions against the truth.
 
 Numbers in another unit, axes that point elsewhere, sides that are exchanged and joints in another
 order make errors of decimeters that look like a bad method. Each of them is undone on a sample of
@@ -84,7 +84,7 @@ class Samples:
 
 
 def check_predictions(predictions: Predictions) -> dict[str, str]:
-    """Refuse predictions that are not what they are said to be.
+    """Refuse predictions whose stated unit, axes or frame are wrong.
 
     Args:
         predictions: With the layout that the user stated.

@@ -1,4 +1,4 @@
-"""Predictions of anybody as answers to the views of a protocol.
+"""Predictions of any method for the views of a protocol.
 
 A file names its sequences as it likes; paths are compared as words, and what stands in front does
 not matter: ``results/S9_Directions 1.54138969`` is the view ``S9/Directions 1/54138969``. A single

@@ -1,4 +1,4 @@
-"""Evaluate a sampler, or predictions of anybody, by a published protocol.
+"""Evaluate a sampler, or predictions of any method, by a published protocol.
 
 The one accumulator of :mod:`hypopose.evaluation` keeps the sums; what is added here is which
 numbers the tables of a protocol show.

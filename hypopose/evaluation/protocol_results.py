@@ -107,7 +107,7 @@ _CHOICES = {
 
 
 def protocol_to_dict(evaluation: ProtocolEvaluation) -> dict[str, Any]:
-    """As JSON-ready data: what ``hypopose evaluate -o`` writes; oracle scores stand apart.
+    """As JSON-ready data: what ``hypopose evaluate -o`` writes; oracle scores separately.
 
     Args:
         evaluation: Of :func:`~.protocol_loop.evaluate_answers`.

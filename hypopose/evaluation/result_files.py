@@ -31,7 +31,7 @@ from hypopose.io import write_atomically
 
 
 def evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
-    """As JSON-ready data; NaN becomes None, oracle scores stand apart."""
+    """As JSON-ready data; NaN becomes None, oracle scores separately."""
     scores = {key: _row(estimate) for key, estimate in evaluation.scores.items()}
     actions = evaluation.actions.items()
     return {

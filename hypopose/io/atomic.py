@@ -108,7 +108,7 @@ def _checked_target(path: str | Path) -> Path:
         raise OptionError(f"{shown(path)}: is not a path that can be written ({error}).") from None
     if WINDOWS and portable_name(target.name) != target.name:
         raise OptionError(
-            f"{shown(path)} is no name of a file on Windows; name it {portable_name(target.name)}."
+            f"{shown(path)} is not a file name on Windows; name it {portable_name(target.name)}."
         )
     if not target.parent.is_dir():
         raise OptionError(f"The folder {shown(target.parent)} does not exist; make it first.")

@@ -117,7 +117,7 @@ def misnamed(xy: Float[np.ndarray, "N J 2"], named: Skeleton) -> str:
     if not better:
         return ""
     return (
-        f"read as {named.name} as told, but the points look like {' or '.join(better)}: check "
+        f"read as {named.name} as given, but the points look like {' or '.join(better)}: check "
         "skeleton="
     )
 

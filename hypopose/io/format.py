@@ -2,7 +2,7 @@
 
 A new format is one module with a :class:`Format` and one line in :mod:`hypopose.io.readers`.
 Readers report what the file says as :class:`~hypopose.io.detections.Detections`; cleaning, tracking
-and assembling are the front door's work and the same for every format.
+and assembling are the same for every format (:mod:`hypopose.io.recording`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Reading(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a reader may be told.
+    """Options of a reader.
 
     Args:
         skeleton: The skeleton the caller named; it overrides every guess.

@@ -80,7 +80,7 @@ class FileInfo:
         size = "not stated" if self.image_size is None else "{} x {} px".format(*self.image_size)
         confidence = _spread(self.confidence)
         start = f", numbered from {self.first_frame}" if self.first_frame else ""
-        empty = f", {self.frames_without_people} without anybody" * bool(self.frames_without_people)
+        empty = f", {self.frames_without_people} without people" * bool(self.frames_without_people)
         lines = [
             self.path,
             f"  format      {self.format}",

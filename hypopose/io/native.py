@@ -96,7 +96,7 @@ def keypoints_from(
     }
     size = metadata.get("image_size")
     if size is not None and not _is_size(size):
-        raise source.error("image_size is no width and height", "give two pixel counts")
+        raise source.error("image_size is not a width and height", "give two pixel counts")
     fps = metadata.get("fps")
     camera = metadata.get("camera")
     try:
@@ -195,11 +195,11 @@ def read_metadata(source: Source, archive: NpzArchive) -> dict[str, Any]:
     """
     text = archive.array("metadata")
     if text.dtype.kind != "U" or text.shape != ():
-        raise source.error("'metadata' is no text", "this is no file of HypoPose's")
+        raise source.error("'metadata' is not text", "this is not a file of HypoPose")
     try:
         metadata = json.loads(str(text.item()))
     except (ValueError, RecursionError):
-        raise source.error("'metadata' is no JSON", "write the file again") from None
+        raise source.error("'metadata' is not JSON", "write the file again") from None
     metadata = checked(source, metadata, dict, "metadata")
     if metadata.get("schema") != SCHEMA:
         raise source.error(

@@ -1,4 +1,4 @@
-"""3D predictions of anybody: arrays of joints by where they stand in a file.
+"""3D predictions of any method: arrays of joints by where they stand in a file.
 
 Read are npy, npz, HDF5, MATLAB, JSON and pickle files. They may hold one array for everything, or
 dictionaries, lists and groups by sequence, nested as their authors like: every array is listed

@@ -65,7 +65,7 @@ class ReadRecording:
         if not kept:
             why = "; ".join(f"{n}: {w}" for n, w in list(self.skipped.items())[:3])
             raise self.source.error(
-                f"too little of anybody is seen ({why})", "read it all the same with min_joints=0"
+                f"too few joints of every person are seen ({why})", "keep them with min_joints=0"
             )
         return kept
 
@@ -311,7 +311,7 @@ def _bounded(source: Source) -> Iterator[None]:
     try:
         yield
     except RecursionError:
-        raise source.error("nested too deeply", "this is no keypoint file") from None
+        raise source.error("nested too deeply", "this is not a keypoint file") from None
     except MemoryError:
         raise source.error("too large for this machine's memory", "split the recording") from None
 

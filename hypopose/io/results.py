@@ -132,7 +132,7 @@ def load_hypotheses(path: str | Path) -> Result:
     """
     source = Source(path)
     if not source.is_npz or not native.is_native(source):
-        raise source.error("is no result of HypoPose's", "give the .npz of hypopose sample")
+        raise source.error("is not a result of HypoPose", "give the .npz of hypopose sample")
     archive = NpzArchive(source)
     metadata = native.read_metadata(source, archive)
     if metadata.get("hypopose") != "result":

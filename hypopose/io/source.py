@@ -105,7 +105,7 @@ class Source:
                 f"line {error.lineno} column {error.colno}",
             ) from None
         except RecursionError:
-            raise self.error("JSON nested too deeply", "this is no keypoint file") from None
+            raise self.error("JSON nested too deeply", "this is not a keypoint file") from None
         except UnicodeDecodeError as error:
             raise self.error(
                 "JSON text is not UTF-8", "save it as UTF-8", f"byte {error.start}"
@@ -147,7 +147,7 @@ class Source:
         """
         kind = self.container
         if kind is None:
-            raise self.error("is no HDF5, NetCDF or Parquet file", "write it again")
+            raise self.error("is not an HDF5, NetCDF or Parquet file", "write it again")
         try:
             return read_tree(self.path, kind)
         except FormatError as error:

@@ -75,8 +75,8 @@ def on_the_clock(
         if fps is None or stated is None or abs(fps / stated - 1) < 0.02:
             return detections
         return detections.with_doubts(
-            f"the file says {stated:.4g} frames a second, but the rate is said to be {fps:.4g}, "
-            "which was believed: leave it out unless the video plays in slow motion"
+            f"the file says {stated:.4g} frames a second, but the given rate is {fps:.4g}, "
+            "which was used: leave it out unless the video plays in slow motion"
         )
     clock = clock_of(times)
     if clock is None:
@@ -99,7 +99,7 @@ def on_the_clock(
     if stated is None or abs(stated / clock.fps - 1) < 0.02:
         return on
     return on.with_doubts(
-        f"time stamps give {clock.fps:.4g} frames a second, but the rate is said to be "
+        f"time stamps give {clock.fps:.4g} frames a second, but the given rate is "
         f"{stated:.4g}, which was used: leave it out unless the video plays in slow motion"
     )
 

@@ -171,7 +171,7 @@ def export_onnx(
     form = form or forms(network)[0]
     if form not in forms(network):
         raise OptionError(
-            f"{type(network).__name__} is no {form}; choose {' or '.join(forms(network))}."
+            f"{type(network).__name__} is not a {form}; choose {' or '.join(forms(network))}."
         )
     notes = {} if isinstance(weights, PretrainedNetwork) else _provenance(weights_folder(weights))
     if isinstance(network, DiffPosePair):

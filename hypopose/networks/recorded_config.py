@@ -1,6 +1,6 @@
 """The arguments a network is built from: checked, recorded, and read from ``config.json``.
 
-A weights folder may come from anybody. Every argument is checked against the annotation of the
+A weights folder may be untrusted. Every argument is checked against the annotation of the
 network's ``__init__`` and a range, before anything is built or allocated.
 """
 

@@ -232,12 +232,12 @@ def _base_folder(folder: Path, base: Any) -> Path:
     """
     if not isinstance(base, str) or Path(base).name != base:
         raise CheckpointError(
-            f"{folder / CONFIG_FILE}: base is the name of a folder of weights beside this one."
+            f"{folder / CONFIG_FILE}: base is the name of a folder of weights next to it."
         )
     for parent in (folder.parent, Path(__file__).parents[1] / "weights"):
         if base not in ("", ".", "..") and (parent / base).is_dir():
             return parent / base
     raise CheckpointError(
-        f"{folder / CONFIG_FILE}: the base {base!r} is neither a folder of weights beside this one "
+        f"{folder / CONFIG_FILE}: the base {base!r} is neither a folder of weights next to it "
         "nor bundled."
     )

@@ -123,7 +123,7 @@ class FocalPosterior:
 
     @property
     def learned(self) -> float:
-        """Share of the prior's width that the keypoints took away: 0 if they told nothing."""
+        """Share of the prior's width that the keypoints took away: 0 if they add nothing."""
         return max(0.0, 1 - self.log_std / _log_std(self.focal, self.prior))
 
     def quantile(self, levels: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -91,8 +91,8 @@ class Measurement:
         if self.stretch and level not in self.stretch:
             known = ", ".join(f"{100 * x:g}" for x in self.stretch)
             raise OptionError(
-                f"The recalibration of {self.quantity.name} knows levels of {known} %, not "
-                f"{100 * level:g} %; ask for one of them, or measure without recalibrating."
+                f"The recalibration of {self.quantity.name} has levels {known} %, not "
+                f"{100 * level:g} %; use one of them, or measure without recalibrating."
             )
         low, high = interval(self.values, level)
         if not self.quantity.has_intervals:

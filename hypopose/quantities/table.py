@@ -117,8 +117,8 @@ def _three(name: str) -> list[str]:
     joints = name.removeprefix(ANGLE).split("/")
     if len(joints) != 3 or not all(joints):
         raise OptionError(
-            f"{name!r} is no angle of three joints; write angle:left_hip/left_knee/left_ankle, the "
-            "angle's joint in the middle."
+            f"{name!r} is not an angle of three joints; write angle:left_hip/left_knee/left_ankle "
+            "with the angle at the middle joint."
         )
     return joints
 

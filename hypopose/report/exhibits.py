@@ -65,7 +65,7 @@ class Report:
             names = [part.name for part in getattr(self, kind)]
             if len(set(names)) < len(names):
                 raise OptionError(
-                    f"Two of the report's {kind} share a name: {', '.join(names)}; name them apart."
+                    f"Two of the report's {kind} share a name: {', '.join(names)}; rename one."
                 )
 
 
@@ -98,7 +98,7 @@ class Table:
         note: How to read it.
         head: Column names.
         rows: Cells; the first of a row names it.
-        oracle: Whether the numbers pick by the truth: such tables stand apart.
+        oracle: Whether the numbers pick by the truth: such tables are separate.
     """
 
     key: str
@@ -164,7 +164,7 @@ def quantity_exhibits(people: Sequence[Measurements]) -> tuple[Exhibit, ...]:
 
 
 def tables(report: Report) -> tuple[Table, ...]:
-    """All tables of a report: scores, oracle scores apart, coverage, settings.
+    """All tables of a report: scores, oracle scores separately, coverage, settings.
 
     Args:
         report: What to show.

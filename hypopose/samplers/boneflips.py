@@ -79,7 +79,7 @@ def default_bone_lengths(skeleton: Skeleton = H36M17) -> tuple[float, ...]:
     unknown = [name for name in names if name not in BONE_LENGTHS_M]
     if unknown:
         raise SkeletonMismatchError(
-            f"BoneFlips knows no length for {unknown[0]!r} of skeleton {skeleton.name!r}; pass "
+            f"BoneFlips has no length for {unknown[0]!r} of skeleton {skeleton.name!r}; pass "
             "bone_lengths=(...), one per bone in meters."
         )
     return tuple(BONE_LENGTHS_M[name] for name in names)

@@ -3,8 +3,8 @@
 Shan et al., "Diffusion-Based 3D Human Pose Estimation with Multi-Hypothesis Aggregation",
 ICCV 2023.
 
-Every hypothesis starts as Gaussian noise. A network that knows the keypoints guesses the clean
-pose, a DDIM step moves part of the way there, and with eta = 1 fresh noise keeps hypotheses apart.
+Every hypothesis starts as Gaussian noise. A network that reads the keypoints predicts the clean
+pose, a DDIM step moves part of the way there, and with eta = 1 new noise keeps hypotheses apart.
 
 | paper, released code | here |
 | --- | --- |

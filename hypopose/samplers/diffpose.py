@@ -88,7 +88,7 @@ class AffineSolver:
 def told_rows(
     location: Float[Tensor, "*axes J 3"], factor: Float[Tensor, "*axes J 3 3"]
 ) -> Float[Tensor, "*axes 4*J 3"]:
-    """How a network is told its components: rows of three, μ of every joint, then L's columns.
+    """How a network reads its components: rows of three, μ of every joint, then L's columns.
 
     Args:
         location: μ, in the units of noisy poses.
@@ -131,8 +131,8 @@ class DiffPose(DiffusionSampler):
         n_told = 12 * self.skeleton.n_joints
         if self.network.info.n_latent not in (0, n_told):
             raise OptionError(
-                f"This network reads {self.network.info.n_latent} latent channels; one that is "
-                f"told its components reads {n_told}. Sample it with sampler='distributional'."
+                f"This network reads {self.network.info.n_latent} latent channels; one that "
+                f"reads its components has {n_told}. Sample it with sampler='distributional'."
             )
         for name in ("flip", "mirror"):
             if self.is_told and getattr(self, name):
@@ -147,7 +147,7 @@ class DiffPose(DiffusionSampler):
 
     @staticmethod
     def options_beside(folder: Path) -> dict[str, Any]:
-        """Options that lie beside weights: ``initial.safetensors``, if it is there."""
+        """Options that lie next to weights: ``initial.safetensors``, if it is there."""
         path = folder / INITIAL_FILE
         return {"initial": InitialDistribution.load(path)} if path.is_file() else {}
 

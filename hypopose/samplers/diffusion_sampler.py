@@ -1,7 +1,7 @@
 """Walk back from noise to motions over a whole video, the keypoints in view of a network.
 
 The base of :class:`~hypopose.samplers.D3DP` and its siblings. Every hypothesis starts as noise. A
-network that knows the keypoints predicts the clean poses, a solver
+network that reads the keypoints predicts the clean poses, a solver
 (:mod:`hypopose.samplers.schedulers`) moves part of the way there, and the next step begins from
 what it left. The noisy pose lives over the whole video: overlapping windows are blended at every
 step, and one step moves all of it (:mod:`hypopose.samplers.windows`).
@@ -47,7 +47,7 @@ class DiffusionSampler(WindowedSampler):
         n_timesteps: Timesteps of the schedule the network was trained on.
         scale: Factor on poses before noise was added in training.
         clamp: Noisy and clean poses are held within this many meters per coordinate; None for free.
-        eta: Share of fresh noise per step: 1 as in the paper, 0 deterministic.
+        eta: Share of new noise per step: 1 as in the paper, 0 deterministic.
         flip: Average over the mirrored input at every step.
         mirror: Draw every second hypothesis from the mirror image of the keypoints, in the same
             batch, and mirror it back. Costs nothing: asymmetries of the network show in the spread

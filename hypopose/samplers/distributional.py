@@ -53,10 +53,10 @@ class DistributionalDiffusion(DiffusionSampler):
 
     Args:
         n_steps: Network evaluations per draw; 1 draws directly.
-        eta: 1 noises each answer afresh, as the derivation asks; used with two steps or more.
+        eta: 1 adds new noise to each output, as the derivation asks; used with two steps or more.
         flip: Must stay False: the average of two draws is not a draw.
         mirror: As there; on, because it improves the mean and the energy score.
-        frame_noise_scale: Scale of the noise that is fresh in every frame, 1 as in training. Some
+        frame_noise_scale: Scale of the noise that is new in every frame, 1 as in training. Some
             generators jitter with it; 0 keeps the constant and the slow noise alone. Noise that
             several steps put in between is never scaled.
 
@@ -95,9 +95,9 @@ class DistributionalDiffusion(DiffusionSampler):
         noise: NoiseSource,
         t: int,
     ) -> Float[Tensor, "*batch H F rows 3"]:
-        """The noisy poses, and fresh latent noise in further rows of three.
+        """The noisy poses, and new latent noise in further rows of three.
 
-        Pure noise is all of it fresh in every frame; it tells nothing of the pose.
+        Pure noise is all of it new in every frame; it tells nothing of the pose.
         """
         if t == self.n_timesteps - 1:
             x = x * self.frame_noise_scale

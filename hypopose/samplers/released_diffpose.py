@@ -17,7 +17,7 @@ paper describes is :class:`hypopose.samplers.DiffPose`.
 
 Departures from the published code, the first two of which ``quirks`` brings back by name:
 
-* ``"unscaled_noise"``: fresh noise is scaled as in training; the released sampler's is not (with
+* ``"unscaled_noise"``: new noise is scaled as in training; the released sampler's is not (with
   eta > 0);
 * ``"aliased_centering"``: poses are made relative to the root. The released line subtracts a view
   from itself: on a CPU it only moves the root to 0, on a GPU it is a race;
@@ -106,7 +106,7 @@ class ReleasedDiffPose:
         betas: Its schedule, a name in :data:`hypopose.diffusion.betas.BETAS`.
         beta_start: First beta.
         beta_end: Last beta.
-        eta: Share of fresh noise per step; 0 as released.
+        eta: Share of new noise per step; 0 as released.
         start: ``"point"`` as released, or ``"noised"``: noise of the first timestep is added.
         uv_std: Keypoint noise in screen units (half an image width) for keypoints without
             covariance.
@@ -192,7 +192,7 @@ class ReleasedDiffPose:
         if n_hypotheses > 1 and self.eta == 0.0 and self.start == "point":
             warnings.warn(
                 "DiffPose as released is deterministic: all hypotheses are equal. Pass eta=1.0 or "
-                "start='noised' to keep them apart.",
+                "start='noised' to draw different ones.",
                 stacklevel=2,
             )
         lifter, _ = self._networks()

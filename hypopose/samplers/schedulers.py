@@ -1,6 +1,6 @@
 """Solvers by name: our DDIM, and diffusers' DDIM, DPM-Solver++ and UniPC behind the same contract.
 
-A solver is told the predicted clean pose and moves the noisy one; the network stays outside.
+A solver gets the predicted clean pose and moves the noisy one; the network stays outside.
 
 | name | computed by | eta |
 | --- | --- | --- |
@@ -53,7 +53,7 @@ class DDIM:
     Args:
         schedule: Gives ᾱ.
         n_steps: Network evaluations.
-        eta: Share of fresh noise, 0 to 1.
+        eta: Share of new noise, 0 to 1.
         spacing: See :func:`hypopose.diffusion.timestep_pairs`.
 
     Example:
@@ -72,7 +72,7 @@ class DDIM:
 
 
 class DiffusersSolver:
-    """A diffusers scheduler, told what to do through its own arguments.
+    """A diffusers scheduler, set through its own arguments.
 
     Args:
         scheduler: With ``prediction_type="sample"``; set to its timesteps already.
@@ -98,13 +98,13 @@ class DiffusersSolver:
 def make_solver(
     name: str, schedule: Schedule, n_steps: int, eta: float, spacing: float = 1.0
 ) -> Solver:
-    """A fresh solver for one run.
+    """A new solver for one run.
 
     Args:
         name: A name in :data:`SCHEDULERS`.
         schedule: Gives ᾱ and the betas.
         n_steps: Network evaluations.
-        eta: Share of fresh noise; what each solver can do is in the module's table.
+        eta: Share of new noise; what each solver can do is in the module's table.
         spacing: 1 for equal steps, above for steps that shorten towards the clean pose (``ddim``
             and ``dpm++`` can).
 

@@ -253,7 +253,7 @@ def conversion_matrix(
     chosen = get_conversion(source, target, conversion)
     if chosen.vertical is not None:
         raise SkeletonMismatchError(
-            f"Conversion {chosen.name!r} treats x and y differently and is no single matrix; use "
+            f"Conversion {chosen.name!r} treats x and y differently and is not one matrix; use "
             "the default conversion."
         )
     return _matrix(chosen.recipes, chosen)

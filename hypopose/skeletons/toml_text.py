@@ -1,4 +1,4 @@
-"""TOML of strangers: the standard library's parser, with bounds on what takes it long."""
+"""Untrusted TOML: the standard library's parser, with bounds on what takes it long."""
 
 from __future__ import annotations
 

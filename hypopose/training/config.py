@@ -108,7 +108,7 @@ class ObjectiveOptions:
         one_step_share: Share of windows that the objective ``"energy"`` draws from pure noise.
         n_draws: Draws per window of the objective ``"energy"``.
         norms: Its weights of distances of joints, poses, clips and changes between frames.
-        flicker: Size of the noise that is fresh in every frame, for the objective ``"energy"``; 0
+        flicker: Size of the noise that is new in every frame, for the objective ``"energy"``; 0
             draws motions from one noise per window.
         lift_share: Share of batches without a noisy pose, for the lifter form.
         n_timesteps: Timesteps of the cosine schedule.
@@ -210,7 +210,7 @@ class ComputeOptions:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Options of :func:`hypopose.training.train`; JSON keeps them beside the checkpoint.
+    """Options of :func:`hypopose.training.train`; JSON keeps them next to the checkpoint.
 
     Every option can also be given by its own name, see :meth:`from_options`: names are unique, and
     ``network``, ``objective``, ``optimizer`` and ``network_options`` stand for ``network.name``,
@@ -251,9 +251,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         drawn = self.objective.flicker or self.network.n_latent
         if self.objective.name == "energy" and not drawn:
-            raise OptionError(
-                "Without flicker and without n_latent nothing tells draws apart; give one of them."
-            )
+            raise OptionError("Without flicker and n_latent all draws are equal; give one of them.")
 
     @staticmethod
     def from_options(**options: Any) -> TrainConfig:

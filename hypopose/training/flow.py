@@ -37,7 +37,7 @@ def flow_loss(
         generator: Source of times and noise, on the batch's device.
         scale: Targets are multiplied by it before noise is added, and the network's input divided.
         clamp: Bound of noisy coordinates in meters.
-        n_timesteps: T; the network is told t = (1 − τ) (T − 1).
+        n_timesteps: T; the network reads t = (1 − τ) (T − 1).
 
     Returns:
         Mean squared error of the velocity, in the scaled unit.

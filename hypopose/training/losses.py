@@ -17,7 +17,7 @@ Norms = tuple[float, float, float, float]
 """Weights of distances of joints, of poses, of the clip, and of changes between frames."""
 
 NORMS: Norms = (1.0, 1.0, 0.5, 2.0)
-"""What the energy score of motions adds up unless told otherwise."""
+"""What the energy score of motions adds up by default."""
 
 
 def joint_distance(a: Float[Tensor, "*any 3"], b: Float[Tensor, "*any 3"]) -> Float[Tensor, ""]:
@@ -103,7 +103,7 @@ def energy_loss(
             noisy motion between their draws.
         n_draws: Draws per window, two at least.
         norms: Weights of :func:`motion_distance`.
-        flicker: Size of the noise that is fresh in every frame: of fresh latent noise, and of the
+        flicker: Size of the noise that is new in every frame: of new latent noise, and of the
             pure noise that windows are drawn from.
 
     Returns:
@@ -146,7 +146,7 @@ def with_latent(
         context: Its second feature tells the frame rate; that of the reference where None.
         n_latent: Channels; 0 leaves ``x_t`` as it is.
         generator: Source of the noise, on the device of ``x_t``.
-        flicker: Size of the channels that are fresh in every frame.
+        flicker: Size of the channels that are new in every frame.
     """
     if not n_latent:
         return x_t

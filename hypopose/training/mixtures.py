@@ -1,4 +1,4 @@
-"""The objective of DiffPose as in the paper, for networks that are told their components.
+"""The objective of DiffPose as in the paper, for networks that read their components.
 
 Gong et al., CVPR 2023, section 3. Noise comes from the mixture that is fitted to each window's
 keypoints (:mod:`hypopose.samplers.depth_prior`), one component per joint and window. The poses that
@@ -122,7 +122,7 @@ def initial_distribution(batches: BatchMaker, device: torch.device) -> InitialDi
 
 
 def write_initial(target: Path, config: TrainConfig) -> None:
-    """Put the initial distribution beside exported weights."""
+    """Put the initial distribution next to exported weights."""
     motion = motion_of(config, "train")
     mixture_batches(motion, torch.device("cpu"), config).initial.save(target / INITIAL_FILE)
 
@@ -143,7 +143,7 @@ def mixture_loss(
         drawn: Windows and components.
         schedule: How much noise each timestep means.
         generator: Source of timesteps and noise.
-        scale: Components are told times it, as noisy poses are.
+        scale: Factor of the components, as of noisy poses.
         clamp: Bound of noisy coordinates in meters.
 
     Returns:
@@ -178,7 +178,7 @@ def validate_mixture(
     """Scores of 10 hypotheses after 5 evaluations.
 
     Args:
-        network: A denoiser that is told its components.
+        network: A denoiser that reads its components.
         held_out: What it has not seen.
         config: The run's options.
 

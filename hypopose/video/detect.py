@@ -35,7 +35,7 @@ class DetectOptions:
 
     Args:
         clip: Which frames.
-        fps: Frames per second of the frames read, where timestamps are not to be believed.
+        fps: Frames per second of the frames read, if timestamps are wrong.
         person: One person by identity, or None for everybody.
     """
 

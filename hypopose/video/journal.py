@@ -1,6 +1,6 @@
 """What was detected so far, on disk, so that a stopped run goes on where it ended.
 
-A text file of JSON lines beside the output: first what the run was made with, then one line a
+A text file of JSON lines next to the output: first what the run was made with, then one line a
 stretch of frames, at last what was said of the whole. A line that was cut off when the run stopped
 is dropped. Values are rounded
 before they are used, so a run in two parts gives the same keypoints as one in a single part.

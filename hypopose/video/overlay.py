@@ -58,7 +58,7 @@ def render(
     people = [_Person(result, n_shown) for result in results]
     size = people[0].size
     if any(person.size != size for person in people):
-        raise OptionError("These results are of recordings of several sizes; render them apart.")
+        raise OptionError("These recordings differ in size; render them separately.")
     clip = clip or Clip()
     last = max((person.n_frames - 0.5) / person.fps for person in people)
     n = 0

@@ -321,7 +321,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="not read; save it as a dense array"):
         load_arrays(saved(tmp_path / "bad.npz", J_regressor=objects))
     (tmp_path / "model.npz").write_bytes(b"\x80\x04K\x01.")
-    with pytest.raises(FormatError, match="is no npz archive"):
+    with pytest.raises(FormatError, match="is not an npz archive"):
         load_arrays(tmp_path / "model.npz")
 
 

@@ -293,7 +293,7 @@ def test_an_archive_is_known_by_its_reprojection(tmp_path: Path, held: str) -> N
         (lambda d: d.pop("TS4"), "lacks the sequence TS4; it has TS1"),
         (lambda d: d["TS4"].pop("valid"), "lacks of TS4 valid"),
         (lambda d: d.update(TS4=3), "TS4 is not a dictionary"),
-        (lambda d: d["TS4"].update(data_3d=print), "it asks for builtins.print"),
+        (lambda d: d["TS4"].update(data_3d=print), "it needs builtins.print"),
     ],
 )
 def test_a_damaged_archive_is_refused(

@@ -280,7 +280,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "code in the pickle": (
         lambda f: np.savez(f / "data_3d_h36m.npz", positions_3d=dictionary({"S9": Runs()})),
-        "it asks for builtins.print",
+        "it needs builtins.print",
     ),
     "a subject is missing": (damaged(lambda p: p.pop("S11")), "lacks the subject S11; it has S9"),
     "unknown actions": (

@@ -324,7 +324,7 @@ DAMAGES: dict[str, Damages] = {
         "no files": (
             lambda f: (f / "sequenceFiles").rename(f / "other"), "holds 0 of 24 sequences",
         ),
-        "code in the pickle": (pw_bytes(pickle.dumps({"a": print})), "it asks for builtins.print"),
+        "code in the pickle": (pw_bytes(pickle.dumps({"a": print})), "it needs builtins.print"),
         "no pickle": (pw_bytes(b"text"), "its pickle is refused"),
         "no dictionary": (pw_bytes(pickle.dumps([1, 2])), "is not a dictionary"),
         "no joints": (pw("jointPositions", lambda x: None), "lacks the entries jointPositions"),
@@ -335,7 +335,7 @@ DAMAGES: dict[str, Damages] = {
         "NaN": (pw("jointPositions", lambda x: [p * np.nan for p in x]), "holds NaN"),
         "millimeters": (pw("jointPositions", lambda x: [1000 * p for p in x]), "to meters"),
         "fewer cameras": (pw("cam_poses", lambda x: x[:-1]), "is (7, 4, 4), not (8, 4, 4)"),
-        "no rotations": (pw("cam_poses", lambda x: 2 * x), "what is no rotation"),
+        "no rotations": (pw("cam_poses", lambda x: 2 * x), "a matrix that is not a rotation"),
         "cameras in millimeters": (
             pw("cam_poses", lambda x: x * np.array([1, 1, 1, 1000])), "of the body's size",
         ),
@@ -344,7 +344,7 @@ DAMAGES: dict[str, Damages] = {
             "from its projected poses",
         ),
         "cut off": (pw_bytes(pickle.dumps({"a": 1})[:-4]), "its pickle is refused"),
-        "no lens": (pw("cam_intrinsics", lambda x: 0 * x), "is no camera matrix"),
+        "no lens": (pw("cam_intrinsics", lambda x: 0 * x), "is not a camera matrix"),
         "keypoints of others": (pw("poses2d", lambda x: x[:1]), "poses2d[1] is not an array"),
         "marks": (pw("campose_valid", lambda x: [v[:3] for v in x]), "is (3,), not (8)"),
     },
@@ -373,7 +373,7 @@ DAMAGES: dict[str, Damages] = {
             lambda f: (f / "index.json").write_text('{"ben": '), "not valid JSON",
         ),
         "other keypoints": (
-            lambda f: np.savez(f / "ben.npz", xy=np.zeros((8, 17, 2))), "is no keypoint file",
+            lambda f: np.savez(f / "ben.npz", xy=np.zeros((8, 17, 2))), "is not a keypoint file",
         ),
         "an index of others": (
             lambda f: (f / "index.json").write_text('{"carl": {}}'), "names carl, which have no",

@@ -75,7 +75,7 @@ def test_an_unknown_rate_is_assumed_and_said(hypopose: Run, tmp_path: Path) -> N
         ("out.glb", ("--up", "z"), "fixes up to 'y'"),
         ("out.trc", ("--motion", "best"), "not 'best'"),
         ("out.trc", ("--motion", "7"), "There is no hypothesis 7"),
-        ("out.trc", ("--root", "apart"), "no place for a root apart"),
+        ("out.trc", ("--root", "apart"), "cannot hold the root separately"),
         ("nowhere/out.trc", (), "does not exist"),
     ],
 )
@@ -93,7 +93,7 @@ def test_set_ups_stand_beside_a_trc_and_are_kept(
     hypopose: Run, stored: Path, tmp_path: Path
 ) -> None:
     done = hypopose("export", stored, "-o", tmp_path / "a.trc")
-    assert "beside it: a_markers.xml, a_scale.xml, a_ik.xml" in done.stdout
+    assert "also wrote: a_markers.xml, a_scale.xml, a_ik.xml" in done.stdout
     (tmp_path / "a.trc").unlink()
     done = hypopose("export", stored, "-o", tmp_path / "a.trc")
     assert (done.exit_code, "a_markers.xml exists already" in done.stderr) == (2, True)

@@ -82,7 +82,7 @@ def test_an_input_beside_its_own_result_stays_an_input(
     (folder / "clip.csv").rename(folder / "in.csv")
     capsys.readouterr()
     assert planned(folder) == ["in"]
-    assert "in.csv is taken for a table of the result beside it" in capsys.readouterr().err
+    assert "in.csv looks like a table of the result next to it" in capsys.readouterr().err
     assert planned(folder / "in.npz") == ["in"]
     assert planned(folder / "in") == ["in"]
 

@@ -307,7 +307,7 @@ def test_what_cannot_be_right_is_refused(
         ("x.npz", b"PK\x03\x04cut", "not a readable array file"),
         ("x.json", b"[[1, 2], [3]]", "lists of unequal length"),
         ("x.json", b'{"fps": 3}', "holds no arrays of joints"),
-        ("x.pkl", pickle.dumps(print), "it asks for builtins.print"),
+        ("x.pkl", pickle.dumps(print), "it needs builtins.print"),
         ("x.csv", b"a,b\n1,2\n", "save them as npz, npy, h5, mat, json or pkl"),
         ("x.npy", b"\x93NUMPY\x01\x00", "not a readable array file"),
     ],

@@ -226,7 +226,7 @@ def test_swapped_identities_are_tracked_anew(tmp_path, figure):
     a, b = one.copy(), two.copy()
     a[15:], b[15:] = two[15:], one[15:]
     path = alphapose(tmp_path / "swap.json", [(1, a), (2, b)], 30)
-    with pytest.warns(DoubtfulInputWarning, match="1, 2 not believed"):
+    with pytest.warns(DoubtfulInputWarning, match="1, 2 ignored"):
         people = load_people(path)
     found = sorted(float(k.xy[-1, 0, 0]) for k in people.values())
     assert len(people) == 2
@@ -290,7 +290,7 @@ def test_flags_beside_coordinates_are_no_depth(tmp_path, figure):
 @pytest.mark.parametrize("writer", ["alphapose", "coco-results"])
 def test_depth_in_place_of_a_confidence_is_refused(write_as, figure, writer):
     path = write_as(writer, [[xy] for xy in walking(figure, 10)], confidence=3400.0)
-    with pytest.raises(FormatError, match=r"beside each x and y.*not a confidence"):
+    with pytest.raises(FormatError, match=r"after each x and y.*not a confidence"):
         load(path)
 
 

@@ -27,7 +27,7 @@ def test_numbers_and_words(write_as, figure):
     for words in (
         "format      openpose",
         "skeleton    body25 (25 joints)",
-        "frames      5, 1 without anybody",
+        "frames      5, 1 without people",
         "image size  not stated",
         "confidence  0.50 to 0.50, median 0.50",
         "0: 4 of 5 frames (0 to 4, 1 gap), 0.0% of keypoints missing",

@@ -203,7 +203,7 @@ def three_people_whose_numbers_rotate(folder):
                for f, xy, who in rows]  # fmt: skip
     (folder / "a.json").write_text(json.dumps(entries))
     smooth(quietly(folder / "a.json"), 3)
-    assert any("not believed" in d for d in doubts(folder / "a.json"))
+    assert any("ignored" in d for d in doubts(folder / "a.json"))
 
 
 @field_input

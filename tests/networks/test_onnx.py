@@ -259,7 +259,7 @@ def test_a_missing_extra_names_the_cure(tmp_path: Path, monkeypatch: pytest.Monk
 
 @needs_onnx
 def test_forms_a_network_lacks_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="GCNpose is no denoiser; choose lifter"):
+    with pytest.raises(OptionError, match="GCNpose is not a denoiser; choose lifter"):
         export_onnx(GCNpose(width=16, n_layers=1), tmp_path / "a.onnx", form="denoiser")
 
 
@@ -268,7 +268,7 @@ def test_forms_a_network_lacks_are_refused(tmp_path: Path) -> None:
     [
         (["d3dp-frame-small", "-o", "a.onnx", "--fps", "25"], "--fps has no meaning for a network"),
         (["walk.npz", "-o", "a.c3d", "--form", "lifter"], "--form has no meaning for a result"),
-        (["walk.npz", "-o", "a.c3d", "-o", "a.onnx"], "export them apart"),
+        (["walk.npz", "-o", "a.c3d", "-o", "a.onnx"], "use two commands"),
     ],
 )
 def test_options_of_the_other_kind_are_refused(arguments: list[str], message: str) -> None:

@@ -124,7 +124,7 @@ def test_options_out_of_range_are_refused(tiny: TrainConfig) -> None:
         ({"recorded_reach": -0.1}, "recorded_reach is a number between 0 and 2, got -0.1"),
         ({"flicker": 2.5}, "flicker is a number between 0 and 2"),
         ({"flicker": float("inf")}, "flicker is a finite number"),
-        ({"objective": "energy", "flicker": 0.0}, "nothing tells draws apart"),
+        ({"objective": "energy", "flicker": 0.0}, "all draws are equal"),
         ({"recorded_bones": 1.4}, "recorded_bones is a share"),
         ({"as_recorded": -0.2}, "as_recorded is a share"),
         ({"as_coco": 1.01}, "as_coco is a share"),

@@ -93,8 +93,8 @@ def read_amc(path: str | Path, skeleton: AcclaimSkeleton, fps: float | None = 12
             rows = [frame.get(name, []) for frame in frames]
             if any(len(row) != len(bone.dof) for row in rows):
                 raise FormatError(
-                    f"{path}: a frame has not the {len(bone.dof)} numbers of {name!r} that the "
-                    "skeleton asks for; take the ASF file of the same subject."
+                    f"{path}: a frame lacks the {len(bone.dof)} numbers of {name!r} that the "
+                    "skeleton needs; use the ASF file of the same subject."
                 )
             values[name] = np.array(rows, dtype=np.float64)
     names = tuple(skeleton.bones)

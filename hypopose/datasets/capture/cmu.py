@@ -162,7 +162,7 @@ def _asf_beside(path: Path) -> Path:
     beside = sorted(path.parent.glob("*.[aA][sS][fF]"))
     own = [asf for asf in beside if asf.stem.lstrip("0") == subject.lstrip("0")]
     if len(own) != 1:
-        raise FormatError(f"{path} needs its skeleton beside it: {subject}.asf.")
+        raise FormatError(f"{path} needs its skeleton next to it: {subject}.asf.")
     return own[0]
 
 

@@ -74,7 +74,7 @@ def find_sources(place: str | Path) -> list[CaptureFile]:
     found = [CaptureFile(path, kind) for path in files if (kind := _kind(path))]
     if not found:
         raise FormatError(
-            f"{place} holds no motion capture: .bvh, .amc beside its .asf, AMASS .npz, "
+            f"{place} holds no motion capture: .bvh, .amc next to its .asf, AMASS .npz, "
             "data_3d_h36m.npz or data_*_3dhp.npz."
         )
     return found
@@ -188,7 +188,7 @@ def _amc(path: Path, options: Options) -> list[RecordedClip]:
     asf = path.with_name(f"{_labels(path)[0]}.asf")
     beside = [asf] if asf.is_file() else sorted(path.parent.glob("*.asf"))
     if len(beside) != 1:
-        raise FormatError(f"{path} needs its skeleton beside it: {asf.name}.")
+        raise FormatError(f"{path} needs its skeleton next to it: {asf.name}.")
     return _rig_clip(path, read_amc(path, _skeleton(beside[0]), options.fps or 120.0), options, "")
 
 

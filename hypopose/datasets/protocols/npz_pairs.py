@@ -120,7 +120,7 @@ class NpzPairs:
         path = checks.folder / "index.json"
         index: Any = Source(path).json if path.is_file() else {}
         if not isinstance(index, dict):
-            raise checks.error("is no JSON object", "map file names to labels", path)
+            raise checks.error("is not a JSON object", "map file names to labels", path)
         unknown = [name for name in index if name not in truths]
         if unknown:
             raise checks.error(f"names {listed(unknown)}, which have no truth", "", path)
@@ -231,7 +231,7 @@ def _keypoints(checks: Checks, path: Path) -> Keypoints2D:
     source = Source(path)
     if not is_native(source):
         raise checks.error(
-            "is no keypoint file of HypoPose", "write it with hypopose convert-keypoints", path
+            "is not a keypoint file of HypoPose", "write it with hypopose convert-keypoints", path
         )
     archive = NpzArchive(source)
     metadata = read_metadata(source, archive)

@@ -103,7 +103,7 @@ def load_regressed_body(
     """
     source = Source(model)
     if not source.is_npz:
-        raise source.error("is no npz archive", "save the model's arrays with numpy.savez")
+        raise source.error("is not an npz archive", "save the model's arrays with numpy.savez")
     archive = NpzArchive(source)
     arrays = {name: archive.array(name) for name in NAMES if name in archive.names}
     missing = [n for n in NAMES if n not in arrays and n not in ("posedirs", "kintree_table")]
@@ -142,7 +142,7 @@ def load_regressor(path: str | Path) -> np.ndarray:
     """
     source = Source(path)
     if not source.is_npy:
-        raise FormatError(f"{shown(path)}: is no npy array; save the regressor as (17, vertices).")
+        raise FormatError(f"{shown(path)}: is not an npy array; save it as (17, vertices).")
     array = read_npy(source, source.read_bytes())
     if array.ndim != 2 or array.shape[0] != 17 or array.dtype.kind != "f":
         raise source.error(f"is {array.dtype} {array.shape}, not (17, vertices)", "save it so")

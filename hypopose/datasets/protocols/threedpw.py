@@ -242,10 +242,10 @@ def _person(checks: Checks, path: Path, stored: dict[str, Any], i: int) -> Perso
     turns = cameras[:, :3, :3].astype(np.float64)
     off = np.abs(turns @ turns.transpose(0, 2, 1) - np.eye(3)).max()
     if off > 1e-2:
-        raise checks.error("cam_poses holds what is no rotation", "get it again", path)
+        raise checks.error("cam_poses holds a matrix that is not a rotation", "get it again", path)
     lens = checks.numbers(path, stored["cam_intrinsics"], "cam_intrinsics", (3, 3))
     if not (lens[0, 0] > 0 and lens[1, 1] > 0 and lens[0, 2] > 0 and lens[1, 2] > 0):
-        raise checks.error("cam_intrinsics is no camera matrix", "get it again", path)
+        raise checks.error("cam_intrinsics is not a camera matrix", "get it again", path)
     valid = checks.numbers(
         path, np.asarray(_at(stored["campose_valid"], i)).reshape(-1), f"campose_valid[{i}]", (n,)
     )

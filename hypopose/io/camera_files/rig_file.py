@@ -147,7 +147,7 @@ def load_rig(
 def _object(source: Source, values: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = values.get(key, {})
     if not isinstance(found, dict):
-        raise source.error(f"{key} is no object", "write the rig again with hypopose cameras")
+        raise source.error(f"{key} is not an object", "write the rig again with hypopose cameras")
     return found
 
 

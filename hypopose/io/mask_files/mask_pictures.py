@@ -82,7 +82,7 @@ def _opened(source: Source, path: Path) -> Any:
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError,
             SyntaxError) as error:  # fmt: skip
         raise source.error(
-            f"is no PNG ({_words(error)})", "write masks as PNG files", path.name
+            f"is not a PNG ({_words(error)})", "write masks as PNG files", path.name
         ) from None
 
 

@@ -82,7 +82,7 @@ def _nameless(source: Source, motion: FileMotion) -> Exception:
     fitting = skeletons_that_fit(motion.points)
     fitting = fitting or [s.name for s in SKELETONS.values() if s.n_joints == n_points]
     cure = f"name it: skeleton={' or '.join(fitting)}" if fitting else (
-        "no skeleton HypoPose knows has as many: describe it in a file, skeleton=FILE.toml"
+        "no known skeleton has as many: describe it in a file, skeleton=FILE.toml"
     )  # fmt: skip
     return source.error(f"{n_points} points in an order the file does not name", cure)
 

@@ -262,7 +262,7 @@ def _up(
     seen = upright_axis(x, names)
     if seen is None and stated is None:
         raise source.error(
-            "it is not told which axis points up, and no person stands upright along one",
+            "the up axis is not stated, and no person stands upright along any",
             "name it: up=y, up=z or, for camera frames, up=native",
         )
     if seen is None or seen == stated:

@@ -115,10 +115,10 @@ def _told(
         return meters, ""
     if len(fitting) == 1:
         raise source.error(
-            f"{shown} units, which is no person's length with the unit {told}",
+            f"{shown} units, which is not a human length with the unit {told}",
             f"give unit={fitting[0]}",
         )
-    return meters, f"limbs are as long as no person's with the unit {told}: {shown} units"
+    return meters, f"limbs do not have human lengths with the unit {told}: {shown} units"
 
 
 def skeletons_that_fit(points: Float[np.ndarray, "F N 3"]) -> list[str]:

@@ -123,7 +123,7 @@ def _number(source: Source, facts: dict[str, np.ndarray], name: str) -> float | 
         return None
     value = facts[name]
     if value.size != 1 or value.dtype.kind not in "iuf" or not 0 < float(value.reshape(())) < 1e5:
-        raise source.error(f"{name} is no frame rate", "give frames per second")
+        raise source.error(f"{name} is not a frame rate", "give frames per second")
     return float(value.reshape(()))
 
 
@@ -141,7 +141,7 @@ def _unit(source: Source, facts: dict[str, np.ndarray]) -> str | None:
 def _clips(source: Source, positions: Any) -> People:
     """Every subject and action of VideoPose3D's ``data_3d_*.npz``, a person each."""
     if not isinstance(positions, dict):
-        raise source.error("positions_3d is no dictionary", "save subject -> action -> array")
+        raise source.error("positions_3d is not a dictionary", "save subject -> action -> array")
     found: dict[str, FileMotion] = {}
     for subject, actions in positions.items():
         if not isinstance(actions, dict):
@@ -149,7 +149,7 @@ def _clips(source: Source, positions: Any) -> People:
         for action, clip in actions.items():
             name = printable(f"{subject}/{action}"[:80])
             if not isinstance(clip, np.ndarray) or clip.ndim != 3:
-                raise source.error(f"{name} is no array", "save (frames, joints, 3)")
+                raise source.error(f"{name} is not an array", "save (frames, joints, 3)")
             points = checked_points(source, clip[..., :3])
             skeleton = SKELETONS.get(H36M_JOINTS.get(points.shape[1], ""))
             found[name] = FileMotion(points, skeleton=skeleton, unit="m", up="z", fps=50.0)

@@ -32,7 +32,7 @@ def read(source: Source) -> People:
     rate = _rate(facts.get("datarate"))
     told, doubts = rate_of(numbers, times) if len(numbers) > 1 else (rate, ())
     if rate is not None and told is not None and abs(rate / told - 1) > 0.02:
-        doubts = (f"DataRate {rate:g} Hz was believed, but the Time column has {told:g} Hz",)
+        doubts = (f"DataRate {rate:g} Hz was used, but the Time column has {told:g} Hz",)
     unit = UNITS.get(facts.get("units", "").lower())
     motion = FileMotion(
         checked_points(source, frames_at(source, points, numbers), names),

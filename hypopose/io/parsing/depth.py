@@ -65,7 +65,7 @@ def check_confidences(confidence: np.ndarray, file: str) -> None:
     never_low = low > MAX_FLAG and confidence.size >= MANY
     if high > MAX_CONFIDENCE or low < -1 or never_low:
         raise FormatError(
-            f"{file}: the number beside each x and y runs from {low:.4g} to {high:.4g}, so it is "
+            f"{file}: the number after each x and y runs from {low:.4g} to {high:.4g}, so it is "
             f"not a confidence and may be a depth; {CURE}, and if it is a confidence, scale it to "
             "0 to 1."
         )

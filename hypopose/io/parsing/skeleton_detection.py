@@ -55,7 +55,7 @@ def choose_skeleton(
     if not names:
         known = ", ".join(f"{n} ({' or '.join(c)})" for n, c in candidates.items())
         raise source.error(
-            f"{_points(n_points)} per person; {says} layouts HypoPose knows have {known}",
+            f"{_points(n_points)} per person; {says} known layouts have {known}",
             _fitting(n_points, "name the skeleton: skeleton=", values),
         )
     default = get_skeleton(names[0])
@@ -138,6 +138,6 @@ def _fitting(n_points: int, cure: str, values: Sequence[np.ndarray] | np.ndarray
     if names:
         return cure + " or ".join(names)
     return (
-        f"no skeleton HypoPose knows has {_points(n_points).replace('keypoint', 'joint')}: give "
+        f"no known skeleton has {_points(n_points).replace('keypoint', 'joint')}: give "
         "all keypoints, or describe the skeleton in a file, skeleton=FILE.toml"
     )

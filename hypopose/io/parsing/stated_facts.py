@@ -82,7 +82,7 @@ def _stated_skeleton(source: Source, value: Any) -> Skeleton | None:
     try:
         table = json.loads(value)
     except (ValueError, RecursionError):
-        raise source.error("its skeleton is no JSON", "write it again") from None
+        raise source.error("its skeleton is not JSON", "write it again") from None
     return native.skeleton_from_dict(source, table)
 
 
@@ -95,7 +95,7 @@ def _stated_size(source: Source, value: Any) -> tuple[int, int] | None:
     except (ValueError, TypeError):
         w, h = 0.0, 0.0
     if not (1 <= w < 100_000 and 1 <= h < 100_000):
-        raise source.error("image_size is no width and height", "give two pixel counts")
+        raise source.error("image_size is not a width and height", "give two pixel counts")
     return int(w), int(h)
 
 
@@ -107,5 +107,5 @@ def _stated_rate(source: Source, value: Any) -> float | None:
     except (ValueError, TypeError):
         rate = math.nan
     if not 0 < rate < 100_000:
-        raise source.error("fps is no frame rate", "give frames per second")
+        raise source.error("fps is not a frame rate", "give frames per second")
     return rate

@@ -97,8 +97,8 @@ def _doubt(names: list[str], what: str) -> str:
     many = "identities" if len(names) > 1 else "identity"
     each = f"each {what}" if len(names) > 1 else f"it {what}"
     return (
-        f"{many} {listed} not believed, {each}: followed anew by position; keep_identities=True "
-        "keeps what the file says"
+        f"{many} {listed} ignored, {each}: tracked by position; keep_identities=True "
+        "keeps those of the file"
     )
 
 

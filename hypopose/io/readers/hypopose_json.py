@@ -35,7 +35,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
     """Read everybody."""
     top = json_values.record(source, source.json, "top level")
     if top.get("hypopose") != "keypoints":
-        raise source.error('no "hypopose": "keypoints"', "this is no file of HypoPose's")
+        raise source.error('no "hypopose": "keypoints"', "this is not a file of HypoPose")
     if top.get("schema") != SCHEMA:
         raise source.error(
             f"schema {str(top.get('schema'))[:20]}, this version reads {SCHEMA}", "update HypoPose"

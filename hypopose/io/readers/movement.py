@@ -40,7 +40,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
     names, people = _labels(source, "keypoints"), _labels(source, "individuals")
     if len(names) != position.shape[2] or (people and len(people) != position.shape[3]):
         raise source.error(
-            f"position {position.shape} beside {len(names)} keypoints", "write it again"
+            f"position {position.shape} for {len(names)} keypoints", "write it again"
         )
     x, y = (position[:, i].swapaxes(1, 2) for i in _space(source, position.shape[1]))
     confidence = _confidence(source, x.shape)
@@ -59,7 +59,7 @@ def _confidence(source: Source, shape: tuple[int, ...]) -> np.ndarray | None:
         return None
     confidence = _ordered(source, "/confidence")[:, 0].swapaxes(1, 2)
     if confidence.shape != shape:
-        raise source.error(f"confidence {confidence.shape} beside {shape}", "write it again")
+        raise source.error(f"confidence {confidence.shape} for {shape}", "write it again")
     return confidence if np.isfinite(confidence).any() else None
 
 

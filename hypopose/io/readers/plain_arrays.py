@@ -209,7 +209,7 @@ def _per_frame(
     values = extra[name]
     if values.size != n_frames or values.dtype.kind not in "iuf":
         raise source.error(
-            f"{name} {values.shape} of {values.dtype} beside {n_frames} frames",
+            f"{name} {values.shape} of {values.dtype} for {n_frames} frames",
             "give one number per frame",
         )
     return values.reshape(-1).astype(np.float64)
@@ -229,7 +229,7 @@ def _scores(source: Source, values: np.ndarray, extra: dict[str, np.ndarray]) ->
     scores = next((extra[name] for name in _CONFIDENCE if name in extra), None)
     third = values[..., 2] if values.shape[-1] == 3 else None
     if third is not None and scores is not None:
-        raise source.error(f"3 coordinates {values.shape} beside a confidence", CURE)
+        raise source.error(f"3 coordinates {values.shape} and a confidence", CURE)
     if third is not None:
         check_third_channel(source, third.astype(np.float64))
         return np.minimum(third, 1)  # visibility flags may be 2
@@ -237,7 +237,7 @@ def _scores(source: Source, values: np.ndarray, extra: dict[str, np.ndarray]) ->
         return None
     if scores.shape != values.shape[:-1] or scores.dtype.kind not in "iuf":
         raise source.error(
-            f"confidence {scores.shape} beside keypoints {values.shape}", "give one per keypoint"
+            f"confidence {scores.shape} for keypoints {values.shape}", "give one per keypoint"
         )
     return scores
 
@@ -275,7 +275,7 @@ def _image_size(source: Source, extra: dict[str, np.ndarray]) -> tuple[int, int]
     size: Any = extra["image_size"]
     ok = size.dtype.kind in "iuf" and size.shape == (2,) and bool((size > 0).all())
     if not ok or not bool((size < 100_000).all()):
-        raise source.error("image_size is no width and height", "give two pixel counts")
+        raise source.error("image_size is not a width and height", "give two pixel counts")
     return int(size[0]), int(size[1])
 
 
@@ -284,7 +284,7 @@ def _fps(source: Source, extra: dict[str, np.ndarray]) -> float | None:
         return None
     fps = extra["fps"]
     if fps.size != 1 or fps.dtype.kind not in "iuf" or not 0 < float(fps.reshape(())) < 1e5:
-        raise source.error("fps is no frame rate", "give frames per second")
+        raise source.error("fps is not a frame rate", "give frames per second")
     return float(fps.reshape(()))
 
 

@@ -61,7 +61,7 @@ def _tracks(source: Source, array: np.ndarray, n_nodes: int) -> Float[np.ndarray
         if array.shape[1:3] == (n_nodes, 2):  # (frame, node, 2, track)
             return array.astype(np.float64).T
     raise source.error(
-        f"tracks {array.shape} of {array.dtype} beside {n_nodes} node_names",
+        f"tracks {array.shape} of {array.dtype} for {n_nodes} node_names",
         "export it as SLEAP analysis HDF5: (track, 2, node, frame)",
     )
 
@@ -73,7 +73,7 @@ def _scores(
     if scores.dtype.kind in "iuf" and scores.shape == shape[::-1] != shape:
         scores = scores.T
     if scores.dtype.kind not in "iuf" or scores.shape != shape:
-        raise source.error(f"point_scores {scores.shape} beside tracks {shape}", "export it again")
+        raise source.error(f"point_scores {scores.shape} for tracks {shape}", "export it again")
     # Labels by hand have no score: a track without a single one is not unsure, but unscored.
     if not np.nan_to_num(scores).any():
         return None

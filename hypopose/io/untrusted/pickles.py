@@ -69,14 +69,14 @@ class _Unpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _CONSTRUCTORS:
-            raise PickleRefusedError(f"it asks for {module}.{name}"[:120])
+            raise PickleRefusedError(f"it needs {module}.{name}"[:120])
         return _CONSTRUCTORS[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
         raise PickleRefusedError("it refers to objects outside the file")
 
     def get_extension(self, code: int) -> None:
-        raise PickleRefusedError(f"it asks for the registered extension {code}")
+        raise PickleRefusedError(f"it needs the registered extension {code}")
 
 
 class _Constructor:
@@ -107,7 +107,7 @@ class _Dtype:
         del flags
         text = kind.decode("ascii") if isinstance(kind, bytes) else kind
         if not isinstance(text, str) or not _DTYPE.fullmatch(text):
-            raise PickleRefusedError(f"it asks for the dtype {text!r}"[:80])
+            raise PickleRefusedError(f"it needs the dtype {text!r}"[:80])
         self.value = np.dtype(text)
 
     def __setstate__(self, state: Any) -> None:

@@ -1,6 +1,6 @@
 """BVH: a hierarchy of constant bones and its rotations, for animation programs.
 
-One file a motion, centimeters and y up unless told otherwise (BVH has no place to say so). The root
+One file a motion, centimeters and y up by default (BVH has no place to say so). The root
 has three places and three rotations, every other joint ``Zrotation Xrotation Yrotation`` in
 degrees, applied as ``R = Rz Rx Ry``. How places become rotations: :mod:`hypopose.io.writers.rig`.
 """

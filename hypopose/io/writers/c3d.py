@@ -1,7 +1,7 @@
 """C3D, the exchange format of motion laboratories: labeled points, their spread as residual.
 
 Convention:
-    Points are joints, in millimeters with z up unless told otherwise; ``POINT:X_SCREEN`` and
+    Points are joints, in millimeters with z up by default; ``POINT:X_SCREEN`` and
     ``Y_SCREEN`` say which axes point right and up in the picture. The residual is the joint's one
     standard deviation: the root mean square distance of the hypotheses to their mean. C3D keeps it
     as a whole number of the file's unit up to 255; larger spreads become 255. 0 stands for a spread

@@ -1,6 +1,6 @@
 """OpenSim's text files: TRC markers, and MOT joint coordinates.
 
-TRC: a marker per joint, millimeters unless told otherwise, an empty cell where a joint is unknown.
+TRC: a marker per joint, millimeters by default, an empty cell where a joint is unknown.
 The axes stand behind the file's name in the first line, where the format has free text. Beside it
 stand set-up files of OpenSim's Scale and Inverse Kinematics tools, see
 :mod:`hypopose.io.writers.opensim_setups`.

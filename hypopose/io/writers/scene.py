@@ -317,9 +317,7 @@ def _check_allowed(options: ExportOptions, defaults: Defaults) -> None:
                 f"{name} is about rotations of bones; export .bvh or .glb, or leave it out."
             )
     if options.root == "apart" and defaults.root == "placed":
-        raise OptionError(
-            "This format has no place for a root apart from the joints; use root placed or none."
-        )
+        raise OptionError("This format cannot hold the root separately; use root placed or none.")
 
 
 def _takes(result: Result, which: str | int) -> list[Take]:

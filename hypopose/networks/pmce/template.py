@@ -105,7 +105,7 @@ def load_template(path: str | Path) -> Template:
     """
     source = Source(path)
     if not source.is_npz:
-        raise source.error("is no npz archive", "save the template's arrays with numpy.savez")
+        raise source.error("is not an npz archive", "save the template's arrays with numpy.savez")
     archive = NpzArchive(source)
     read = {
         name: torch.from_numpy(archive.array(name).astype("float32"))

@@ -62,7 +62,7 @@ class Platypose(PriorSampler):
     Args:
         network: A motion prior.
         n_steps: Network evaluations per draw.
-        eta: Share of fresh noise per step, 0 to 1. 0 also takes means in place of draws: fewer
+        eta: Share of new noise per step, 0 to 1. 0 also takes means in place of draws: fewer
             steps suffice, and the spread is too small.
         views: Keypoints of further cameras, synchronous; all cameras then need rotation and
             translation in one world with z up.

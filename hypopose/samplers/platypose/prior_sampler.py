@@ -29,7 +29,7 @@ class PriorSampler:
     Args:
         network: A motion prior.
         n_steps: Network evaluations per draw.
-        eta: Share of fresh noise per step, 0 to 1.
+        eta: Share of new noise per step, 0 to 1.
         views: Keypoints of further cameras, synchronous; all cameras then need rotation and
             translation in one world with z up.
 
@@ -150,7 +150,7 @@ def check_view(seen: Keypoints2D, first: Keypoints2D, skeleton: Skeleton) -> Non
     """
     if seen.skeleton.name != skeleton.name:
         raise SkeletonMismatchError(
-            f"Platypose was told to read {skeleton.name!r} keypoints, got "
+            f"Platypose is set to read {skeleton.name!r} keypoints, got "
             f"{seen.skeleton.name!r}. Convert them with hypopose.skeletons.convert, or "
             "pass keypoint_skeleton and regressor."
         )

@@ -245,7 +245,7 @@ def released_chain(
     step_noise: NoiseSource | None = None,
     callback: Callable[[ReleasedStep], None] | None = None,
 ) -> Float[Tensor, "S F D"]:
-    """Sample slots: DDIM without fresh noise, or ancestral steps where there is ``step_noise``.
+    """Sample slots: DDIM without new noise, or ancestral steps where there is ``step_noise``.
 
     Args:
         network: A motion prior.

@@ -53,7 +53,7 @@ class MediaPipe:
         self._pose: Any = None
 
     def detect(self, rgb: UInt8[np.ndarray, "height width 3"]) -> Seen:
-        """The person of one frame, or nobody."""
+        """The person of one frame, or none."""
         if self._pose is None:
             self._start()
         height, width = rgb.shape[:2]

@@ -151,7 +151,7 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="another size"):
         load_masks(folder).read(1)
     (folder / "mask_00002.png").write_bytes(b"no picture")
-    with pytest.raises(FormatError, match="is no PNG"):
+    with pytest.raises(FormatError, match="is not a PNG"):
         load_masks(folder).read(2)
     cut = (folder / "mask_00000.png").read_bytes()[:-30]
     (folder / "mask_00003.png").write_bytes(cut)

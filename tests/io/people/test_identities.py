@@ -62,7 +62,7 @@ def test_a_swap_is_seen_and_mended(swapped, tmp_path):
 
 
 def test_a_swap_is_undone_unless_identities_are_kept(swapped):
-    with pytest.warns(DoubtfulInputWarning, match="1, 2 not believed"):
+    with pytest.warns(DoubtfulInputWarning, match="1, 2 ignored"):
         people = load_people(swapped)
     assert sorted(people) == ["0", "1"]
     for keypoints in people.values():

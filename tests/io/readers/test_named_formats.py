@@ -109,7 +109,7 @@ def test_deeplabcut_table(tmp_path, walk):
 def test_a_pickle_in_a_deeplabcut_table_is_not_run(tmp_path, walk):
     evil = pickle.dumps(Path, protocol=0)
     path = dlc_table(tmp_path / "a.h5", walk, kind=evil)
-    with pytest.raises(FormatError, match=r"column names are refused \(it asks for pathlib"):
+    with pytest.raises(FormatError, match=r"column names are refused \(it needs pathlib"):
         load(path)
 
 

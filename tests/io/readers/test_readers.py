@@ -306,6 +306,6 @@ def test_a_lone_keypoint_is_a_person_if_asked(tmp_path, at):
 def test_a_person_of_one_point_is_refused_for_what_is_missing(tmp_path):
     entry = {"image_id": 3, "category_id": 1, "keypoints": [300, 200, 1], "score": 1.0}
     (tmp_path / "a.json").write_text(json.dumps([entry]))
-    with pytest.raises(FormatError, match=r"1 keypoint per person.*no skeleton HypoPose knows has "
+    with pytest.raises(FormatError, match=r"1 keypoint per person.*no known skeleton has "
                        r"1 joint: give all keypoints, or describe the skeleton"):  # fmt: skip
         load(tmp_path / "a.json")

@@ -187,7 +187,7 @@ BAD_NPZ = {
     "nothing": ({}, "is a .npz file, in no keypoint format"),
     "scores of another shape": ({"xy": GOOD, "scores": np.ones(3)}, "confidence \\(3,\\)"),
     "bad size": ({"xy": GOOD, "image_size": np.array([-1, 3])}, "image_size is no width"),
-    "bad rate": ({"xy": GOOD, "fps": np.array(-1.0)}, "fps is no frame rate"),
+    "bad rate": ({"xy": GOOD, "fps": np.array(-1.0)}, "fps is not a frame rate"),
     "objects": ({"xy": np.array([{}], **OBJECT)}, "an array of Python objects"),
     "positions no dict": ({"positions_2d": np.array([1, 2], **OBJECT)}, "expected a dict"),
     "positions numeric": ({"positions_2d": GOOD}, "expected a dict, got ndarray"),
@@ -209,7 +209,7 @@ BAD_NPZ = {
         {"positions_2d": np.array({"v": {"custom": [GOOD, GOOD[:, :4]]}}, **OBJECT)},
         "4 keypoints per person, but coco17 has 17",
     ),
-    "own, broken": ({"metadata": np.array('{"hypopose": ')}, "'metadata' is no JSON"),
+    "own, broken": ({"metadata": np.array('{"hypopose": ')}, "'metadata' is not JSON"),
     "own, newer": (
         {"metadata": np.array('{"hypopose": "keypoints", "schema": 9}')},
         "schema 9, this version reads 1",

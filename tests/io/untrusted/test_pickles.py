@@ -84,7 +84,7 @@ def test_a_hostile_npz_is_refused_in_one_line(tmp_path):
         positions_2d=np.array({"v": Runs(os.mkdir, str(mark))}, dtype=object),
         metadata=np.array({}, dtype=object),
     )
-    with pytest.raises(FormatError, match=r"asks for posix.mkdir.*plain containers") as caught:
+    with pytest.raises(FormatError, match=r"needs posix.mkdir.*plain containers") as caught:
         load(tmp_path / "a.npz")
     assert "\n" not in str(caught.value)
     assert not mark.exists()

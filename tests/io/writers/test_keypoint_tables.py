@@ -110,8 +110,8 @@ BAD_JSON = {
         {"keypoints": {"x": {"xy": [[[1, 2], [3, 9]]], "confidence": [[1]]}}},
         "frame 0: 1 confidences",
     ),
-    "rate": ({"fps": -1}, "fps is no frame rate"),
-    "size": ({"image_size": [1]}, "image_size is no width and height"),
+    "rate": ({"fps": -1}, "fps is not a frame rate"),
+    "size": ({"image_size": [1]}, "image_size is not a width and height"),
 }
 
 

@@ -111,7 +111,7 @@ def test_motions(result, which, labels):
         ({"frame": "image"}, "frame is one of camera, world"),
         ({"up": "x"}, "up is one of native, y, z"),
         ({"unit": "ft"}, "unit is one of m, cm, mm"),
-        ({"root": "apart"}, "no place for a root apart"),
+        ({"root": "apart"}, "cannot hold the root separately"),
         ({"fps": 0.0}, "fps must be positive"),
         ({"fps": float("nan")}, "fps must be positive"),
     ],
