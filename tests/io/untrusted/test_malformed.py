@@ -186,7 +186,7 @@ BAD_NPZ = {
     "no keypoints": ({"a": GOOD, "b": GOOD}, "the archive holds a, b"),
     "nothing": ({}, "is a .npz file, in no keypoint format"),
     "scores of another shape": ({"xy": GOOD, "scores": np.ones(3)}, "confidence \\(3,\\)"),
-    "bad size": ({"xy": GOOD, "image_size": np.array([-1, 3])}, "image_size is no width"),
+    "bad size": ({"xy": GOOD, "image_size": np.array([-1, 3])}, "image_size is not a width"),
     "bad rate": ({"xy": GOOD, "fps": np.array(-1.0)}, "fps is not a frame rate"),
     "objects": ({"xy": np.array([{}], **OBJECT)}, "an array of Python objects"),
     "positions no dict": ({"positions_2d": np.array([1, 2], **OBJECT)}, "expected a dict"),
