@@ -1,4 +1,4 @@
-"""``hypopose calibrate-weights``: write beside weights how well their spread is calibrated."""
+"""``hypopose calibrate-weights``: write next to weights how well their spread is calibrated."""
 
 from __future__ import annotations
 
