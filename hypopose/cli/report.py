@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,16 @@ from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
+    from hypopose.bodies.meshes import MeshScene
     from hypopose.quantities import Measurements
+    from hypopose.report.exhibits import Report
 
 EXAMPLES = """\b
 Examples:
   hypopose report walk.npz -o report.html
   hypopose report a.npz b.npz -o report.pdf --truth truth.npy
-  hypopose report walk.npz -o report.html --what knee_flexion,gait --height 1.78"""
+  hypopose report walk.npz -o report.html --what knee_flexion,gait --height 1.78
+  hypopose report walk.npz -o report.html --mesh"""
 
 
 @click.command(epilog=EXAMPLES)
@@ -55,6 +59,12 @@ Examples:
 @click.option(
     "--recalibrate", is_flag=True, help="With --what: stretch intervals, as hypopose measure does."
 )
+@click.option(
+    "--mesh",
+    is_flag=True,
+    help="Also fit a body with a surface and show it; see hypopose mesh.",
+)
+@click.option("--body", help="With --mesh: capsules (default), anny, or an npz of SMPL's arrays.")
 @click.option("--title", default="HypoPose report", show_default=True, help="Headline.")
 @force_option
 def report(
@@ -64,6 +74,8 @@ def report(
     names: tuple[str, ...],
     video: Path | None,
     title: str,
+    mesh: bool,
+    body: str | None,
     force: bool,
     **measuring: Any,
 ) -> None:
@@ -79,6 +91,8 @@ def report(
         raise OptionError(f"{output}: a report is written as .html, .pdf or a folder.")
     if not measuring["what"] and (measuring["height"] or measuring["recalibrate"]):
         raise OptionError("--height and --recalibrate are about quantities; add --what NAME.")
+    if body is not None and not mesh:
+        raise OptionError("--body is about surfaces; add --mesh.")
     refuse_existing(output, force=force)
     from hypopose.report.gather import gather
     from hypopose.report.page import save_report
@@ -86,8 +100,28 @@ def report(
     gathered = gather(results, truths, names, title, video)
     if measuring["what"]:
         gathered = replace(gathered, people=_people(results, measuring))
+    if mesh:
+        gathered = replace(gathered, surfaces=_surfaces(results, gathered, body or "capsules"))
     for path in save_report(output, gathered):
         click.echo(f"-> {path}")
+
+
+def _surfaces(
+    results: tuple[Path, ...], gathered: Report, body: str
+) -> tuple[tuple[str, MeshScene], ...]:
+    """Bodies fitted to every result of ``hypopose sample``."""
+    from hypopose.api.meshes import make_meshes
+    from hypopose.bodies import make_body
+    from hypopose.io import load_hypotheses
+
+    sampled = [path for path in results if path.suffix != ".json"]
+    if not sampled:
+        raise OptionError("--mesh fits results of hypopose sample (npz); give one, or leave it.")
+    model = make_body(body, partial(click.echo, err=True))
+    return tuple(
+        (scene.name, make_meshes(load_hypotheses(path), body=model))
+        for scene, path in zip(gathered.scenes, sampled, strict=True)
+    )
 
 
 def _people(results: tuple[Path, ...], options: dict[str, Any]) -> tuple[Measurements, ...]:

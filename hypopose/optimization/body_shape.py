@@ -1,8 +1,9 @@
 """How a person is built, from how long the bones of hypotheses are.
 
 The lengths between the joints of a body at rest are compared with the medians of the hypotheses;
-Gauss-Newton with differences over the numbers of the shape, each held near the average person by
-how far people usually are from it.
+damped Gauss-Newton steps with differences over the numbers of the shape, each held near the average
+person by how far people usually are from it. A person keeps a step if it brings the lengths nearer:
+those of some models bend (a newborn becomes a child, then an adult).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.bodies import BodyModel
+from hypopose.bodies import BodyModel, ShapeSpace
 from hypopose.types import Skeleton
 
 LENGTH_ERROR = 0.002
@@ -20,7 +21,7 @@ LENGTH_ERROR = 0.002
 STEP = 1e-2
 """Of the differences, in units of the shape's scale."""
 
-N_ITERATIONS = 8
+N_ITERATIONS = 16
 
 
 def bone_lengths_of(
@@ -54,19 +55,32 @@ def fit_shape(body: BodyModel, lengths: Float[Tensor, "G bones"]) -> Float[Tenso
         True
     """
     space = body.shapes
-    known = torch.isfinite(lengths)
+    weight = torch.isfinite(lengths) / LENGTH_ERROR
     target = lengths.nan_to_num(0.0)
     shape = space.mean.expand(len(lengths), -1).clone()
-    weight = known / LENGTH_ERROR
+    found, slope = _with_slopes(body, shape)
+    damping = torch.ones(len(shape))
     for _ in range(N_ITERATIONS):
-        found, slope = _with_slopes(body, shape)
         residual = weight * (target - found)
-        slope = slope * weight[:, :, None]
-        normal = slope.mT @ slope + torch.diag(space.scale**-2)
-        pull = (slope.mT @ residual[..., None])[..., 0] - (shape - space.mean) / space.scale**2
-        step = torch.linalg.solve(normal, pull)
-        shape = (shape + step).clamp(space.low, space.high)
+        steep = slope * weight[:, :, None]
+        normal = steep.mT @ steep + (1 + damping)[:, None, None] * torch.diag(space.scale**-2)
+        pull = (steep.mT @ residual[..., None])[..., 0] - (shape - space.mean) / space.scale**2
+        tried = (shape + torch.linalg.solve(normal, pull)).clamp(space.low, space.high)
+        new_found, new_slope = _with_slopes(body, tried)
+        better = _misfit(space, tried, weight * (target - new_found)) < _misfit(
+            space, shape, residual
+        )
+        damping = torch.where(better, damping / 8, damping * 8)
+        shape = torch.where(better[:, None], tried, shape)
+        found = torch.where(better[:, None], new_found, found)
+        slope = torch.where(better[:, None, None], new_slope, slope)
     return shape
+
+
+def _misfit(
+    space: ShapeSpace, shape: Float[Tensor, "G S"], residual: Float[Tensor, "G bones"]
+) -> Float[Tensor, " G"]:
+    return ((shape - space.mean) / space.scale).square().sum(-1) + residual.square().sum(-1)
 
 
 def _with_slopes(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from hypopose.ambiguity import SecondCamera, second_camera
+from hypopose.bodies.meshes import MeshScene
 from hypopose.calibration import Estimate
 from hypopose.errors import OptionError
 from hypopose.evaluation.evaluation_results import CalibrationResults, CoverageRow
@@ -18,6 +19,7 @@ from hypopose.evaluation.frame_scores import TITLES, is_oracle, unit_of
 from hypopose.quantities import Measurement, Measurements
 from hypopose.report import clip_figures, figures
 from hypopose.report.cited_calibration import calibration_sentence
+from hypopose.report.mesh_pictures import mesh_figure
 from hypopose.report.panel import Scene
 from hypopose.report.quantity_figures import file_word, quantity_figure
 from hypopose.types import Hypotheses
@@ -47,6 +49,7 @@ class Report:
         scenes: Clips to look at, with or without truth; may be empty.
         remarks: Sentences that open the report.
         people: What was measured of each person: a table of values and a figure per quantity.
+        surfaces: Bodies fitted to clips, by the clips' names.
 
     Raises:
         OptionError: If there is neither a result nor a scene, or two of them share a name.
@@ -57,6 +60,7 @@ class Report:
     scenes: tuple[Scene, ...] = ()
     remarks: tuple[str, ...] = ()
     people: tuple[Measurements, ...] = ()
+    surfaces: tuple[tuple[str, MeshScene], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.results and not self.scenes:
@@ -135,6 +139,7 @@ def exhibits(report: Report) -> tuple[Exhibit, ...]:
                         draw(scene.name, scene.ambiguity), False)
                 for key, title, caption, draw in _SEEN
             ]  # fmt: skip
+    found += [_surface(i, *named) for i, named in enumerate(report.surfaces)]
     cameras = [(s.name, _second_camera(s.hypotheses)) for s in report.scenes if s.ambiguity]
     if cameras:
         found.append(
@@ -142,6 +147,20 @@ def exhibits(report: Report) -> tuple[Exhibit, ...]:
                     clip_figures.second_camera_figure(cameras), False)
         )  # fmt: skip
     return (*found, *quantity_exhibits(report.people))
+
+
+def _surface(index: int, name: str, scene: MeshScene) -> Exhibit:
+    """Three moments of a fitted body from two sides, and how near its joints are."""
+    known = np.flatnonzero(np.isfinite(scene.takes[0].vertices).all((1, 2)))
+    frames = {int(known[round(share * (len(known) - 1))]) for share in _MOMENTS if len(known)}
+    record = scene.record
+    words = (
+        f"The body {record['body']!r} fitted to the aggregate. {_SURFACE} Error of the fit: the "
+        f"body's joints are {record['joint_error_aggregate_mm']:.1f} mm from the aggregate's, and "
+        f"{record['joint_error_mm']:.1f} mm from the hypotheses'."
+    )
+    figure = mesh_figure(scene, sorted(frames) or [0])
+    return Exhibit(f"surface_{index}", f"Surface: {name}", words, figure, False)
 
 
 def quantity_exhibits(people: Sequence[Measurements]) -> tuple[Exhibit, ...]:
@@ -389,6 +408,14 @@ _BLANK = (
 _TRAJECTORIES = (
     "Every joint relative to the root, in the camera's axes, about its mean over the clip. Line: "
     "median of the hypotheses; bands: their middle 50 and 90 %; dashed black: the truth, if known."
+)
+
+_MOMENTS = (0.25, 0.5, 0.75)
+"""Shares of a clip at which surfaces are shown."""
+
+_SURFACE = (
+    "Color: root mean square distance of the hypotheses' surfaces from their mean, root joints on "
+    "each other. No truth involved."
 )
 
 _QUANTITY = (

@@ -316,10 +316,13 @@ SURFACE: dict[str, Any] = {
     "lengths": (1, 9),
     "length_shares": (0.5, 0.5),
     "lift_share": 0.0,
-    "batch_frames": 288,
-    "width": 64,
+    "batch_frames": 96,
+    "learning_rate": 2e-3,
+    "warmup_steps": 50,
+    "width": 32,
     "n_heads": 8,
     "clip_norm": 5.0,
+    "bf16": False,  # slower than single precision in matrices so small
 }
 PAIR: dict[str, Any] = {  # of single frames, so that no frame of a batch is like another
     "objective": "diffpose-released",

@@ -251,5 +251,5 @@ def new_decoder(width: int, cond_dim: int, **options: Any) -> MeshDecoder:
         **options: Others of :class:`hypopose.networks.pmce.MeshDecoder`.
     """
     network = MeshDecoder(width=width, cond_dim=cond_dim, **options)
-    network.set_template(_capsules(len(network.relation)))
+    network.begin(_capsules(len(network.relation)))
     return network

@@ -30,6 +30,7 @@ from hypopose.bodies.example import example_arrays
 from hypopose.bodies.kinematics import nearest_rotation, rotation_from_vector, skin, swing
 from hypopose.datasets import example_pair
 from hypopose.errors import BackendError, FormatError, OptionError, ShapeError
+from hypopose.optimization.body_fit import BodyFitter
 
 OCTAGON = math.pi / (8 * math.sin(math.pi / 8))
 """Corners of an octagon with the outline of a circle lie so many radii out."""
@@ -395,3 +396,5 @@ def test_anny_itself() -> None:
     stature = surface.vertices[0, :, 2].max() - surface.vertices[0, :, 2].min()
     assert 1.4 < stature < 2.0
     assert set(surface.part_labels.tolist()) == set(range(len(PARTS)))
+    _, truth = example_pair(4)
+    assert BodyFitter().fit(body, truth.joints[None], truth.skeleton).joint_error < 0.04

@@ -20,7 +20,7 @@ from hypopose.bodies.mesh_files import MESH_WRITERS, mesh_ending, save_mesh
 from hypopose.bodies.mesh_glb import strongest, vertex_normals
 from hypopose.bodies.meshes import MeshScene, nearest_known
 from hypopose.errors import OptionError
-from hypopose.report.mesh_pictures import draw_mesh
+from hypopose.report.mesh_pictures import draw_mesh, nearest_triangles
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,17 @@ def read_ply(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     table = np.frombuffer(data, [(name, kinds[kind]) for kind, name in names], n, end)
     faces = np.frombuffer(data[end + table.nbytes :], [("n", "u1"), ("c", "<i4", 3)])
     return header, table, faces["c"]
+
+
+def test_the_nearer_triangle_hides_the_farther_one() -> None:
+    near = [[2.0, 2.0, 1.0], [9.0, 2.0, 1.0], [2.0, 9.0, 1.0]]
+    through = [[0.0, 0.0, 0.0], [12.0, 0.0, 4.0], [0.0, 12.0, 0.0]]  # in front where x > 3
+    colors = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    picture = nearest_triangles(np.array([near, through]), colors, 12)
+    assert picture[4, 2].tolist() == [1.0, 0.0, 0.0, 1.0]
+    assert picture[4, 4].tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert picture[11, 11, 3] == 0
+    assert 0 < picture[6, 5, 3] < 1
 
 
 def test_ply_holds_one_frame(scene: MeshScene, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hypopose.bodies import ArrayBody, BodyModel, BodyParameters, CapsuleBody
+from hypopose.bodies import ArrayBody, BodyModel, BodyParameters, CapsuleBody, Rest, ShapeSpace
 from hypopose.bodies.example import example_arrays
 from hypopose.bodies.kinematics import rotation_from_vector
 from hypopose.datasets import example_pair
@@ -113,6 +113,28 @@ def test_builds_are_found_by_the_lengths_of_bones(name: str) -> None:
     assert (again <= space.high).all()
     unknown = fit_shape(body, torch.full((1, 16), torch.nan))
     torch.testing.assert_close(unknown[0], space.mean)
+
+
+class Growing(CapsuleBody):
+    """Grows at one age and hardly before and after it, so that full steps go to and fro."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        half = torch.tensor([0.5])
+        self.shapes = ShapeSpace(("age",), half, 0.5 * half, 0 * half, 2 * half)
+
+    def rest(self, shape: Tensor) -> Rest:
+        size = 0.7 + 0.1 * shape[..., :1] + 0.3 * ((shape[..., :1] - 0.7) / 0.05).sigmoid()
+        joints = super().rest(torch.zeros(11)).joints
+        return Rest(size[..., None] * joints, size[..., None] * joints)
+
+
+@pytest.mark.parametrize("age", [0.1, 0.6, 0.7, 0.75, 0.95])
+def test_lengths_that_bend_are_found(age: float) -> None:
+    body = Growing()
+    lengths = bone_lengths_of(body.rest(torch.tensor([[age]])).joints, body.skeleton)
+    found = bone_lengths_of(body.rest(fit_shape(body, lengths)).joints, body.skeleton)
+    assert (found - lengths).abs().max() < 0.004
 
 
 def hypotheses(H: int = 3, F: int = 6, seed: int = 0) -> Tensor:

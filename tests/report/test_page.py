@@ -272,6 +272,19 @@ class TestCommand:
         done = CliRunner().invoke(main, ["report", *map(str, arguments)])
         return done.exit_code, done.output
 
+    def test_the_fitted_surface_is_shown_with_its_error(self, tmp_path: Path) -> None:
+        save_result(tmp_path / "walk.npz", result(0))
+        code, said = self.run(tmp_path / "walk.npz", "--mesh", "-o", tmp_path / "r.html")
+        assert code == 0, said
+        text = (tmp_path / "r.html").read_text()
+        assert "figure-surface_0" in text
+        assert re.search(r"joints are \d+\.\d mm from the aggregate's", text.replace("&#x27;", "'"))
+        assert len(Outline(text).ids) == len(set(Outline(text).ids))
+        code, said = self.run(tmp_path / "walk.npz", "--body", "anny", "-o", tmp_path / "b.html")
+        assert code == 2
+        assert "add --mesh" in said
+        assert not (tmp_path / "b.html").exists()
+
     def test_two_methods_side_by_side(self, tmp_path: Path) -> None:
         for seed in (0, 1):
             save_result(tmp_path / f"{seed}.npz", result(seed))

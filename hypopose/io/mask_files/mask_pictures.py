@@ -36,7 +36,7 @@ def read_pictures(source: Source, kind: Values | None) -> Masks:
 
     def read(number: int) -> FrameMasks:
         path = by_number[number]
-        return frame_of(source, _values(source, path, size), kind, path.name)
+        return frame_of(source, _values(source, path, size, kind), kind, path.name)
 
     return Masks(source.path.name, size, tuple(by_number), read)
 
@@ -50,8 +50,10 @@ def _size(source: Source, path: Path) -> tuple[int, int]:
     return w, h
 
 
-def _values(source: Source, path: Path, size: tuple[int, int]) -> Shaped[np.ndarray, "h w"]:
-    """Labels or grays of a picture."""
+def _values(
+    source: Source, path: Path, size: tuple[int, int], kind: Values | None
+) -> Shaped[np.ndarray, "h w"]:
+    """Labels, grays, or the opacity of a picture that has been cut out."""
     if _size(source, path) != size:
         raise source.error("another size than the first mask", "write masks of one size", path.name)
     try:
@@ -59,16 +61,33 @@ def _values(source: Source, path: Path, size: tuple[int, int]) -> Shaped[np.ndar
             if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "LA", "RGB", "RGBA"):
                 raise source.error(f"a picture of mode {image.mode}", "write grays", path.name)
             values = np.asarray(image)
+            if image.mode == "P" and kind in (None, "person"):
+                values = _gray_palette(image.getpalette("RGB"), values)
     except (OSError, ValueError, SyntaxError, MemoryError) as error:
         raise source.error(
             f"cannot be read ({_words(error)})", "write it again", path.name
         ) from None
-    if values.ndim == 2:
+    return values if values.ndim == 2 else _one_channel(source, values, path.name)
+
+
+def _gray_palette(
+    palette: list[int] | None, values: Shaped[np.ndarray, "h w"]
+) -> Shaped[np.ndarray, "h w"]:
+    """What black and white entries show, whichever comes first; labels of other palettes."""
+    colors = np.array(palette or [], np.uint8).reshape(-1, 3)
+    used = np.unique(values)
+    if len(used) > 2 or used[-1] >= len(colors) or not np.isin(colors[used], (0, 255)).all():
         return values
-    if values.shape[2] == 2:
-        return values[..., 0]
-    if (values[..., :3] != values[..., :1]).any():
-        raise source.error("colors, not labels", "write grays or a palette", path.name)
+    gray = bool((colors[used] == colors[used, :1]).all())
+    return colors[:, 0][values] if gray else values
+
+
+def _one_channel(source: Source, values: Shaped[np.ndarray, "h w c"], name: str) -> np.ndarray:
+    """The opacity if it differs within the picture, else the gray."""
+    if values.shape[2] in (2, 4) and values[..., -1].min() < values[..., -1].max():
+        return values[..., -1]
+    if values.shape[2] > 2 and (values[..., :3] != values[..., :1]).any():
+        raise source.error("colors, not labels", "write grays or a palette", name)
     return values[..., 0]
 
 
@@ -79,8 +98,9 @@ def _opened(source: Source, path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(path, formats=["PNG"])
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError,
-            SyntaxError) as error:  # fmt: skip
+    except Image.DecompressionBombError:
+        raise source.error("too many pixels", "write smaller masks", path.name) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise source.error(
             f"is not a PNG ({_words(error)})", "write masks as PNG files", path.name
         ) from None

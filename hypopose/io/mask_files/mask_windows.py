@@ -20,6 +20,8 @@ MARGIN = 0.15
 """Windows go on beyond the person by this share of their longer side."""
 MIN_INSIDE = 0.25
 """A mask is the person's if it contains this share of the detected keypoints at least."""
+MOST_LOOKED = 20
+"""Masks that are looked at to say why they do not fit."""
 EVERY_S = 0.2
 """Seconds between looks: masks of neighboring frames say the same."""
 
@@ -37,12 +39,35 @@ def with_silhouettes(keypoints: Keypoints2D, masks: Masks) -> Keypoints2D:
     """
     found = silhouettes_of(keypoints, masks)
     if not len(found.frames):
-        raise FormatError(
-            f"{masks.name}: no mask contains the person's keypoints; its frames are numbered "
-            f"{masks.numbers[0]} to {masks.numbers[-1]}, and number {masks.start} is taken for the "
-            "first frame of the keypoints; say which it is: mask_start=NUMBER."
-        )
+        raise FormatError(_nobody(keypoints, masks))
     return replace(keypoints, silhouettes=found)
+
+
+def _nobody(keypoints: Keypoints2D, masks: Masks) -> str:
+    """Why masks do not show the person."""
+    scale, _ = _scale(keypoints, masks)
+    numbers = [n for n in masks.numbers if 0 <= n - masks.start < keypoints.n_frames]
+    seen = [_shares(masks.read(n), keypoints.xy[n - masks.start].double().numpy() * scale)
+            for n in numbers[:: max(1, len(numbers) // MOST_LOOKED)]]  # fmt: skip
+    if seen and all(area == 0 for area, _ in seen):
+        return f"{masks.name}: masks are empty; give masks in which the person is not 0."
+    if seen and all(area == 1 for area, _ in seen):
+        return f"{masks.name}: masks fill the whole image; give masks in which the rest is 0."
+    if seen and all(share < 1 - MIN_INSIDE and area > 0.5 for area, share in seen):
+        return f"{masks.name}: masks show the background; turn them round, the person is not 0."
+    return (
+        f"{masks.name}: no mask contains the person's keypoints; its frames are numbered "
+        f"{masks.numbers[0]} to {masks.numbers[-1]}, and number {masks.start} is taken for the "
+        "first frame of the keypoints; say which it is: mask_start=NUMBER."
+    )
+
+
+def _shares(frame: FrameMasks, xy: Float[np.ndarray, "J 2"]) -> tuple[float, float]:
+    """Shares of the image and of the keypoints that any mask of a frame covers."""
+    if not frame.people:
+        return 0.0, 0.0
+    whole = np.logical_or.reduce(frame.people)
+    return float(whole.mean()), _share_inside(whole, xy[np.isfinite(xy).all(-1)])
 
 
 def silhouettes_of(
@@ -133,6 +158,8 @@ def _look(frame: FrameMasks, xy: Float[np.ndarray, "J 2"], side: int) -> _Look |
         return None
     best = max(range(len(shares)), key=lambda i: (shares[i], -int(frame.people[i].sum())))
     mask = frame.people[best]
+    if mask.all():
+        return None
     known = np.ones(mask.shape, bool) if frame.unknown is None else ~frame.unknown
     for other in frame.people[:best] + frame.people[best + 1 :]:
         known &= ~other

@@ -34,6 +34,9 @@ from hypopose.networks.pmce.template import Template
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.recorded_config import recorded
 
+EMBEDDING = 0.1
+"""Size of embeddings of joints and vertices at the start of our decoder: that of positions."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evolved:
@@ -270,6 +273,33 @@ class MeshDecoder(_OnTemplate):
             n_joints, n_coarse, n_vertices, width, width, cond_dim, False, drop_path
         )
         self._make_room(n_coarse, n_faces, n_vertices)
+
+    @torch.no_grad()
+    def begin(self, template: Template) -> None:
+        """Take a template, and start with joints as they are and vertices between the joints.
+
+        The released start is random: vertices have to find each other, positions drown in
+        embeddings ten times as large, and norms scale everything down.
+
+        Args:
+            template: Of the network's sizes.
+
+        Raises:
+            ShapeError: If it has others.
+        """
+        self.set_template(template)
+        up = self.coevolution.upsample_conv
+        up.weight.zero_()
+        up.weight[:, :, 1] = template.interpolation().to(up.weight)
+        for name, parameter in self.coevolution.named_parameters():
+            if name.endswith("_embed"):
+                parameter.mul_(EMBEDDING)
+            elif name.endswith("mlp_gamma.bias"):
+                parameter.fill_(1.0)
+            elif (
+                "feat2coor" in name or name.startswith("linear_cur") or name == "upsample_conv.bias"
+            ):
+                parameter.zero_()
 
     @property
     def info(self) -> NetworkInfo:

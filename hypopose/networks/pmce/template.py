@@ -42,6 +42,18 @@ class Template:
         places, joints = self.coarse @ self.vertices, self.regressor @ self.vertices
         return torch.cdist(places, joints).argmin(1)
 
+    def interpolation(self, n_near: int = 3) -> Float[Tensor, "V v"]:
+        """Weights of the nearest coarse vertices for each vertex, by inverse distance.
+
+        Args:
+            n_near: Coarse vertices that count.
+        """
+        distance = torch.cdist(self.vertices, self.coarse @ self.vertices)
+        near = distance.topk(min(n_near, distance.shape[1]), largest=False)
+        share = 1 / near.values.clamp(min=1e-3)
+        share = share / share.sum(1, keepdim=True)
+        return torch.zeros_like(distance).scatter(1, near.indices, share)
+
 
 def template_of(body: BodyModel, n_coarse: int) -> Template:
     """A template from a body at rest: the first vertex and those far from all before.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,38 @@ def test_pictures_are_matched_by_number(tmp_path: Path) -> None:
 def test_pictures_of_every_mode(tmp_path: Path, mode: str) -> None:
     masks = load_masks(write_pngs(tmp_path / "m", {0: BOX * 255}, mode))
     assert np.array_equal(masks.read(0).people[0], BOX)
+
+
+def test_pictures_cut_out_by_their_opacity(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    opacity = np.uint8(255 * BOX)[..., None]
+    for name, color in (("black", np.zeros((6, 8, 3))), ("photo", rng.integers(0, 255, (6, 8, 3)))):
+        folder = tmp_path / name
+        folder.mkdir()
+        picture = np.concatenate([color.astype(np.uint8), opacity], -1)
+        Image.fromarray(picture).save(folder / "mask_0.png")
+        assert np.array_equal(load_masks(folder).read(0).people[0], BOX)
+
+
+def test_a_palette_may_begin_with_white(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.uint8(~BOX), "P")
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    picture.save(tmp_path / "mask_0.png")
+    assert np.array_equal(load_masks(tmp_path).read(0).people[0], BOX)
+    labels = load_masks(tmp_path, mask_values="people").read(0)
+    assert np.array_equal(labels.people[0], ~BOX)
+
+
+def test_sixteen_bits_and_far_too_many_pixels(tmp_path: Path) -> None:
+    Image.fromarray(np.uint16(65535 * BOX)).save(tmp_path / "mask_0.png")
+    assert np.array_equal(load_masks(tmp_path).read(0).people[0], BOX)
+    head = (tmp_path / "mask_0.png").read_bytes()
+    sides = struct.pack(">II", 16000, 16000)
+    claimed = b"IHDR" + sides + head[24:29]
+    data = head[:12] + claimed + struct.pack(">I", zlib.crc32(claimed)) + head[33:]
+    (tmp_path / "mask_0.png").write_bytes(data)
+    with pytest.raises(FormatError, match="too many pixels; write smaller masks"):
+        load_masks(tmp_path)
 
 
 def test_what_numbers_mean_is_said_or_asked(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -67,6 +68,23 @@ def test_a_mask_of_somebody_else_is_no_mask() -> None:
     assert found.record["frames_without_the_person"] == 3
     with pytest.raises(FormatError, match=r"no mask contains.*numbered 0 to 2.*mask_start=NUMBER"):
         with_silhouettes(keypoints, masks)
+
+
+@pytest.mark.parametrize(
+    ("turned", "said"),
+    [
+        (lambda mask: mask & False, "are empty"),
+        (lambda mask: mask | True, "fill the whole image"),
+        (lambda mask: ~mask, "show the background; turn them round"),
+    ],
+)
+def test_masks_that_show_nobody_say_why(
+    turned: Callable[[np.ndarray], np.ndarray], said: str
+) -> None:
+    keypoints, mask = person(20, 20)
+    with pytest.raises(FormatError, match=said):
+        with_silhouettes(keypoints, Masks.of(np.stack([turned(mask)] * 3)))
+    assert len(silhouettes_of(keypoints, Masks.of(np.stack([mask] * 3))).frames) == 3
 
 
 def test_frames_begin_where_it_was_said() -> None:
