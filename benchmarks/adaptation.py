@@ -32,15 +32,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hypopose.adaptation import AdaptOptions, Recording
-from hypopose.adaptation.running import (
+from hypopose.adaptation import (
+    AdaptOptions,
+    Recording,
     Source,
     find_builds,
     load_source,
     make_trainer,
-    part_of_the_way,
-    prepared,
 )
+from hypopose.adaptation.keeping import part_of_the_way
+from hypopose.adaptation.running import prepared
 from hypopose.api.adapting import recordings_of
 from hypopose.api.rigs import find_cameras
 from hypopose.calibration import ece, energy_score
@@ -216,7 +217,8 @@ def recordings_of_target(target: Target, n_views: int) -> tuple[list[Recording],
     longest = max(s.keypoints.n_frames for own in shots for s in own.values())
     views = {v: [padded(own[v].keypoints, longest) for own in shots] for v in shots[0]}
     height = sum(target.heights.values()) / len(target.heights)
-    found = find_cameras(views, height=height, max_offset=0.0)
+    offsets = dict.fromkeys(list(views)[1:], 0.0)
+    found = find_cameras(views, height=height, offsets=offsets)
     print(found.describe(), flush=True)
     recordings, _ = recordings_of(views, found.rig)
     return recordings, found.rig.scale_std
@@ -315,13 +317,13 @@ def adapted(task: Task, source: Source, o: AdaptOptions) -> tuple[Any, float]:
     """A trainer that is done, and processor minutes."""
     start, first = time.process_time(), source.network()
     split = prepared(task.recordings, source, first, o)
-    builds = find_builds(first, source, split.used, o, task.scale_std)
+    builds = find_builds(source, split.used, source.config, task.scale_std)
     if builds is not None:
         told = zip(builds.people, builds.stature.tolist(), builds.stature_std.tolist(), strict=True)
         true = ", ".join(f"{v:.2f}" for v in task.target.heights.values())
         said = ", ".join(f"{who} {tall:.2f} ± {std:.2f}" for who, tall, std in told)
         print(f"  statures: {said} m; true: {true}", flush=True)
-    trainer = make_trainer(source, split, o, builds)
+    trainer = make_trainer(source.config, source.motion, split.used, builds)
     while trainer.progress.share(source.config) < 1:
         trainer.step()
     return trainer, (time.process_time() - start) / 60

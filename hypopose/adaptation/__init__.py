@@ -3,15 +3,18 @@
 Layout::
 
     recordings.py   people in front of cameras; which part is held back
+    sources.py      weights to start from, and motion
     placement.py    source motions where the target's people stand (PoseDA)
+    bending.py      the same, of bodies that a generator changes (PoseDA, reconstructed)
     builds.py       how they are built, and where their detector sees joints
     labels.py       target windows labeled by several views (EpipolarPose) or a teacher (PoSynDA)
-    mixing.py       batches of all kinds
+    parts.py        which of these a run has; mixing.py: batches of all kinds; trainer.py: steps
     judging.py      proper scores without 3D
-    running.py      train, judge, merge, write
-    card.py         the model card
+    keeping.py      what is forgotten
+    running.py      train, judge, merge, write (writing.py, card.py)
 """
 
+from hypopose.adaptation.bending import BentBatchMaker
 from hypopose.adaptation.builds import BuildPosterior, Response, estimate_builds, simulate_response
 from hypopose.adaptation.judging import Change, compare, has_improved, judge
 from hypopose.adaptation.labels import (
@@ -22,15 +25,19 @@ from hypopose.adaptation.labels import (
 )
 from hypopose.adaptation.mixing import MixedBatchMaker, Part
 from hypopose.adaptation.options import AdaptOptions
+from hypopose.adaptation.parts import find_builds, make_trainer
 from hypopose.adaptation.placement import AlignedBatchMaker, Stands
 from hypopose.adaptation.recordings import Recording, Split, View3D, split_recordings
-from hypopose.adaptation.running import AdaptationTrainer, Adapted, adapt_recordings
+from hypopose.adaptation.running import Adapted, adapt_recordings
+from hypopose.adaptation.sources import Source, load_source
+from hypopose.adaptation.trainer import AdaptationTrainer
 
 __all__ = [
     "AdaptOptions",
     "AdaptationTrainer",
     "Adapted",
     "AlignedBatchMaker",
+    "BentBatchMaker",
     "BuildPosterior",
     "Change",
     "LabelBatchMaker",
@@ -39,16 +46,20 @@ __all__ = [
     "Part",
     "Recording",
     "Response",
+    "Source",
     "Split",
     "Stands",
     "View3D",
     "adapt_recordings",
     "compare",
     "estimate_builds",
+    "find_builds",
     "has_improved",
     "judge",
     "labels_from_teacher",
     "labels_from_views",
+    "load_source",
+    "make_trainer",
     "simulate_response",
     "split_recordings",
 ]

@@ -63,6 +63,21 @@ def draw_motions(
     return joints - joints[..., :1, :]
 
 
+def in_network_frame(encoded: Encoded) -> Keypoints2D:
+    """Windows as a camera sees them that is turned as the network's frame is; on the CPU.
+
+    Args:
+        encoded: With its size as the first context feature.
+    """
+    assert encoded.context is not None  # generators that read rays
+    size = REFERENCE_SIZE * encoded.context[:, 0].exp()
+    seen = encoded.confidence > 0
+    plane = torch.where(seen[..., None], encoded.xy * size[:, None, None, None], torch.nan)
+    return Keypoints2D(
+        plane.cpu(), H36M17, confidence=encoded.confidence.cpu(), camera=unit_camera()
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Residuals:
     """How far draws miss the keypoints once their roots are fitted.
@@ -84,18 +99,12 @@ def residuals(joints: Float[Tensor, "B H F J 3"], encoded: Encoded) -> Residuals
         joints: Root-relative meters.
         encoded: With its size as the first context feature.
     """
-    assert encoded.context is not None  # generators that read rays
-    size = REFERENCE_SIZE * encoded.context[:, 0].exp()
-    plane = encoded.xy * size[:, None, None, None]
-    seen = encoded.confidence > 0
-    plane = torch.where(seen[..., None], plane, torch.nan)
-    keypoints = Keypoints2D(
-        plane.cpu(), H36M17, confidence=encoded.confidence.cpu(), camera=unit_camera()
-    )
+    keypoints = in_network_frame(encoded)
     root = fit_root(joints.cpu(), keypoints).to(joints)
     placed = joints + root[..., None, :]
     z = placed[..., 2:]
-    across = plane.nan_to_num(0.0)[:, None] * z - placed[..., :2]
+    seen = encoded.confidence > 0
+    across = keypoints.xy.to(joints).nan_to_num(0.0)[:, None] * z - placed[..., :2]
     good = seen[:, None] & torch.isfinite(across).all(-1)
     across = torch.where(good[..., None], across, 0.0)
     offset = torch.cat([across, torch.zeros_like(z)], -1)

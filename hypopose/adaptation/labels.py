@@ -6,32 +6,34 @@ that were compared with it as if it were the truth would learn the errors as amb
 get errors of the same distribution before they are compared: the energy score of the sums is least
 where draws without them are the posterior of the truth.
 
-**A teacher** (PoSynDA): the averaged weights draw several hypotheses of every window, each is scaled
-to the stature of the person's build, put where its reprojection fits best (the root is fitted; none
-is given), and one is chosen. PoSynDA takes the one that reprojects best, which makes every posterior
-narrower each time. Here one is drawn with weights from the likelihood of its reprojection: what is
-known better is narrower, what is not stays as wide as it was.
-"""  # noqa: E501
+**A teacher** (PoSynDA): a slowly following copy draws several hypotheses of every window, each is
+scaled to the stature of the person's build, and they are made into a label by their reprojection
+(:mod:`hypopose.training.reprojection_labels`); the root is fitted, none is given.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.adaptation.builds import BuildPosterior
-from hypopose.adaptation.drawing import draw_motions, residuals
+from hypopose.adaptation.drawing import draw_motions, in_network_frame, unit_camera
 from hypopose.adaptation.recordings import Recording
 from hypopose.networks.base import Network
 from hypopose.networks.inputs import encode_rays
 from hypopose.optimization.stature import stature
+from hypopose.samplers.missing import interpolate_missing
 from hypopose.simulation import Draws
 from hypopose.skeletons import H36M17
-from hypopose.training import Batch
+from hypopose.training import Batch, labels_by_likelihood, labels_by_reprojection
+from hypopose.training.batches import ENCODINGS, Inputs, Views
 from hypopose.training.config import TrainConfig
+from hypopose.training.target_options import Selection
+from hypopose.types import Hypotheses, Keypoints2D
 
 LASTING = 0.8
 """Share of a label's variance that lasts over a window: detectors err alike from frame to frame."""
@@ -41,10 +43,6 @@ MIN_KNOWN = 0.3
 
 CHOICES = 8
 """Hypotheses that a teacher chooses from."""
-
-MISS_STD = 0.03
-"""Meters by which keypoints miss the joints, along each axis, and lastingly: a window's mean square
-counts once for each joint."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +70,24 @@ class LabelBatchMaker:
     Args:
         clips: One at least.
         n_draws: Draws that a batch is compared with, for their errors.
+        inputs: What the network reads, ``network.info.inputs``.
+        gaps: Whether it reads missing keypoints; they are filled over time otherwise.
     """
 
-    def __init__(self, clips: Sequence[LabeledClip], n_draws: int) -> None:
-        self.n_draws = n_draws
+    def __init__(
+        self,
+        clips: Sequence[LabeledClip],
+        n_draws: int,
+        inputs: Inputs = "subject",
+        gaps: bool = True,
+    ) -> None:
+        self.n_draws, self.gaps = n_draws, gaps
+        self.encode = ENCODINGS[inputs]
         self.replace(clips)
 
     def replace(self, clips: Sequence[LabeledClip]) -> None:
         """Draw from other clips from now on."""
-        self.clips = tuple(clips)
+        self.clips = tuple(clips if self.gaps else map(_filled, clips))
         self.weights = torch.tensor([float(len(c.rays)) for c in clips]).sqrt()
 
     def __call__(self, B: int, F: int, generator: torch.Generator) -> Batch:
@@ -97,11 +104,11 @@ class LabelBatchMaker:
         mirror = draws.chance(0.5, B)
         rays, confidence = _mirrored(rays, mirror), _swapped(confidence, mirror)
         joints, errors = _mirrored(joints, mirror), _mirrored(errors, mirror)
-        encoded = encode_rays(rays, confidence, fps)
-        turn = encoded.rotation.mT[:, None]
         known = torch.isfinite(joints).all(-1)
-        target = joints.nan_to_num(0.0) @ turn
-        return Batch(encoded, target, errors @ turn[:, None], known)
+        exact = joints.nan_to_num(0.0)
+        batch = self.encode(Views(rays, confidence, exact, exact, fps), draws)
+        turn = batch.encoded.rotation.mT[:, None, None]
+        return Batch(batch.encoded, batch.target, errors @ turn, known)
 
     def _cut(self, clip: LabeledClip, phase: float, F: int) -> tuple[Tensor, ...]:
         """A window; clips that are shorter go back and forth."""
@@ -119,6 +126,13 @@ class LabelBatchMaker:
         lasting = LASTING**0.5 * draws.normal(B, self.n_draws, 1, J, 3)
         z = lasting + (1 - LASTING) ** 0.5 * draws.normal(B, self.n_draws, F, J, 3)
         return (factor[:, None] @ z[..., None])[..., 0]
+
+
+def _filled(clip: LabeledClip) -> LabeledClip:
+    """A clip without missing keypoints, for networks that read none."""
+    keypoints = Keypoints2D(clip.rays, H36M17, camera=unit_camera())
+    confidence = torch.where(clip.confidence > 0, clip.confidence, 1.0)
+    return replace(clip, rays=interpolate_missing(keypoints).xy, confidence=confidence)
 
 
 def labels_from_views(recordings: Sequence[Recording]) -> list[LabeledClip]:
@@ -178,12 +192,25 @@ def labels_from_teacher(
         x = draw_motions(teacher, encoded, CHOICES, generator, config)
         if builds is not None:
             x = x * _sizes(x, builds, recording.person, draws)
-        missed = residuals(x, encoded)
-        squares = missed.offset.square().sum(-1).mean(2)[0].sum(-1) / (2 * MISS_STD**2)
-        chosen = int(draws.pick((squares.min() - squares).exp().clamp(min=1e-12), 1))
-        joints = x[0, chosen] @ encoded.rotation[0]
-        clips.append(LabeledClip(part.rays, part.confidence, part.fps, joints.cpu()))
+        joints = _chosen(x.cpu(), in_network_frame(encoded), config.target.selection, generator)
+        turned = joints[0] @ encoded.rotation[0].cpu()
+        clips.append(LabeledClip(part.rays, part.confidence, part.fps, turned))
     return clips
+
+
+def _chosen(
+    x: Float[Tensor, "B H F J 3"],
+    keypoints: Keypoints2D,
+    selection: Selection,
+    generator: torch.Generator,
+) -> Float[Tensor, "B F J 3"]:
+    """The labels of hypotheses, without the joints that nothing decides."""
+    hypotheses = Hypotheses(x, H36M17)
+    if selection == "drawn":
+        return labels_by_likelihood(hypotheses, keypoints, generator).joints
+    labels = labels_by_reprojection(hypotheses, keypoints, level=selection)
+    label = torch.where((labels.index >= 0)[..., None], labels.joints, torch.nan)
+    return label - label[..., :1, :]
 
 
 def _sizes(x: Tensor, builds: BuildPosterior, person: str, draws: Draws) -> Tensor:

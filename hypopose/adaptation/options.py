@@ -9,29 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypopose.errors import OptionError
-from hypopose.optimization.stature import SHORTEST, TALLEST
-from hypopose.simulation.option_checks import check_range, check_shares
+from hypopose.simulation.option_checks import check_range
+from hypopose.training.target_options import TargetParts
 
 FORGETTING = 0.03
 """Share by which the energy score on validation motion may rise by default."""
 
 
 @dataclass(frozen=True)
-class AdaptOptions:
-    """What :func:`hypopose.adapt` does, and for how long.
-
-    Shares are of the training windows: ``replay``, the source as the default was trained on it,
-    takes what the others leave. Parts that have nothing to work on (no views, say) leave theirs.
+class AdaptOptions(TargetParts):
+    """What :func:`hypopose.adapt` does, and for how long; see :class:`.TargetParts` for its parts.
 
     Args:
         minutes: Wall-clock time of training.
         n_frames: Frames of training instead: the same weights on every machine of one kind.
-        aligned: Share of source motions that stand where the target's people stand (PoseDA's
-            global position alignment, with the target's vertical).
-        builds: Whether those motions are of people built as the target's, seen as its detector
-            sees them (:mod:`hypopose.adaptation.builds`), as far as these are known.
-        teacher: Share of target windows that the averaged weights label (PoSynDA's teacher).
-        view_labels: Share of target windows that several views label (EpipolarPose).
         rank: Of low-rank adapters on the attention, which are then all that is trained; 0 trains
             everything.
         learning_rate: Peak; it falls to 1 % as half a cosine.
@@ -40,8 +31,6 @@ class AdaptOptions:
         max_forgetting: By what share the energy score on validation motion may rise; weights are
             taken back towards the first ones until it holds. None for 0.03, or, if ``height`` is
             given, for any: who is told that people are small has to forget that others are not.
-        refresh_steps: Steps after which the teacher renews its labels.
-        height: Everybody's stature in meters, if it is known.
         seed: Decides batches and noise.
         device: ``"cpu"`` or ``"cuda"``.
 
@@ -51,24 +40,18 @@ class AdaptOptions:
 
     minutes: float = 20.0
     n_frames: int | None = None
-    aligned: float = 0.6
-    builds: bool = True
-    teacher: float = 0.1
-    view_labels: float = 0.4
     rank: int = 0
     learning_rate: float = 2e-4
     batch_frames: int = 1296
     hold_back: float = 0.2
     max_forgetting: float | None = None
-    refresh_steps: int = 60
-    height: float | None = None
     seed: int = 0
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        check_shares(self, "aligned", "teacher", "view_labels")
+        super().__post_init__()
         check_range(self, 0.0, 1e6, "learning_rate")
-        check_range(self, 1.0, 1e7, "batch_frames", "refresh_steps")
+        check_range(self, 1.0, 1e7, "batch_frames")
         check_range(self, 0.0, 1e6, "rank")
         check_range(self, 0.0, 2.0**62, "seed")
         if self.max_forgetting is not None:
@@ -77,10 +60,6 @@ class AdaptOptions:
             raise OptionError("The budget must be positive: minutes, or n_frames.")
         if not 0 < self.hold_back <= 0.9:
             raise OptionError(f"hold_back lies between 0 and 0.9, got {self.hold_back}.")
-        if self.height is not None and not SHORTEST <= self.height <= TALLEST:
-            raise OptionError(
-                f"A stature lies between {SHORTEST} and {TALLEST} m, got {self.height}."
-            )
 
     @property
     def tolerated(self) -> float:
@@ -88,6 +67,11 @@ class AdaptOptions:
         if self.max_forgetting is not None:
             return self.max_forgetting
         return FORGETTING if self.height is None else math.inf
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The options of :class:`.TargetParts` by name."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(TargetParts)}
 
     def to_json(self) -> dict[str, Any]:
         """The options by name."""

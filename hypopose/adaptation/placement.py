@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from hypopose.adaptation.drawing import unit_camera
 from hypopose.adaptation.recordings import UPRIGHT, Recording
 from hypopose.cameras import axis_angle
 from hypopose.simulation import (
+    Bodies,
     BodyOptions,
     DetectionOptions,
     DrawBuilds,
@@ -31,6 +32,7 @@ from hypopose.simulation import (
 )
 from hypopose.skeletons import H36M17
 from hypopose.training import BatchMaker
+from hypopose.training.batches import Inputs
 
 NEAREST = 0.6
 """Meters; roots are not placed nearer."""
@@ -88,7 +90,11 @@ class AlignedBatchMaker(BatchMaker):
         bodies: How bodies are drawn.
         noise: How they are detected.
         pitched: For windows that fit nowhere.
+        inputs: What the network reads, ``network.info.inputs``.
+        gaps: Whether keypoints are missing.
         builds: How people are built; None for what ``bodies`` says.
+        sizes: Least and greatest factor of bodies' sizes, drawn evenly in the logarithm (PoSynDA):
+            larger ones are placed farther away.
     """
 
     def __init__(
@@ -99,11 +105,28 @@ class AlignedBatchMaker(BatchMaker):
         bodies: BodyOptions | None = None,
         noise: DetectionOptions | None = None,
         pitched: float = 0.0,
+        *,
+        inputs: Inputs = "subject",
+        gaps: bool = True,
         builds: DrawBuilds | None = None,
+        sizes: tuple[float, float] = (1.0, 1.0),
     ) -> None:
-        super().__init__(motion, device, bodies, noise, pitched, builds=builds)
+        given = (motion, device, bodies, noise, pitched)
+        super().__init__(*given, inputs=inputs, gaps=gaps, builds=builds)
         self.stands = stands.to(device)
         self.camera = unit_camera()
+        self.sizes = sizes
+
+    def before_camera(
+        self, bodies: Bodies, draws: Draws
+    ) -> tuple[Float[Tensor, "B F J 3"], Float[Tensor, "B F J 3"]]:
+        """Joints in the camera's frame, and where a detector would put them."""
+        least, greatest = self.sizes
+        if least < greatest or least != 1:
+            share = draws.uniform(len(bodies.joints), 1, 1, 1)
+            factor = least * (share * math.log(greatest / least)).exp()
+            bodies = replace(bodies, joints=factor * bodies.joints, seen=factor * bodies.seen)
+        return super().before_camera(bodies, draws)
 
     def place(
         self, joints: Float[Tensor, "B F J 3"], draws: Draws

@@ -13,9 +13,11 @@ from hypopose.training.reprojection_labels import (
     ReprojectionLoss,
     label_batch,
     label_loss,
+    labels_by_likelihood,
     labels_by_reprojection,
     source_loss,
 )
+from hypopose.training.target_options import TargetOptions, TargetParts
 from hypopose.training.teacher import Teacher
 from hypopose.training.trainer import Trainer
 from hypopose.training.weights_export import export
@@ -31,6 +33,8 @@ __all__ = [
     "Objective",
     "ReprojectionLabels",
     "ReprojectionLoss",
+    "TargetOptions",
+    "TargetParts",
     "Teacher",
     "TrainConfig",
     "Trainer",
@@ -40,6 +44,7 @@ __all__ = [
     "joint_distance",
     "label_batch",
     "label_loss",
+    "labels_by_likelihood",
     "labels_by_reprojection",
     "motion_distance",
     "source_loss",

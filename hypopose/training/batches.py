@@ -19,6 +19,7 @@ from torch import Tensor
 from hypopose.datasets.shards import load_motion
 from hypopose.networks.inputs import Encoded, encode_rays, encode_screen
 from hypopose.simulation import (
+    Bodies,
     BodyMaker,
     BodyOptions,
     DetectionOptions,
@@ -127,14 +128,23 @@ class BatchMaker:
     def look(self, B: int, F: int, draws: Draws) -> Views:
         """Draw bodies, cameras and detections."""
         bodies = self.bodies(B, F, draws)
-        rotation, position = self.place(bodies.joints, draws)
-        cam = (bodies.joints - position[:, None, None]) @ rotation.mT[:, None]
-        seen = (bodies.seen - position[:, None, None]) @ rotation.mT[:, None]
+        cam, seen = self.before_camera(bodies, draws)
         exact = None if self.bodies.builds is not None else cam
         rays, confidence = detect(
             seen, draws, self.noise, joints=exact, gaps=self.gaps, people=bodies.people
         )
         return Views(rays, confidence, cam, seen, bodies.fps)
+
+    def before_camera(
+        self, bodies: Bodies, draws: Draws
+    ) -> tuple[Float[Tensor, "B F J 3"], Float[Tensor, "B F J 3"]]:
+        """Joints in the camera's frame, and where a detector would put them."""
+        rotation, position = self.place(bodies.joints, draws)
+        joints, seen = (
+            (x - position[:, None, None]) @ rotation.mT[:, None]
+            for x in (bodies.joints, bodies.seen)
+        )
+        return joints, seen
 
     def place(
         self, joints: Float[Tensor, "B F J 3"], draws: Draws

@@ -11,6 +11,7 @@ from typing import Any
 from hypopose.errors import FormatError, OptionError
 from hypopose.simulation import BodyOptions, DetectionOptions
 from hypopose.simulation.option_checks import check_range, check_shares, from_dict
+from hypopose.training.target_options import TargetOptions
 
 MOST = 1e15
 """No count or budget is larger."""
@@ -80,6 +81,8 @@ class NetworkOptions:
         mlp_ratio: Hidden over outer width of the MLPs.
         n_latent: Channels of latent noise, for the objective ``"energy"``.
         start: Folder of weights to start from; tensors that fit are taken, larger ones filled.
+        low_rank: Rank of adapters on the attention, which are then all that is trained, and which
+            are folded in when weights are exported; 0 trains everything.
         options: Further options of the network, by name.
     """
 
@@ -90,13 +93,16 @@ class NetworkOptions:
     mlp_ratio: float = 3.0
     n_latent: int = 0
     start: str | None = None
+    low_rank: int = 0
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_range(self, 1.0, 2.0**16, "width")
         check_range(self, 1.0, 1000.0, "n_layers", "n_heads")
         check_range(self, 0.0, 1000.0, "mlp_ratio")
-        check_range(self, 0.0, 2.0**16, "n_latent")
+        check_range(self, 0.0, 2.0**16, "n_latent", "low_rank")
+        if self.low_rank and self.start is None:
+            raise OptionError("low_rank adapts trained weights; say which with start.")
 
 
 @dataclass(frozen=True)
@@ -226,6 +232,7 @@ class TrainConfig:
         optimizer: How weights are updated.
         budget: How long.
         compute: Where.
+        target: People without 3D that it also learns from.
 
     Raises:
         OptionError: If options contradict each other.
@@ -247,6 +254,7 @@ class TrainConfig:
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     budget: BudgetOptions = field(default_factory=BudgetOptions)
     compute: ComputeOptions = field(default_factory=ComputeOptions)
+    target: TargetOptions = field(default_factory=TargetOptions)
 
     def __post_init__(self) -> None:
         drawn = self.objective.flicker or self.network.n_latent
@@ -312,6 +320,7 @@ SECTIONS: dict[str, type] = {
     "optimizer": OptimizerOptions,
     "budget": BudgetOptions,
     "compute": ComputeOptions,
+    "target": TargetOptions,
 }
 """Section of :class:`TrainConfig` -> its dataclass."""
 

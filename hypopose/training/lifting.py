@@ -31,7 +31,7 @@ from hypopose.networks.mpm import pretext_losses
 from hypopose.networks.mpm_masks import TUBES, random_masks, tube_masks
 from hypopose.samplers.windows import take_frames
 from hypopose.training.batches import Batch
-from hypopose.training.losses import joint_distance
+from hypopose.training.losses import joint_distance, supervised
 from hypopose.training.validation import HeldOut
 
 Clip = Float[Tensor, "B F J 3"]
@@ -94,17 +94,17 @@ def lift_loss(
 
     Args:
         network: A lifter.
-        batch: Windows.
+        batch: Windows; joints that are not known do not count.
         of: Predicted and true clips to a loss.
     """
-    encoded, target = batch.encoded, batch.target
+    encoded = batch.encoded
     if isinstance(network, MPMLifter):
         tokens = network.encode(encoded.xy)
-        whole = of(network.sequence(tokens), target)
-        return whole + of(network.center(tokens), _middle(target))
-    given = {"confidence": encoded.confidence, "context": encoded.context}
-    out = network(None, encoded.xy, **given)[:, 0]
-    return of(out, _middle(target) if network.info.sequence_to_one else target)
+        answers = [network.sequence(tokens), network.center(tokens)]
+    else:
+        given = {"confidence": encoded.confidence, "context": encoded.context}
+        answers = [network(None, encoded.xy, **given)[:, 0]]
+    return torch.stack([of(out, supervised(out, batch)) for out in answers]).sum()
 
 
 def masked_loss(network: MPM, batch: Batch, seed: int) -> Float[Tensor, ""]:

@@ -30,6 +30,21 @@ def joint_distance(a: Float[Tensor, "*any 3"], b: Float[Tensor, "*any 3"]) -> Fl
     return (a - b).norm(dim=-1).mean()
 
 
+def supervised(predicted: Float[Tensor, "B F J 3"], batch: Batch) -> Float[Tensor, "B F J 3"]:
+    """The batch's target; where it knows none, what was predicted, which then costs nothing.
+
+    Args:
+        predicted: All frames, or the middle one.
+        batch: With or without ``known``.
+    """
+    target, known = batch.target, batch.known
+    if predicted.shape[1] < target.shape[1]:
+        at = (target.shape[1] - 1) // 2
+        target = target[:, at : at + 1]
+        known = None if known is None else known[:, at : at + 1]
+    return target if known is None else torch.where(known[..., None], target, predicted.detach())
+
+
 def x0_loss(
     network: Network,
     batch: Batch,
@@ -47,7 +62,7 @@ def x0_loss(
 
     Args:
         network: Denoiser in meters.
-        batch: Windows.
+        batch: Windows; joints that are not known do not count.
         schedule: How much noise each timestep means.
         generator: Source of timesteps and noise, on the batch's device.
         scale: Targets are multiplied by it before noise is added, and the network's input divided.
@@ -60,13 +75,14 @@ def x0_loss(
     encoded, target = batch.encoded, batch.target
     given = {"confidence": encoded.confidence, "context": encoded.context}
     if lift:
-        return joint_distance(network(None, encoded.xy, **given)[:, 0], target)
+        lifted = network(None, encoded.xy, **given)[:, 0]
+        return joint_distance(lifted, supervised(lifted, batch))
     device = target.device
     t = torch.randint(schedule.n_timesteps, target.shape[:1], generator=generator, device=device)
     eps = torch.randn(target.shape, generator=generator, device=device)
     x_t = q_sample(target * scale, t, eps, schedule).clamp(-clamp * scale, clamp * scale) / scale
-    x0 = network(x_t[:, None], encoded.xy, t.to(x_t.dtype), **given)
-    return joint_distance(x0[:, 0], target)
+    x0 = network(x_t[:, None], encoded.xy, t.to(x_t.dtype), **given)[:, 0]
+    return joint_distance(x0, supervised(x0, batch))
 
 
 def energy_loss(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hypopose.diffusion import Schedule
 from hypopose.simulation import Motion
-from hypopose.training.batches import BatchMaker
+from hypopose.training.batches import BatchMaker, Inputs
 from hypopose.training.config import TrainConfig
 from hypopose.training.flow import flow_loss, validate_flow
 from hypopose.training.lifting import (
@@ -94,18 +94,21 @@ def keypoint_batches(motion: Motion, device: torch.device, config: TrainConfig) 
 
     With gaps, unless the network cannot read them.
     """
+    given = (config.bodies, config.noise, config.cameras.pitched)
+    inputs, gaps = what_is_read(config)
+    return BatchMaker(motion, device, *given, inputs=inputs, gaps=gaps)
+
+
+def what_is_read(config: TrainConfig) -> tuple[Inputs, bool]:
+    """What the run's network reads, and whether keypoints may be missing.
+
+    Args:
+        config: The run's options.
+    """
     with torch.random.fork_rng(devices=[]):
         info = new_network(config, "math").info
     subject = info.inputs == "subject"
-    return BatchMaker(
-        motion,
-        device,
-        config.bodies,
-        config.noise,
-        config.cameras.pitched,
-        inputs="subject" if subject else "screen",
-        gaps=subject or info.uses_confidence,
-    )
+    return "subject" if subject else "screen", subject or info.uses_confidence
 
 
 def whole_batches(motion: Motion, device: torch.device, config: TrainConfig) -> BatchMaker:

@@ -9,6 +9,7 @@ towards what was taken; poses of the source domain, which have 3D, are trained o
 | --- | --- |
 | e, pixel error of hypotheses | :func:`hypopose.aggregation.reprojection_distances` |
 | selected joints, the pseudo label | :func:`labels_by_reprojection` |
+| one hypothesis by likelihood (ours) | :func:`labels_by_likelihood` |
 | 0.5 loss_2d + 1.0 loss_3d (target) | :func:`label_loss`, in pixels and millimeters |
 | 0.1 loss_2d + 1.0 loss_3d (source) | :func:`source_loss` |
 
@@ -48,6 +49,9 @@ from hypopose.errors import ShapeError
 from hypopose.networks.inputs import encode
 from hypopose.training.batches import Batch, Inputs
 from hypopose.types import Hypotheses, Keypoints2D
+
+MISS_STD = 0.03
+"""Meters by which keypoints miss joints."""
 
 RootSource = Literal["fitted", "given"]
 Level = Literal["joint", "pose"]
@@ -134,6 +138,62 @@ def labels_by_reprojection(
         error_px=torch.where(index == FALLBACK, torch.nan, least),
         root=_source(root),
     )
+
+
+def labels_by_likelihood(
+    hypotheses: Hypotheses,
+    keypoints: Keypoints2D,
+    generator: torch.Generator,
+    *,
+    miss_std: float = MISS_STD,
+) -> ReprojectionLabels:
+    """One hypothesis of each clip, drawn by the likelihood of its reprojection. Ours.
+
+    The best one makes every posterior narrower each time it is learned from. One that is drawn does
+    so only as far as keypoints tell hypotheses apart: what is not known stays as wide as it was.
+
+    Args:
+        hypotheses: Root-relative meters; of a teacher, as a rule.
+        keypoints: With a camera; NaN where undetected.
+        generator: Source of the choice.
+        miss_std: Meters by which keypoints miss joints, along each axis, and lastingly: the mean
+            square over frames counts once for each joint.
+
+    Returns:
+        Labels without gradient; roots are fitted.
+
+    Raises:
+        MissingCameraError: If the keypoints carry no camera.
+        ShapeError: If axes do not belong together.
+        SkeletonMismatchError: If the skeletons differ.
+
+    Example:
+        >>> from hypopose.datasets import example_pair
+        >>> keypoints, truth = example_pair()
+        >>> wrong = truth.joints.flip(0)
+        >>> guesses = Hypotheses(torch.stack([wrong, truth.joints]), truth.skeleton)
+        >>> labels = labels_by_likelihood(guesses, keypoints, torch.Generator().manual_seed(0))
+        >>> labels.index.unique().tolist()
+        [1]
+    """
+    still = replace(hypotheses, joints=hypotheses.joints.detach())
+    roots = _roots(still, keypoints, None)
+    px = reprojection_distances(still, keypoints, roots)
+    assert roots is not None  # keypoints without a camera were refused
+    assert keypoints.camera is not None
+    focal = keypoints.camera.focal.mean(-1).to(px)[..., None, None, None]
+    meters = px * roots[..., 2:].to(px) / focal
+    squares = meters.square().nanmean(-2).nan_to_num(0.0).sum(-1) / (2 * miss_std**2)
+    likely = (squares.amin(-1, keepdim=True) - squares).exp().clamp(min=1e-12)
+    drawn = torch.multinomial(likely.reshape(-1, likely.shape[-1]).to(generator.device), 1,
+                              generator=generator)  # fmt: skip
+    chosen = drawn.reshape(likely.shape[:-1]).to(px.device)
+    index = chosen[..., None, None].expand(*chosen.shape, *still.joints.shape[-3:-1])
+    index = torch.where(px.isfinite().any(-3), index, FALLBACK)
+    joints = pick(still.joints, chosen[..., None, None].expand_as(index))
+    least = pick(px[..., None], index.clamp_min(0))[..., 0]
+    error = torch.where(index == FALLBACK, torch.nan, least)
+    return ReprojectionLabels(joints, index, error, "fitted")
 
 
 def label_loss(

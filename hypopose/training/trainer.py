@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hypopose.diffusion import cosine_schedule
 from hypopose.errors import BackendError, CheckpointError, OptionError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.attention import Backend
+from hypopose.networks.low_rank import add_low_rank, merge_low_rank
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.training.batches import motion_of
 from hypopose.training.config import OptimizerOptions, TrainConfig
@@ -67,16 +68,9 @@ class Trainer:
     Args:
         config: The run's options. Same options, same steps: all randomness comes from ``seed``.
         make_batch: Draws batches; None for what the objective makes of the shards.
-        prepare: Called with the network once it has its first weights, before the optimizer and
-            the averages see it.
     """
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        make_batch: MakeBatch | None = None,
-        prepare: Callable[[PretrainedNetwork], None] | None = None,
-    ) -> None:
+    def __init__(self, config: TrainConfig, make_batch: MakeBatch | None = None) -> None:
         self.config = config
         self.objective = objective_of(config)
         self.device = device_of(config)
@@ -88,8 +82,8 @@ class Trainer:
             self.network = new_network(config, attention).to(self.device)
         if config.network.start is not None:
             start_from(self.network, config.network.start)
-        if prepare is not None:
-            prepare(self.network)
+        if config.network.low_rank:
+            add_low_rank(self.network, config.network.low_rank)
         if config.compute.compile:
             for block in getattr(self.network, "blocks", [self.network]):
                 block.compile(dynamic=True)
@@ -147,8 +141,16 @@ class Trainer:
             "lengths": self.choices.get_state(),
             "progress": asdict(self.progress),
         }
+        more = self.more_state()
         with write_atomically(path) as partial:
-            torch.save(state, partial)
+            torch.save({**state, "more": more} if more else state, partial)
+
+    def more_state(self) -> dict[str, Any]:
+        """What else going on needs: tensors, numbers, texts, and lists and dictionaries of them."""
+        return {}
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """Undo :meth:`more_state`."""
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint: on one device, steps repeat exactly.
@@ -173,6 +175,7 @@ class Trainer:
         self.generator.set_state(state["generator"])
         self.choices.set_state(state["lengths"])
         self.progress = Progress(**state["progress"])
+        self.load_more_state(state.get("more", {}))
 
 
 def objective_of(config: TrainConfig) -> Objective:
@@ -221,10 +224,12 @@ def half_bits(config: TrainConfig) -> bool:
 
 
 def averaged_network(config: TrainConfig, weights: dict[str, torch.Tensor]) -> PretrainedNetwork:
-    """The configured network with given weights, in eval mode."""
+    """The configured network with given weights, in eval mode; adapters are folded in."""
     network = new_network(config)
+    if config.network.low_rank:
+        add_low_rank(network, config.network.low_rank)
     network.load_state_dict(weights)
-    return network.eval()
+    return merge_low_rank(network).eval()
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -240,7 +245,7 @@ def read_state(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is absent; the run has no checkpoint yet.") from error
     except Exception as error:  # torch raises many kinds for damaged files
         raise CheckpointError(f"{path} is not a training checkpoint: {error}") from error
-    if not isinstance(state, dict) or set(state) != keys:
+    if not isinstance(state, dict) or set(state) - {"more"} != keys:
         raise CheckpointError(f"{path} is not a training checkpoint of this version.")
     return state
 

@@ -106,7 +106,12 @@ def _as_it_was(config: TrainConfig, state: dict[str, Any]) -> TrainConfig:
 def _without_paths(config: TrainConfig) -> TrainConfig:
     shards = tuple(os.path.basename(shard) for shard in config.data.shards)
     start = None if config.network.start is None else os.path.basename(config.network.start)
-    return config.with_options(shards=shards, start=start)
+    files = {
+        name: None if path is None else os.path.basename(path)
+        for name, path in (("camera", config.target.camera), ("rig", config.target.rig))
+    }
+    seen = tuple(os.path.basename(os.path.normpath(path)) for path in config.target.keypoints)
+    return config.with_options(shards=shards, start=start, target={**files, "keypoints": seen})
 
 
 def _card(name: str, config: TrainConfig, progress: Progress, network: nn.Module) -> str:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import hypopose
-from hypopose.adaptation import AdaptOptions, Recording, adapt_recordings, running
+from hypopose.adaptation import AdaptOptions, Recording, adapt_recordings, keeping, running, sources
 from hypopose.adaptation.judging import Change
 from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks import load_network
@@ -27,8 +27,8 @@ QUICK = {
 
 @pytest.fixture(autouse=True)
 def few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "MOST_HELD_OUT", 2)
-    monkeypatch.setattr(running, "_remembered", lambda n, s: {"energy_mm_1_steps": 100.0})
+    monkeypatch.setattr(sources, "MOST_HELD_OUT", 2)
+    monkeypatch.setattr(keeping, "remembered", lambda n, s: {"energy_mm_1_steps": 100.0})
 
 
 def improve(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,8 +82,10 @@ def test_nothing_is_written_if_nothing_improved(
 def test_a_stopped_run_goes_on(
     walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It ends as one that was not stopped: the teacher, its labels and the critics are kept."""
     improve(monkeypatch)
     step = running.AdaptationTrainer.step
+    parts = {"augmented": 0.3, "aligned": 0.2, "refresh_steps": 2, "n_frames": 4 * 54}
 
     def stopping(trainer: running.AdaptationTrainer) -> dict[str, float]:
         (tmp_path / "out.adapting" / "STOP").touch()
@@ -91,14 +93,14 @@ def test_a_stopped_run_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(running.AdaptationTrainer, "step", stopping)
-        stopped = go(walker, tmp_path / "out", tiny_weights, teacher=0.0)
+        stopped = go(walker, tmp_path / "out", tiny_weights, **parts)
     assert not stopped.is_finished
     assert stopped.frames == 54
     with pytest.raises(OptionError, match="with other options"):
-        go(walker, tmp_path / "out", tiny_weights, teacher=0.0, seed=5)
-    done = go(walker, tmp_path / "out", tiny_weights, teacher=0.0)
-    assert done.frames == 3 * 54
-    whole = go(walker, tmp_path / "whole", tiny_weights, teacher=0.0)
+        go(walker, tmp_path / "out", tiny_weights, **parts, seed=5)
+    done = go(walker, tmp_path / "out", tiny_weights, **parts)
+    assert done.frames == 4 * 54
+    whole = go(walker, tmp_path / "whole", tiny_weights, **parts)
     assert whole.frames == done.frames
     states = [load_network(tmp_path / n).state_dict() for n in ("out", "whole")]
     assert all(torch.equal(states[0][k], x) for k, x in states[1].items())
@@ -109,7 +111,7 @@ def test_little_is_forgotten_by_going_part_of_the_way(
 ) -> None:
     improve(monkeypatch)
     energies = iter([100.0, 110.0, 104.0, 102.0])
-    monkeypatch.setattr(running, "_remembered", lambda n, s: {"energy_mm_1_steps": next(energies)})
+    monkeypatch.setattr(keeping, "remembered", lambda n, s: {"energy_mm_1_steps": next(energies)})
     adapted = go(walker, tmp_path / "out", tiny_weights)
     assert adapted.share == 0.5
     assert adapted.forgetting["energy_mm_1_steps"].after == 102.0

@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import Result
 
-from hypopose.adaptation import running
+from hypopose.adaptation import running, sources
 from hypopose.networks.pretrained import save_weights
 from hypopose.training import TrainConfig
 from hypopose.training.new_network import new_network
@@ -25,7 +25,7 @@ QUICK = ("--n-frames", 54, "--set", "batch_frames=27", "--set", "builds=false")
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny generator of random weights."""
-    monkeypatch.setattr(running, "MOST_HELD_OUT", 2)
+    monkeypatch.setattr(sources, "MOST_HELD_OUT", 2)
     monkeypatch.setattr(running, "MOST_JUDGED", 4)
     config = TrainConfig.from_options(
         shards=("walks.npz",), width=16, n_layers=1, n_heads=2, n_latent=48,
