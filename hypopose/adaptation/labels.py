@@ -4,7 +4,8 @@
 triangulated pose in the camera's frame. It errs, and its covariance says by how much. A generator
 that were compared with it as if it were the truth would learn the errors as ambiguity. So its draws
 get errors of the same distribution before they are compared: the energy score of the sums is least
-where draws without them are the posterior of the truth.
+where draws without them are the posterior of the truth. What is not known of the rig's size is one
+such error, of a whole window.
 
 **A teacher** (PoSynDA): a slowly following copy draws several hypotheses of every window, each is
 scaled to the stature of the person's build, and they are made into a label by their reprojection
@@ -55,6 +56,7 @@ class LabeledClip:
         fps: Frames per second.
         joints: Root-relative meters in the camera's frame; NaN where there is no label.
         factor: Of the covariance of the label's errors; None if it is exact.
+        scale_std: Relative standard deviation of the size of the whole label.
     """
 
     rays: Float[Tensor, "F 17 2"]
@@ -62,6 +64,7 @@ class LabeledClip:
     fps: float
     joints: Float[Tensor, "F 17 3"]
     factor: Float[Tensor, "F 17 3 3"] | None = None
+    scale_std: float = 0.0
 
 
 class LabelBatchMaker:
@@ -100,7 +103,9 @@ class LabelBatchMaker:
             torch.stack(x).to(draws.device) for x in zip(*cut, strict=True)
         )
         fps = torch.tensor([self.clips[c].fps for c in pick], device=draws.device)
+        sizes = torch.tensor([self.clips[c].scale_std for c in pick], device=draws.device)
         errors = self._errors(factor, draws)
+        errors = errors + self._sizes(sizes, draws) * joints.nan_to_num(0.0)[:, None]
         mirror = draws.chance(0.5, B)
         rays, confidence = _mirrored(rays, mirror), _swapped(confidence, mirror)
         joints, errors = _mirrored(joints, mirror), _mirrored(errors, mirror)
@@ -126,6 +131,10 @@ class LabelBatchMaker:
         lasting = LASTING**0.5 * draws.normal(B, self.n_draws, 1, J, 3)
         z = lasting + (1 - LASTING) ** 0.5 * draws.normal(B, self.n_draws, F, J, 3)
         return (factor[:, None] @ z[..., None])[..., 0]
+
+    def _sizes(self, std: Float[Tensor, " B"], draws: Draws) -> Float[Tensor, "B H 1 1 1"]:
+        """Relative errors of the labels' sizes for every draw: one of a whole window."""
+        return std[:, None, None, None, None] * draws.normal(len(std), self.n_draws, 1, 1, 1)
 
 
 def _filled(clip: LabeledClip) -> LabeledClip:
@@ -154,7 +163,7 @@ def labels_from_views(recordings: Sequence[Recording]) -> list[LabeledClip]:
         covariance[:, 0] = 0.0
         factor = torch.linalg.cholesky(covariance + 1e-10 * torch.eye(3))
         relative = torch.where(known[..., None], relative, torch.nan)
-        clips.append(LabeledClip(r.rays, r.confidence, r.fps, relative, factor))
+        clips.append(LabeledClip(r.rays, r.confidence, r.fps, relative, factor, r.label.scale_std))
     return clips
 
 
@@ -209,8 +218,9 @@ def _chosen(
     if selection == "drawn":
         return labels_by_likelihood(hypotheses, keypoints, generator).joints
     labels = labels_by_reprojection(hypotheses, keypoints, level=selection)
-    label = torch.where((labels.index >= 0)[..., None], labels.joints, torch.nan)
-    return label - label[..., :1, :]
+    decided = labels.index >= 0
+    decided[..., 0] = True  # the root is the root
+    return torch.where(decided[..., None], labels.joints, torch.nan)
 
 
 def _sizes(x: Tensor, builds: BuildPosterior, person: str, draws: Draws) -> Tensor:

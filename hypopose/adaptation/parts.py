@@ -98,7 +98,7 @@ def make_trainer(
     Raises:
         OptionError: If the objective cannot be trained for on a target.
     """
-    _check(config)
+    check_objective(config)
     inputs, gaps = what_is_read(config)
     reading: dict[str, Any] = {"inputs": inputs, "gaps": gaps}
     target, n_draws = config.target, config.objective.n_draws
@@ -114,13 +114,21 @@ def make_trainer(
         def relabel(network: Network, generator: torch.Generator) -> list[LabeledClip]:
             return labels_from_teacher(network, recordings, config, generator, builds=builds)
 
-    rest = max(LEAST_REPLAY, 1 - sum(part.share for part in parts))
+    rest = max(LEAST_REPLAY, 1.0 - sum(part.share for part in parts))
     given = (config.bodies, config.noise, config.cameras.pitched)
     replay = BatchMaker(motion, torch.device(config.compute.device), *given, **reading)
     return AdaptationTrainer(config, [*parts, Part("replay", rest, replay)], relabel)
 
 
-def _check(config: TrainConfig) -> None:
+def check_objective(config: TrainConfig) -> None:
+    """Refuse what cannot be trained for on a target.
+
+    Args:
+        config: The run's options.
+
+    Raises:
+        OptionError: If it is another objective, or a teacher that draws nothing is asked for.
+    """
     name = config.objective.name
     if name not in OBJECTIVES:
         raise OptionError(

@@ -41,10 +41,12 @@ class View3D:
     Args:
         joints: Meters; NaN where there is no label.
         covariance: Of each joint.
+        scale_std: Relative standard deviation of the size of all of it.
     """
 
     joints: Float[Tensor, "F 17 3"]
     covariance: Float[Tensor, "F 17 3 3"]
+    scale_std: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +145,7 @@ class Recording:
             covariance=None if k.covariance is None else k.covariance[some],
         )
         if label is not None:
-            label = View3D(label.joints[some], label.covariance[some])
+            label = replace(label, joints=label.joints[some], covariance=label.covariance[some])
         return _unchecked(self, keypoints=cut, label=label, first_frame=self.first_frame + first)
 
 

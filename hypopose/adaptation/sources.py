@@ -25,6 +25,9 @@ from hypopose.training.validation import HeldOut, hold_out
 MOST_HELD_OUT = 48
 """Windows of validation motion."""
 
+OPTIONS_FILE = "training.json"
+"""How weights were trained, beside them."""
+
 DEFAULT = "distributional-frame-small"
 """The default weights."""
 
@@ -74,7 +77,7 @@ def load_source(
     """
     folder = _folder(weights or DEFAULT)
     try:
-        text = (folder / "training.json").read_text(encoding="utf-8")
+        text = (folder / OPTIONS_FILE).read_text(encoding="utf-8")
     except OSError:
         raise CheckpointError(
             f"{folder} has no training.json, which adaptation needs: adapt weights made with "
@@ -88,6 +91,25 @@ def load_source(
         )
     moving, validation, names = _motion(motion, config)
     return Source(folder, _adapting(config, folder, names, options), moving, validation, names)
+
+
+def reference_source(config: TrainConfig, motion: Motion) -> Source:
+    """The generator that tells a training run how the people of its target are built.
+
+    Args:
+        config: Of the run.
+        motion: Of the run.
+
+    Returns:
+        The weights the run starts from if they are a generator's, else the default ones.
+    """
+    for weights in (config.network.start or DEFAULT, DEFAULT):
+        folder = _folder(weights)
+        if (folder / OPTIONS_FILE).is_file():
+            known = TrainConfig.from_json((folder / OPTIONS_FILE).read_text(encoding="utf-8"))
+            if known.objective.name == "energy":
+                break
+    return Source(folder, known, motion, None, ())
 
 
 def _folder(weights: str | Path) -> Path:

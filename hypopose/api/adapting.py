@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,22 +10,48 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from hypopose.adaptation import Adapted, AdaptOptions, Recording, View3D, adapt_recordings
-from hypopose.adaptation.recordings import MIN_FRAMES, can_be_adapted_to
+from hypopose.adaptation import (
+    AdaptationTrainer,
+    Adapted,
+    AdaptOptions,
+    Recording,
+    View3D,
+    adapt_recordings,
+    find_builds,
+    make_trainer,
+)
+from hypopose.adaptation.parts import check_objective
+from hypopose.adaptation.recordings import (
+    MIN_FRAMES,
+    TILT_STD_DEG,
+    can_be_adapted_to,
+    with_vertical,
+)
 from hypopose.adaptation.running import Say
-from hypopose.api.rigs import People
+from hypopose.adaptation.sources import reference_source
+from hypopose.api.rigs import People, floor_of, statures
 from hypopose.api.sampling import share_camera
 from hypopose.api.several_views import Together, bring_together
 from hypopose.cameras import resolve_camera
 from hypopose.errors import OptionError
 from hypopose.io.camera_files import CameraRig, RigClock
 from hypopose.multiview import Gates, triangulate_people
+from hypopose.optimization.stature import SHORTEST, TALLEST
 from hypopose.simulation.option_checks import from_dict
 from hypopose.skeletons import H36M17, conversion_matrix, convert, convert_points
+from hypopose.training import TrainConfig
+from hypopose.training.batches import motion_of
 from hypopose.training.loop import Report
 from hypopose.types import Keypoints2D
+
+MOST_TILT_DEG = 15.0
+"""Degrees by which people may lean from z where z is up."""
+
+UNSURE_DEG = 15.0
+"""Standard deviation of the vertical where people do not tell it."""
 
 
 def adapt(
@@ -88,6 +115,38 @@ def adapt(
     )
 
 
+def target_trainer(
+    config: TrainConfig,
+    targets: Mapping[str, People | Keypoints2D],
+    *,
+    rig: CameraRig | None = None,
+    clocks: Mapping[str, RigClock] | None = None,
+) -> AdaptationTrainer:
+    """A trainer that learns from a target too, for :func:`hypopose.training.train`.
+
+    Nothing is held back, and nothing is judged. How people are built is read from the weights that
+    the run starts from if they are a generator's, else from the default ones.
+
+    Args:
+        config: Of the run; ``config.target`` says what is learned.
+        targets: As in :func:`adapt`.
+        rig: Cameras in one world.
+        clocks: Of the recordings, instead of the rig's.
+
+    Raises:
+        OptionError: If nobody is seen long enough, or the objective cannot be trained for on a
+            target.
+    """
+    recordings, scale_std = recordings_of(targets, rig, clocks)
+    motion = motion_of(config, "train")
+    check_objective(config)
+    reference = reference_source(config, motion)
+    sampler = reference.sampler(reference.network())
+    upright = [with_vertical(recording, sampler) for recording in recordings]
+    builds = find_builds(reference, upright, config, scale_std)
+    return make_trainer(config, motion, upright, builds)
+
+
 def recordings_of(
     targets: Mapping[str, People | Keypoints2D],
     rig: CameraRig | None = None,
@@ -142,6 +201,9 @@ def _from_rig(together: Together, rig: CameraRig) -> list[Recording]:
     """A recording per person and view, on the first view's clock, with the same labels."""
     triangulated = triangulate_people(together.seen, together.cameras)
     kept = Gates().passed(triangulated)
+    good = np.where(kept[..., None], triangulated.points, np.nan)
+    _check_size(good, together)
+    vertical, tilt_std_deg = _vertical(good, together)
     recordings = []
     for person in range(kept.shape[0]):
         joints, covariance = _in_world(
@@ -155,10 +217,42 @@ def _from_rig(together: Together, rig: CameraRig) -> list[Recording]:
             own = replace(convert(keypoints, H36M17), camera=camera)
             if not can_be_adapted_to(own):
                 continue
-            label = View3D((joints @ R.mT + t).float(), (R @ covariance @ R.mT).float())
-            up = camera.rotation[:, 2].float()
-            recordings.append(Recording(own, f"person {person}", together.names[v], label, up, 1.0))
+            label = View3D(
+                (joints @ R.mT + t).float(), (R @ covariance @ R.mT).float(), rig.scale_std
+            )
+            up = camera.rotation.float() @ vertical
+            place = (f"person {person}", together.names[v])
+            recordings.append(Recording(own, *place, label, up, tilt_std_deg))
     return recordings
+
+
+def _check_size(points: Float[np.ndarray, "P F J 3"], together: Together) -> None:
+    """Refuse rigs whose unit makes people of no person's size."""
+    tall = statures(points, together.tracks[0])
+    tall = tall[np.isfinite(tall)]
+    if len(tall) and not SHORTEST <= float(np.median(tall)) <= TALLEST:
+        raise OptionError(
+            f"Seen by these cameras, people are {float(np.median(tall)):.3g} m tall, so the unit "
+            "of the rig is wrong. Name it: --camera-unit mm, or find the rig again with hypopose "
+            "cameras --height METERS."
+        )
+
+
+def _vertical(
+    points: Float[np.ndarray, "P F J 3"], together: Together
+) -> tuple[Float[Tensor, "3"], float]:
+    """Up in the rig's world, and its standard deviation in degrees.
+
+    Worlds of rigs have z up as a rule, but some are a camera's frame. People decide.
+    """
+    z = torch.tensor([0.0, 0.0, 1.0])
+    ground = floor_of(points, together.tracks[0])
+    if ground is None:
+        return z, UNSURE_DEG
+    angle = math.degrees(math.acos(float((ground.up.float() @ z).clamp(-1.0, 1.0))))
+    if angle < max(MOST_TILT_DEG, 3 * ground.tilt_std_deg):
+        return z, 1.0
+    return ground.up.float(), max(TILT_STD_DEG, ground.tilt_std_deg)
 
 
 def _in_world(

@@ -118,7 +118,7 @@ def find_cameras(
     seen = synchronize(again, found.offsets, found.people)
     points = triangulate_people(seen, found.cameras)
     scale = _scale(found, points.points, tracks[0], height, baseline)
-    ground = _ground(scale.meters * points.points, tracks[0])
+    ground = floor_of(scale.meters * points.points, tracks[0])
     cameras = _in_world(found.cameras, scale.meters, ground)
     origins = sources or {}
     rig = CameraRig(
@@ -185,8 +185,13 @@ def statures(points: Float[np.ndarray, "P F J 3"], track: ViewTracks) -> Float[n
     return np.asarray(stature(joints, H36M17).numpy())
 
 
-def _ground(points: np.ndarray, track: ViewTracks) -> Ground | None:
-    """The floor below the person who is seen most; None if feet do not tell it."""
+def floor_of(points: Float[np.ndarray, "P F J 3"], track: ViewTracks) -> Ground | None:
+    """The floor below the person who is seen most; None if feet do not tell it.
+
+    Args:
+        points: Joints in the track's skeleton, meters, in any frame.
+        track: Says which skeleton.
+    """
     joints = convert_points(torch.from_numpy(points), track.skeleton, H36M17)
     needed = [0, H36M17.index("left_ankle"), H36M17.index("right_ankle"), H36M17.index("head")]
     known = torch.isfinite(joints[:, :, needed]).all(-1).all(-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +12,8 @@ import click
 
 from hypopose.cli.options import READING, shared
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
-from hypopose.cli.view_files import (
-    cameras_of_views,
-    clocks_of,
-    names_in_rig,
-    offsets_of,
-    read_views,
-    view_names,
-    view_options,
-    with_focal,
-)
-from hypopose.errors import OptionError
+from hypopose.cli.targets import read_targets
+from hypopose.cli.view_files import view_options
 
 if TYPE_CHECKING:
     from hypopose.adaptation import Adapted
@@ -66,6 +57,7 @@ Examples:
     metavar="FILE",
     help="Cameras of the files: one for all, or one of each file's name.",
 )
+@click.option("--camera-unit", metavar="UNIT", help="Unit of RIG: m, cm or mm; default: inferred.")
 @click.option("--focal", type=float, help="Focal length of all files in pixels.")
 @click.option("--fov", type=float, help="Field of view of all files, longer side, in degrees.")
 @view_options
@@ -98,7 +90,7 @@ def adapt(keypoints: tuple[Path, ...], output: Path, **options: Any) -> None:
     for path in keypoints:
         refuse_overwriting(path, output)
     refuse_existing(output, force=options["force"])
-    targets, placed = _read(keypoints, options)
+    targets, placed = read_targets(keypoints, options)
     with _reporting(output) as report:
         adapted = adapt_weights(
             targets,
@@ -111,26 +103,6 @@ def adapt(keypoints: tuple[Path, ...], output: Path, **options: Any) -> None:
             say=click.echo,
         )
     _conclude(adapted, output)
-
-
-def _read(paths: Sequence[Path], options: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-    """People by recording, and the rig with clocks if there is one."""
-    if options["rig_file"] is None:
-        if options["offsets"]:
-            raise OptionError("--offset belongs to several views; give --views RIG too.")
-        names = view_names(paths, options["names"], least=1)
-        files = read_views(paths, names, options, cameras_of_views(options, paths, names))
-        return with_focal(files, options), {}
-    from hypopose.io import load_rig
-
-    known = [f"--{w}" for w in ("focal", "fov") if options[w] is not None]
-    if known or options["camera_file"] is not None:
-        raise OptionError("--views has the cameras; leave --camera, --focal and --fov out.")
-    rig = load_rig(options["rig_file"], options["image_size"])
-    names = names_in_rig(paths, {**options, "camera_file": options["rig_file"]}, rig)
-    files = read_views(paths, names, options, rig.cameras)
-    clocks = clocks_of(files, rig, offsets_of(options, names))
-    return {file.name: file.people for file in files}, {"rig": rig, "clocks": clocks}
 
 
 def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:

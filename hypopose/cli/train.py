@@ -64,6 +64,15 @@ Examples:
     "default: the network's.",
 )
 @click.option("--start", help="Folder of weights to start from.")
+@click.option(
+    "--target",
+    "keypoints",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Keypoints of people without 3D to learn from as well, as hypopose adapt does; repeat for "
+    "several. What is learned: --set target.aligned=0.6, see hypopose.training.TargetOptions.",
+)
+@click.option("--views", "rig", help="The targets are views of one scene; file with its cameras.")
 @click.option("--minutes", type=float, help="Budget of wall-clock time.")
 @click.option("--n-frames", type=int, help="Budget in frames, where no minutes are given.")
 @click.option("--seed", type=int, help="Decides weights, batches and noise.")
@@ -125,8 +134,8 @@ def train(
 def _changes(options: Mapping[str, Any], others: Sequence[str]) -> dict[str, Any]:
     """Options of training that were given, those of ``--set`` among them."""
     changes = {k: v for k, v in options.items() if v is not None and v != ()}
-    if "shards" in changes:
-        changes["shards"] = [str(shard) for shard in changes["shards"]]
+    for name in {"shards", "keypoints"} & set(changes):
+        changes[name] = [str(path) for path in changes[name]]
     changes |= dict(_parse(item) for item in others)
     if not isinstance(changes.get("shards", ()), list | tuple):
         raise OptionError("--set shards takes a list of files; or name each with --shard.")
@@ -254,7 +263,15 @@ def _train(config: TrainConfig, run: Path) -> None:
     from hypopose.training import train as train_network
 
     with _reporting(run) as report:
-        weights = train_network(config, run, report=report)
+        if config.target.keypoints:
+            from hypopose.api.adapting import target_trainer
+            from hypopose.cli.targets import read_target
+
+            targets, placed = read_target(config.target)
+            trainer = target_trainer(config, targets, **placed)
+            weights = train_network(config, run, report=report, trainer=trainer)
+        else:
+            weights = train_network(config, run, report=report)
     click.echo(f"weights -> {weights}")
 
 

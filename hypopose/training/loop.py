@@ -39,6 +39,7 @@ def train(
     *,
     report: Report | None = None,
     stop: Path | None = None,
+    trainer: Trainer | None = None,
 ) -> Path:
     """Train until the budget is used, or the folder holds a file named ``STOP``.
 
@@ -51,14 +52,23 @@ def train(
         folder: Made if absent.
         report: Called with every row of the log.
         stop: Another file than the folder's ``STOP``.
+        trainer: What takes the steps; None for one made of the options. A run with a target has
+            that of :func:`hypopose.api.adapting.target_trainer`.
 
     Returns:
         The folder of the averaged weights.
 
     Raises:
+        OptionError: If the options name a target and no trainer is given.
         CheckpointError: If the folder's checkpoint belongs to another network.
     """
-    run = Run(config, Path(folder), report, stop)
+    if config.target.keypoints and trainer is None:
+        raise OptionError(
+            "These options name a target; give the trainer of hypopose.api.adapting."
+            "target_trainer, or run hypopose train."
+        )
+    held_out = None if trainer is None else held_out_windows(config)
+    run = Run(config, Path(folder), report, stop, trainer, held_out)
     run.go()
     return export(run.folder, run.folder / "weights")
 

@@ -133,3 +133,47 @@ def test_mixed_batches_have_the_shares(figures: Motion) -> None:
 def test_shares_of_nothing_are_refused(figures: Motion) -> None:
     with pytest.raises(OptionError, match="not all 0"):
         MixedBatchMaker([Part("replay", 0.0, BatchMaker(figures, torch.device("cpu")))])
+
+
+@pytest.mark.parametrize("selection", ["drawn", "joint", "pose"])
+def test_a_teachers_labels_are_chosen_as_asked(
+    tiny_weights: object, tiny_config: TrainConfig, selection: str
+) -> None:
+    recording, _ = seen()
+    network = load_network(str(tiny_weights))
+    config = tiny_config.with_options(selection=selection)
+    seeded = [torch.Generator().manual_seed(n) for n in (0, 0)]
+    args = (network, [recording], config)
+    clips, again = (labels_from_teacher(*args, g, n_clips=2, length=9) for g in seeded)
+    assert torch.equal(clips[0].joints.nan_to_num(9.0), again[0].joints.nan_to_num(9.0))
+    known = torch.isfinite(clips[0].joints).all(-1)[:, 1:]
+    seen_there = torch.isfinite(clips[0].rays).all(-1)[:, 1:]
+    assert bool(known.any())
+    assert bool(known.all() if selection == "drawn" else (seen_there | ~known).all())
+
+
+def test_labels_of_unknown_size_vary_in_size_as_a_whole() -> None:
+    recording, truth = seen()
+    rays, confidence = recording.rays, recording.confidence
+    clips = [LabeledClip(rays, confidence, 25.0, truth, scale_std=0.1)]
+    batch = LabelBatchMaker(clips, 2)(200, 9, torch.Generator().manual_seed(0))
+    assert batch.error is not None
+    size = (batch.error * batch.target[:, None]).sum((2, 3, 4)) / (
+        batch.target[:, None].square().sum((2, 3, 4))
+    )
+    assert float(size.std()) == pytest.approx(0.1, rel=0.15)
+    rest = batch.error - size[..., None, None, None] * batch.target[:, None]
+    assert float(rest.abs().max()) < 1e-5  # one factor for all joints and frames
+
+
+def test_networks_of_the_screen_get_labels_too() -> None:
+    recording, truth = seen()
+    hidden = recording.rays.clone()
+    hidden[4:7, 3] = torch.nan
+    clips = [LabeledClip(hidden, recording.confidence, 25.0, truth)]
+    maker = LabelBatchMaker(clips, 2, inputs="screen", gaps=False)
+    batch = maker(4, 9, torch.Generator().manual_seed(0))
+    assert bool((batch.encoded.confidence > 0).all())  # filled over time
+    assert batch.encoded.context is None
+    lengths = batch.target.norm(dim=-1).mean()
+    assert float(lengths) == pytest.approx(float(truth.norm(dim=-1).mean()), rel=0.05)
