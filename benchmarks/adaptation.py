@@ -40,7 +40,7 @@ from hypopose.adaptation import (
     load_source,
     make_trainer,
 )
-from hypopose.adaptation.keeping import part_of_the_way
+from hypopose.adaptation.keeping import ways_back
 from hypopose.adaptation.running import prepared
 from hypopose.api.adapting import recordings_of
 from hypopose.api.rigs import find_cameras
@@ -343,7 +343,9 @@ def run(name: str, spec: Mapping[str, Any], options: Any) -> Iterator[dict[str, 
         source = load_source(options.weights, options.motion, o)
         trainer, minutes = adapted(task, source, o)
         if variant.startswith(SHIPPED):
-            network, share, _ = part_of_the_way(source, trainer, source.network(), o)
+            ways = list(ways_back(source, trainer, source.network()))
+            way = next((w for w in ways if w.is_kept(o.tolerated)), ways[-1])
+            network, share = way.network, way.share
         else:
             network, share = trainer.averaged().cpu(), 1.0
         yield {**task.row(variant, source, network, before), "minutes": minutes, "share": share}

@@ -16,7 +16,7 @@ Layout::
 
 from hypopose.adaptation.bending import BentBatchMaker
 from hypopose.adaptation.builds import BuildPosterior, Response, estimate_builds, simulate_response
-from hypopose.adaptation.judging import Change, compare, has_improved, judge
+from hypopose.adaptation.judging import Change, compare, judge, verdict
 from hypopose.adaptation.labels import (
     LabelBatchMaker,
     LabeledClip,
@@ -54,7 +54,6 @@ __all__ = [
     "compare",
     "estimate_builds",
     "find_builds",
-    "has_improved",
     "judge",
     "labels_from_teacher",
     "labels_from_views",
@@ -62,4 +61,5 @@ __all__ = [
     "make_trainer",
     "simulate_response",
     "split_recordings",
+    "verdict",
 ]

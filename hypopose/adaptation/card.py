@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ sampler `distributional`, merged and in float16. `hypopose sample WALK --weights
 ## What was held back
 
 No 3D is known of it. Lower is better; all but `reprojection` are proper scores, which
-neither narrower nor wider regions improve by themselves.
+neither narrower nor wider regions improve by themselves. Changes have their standard error.
 
 {changes}
 
@@ -88,9 +89,11 @@ def _cells(name: str, change: Change) -> tuple[str, str, str]:
     unit = UNITS.get(name, "")
     unit = f" {unit}" if unit else ""
     digits = 3 if max(abs(change.before), abs(change.after)) < 2 else 1
-    share = 100 * (change.after / change.before - 1) if change.before else 0.0
+    per = 100 / change.before if change.before else 0.0
+    error = per * change.std_error
+    sure = f" ± {error:.1f}" if 0 < error < math.inf else ""
     return (
         f"{change.before:.{digits}f}{unit}",
         f"{change.after:.{digits}f}{unit}",
-        f"{share:+.1f} %",
+        f"{per * (change.after - change.before):+.1f}{sure} %",
     )

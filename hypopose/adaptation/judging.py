@@ -42,6 +42,9 @@ PERSON_PX = 400.0
 A_LITTLE = 0.02
 """Share by which a score may rise."""
 
+HIDDEN_RISE = 0.05
+"""The same for keypoints that were hidden, where other views or the stature decide."""
+
 SURE = 0.5
 """Keypoints below this confidence are not judged by."""
 
@@ -168,7 +171,7 @@ class Change:
     Args:
         before: Mean.
         after: Mean.
-        std_error: Of the mean difference; infinite if it is of one number.
+        std_error: Of the mean difference, see :func:`widened`; infinite if it is of one number.
         n: Numbers it is of.
     """
 
@@ -185,8 +188,16 @@ class Change:
     @property
     def is_worse(self) -> bool:
         """Higher by more than two standard errors, and by more than a little."""
+        return self.rises_by(A_LITTLE)
+
+    def rises_by(self, share: float) -> bool:
+        """Whether it is higher by more than two standard errors, and by more than a share.
+
+        Args:
+            share: Of the score before.
+        """
         more = self.after - self.before
-        return self.n > 0 and more > max(2 * self.std_error, A_LITTLE * abs(self.before))
+        return self.n > 0 and more > max(2 * self.std_error, share * abs(self.before))
 
 
 def compare(before: Scores, after: Scores) -> dict[str, Change]:
@@ -207,26 +218,54 @@ def compare(before: Scores, after: Scores) -> dict[str, Change]:
         good = torch.isfinite(a) & torch.isfinite(b)
         a, b = a[good], b[good]
         n = len(a)
-        error = float((b - a).std() / math.sqrt(n)) if n > 1 else math.inf
+        error = widened(n) * float((b - a).std() / math.sqrt(n)) if n > 1 else math.inf
         mean = (float(a.mean()), float(b.mean())) if n else (math.nan, math.nan)
         changes[name] = Change(*mean, error, n)
     return changes
 
 
-def has_improved(changes: Mapping[str, Change]) -> bool:
-    """Whether a proper score is lower beyond its standard error, and none is clearly higher.
+def widened(n: int) -> float:
+    """Factor of a standard error that few numbers tell badly: Student's t for one of a normal.
+
+    Args:
+        n: Numbers, two or more.
+
+    Example:
+        >>> round(widened(2), 2), round(widened(40), 2)
+        (1.84, 1.02)
+    """
+    return 1 + 0.84 / (n - 1)
+
+
+def verdict(changes: Mapping[str, Change]) -> str:
+    """Why adapted weights are not better; empty if they are.
+
+    What other views saw decides, and the stature where it is known; hidden keypoints of the same
+    view decide where there is neither, and may rise by a little more otherwise: they tell less of
+    depth.
 
     Args:
         changes: Of :func:`compare`.
 
     Example:
-        >>> has_improved({"hidden": Change(9.0, 8.0, 0.5, 10)})
-        True
-        >>> has_improved({"reprojection": Change(9.0, 8.0, 0.5, 10)})
-        False
+        >>> verdict({"hidden": Change(9.0, 8.0, 0.5, 10)})
+        ''
+        >>> verdict({"reprojection": Change(9.0, 8.0, 0.5, 10)})
+        'nothing could be judged'
     """
-    proper = [change for name, change in changes.items() if name in PROPER]
-    return any(c.is_better for c in proper) and not any(c.is_worse for c in proper)
+    proper = {name: c for name, c in changes.items() if name in PROPER and c.n > 0}
+    if not proper:
+        return "nothing could be judged"
+    deciding = {name: c for name, c in proper.items() if name != "hidden"} or proper
+    worse = [name for name, c in proper.items() if c.is_worse and name in deciding]
+    hidden = proper.get("hidden")
+    if hidden is not None and "hidden" not in deciding and hidden.rises_by(HIDDEN_RISE):
+        worse.append("hidden")
+    if worse:
+        return f"{' and '.join(worse)} became worse"
+    if not any(c.is_better for c in deciding.values()):
+        return f"{' and '.join(deciding)} did not improve beyond the standard error"
+    return ""
 
 
 def _pose(camera: Camera) -> tuple[Tensor, Tensor]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 
 from hypopose.adaptation.judging import Change
-from hypopose.adaptation.options import AdaptOptions
 from hypopose.adaptation.sources import Source
 from hypopose.adaptation.trainer import AdaptationTrainer
 from hypopose.networks.pretrained import PretrainedNetwork
@@ -31,35 +33,45 @@ def mixed(first: PretrainedNetwork, last: PretrainedNetwork, share: float) -> Pr
     return last.cpu().eval()
 
 
-def part_of_the_way(
-    source: Source, trainer: AdaptationTrainer, first: PretrainedNetwork, o: AdaptOptions
-) -> tuple[PretrainedNetwork, float, dict[str, Change]]:
-    """As much of the adapted weights as may be forgotten for.
+@dataclass(frozen=True, eq=False)
+class Way:
+    """A network part of the way between two.
+
+    Args:
+        network: At this place.
+        share: Of the adapted weights.
+        forgetting: Scores on validation motion, before and after, in mm.
+    """
+
+    network: PretrainedNetwork
+    share: float
+    forgetting: dict[str, Change]
+
+    def is_kept(self, tolerated: float) -> bool:
+        """Whether the energy score rose by no more than a share.
+
+        Args:
+            tolerated: The share.
+        """
+        energy = [c for name, c in self.forgetting.items() if name.startswith("energy")]
+        return all(c.after <= (1 + tolerated) * c.before for c in energy)
+
+
+def ways_back(
+    source: Source, trainer: AdaptationTrainer, first: PretrainedNetwork
+) -> Iterator[Way]:
+    """Networks on the way back from the adapted weights to the first ones.
 
     Args:
         source: Weights and motion.
         trainer: Done.
         first: The first weights.
-        o: Options.
-
-    Returns:
-        The network, the share of the adapted weights in it, and scores on validation motion.
     """
     start = remembered(first, source)
-    share, forgetting = 1.0, dict[str, Change]()
-    network = first
     for share in BACK:
         network = mixed(first, trainer.averaged(), share)
-        forgetting = {
-            name: Change(before, after, 0.0, 1)
-            for (name, before), after in zip(
-                start.items(), remembered(network, source).values(), strict=True
-            )
-        }
-        energy = [c for name, c in forgetting.items() if name.startswith("energy")]
-        if all(c.after <= (1 + o.tolerated) * c.before for c in energy):
-            break
-    return network, share, forgetting
+        end = remembered(network, source)
+        yield Way(network, share, {n: Change(x, end[n], 0.0, 1) for n, x in start.items()})
 
 
 def remembered(network: PretrainedNetwork, source: Source) -> dict[str, float]:

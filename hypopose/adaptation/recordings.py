@@ -23,9 +23,12 @@ MIN_FRAMES = 20
 MIN_JOINTS = 8
 """Joints, the root among them, that a frame needs to say where a person stands."""
 
-CLIPS = (9, 81)
+CLIPS = (5, 81)
 """Fewest and most frames of the clips that are held back; five of each recording where it can be,
 so that their scores tell their own standard error."""
+
+FEWEST_CLIPS = 2
+"""Clips that are held back at least; short recordings hold back up to a half for it."""
 
 UPRIGHT = (0.0, -1.0, 0.0)
 """Up, in a level camera."""
@@ -186,16 +189,17 @@ def split_recordings(recordings: Sequence[Recording], share: float = 0.2) -> Spl
 
     Args:
         recordings: All.
-        share: Held back of each.
+        share: Held back of the frames that show the person, the same moments in all views.
 
     Raises:
-        OptionError: If the share is not between 0 and 0.9, or nothing is left.
+        OptionError: If the share is not between 0 and 0.9, nothing is left, or too little is held
+            back to judge by.
 
     Example:
         >>> from hypopose.datasets import example_pair
         >>> split = split_recordings([Recording(example_pair()[0], "somebody")])
         >>> split.used[0].n_frames, [c.n_frames for c in split.held_back]
-        (40, [9])
+        (40, [5, 5])
     """
     if not 0 < share <= 0.9:
         raise OptionError(f"The share held back lies between 0 and 0.9, got {share}.")
@@ -203,20 +207,42 @@ def split_recordings(recordings: Sequence[Recording], share: float = 0.2) -> Spl
         raise OptionError("Nobody is adapted to; give the keypoints of one person at least.")
     used, held_back = [], []
     for recording in recordings:
-        n = round((1 - share) * recording.n_frames)
+        n, end = _cut(_of_same_moments(recording, recordings), share)
         used.append(recording.part(0, n))
-        rest = recording.part(n, recording.n_frames - n)
-        length = min(max(CLIPS[0], rest.n_frames // 5), CLIPS[1])
-        starts = range(0, rest.n_frames, length)
-        clips = (rest.part(a, min(length, rest.n_frames - a)) for a in starts)
-        held_back += [clip for clip in clips if int(clip.placed.sum()) >= 5]
+        length = min(max(CLIPS[0], (end - n) // 5), CLIPS[1])
+        clips = (recording.part(a, min(length, end - a)) for a in range(n, end, length))
+        held_back += [clip for clip in clips if int(clip.placed.sum()) >= CLIPS[0]]
     used = [r for r in used if int(r.placed.sum()) >= MIN_FRAMES // 2]
     if not used:
         raise OptionError(
             f"Nothing is left to adapt to once {100 * share:.0f} % is held back; give longer "
             "recordings."
         )
+    if len(held_back) < FEWEST_CLIPS:
+        raise OptionError(
+            "People are seen so rarely that nothing can be judged by what is held back; give "
+            "longer recordings."
+        )
     return Split(tuple(used), tuple(held_back))
+
+
+def _of_same_moments(recording: Recording, recordings: Sequence[Recording]) -> list[Recording]:
+    """Recordings of the same frames: other views of the person."""
+    if not recording.view:
+        return [recording]
+    return [r for r in recordings if r.view and r.person == recording.person]
+
+
+def _cut(same: Sequence[Recording], share: float) -> tuple[int, int]:
+    """Where the frames held back begin and end; frames that show nobody do not count."""
+    n_frames = max(r.n_frames for r in same)
+    shown = torch.zeros(n_frames, dtype=torch.bool)
+    for r in same:
+        shown[: r.n_frames] |= r.placed
+    frames = shown.nonzero()[:, 0].tolist()
+    least = min(FEWEST_CLIPS * CLIPS[0], len(frames) // 2)
+    first = min(round((1 - share) * len(frames)), len(frames) - least)
+    return frames[first], frames[-1] + 1
 
 
 def with_vertical(recording: Recording, sampler: Sampler, n_frames: int = 243) -> Recording:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypopose.adaptation.builds import BuildPosterior
-from hypopose.adaptation.judging import Change, Scores, compare, has_improved, judge
-from hypopose.adaptation.keeping import mixed, part_of_the_way
+from hypopose.adaptation.judging import Change, Scores, compare, judge, verdict
+from hypopose.adaptation.keeping import Way, ways_back
 from hypopose.adaptation.options import AdaptOptions
 from hypopose.adaptation.parts import find_builds, make_trainer
 from hypopose.adaptation.recordings import Recording, Split, split_recordings, with_vertical
@@ -43,6 +43,7 @@ class Adapted:
         frames: Trained on.
         seconds: Of training.
         is_finished: False if it was stopped; the same call goes on.
+        against: Why nothing was written.
     """
 
     weights: Path | None
@@ -53,6 +54,7 @@ class Adapted:
     frames: int
     seconds: float
     is_finished: bool = True
+    against: str = ""
 
     @property
     def has_improved(self) -> bool:
@@ -111,19 +113,21 @@ def adapt_recordings(
     if progress.share(source.config) < 1:
         return Adapted(None, {}, {}, 0.0, builds, progress.frames, progress.seconds, False)
     tell("judging on what was held back")
-    result = _judged(source, split, trainer, first, builds, o)
-    if result.has_improved:
-        write_adapted(output, source, o, result, mixed(first, trainer.averaged(), result.share))
-    shutil.rmtree(run)
-    return Adapted(
-        output if result.has_improved else None,
-        result.changes,
-        result.forgetting,
-        result.share,
+    way, changes, against = _judged(source, split, trainer, first, o)
+    result = Adapted(
+        None if against else output,
+        changes,
+        way.forgetting,
+        way.share,
         builds,
         progress.frames,
         progress.seconds,
+        against=against,
     )
+    if result.has_improved:
+        write_adapted(output, source, o, result, way.network)
+    shutil.rmtree(run)
+    return result
 
 
 def prepared(
@@ -147,26 +151,30 @@ def _judged(
     split: Split,
     trainer: AdaptationTrainer,
     first: PretrainedNetwork,
-    builds: BuildPosterior | None,
     o: AdaptOptions,
-) -> Adapted:
-    """Scores before and after, with as much of the adapted weights as may be forgotten for."""
-    network, share, forgetting = part_of_the_way(source, trainer, first, o)
+) -> tuple[Way, dict[str, Change], str]:
+    """The adapted network, or one part of the way back, that is better and forgets little.
+
+    Returns:
+        Where on the way, scores before and after, and what is to be said against it.
+    """
     clips = _some(split.held_back)
     given = {"height": o.height, "seed": o.seed}
     before: Scores = judge(source.sampler(first), clips, **given)  # type: ignore[arg-type]
-    after = judge(source.sampler(network), clips, **given)  # type: ignore[arg-type]
-    changes = compare(before, after)
-    improved = has_improved(changes)
-    return Adapted(
-        Path() if improved else None,
-        changes,
-        forgetting,
-        share,
-        builds,
-        trainer.progress.frames,
-        trainer.progress.seconds,
-    )
+    found: tuple[Way, dict[str, Change], str] | None = None
+    for way in ways_back(source, trainer, first):
+        if not way.is_kept(o.tolerated):
+            found = found or (way, {}, f"more than {100 * o.tolerated:.0f} % is forgotten")
+            continue
+        after = judge(source.sampler(way.network), clips, **given)  # type: ignore[arg-type]
+        changes = compare(before, after)
+        against = verdict(changes)
+        if found is None or not found[1] or not against:
+            found = way, changes, against
+        if not against:
+            break
+    assert found is not None  # there is a way
+    return found
 
 
 def _some(clips: Sequence[Recording]) -> list[Recording]:

@@ -151,22 +151,22 @@ def _conclude(adapted: Adapted, output: Path) -> None:
     if not adapted.is_finished:
         click.echo("stopped; the same command goes on")
         return
-    click.echo("held back (no 3D; lower is better), before -> after:")
-    click.echo("\n".join(lines(adapted.changes)))
+    if adapted.changes:
+        click.echo("held back (no 3D; lower is better), before -> after, with standard error:")
+        click.echo("\n".join(lines(adapted.changes)))
     if adapted.forgetting:
         click.echo("validation motion of other people, mm:")
         click.echo("\n".join(lines(adapted.forgetting)))
     else:
         click.echo("forgetting is not known: the motion has no validation split of 27 frames")
-    if adapted.has_improved:
-        if adapted.share < 1:
-            kept = round(100 * adapted.share)
-            click.echo(f"{kept} % of the way, so that little is forgotten")
-        click.echo(f"weights -> {output}")
-        return
-    click.echo(
-        "Nothing improved beyond its standard error on what was held back, so nothing is written. "
-        "Longer recordings, --views, --height, --motion or more --minutes may help.",
-        err=True,
-    )
-    raise click.exceptions.Exit(1)
+    if not adapted.has_improved:
+        click.echo(
+            f"Nothing is written: {adapted.against}. Longer recordings, --views, --height, "
+            "--motion or more --minutes may help.",
+            err=True,
+        )
+        raise click.exceptions.Exit(1)
+    if adapted.share < 1:
+        kept = round(100 * adapted.share)
+        click.echo(f"{kept} % of the way, so that little is forgotten")
+    click.echo(f"weights -> {output}")

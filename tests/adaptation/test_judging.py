@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hypopose.adaptation import Change, Recording, compare, has_improved, judge
+from hypopose.adaptation import Change, Recording, compare, judge, verdict
 from hypopose.adaptation.judging import person_size, view_pairs
 from hypopose.cameras import axis_angle, project
 from hypopose.datasets import example_pair
@@ -112,15 +112,27 @@ def test_sizes_do_not_depend_on_resolution() -> None:
 def test_changes_count_beyond_their_error() -> None:
     before = {"hidden": torch.tensor([10.0, 12.0, torch.nan, 11.0])}
     same = compare(before, {"hidden": before["hidden"] + torch.tensor([0.5, -0.5, 0.0, 0.0])})
-    assert not has_improved(same)
+    assert verdict(same)
     better = compare(before, {"hidden": before["hidden"] - 1})
     assert better["hidden"].n == 3
-    assert has_improved(better)
+    assert not verdict(better)
     one = {"hidden": before["hidden"][:1]}
-    assert not has_improved(compare(one, {"hidden": one["hidden"] - 1}))  # no telling
+    assert verdict(compare(one, {"hidden": one["hidden"] - 1}))  # no telling
     worse = {**better, "other_view": Change(5.0, 6.0, 0.1, 9)}
-    assert not has_improved(worse)
+    assert verdict(worse)
 
 
 def test_improvement_needs_a_proper_score() -> None:
-    assert not has_improved({"reprojection": Change(5.0, 1.0, 0.1, 9)})
+    assert verdict({"reprojection": Change(5.0, 1.0, 0.1, 9)})
+
+
+def test_other_views_decide_where_there_are_some() -> None:
+    better, same = Change(10.0, 9.0, 0.2, 9), Change(10.0, 10.0, 0.2, 9)
+    assert not verdict({"hidden": Change(10.0, 10.3, 0.05, 9), "other_view": better})
+    assert verdict({"hidden": Change(10.0, 10.8, 0.05, 9), "other_view": better}) == (
+        "hidden became worse"
+    )
+    assert "other_view did not improve" in verdict({"hidden": better, "other_view": same})
+    worse = Change(10.0, 11.0, 0.2, 9)
+    assert "stature became worse" in verdict({"stature": worse, "other_view": better})
+    assert verdict({"hidden": Change(float("nan"), float("nan"), 0.0, 0)})

@@ -15,8 +15,8 @@ from hypopose.types import Hypotheses, Keypoints2D, NoiseSource
 def test_the_last_part_is_held_back(walker: Recording) -> None:
     split = split_recordings([walker], 0.25)
     assert torch.equal(split.used[0].keypoints.xy, walker.keypoints.xy[:45])
-    assert torch.equal(split.held_back[0].keypoints.xy, walker.keypoints.xy[45:54])
-    assert [clip.n_frames for clip in split.held_back] == [9, 6]
+    assert torch.equal(split.held_back[0].keypoints.xy, walker.keypoints.xy[45:50])
+    assert [clip.n_frames for clip in split.held_back] == [5, 5, 5]
     assert split.held_back[0].first_frame == 45
 
 
@@ -36,6 +36,33 @@ def test_impossible_shares_are_refused(walker: Recording, share: float) -> None:
 def test_nobody_is_refused() -> None:
     with pytest.raises(OptionError, match="one person at least"):
         split_recordings([])
+
+
+def test_short_recordings_hold_back_enough_to_judge_by() -> None:
+    split = split_recordings([Recording(example_pair(20)[0], "x")])
+    assert split.used[0].n_frames == 10
+    assert [clip.n_frames for clip in split.held_back] == [5, 5]
+
+
+def test_frames_without_anybody_do_not_count_and_views_are_cut_alike() -> None:
+    keypoints = example_pair(60)[0]
+    views = []
+    for view, first, last in (("a", 0, 40), ("b", 10, 30)):
+        xy = torch.full_like(keypoints.xy, torch.nan)
+        xy[first:last] = keypoints.xy[first:last]
+        views.append(Recording(replace(keypoints, xy=xy, confidence=None), "x", view))
+    split = split_recordings(views)
+    assert [r.n_frames for r in split.used] == [30, 30]
+    assert [(c.view, c.first_frame) for c in split.held_back] == [("a", 30), ("a", 35)]
+
+
+def test_people_who_are_hardly_held_back_are_refused() -> None:
+    keypoints = example_pair(60)[0]
+    xy = keypoints.xy.clone()
+    xy[20::2] = torch.nan
+    rare = Recording(replace(keypoints, xy=xy, confidence=None), "x")
+    with pytest.raises(OptionError, match="longer recordings"):
+        split_recordings([rare])
 
 
 def test_people_seen_too_briefly_are_refused() -> None:

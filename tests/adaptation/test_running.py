@@ -33,7 +33,7 @@ def few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def improve(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the scores are."""
-    monkeypatch.setattr(running, "has_improved", lambda changes: True)
+    monkeypatch.setattr(running, "verdict", lambda changes: "")
 
 
 def go(recording: Recording, out: Path, weights: Path, **options: Any) -> running.Adapted:
@@ -115,6 +115,28 @@ def test_little_is_forgotten_by_going_part_of_the_way(
     adapted = go(walker, tmp_path / "out", tiny_weights)
     assert adapted.share == 0.5
     assert adapted.forgetting["energy_mm_1_steps"].after == 102.0
+
+
+def test_nothing_is_written_if_too_much_is_forgotten_all_the_way(
+    walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    improve(monkeypatch)
+    energies = iter([100.0, 110.0, 110.0, 110.0, 110.0])
+    monkeypatch.setattr(keeping, "remembered", lambda n, s: {"energy_mm_1_steps": next(energies)})
+    adapted = go(walker, tmp_path / "out", tiny_weights)
+    assert not adapted.has_improved
+    assert "more than 3 % is forgotten" in adapted.against
+
+
+def test_the_way_back_is_gone_until_what_is_held_back_is_better(
+    walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter(["hidden became worse", "hidden became worse", ""])
+    monkeypatch.setattr(running, "verdict", lambda changes: next(told))
+    adapted = go(walker, tmp_path / "out", tiny_weights)
+    assert adapted.share == 0.5
+    assert adapted.has_improved
+    assert (tmp_path / "out" / "model.safetensors").exists()
 
 
 def test_few_clips_are_judged_with_all_their_views(walker: Recording) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import Result
 
 from hypopose.adaptation import running, sources
+from hypopose.datasets import example_motion
 from hypopose.networks.pretrained import save_weights
 from hypopose.training import TrainConfig
 from hypopose.training.new_network import new_network
@@ -43,6 +45,16 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    """The built-in walk, to train on."""
+    path = tmp_path / "walks.npz"
+    joints = (example_motion(60).numpy() / 0.00025).round().astype(np.int16)
+    one = {"start": [0], "length": [60], "name": ["a"], "action": ["walk"], "split": ["train"]}
+    np.savez(path, joints=joints, scale=0.00025, fps=25, **{k: np.array(v) for k, v in one.items()})
+    return path
+
+
 def given(weights: Path, out: Path) -> tuple[Any, ...]:
     return ("-o", out, "--weights", weights, *QUICK)
 
@@ -50,7 +62,7 @@ def given(weights: Path, out: Path) -> tuple[Any, ...]:
 def test_views_of_a_rig_label_each_other(
     hypopose: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "has_improved", lambda changes: True)
+    monkeypatch.setattr(running, "verdict", lambda changes: "")
     done = hypopose("adapt", *VIEWS, *given(weights, tmp_path / "out"), "--views",
                     DATA / "rig.json", "--set", "aligned=0", "--set", "teacher=0")  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -65,10 +77,10 @@ def test_views_of_a_rig_label_each_other(
 def test_it_says_so_if_nothing_improved(
     hypopose: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "has_improved", lambda changes: False)
+    monkeypatch.setattr(running, "verdict", lambda changes: "hidden became worse")
     done = hypopose("adapt", VIEWS[0], *given(weights, tmp_path / "out"), "--fov", 60)
     assert done.exit_code == 1, done.output
-    assert "Nothing improved" in done.output
+    assert "Nothing is written: hidden became worse" in done.output
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "out.adapting").exists()
 
@@ -91,3 +103,24 @@ def test_mistakes_are_one_line_with_a_cure(
     assert done.exit_code == 2
     assert cure in done.output
     assert done.output.strip().count("\n") == 0
+
+
+def test_a_training_run_learns_from_a_target_and_goes_on(
+    hypopose: Run, weights: Path, tmp_path: Path, shard: Path
+) -> None:
+    run = tmp_path / "run"
+    done = hypopose(
+        "train", run, "--config", weights / "training.json", "--set", f'shards=["{shard}"]',
+        "--start", weights, "--target", VIEWS[0], "--target", VIEWS[1], "--views",
+        DATA / "rig.json", "--n-frames", 54, "--set", "batch_frames=27", "--set", "builds=false",
+        "--set", "low_rank=2", "--set", "augmented=0.2", "--set", "lengths=[9]",
+        "--set", "length_shares=[1]",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    kept = json.loads((run / "config.json").read_text())["target"]
+    assert [Path(path).name for path in kept["keypoints"]] == ["front.csv", "side.csv"]
+    written = json.loads((run / "weights" / "training.json").read_text())["target"]
+    assert written["keypoints"] == ["front.csv", "side.csv"]
+    assert written["rig"] == "rig.json"
+    more = hypopose("train", run, "--n-frames", 81)  # reads the same files
+    assert more.exit_code == 0, more.output
