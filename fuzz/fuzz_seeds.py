@@ -304,6 +304,22 @@ def _kinect() -> list[bytes]:
     return [_json([{"bodies": [body]} for body in bodies]), _json(named)]
 
 
+def _script_json() -> list[bytes]:
+    def points(xy: np.ndarray) -> list[dict[str, Any]]:
+        return [
+            {"x": x, "y": y, "score": 0.9, "name": name}
+            for name, (x, y) in zip(NAMES, xy.tolist(), strict=True)
+        ]
+
+    named = [[{"id": 1, "keypoints": points(xy)}] for xy in XY]
+    timed = {"fps": 25, "frames": [{"t": f / 25, "people": [points(xy)]}
+                                   for f, xy in enumerate(XY)]}  # fmt: skip
+    lines = b"\n".join(_json({"frame": f, "pose": _triples(xy)}) for f, xy in enumerate(XY))
+    by_image = {f"a_{f}.jpg": dict(zip(NAMES, xy.tolist(), strict=True))
+                for f, xy in enumerate(XY)}  # fmt: skip
+    return [_json(named), _json(timed), lines, _json(by_image)]
+
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "kinect": _kinect,
     "openpose": _openpose,
@@ -327,6 +343,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "hypopose": _own,
     "hypopose-json": _own_json,
     "yolo": _yolo,
+    "script-json": _script_json,
 }
 
 

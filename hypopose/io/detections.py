@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from hypopose.errors import FormatError
 from hypopose.io.parsing.depth import CURE, NEGATIVE_SHARE, check_confidences
@@ -22,6 +22,10 @@ MAX_PEOPLE_IN_FRAME = 300
 MAX_PIXELS = 1e6
 MIN_EXTENT = 2.0
 """Coordinates within this many pixels of 0, not all of them whole, are fractions and no pixels."""
+MIN_BODY = 4.0
+"""Pixels of the smallest body that a detector finds."""
+MIN_SHOWN = 5
+"""Keypoints of a body whose size is judged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +145,7 @@ def clean(detections: Detections, file: str) -> Detections:
         present &= sure
     if _are_fractions(xy[present]):
         raise _not_pixels(xy[present], file)
+    _refuse_tiny(xy, present, file)
     rows = present.any(-1)
     if not rows.any():
         raise _nothing_seen(placed=bool(placed.any()), file=file)
@@ -164,11 +169,36 @@ def _nothing_seen(*, placed: bool, file: str) -> FormatError:
 def _not_pixels(xy: Float[np.ndarray, "n 2"], file: str) -> FormatError:
     near = f"{file}: all coordinates lie within {MIN_EXTENT:g} of 0"
     if (xy < 0).any(-1).mean() > NEGATIVE_SHARE:
-        return FormatError(f"{near}, many negative: 3D joints in meters, perhaps; {CURE}.")
+        return FormatError(
+            f"{near}, many negative: 3D joints in meters, or fractions from -1 to 1; {CURE}, and "
+            "if they are fractions, write pixels (OpenPose: --keypoint_scale 0)."
+        )
     return FormatError(
         f"{near}, so they are fractions of the image; read them with fractions=True and "
         "image_size=(W, H), or write them in pixels (OpenPose: --keypoint_scale 0)."
     )
+
+
+def _refuse_tiny(
+    xy: Float[np.ndarray, "N J 2"], present: Bool[np.ndarray, "N J"], file: str
+) -> None:
+    """Refuse bodies of a few pixels, which are meters or fractions away from 0.
+
+    Raises:
+        FormatError: If half of the bodies are smaller than :data:`MIN_BODY`.
+    """
+    rows = xy[present.sum(-1) >= MIN_SHOWN]
+    shown = present[present.sum(-1) >= MIN_SHOWN]
+    if not len(rows) or not (xy[present] != np.floor(xy[present])).any():
+        return
+    high = np.where(shown[..., None], rows, -np.inf).max(1)
+    low = np.where(shown[..., None], rows, np.inf).min(1)
+    size = float(np.median((high - low).max(-1)))
+    if size < MIN_BODY:
+        raise FormatError(
+            f"{file}: bodies are only {size:.2g} wide or high, so these are no pixels but 3D "
+            f"joints in meters, or fractions of the image; {CURE}."
+        )
 
 
 def _are_fractions(xy: Float[np.ndarray, "n 2"]) -> bool:

@@ -30,6 +30,14 @@ SETTLED = ("mediapipe33", "kinect25")
 """Skeletons that a format always has, so that naming another is no cure."""
 SCRAMBLED = 0.27
 """Mean bone length, in diagonals of the body, from which points are no body in this order."""
+CROWD = 5
+SAME_SPOT = 0.1
+"""So many people of one frame, so many sizes of a body from one to the next, are no crowd."""
+CORNER = 0.5
+"""Share of width and height within which all keypoints of a clip lie only if the size is wrong."""
+PERCENT = 100
+MIN_CLIP = 10
+"""Frames from which it is odd that nobody leaves a quarter of the image."""
 N_EXAMINED = 200
 """Detections that are looked at, spread over the file."""
 
@@ -56,7 +64,37 @@ def doubts_about(detections: Detections, *, skeleton_told: bool) -> tuple[str, .
     wrong = misnamed(xy, named) if skeleton_told else scrambled(xy, named)
     # Joints under wrong names say nothing about which way is up.
     found = wrong or upside_down(xy, named) or sideways(xy, named)
-    return (found,) if found else ()
+    return tuple(doubt for doubt in (found, on_one_spot(detections)) if doubt)
+
+
+def on_one_spot(detections: Detections) -> str:
+    """A doubt if the people of a frame stand where one another stand; else nothing."""
+    if not detections.shared_clock:
+        return ""
+    numbers, counts = np.unique(detections.frames, return_counts=True)
+    if counts.max() < CROWD:
+        return ""
+    frame = numbers[counts.argmax()]
+    xy = detections.xy[detections.frames == frame][:N_EXAMINED]
+    low, high, step = _spans(xy)
+    if not np.median(step) < SAME_SPOT * np.median(high - low):  # NaN where nothing can be told
+        return ""
+    return (
+        f"{counts.max()} people of frame {frame} stand on one spot: if these are rows of several "
+        "frames, number them in a column 'frame'"
+    )
+
+
+def _spans(
+    xy: Float[np.ndarray, "N J 2"],
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"], Float[np.ndarray, " _"]]:
+    """Lowest and highest y of bodies, and how far the next is from each, over their joints."""
+    seen = np.isfinite(xy).all(-1)
+    low = np.where(seen, xy[..., 1], np.inf).min(1)
+    high = np.where(seen, xy[..., 1], -np.inf).max(1)
+    both = seen[1:] & seen[:-1]
+    step = np.where(both, np.linalg.norm(np.diff(xy, axis=0), axis=-1), 0.0).sum(1)
+    return low, high, step / np.where(both.any(1), both.sum(1), np.nan)
 
 
 def upside_down(xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton) -> str:
@@ -153,8 +191,26 @@ def outside_doubt(xy: Float[np.ndarray, "*any 2"], size: tuple[int, int] | None)
         return ()
     share = float(((known < 0) | (known > np.array(size))).any(-1).mean())
     if share <= OUTSIDE_SHARE:
-        return ()
+        return _corner_doubt(len(xy), known, size)
     return (
         f"{share:.0%} of the keypoints lie outside the {size[0]} x {size[1]} image: check "
         "image_size=",
+    )
+
+
+def _corner_doubt(
+    n_frames: int, known: Float[np.ndarray, "n 2"], size: tuple[int, int]
+) -> tuple[str, ...]:
+    """A doubt if nobody ever leaves the upper left quarter of the image."""
+    high = known.max(0)
+    if n_frames < MIN_CLIP or (high > CORNER * np.array(size)).any():
+        return ()
+    if high.max() <= PERCENT < min(size):
+        return (
+            f"no coordinate is above 100 in a {size[0]} x {size[1]} image: if they are percent of "
+            "it, write pixels",
+        )
+    return (
+        f"all keypoints lie in the upper left quarter of the {size[0]} x {size[1]} image, up to "
+        f"({high[0]:.0f}, {high[1]:.0f}): check image_size=",
     )

@@ -67,6 +67,7 @@ class Format:
             recording in this format is one file.
         one_image: Does this file, which the format fits, hold a single image? None if files never
             do. Folders of such files are clips, see :mod:`hypopose.io.readers.frame_files`.
+        loose: The test is no certain one: it is asked only where no other format fits.
     """
 
     name: str
@@ -76,3 +77,4 @@ class Format:
     exact: bool = False
     folders: Callable[[Source], bool] | None = None
     one_image: Callable[[Source], bool] | None = None
+    loose: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from functools import cached_property
@@ -19,6 +20,13 @@ OPENING_BYTES = 2**20
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _NPY_MAGIC = b"\x93NUMPY"
+_ARCHIVES = {
+    b"xl/": "an Excel workbook (save it as CSV)",
+    b"[Content_Types].xml": "an Office document (save the table as CSV)",
+    b"/data.pkl": "a PyTorch file, which holds pickles and is not read (save it with numpy)",
+}
+"""What zip archives are that hold no arrays, by names in them."""
+_TABLES = (".csv", ".tsv", ".txt")
 
 
 class DoubtfulInputWarning(UserWarning):
@@ -80,7 +88,8 @@ class Source:
     @property
     def is_npz(self) -> bool:
         """Whether the file could be an npz archive."""
-        return self.head.startswith(_ZIP_MAGIC)
+        is_zip = self.head.startswith(_ZIP_MAGIC)
+        return is_zip and not any(word in self.start for word in _ARCHIVES)
 
     @property
     def is_npy(self) -> bool:
@@ -97,7 +106,7 @@ class Source:
                 "split the recording into several files",
             )
         try:
-            return json.loads(self.read_bytes())
+            return _parsed(self.read_bytes())
         except json.JSONDecodeError as error:
             raise self.error(
                 f"not valid JSON ({error.msg})",
@@ -193,9 +202,45 @@ class Source:
             return _describe_json(self.json)
         if self.container is not None:
             return f"a {NAMES[self.container]} file with {self.tree.listed or 'no arrays'}"
-        if self.head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return "text in UTF-16 (save it as UTF-8)"
-        return f"a {self.path.suffix or 'nameless'} file"
+        return _describe_bytes(self.start, self.path.suffix)
+
+
+def _parsed(raw: bytes) -> Any:
+    """The JSON of a file; a list of its lines if each is an object or list of its own.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    try:
+        return json.loads(raw)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise
+        lines = [line for line in raw.split(b"\n") if line.strip()]
+        with contextlib.suppress(ValueError):
+            values = [json.loads(line) for line in lines]
+            if all(isinstance(value, (list, dict)) for value in values):
+                return values
+        raise
+
+
+def _describe_bytes(start: bytes, suffix: str) -> str:
+    """What a file is that is neither JSON nor a container."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "text in UTF-16 (save it as UTF-8)"
+    if start.startswith(_ZIP_MAGIC):
+        return next((what for word, what in _ARCHIVES.items() if word in start), "a zip archive")
+    if suffix.lower() in (".pkl", ".pickle") or start[:1] == b"\x80":
+        return "a pickle, which could run code and is not read (save CSV, JSON or npz)"
+    try:
+        start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if b"\0" not in start and error.start < len(start) - 4:
+            return "text that is not UTF-8 (save it as UTF-8)"
+    first = start.split(b"\n", 1)[0].decode("utf-8", "replace")
+    is_table = suffix.lower() in _TABLES and any(c.isalpha() for c in first)
+    columns = f" with the columns {first.strip()[:120]}" if is_table else ""
+    return f"a {suffix or 'nameless'} file{columns}"
 
 
 def _describe_json(value: Any) -> str:

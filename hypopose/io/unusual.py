@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 
 from hypopose.errors import OptionError
 from hypopose.io.detections import Detections
+from hypopose.io.parsing.depth import NEGATIVE_SHARE
+from hypopose.io.parsing.image_fractions import BECAME_PIXELS
 from hypopose.io.parsing.times import clock_of, irregular
 from hypopose.io.source import Source
 
@@ -26,10 +28,17 @@ def in_pixels(detections: Detections, source: Source, size: tuple[int, int] | No
         FormatError: If the coordinates are no fractions.
     """
     w, h = _known(detections, size, "fractions=True")
+    if any(note.startswith(BECAME_PIXELS) for note in detections.notes):
+        return detections
     known = detections.xy[np.isfinite(detections.xy).all(-1)]
+    if known.size and (known < 0).any(-1).mean() > NEGATIVE_SHARE:
+        raise source.error(
+            "many coordinates are negative, so they are not fractions from 0 to 1",
+            "write pixels (OpenPose: --keypoint_scale 0)",
+        )
     if known.size and np.median(np.abs(known)) > 2:
         raise source.error("its coordinates are not fractions of the image", "read them as pixels")
-    note = f"fractions of the image became pixels of {w} x {h}"
+    note = f"{BECAME_PIXELS} of {w} x {h}"
     xy = detections.xy * np.array([w, h])
     return replace(detections, xy=xy, image_size=(w, h)).with_notes(note)
 

@@ -7,6 +7,7 @@ whichever the first row has most of.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -81,9 +82,17 @@ def number(source: Source, text: str, place: str) -> float:
     try:
         return float(text)
     except ValueError:
+        if _decimal_comma(source, text):
+            return float(text.replace(",", "."))
         raise source.error(
             f"expected a number, got {text[:40]!r}", "write it again", place
         ) from None
+
+
+def _decimal_comma(source: Source, text: str) -> bool:
+    """Whether a cell is a number with a comma, in a table whose separator is none."""
+    first = next((line for line in source.opening if not line.startswith("#")), "")
+    return _separator(first) != "," and bool(re.fullmatch(r"[-+]?\d{1,12},\d{1,20}", text))
 
 
 def find_column(names: Sequence[str], aliases: Sequence[str]) -> int | None:

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from hypopose.io.format import ReadOptions
 from hypopose.io.source import Source
 
+BECAME_PIXELS = "fractions of the image became pixels"
+"""How the note begins."""
 LIMIT = 8.0
 """Points beyond the image are fractions beyond 0 to 1, but not as far as this."""
 
@@ -35,4 +37,4 @@ def to_pixels(
             "give it: image_size=(W, H)",
         )
     w, h = options.image_size
-    return xy * np.array([w, h]), (f"fractions of the image became pixels of {w} x {h}",)
+    return xy * np.array([w, h]), (f"{BECAME_PIXELS} of {w} x {h}",)

@@ -27,6 +27,14 @@ _MIDDLE = {
     "chest": "thorax", "headtop": "head_top", "top_of_head": "head_top",
     "mid_shoulder": "thorax", "shoulder_center": "thorax",
 }  # fmt: skip
+_APPLE = {
+    "shoulder_1_joint": "shoulder", "forearm_joint": "elbow", "hand_joint": "wrist",
+    "up_leg_joint": "hip", "leg_joint": "knee", "foot_joint": "ankle", "eye_joint": "eye",
+    "ear_joint": "ear",
+}  # fmt: skip
+"""Apple Vision's joints, whose hands are wrists and whose feet are ankles."""
+_PARTS |= _APPLE
+_MIDDLE |= {"head_joint": "nose", "neck_1_joint": "neck", "head_bottom": "neck"}
 _SIDES = {"l": "left", "r": "right", "left": "left", "right": "right"}
 
 
@@ -59,8 +67,8 @@ def usual_name(name: str) -> str:
 
 
 _PATTERNS = (
-    re.compile(r"(?P<side>left|right|l|r)_?(?P<part>[a-z_]+)"),
-    re.compile(r"(?P<part>[a-z_]+?)_?(?P<side>left|right|l|r)"),
+    re.compile(r"(?P<side>left|right|l|r)_?(?P<part>[a-z0-9_]+)"),
+    re.compile(r"(?P<part>[a-z0-9_]+?)_?(?P<side>left|right|l|r)"),
 )
 
 

@@ -38,11 +38,13 @@ def numbers(source: Source, value: Any, place: str) -> Float[np.ndarray, " n"]:
 
 
 def triples(source: Source, value: Any, place: str) -> Float[np.ndarray, "J 3"]:
-    """Flat x, y, confidence triples.
+    """x, y, confidence triples, flat or as lists of three.
 
     Raises:
         FormatError: If the length is no multiple of three, or zero.
     """
+    if isinstance(value, list) and all(isinstance(v, list) and len(v) == 3 for v in value):
+        value = [number for triple in value[:MAX_NUMBERS] for number in triple]
     flat = numbers(source, value, place)
     if len(flat) and not len(flat) % 4 and len(flat) % 3:
         raise source.error(

@@ -50,6 +50,7 @@ def find_joints(source: Source, options: ReadOptions, names: Sequence[str]) -> J
         FormatError: If names repeat, or none of the skeleton's joints is there.
     """
     names = _checked_names(source, names)
+    names = names if options.joint_names else _without_prefix(names)
     if options.skeleton is not None:
         order, notes = _looked_up(source, options.skeleton, options.joint_names, names)
         return options.skeleton, order, notes
@@ -98,6 +99,13 @@ def _checked_names(source: Source, names: Sequence[str]) -> list[str]:
     if not good or len(set(names)) != len(names):
         raise source.error(f"{len(names)} joint names, some empty or twice", "name each joint once")
     return names
+
+
+def _without_prefix(names: list[str]) -> list[str]:
+    """The names without what all of them begin with up to a dot: ``PoseLandmark.NOSE``."""
+    prefix = names[0].partition(".")[0] + "."
+    alike = len(names) > 1 and all(len(n) > len(prefix) and n.startswith(prefix) for n in names)
+    return [name[len(prefix) :] for name in names] if alike else names
 
 
 def _looked_up(

@@ -7,6 +7,7 @@ request.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ _WORDS = {
     "usec": "us", "micros": "us", "microseconds": "us", "nanos": "ns", "nanoseconds": "ns",
     **{unit: unit for unit in _UNITS},
 }  # fmt: skip
+_CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d{1,9})?)", re.ASCII)
 _NAMES = ("timestamp", "timestamps", "time_stamp", "time", "times", "video_time", "pts_time", "t")
 
 
@@ -67,7 +69,7 @@ def time_column(header: Sequence[str]) -> tuple[int, str | None] | None:
 
 
 def time_of(source: Source, text: str, place: str) -> float:
-    """A cell of a time column: a number, or a date and time as ISO 8601 writes it, in seconds.
+    """A cell of a time column in seconds: a number, ``0:00:12.5``, or date and time in ISO 8601.
 
     Raises:
         FormatError: If it is neither.
@@ -76,6 +78,11 @@ def time_of(source: Source, text: str, place: str) -> float:
         return float(text)
     except ValueError:
         pass
+    clock = _CLOCK.fullmatch(text.strip())
+    if clock:
+        return (
+            3600 * float(clock[1] or 0) + 60 * float(clock[2]) + float(clock[3].replace(",", "."))
+        )
     try:
         return datetime.fromisoformat(text.strip()).timestamp()
     except ValueError:

@@ -28,6 +28,10 @@ MIN_STEPS = 10
 """Steps from frame to frame from which people's speed is judged."""
 CHUNK = 2_000_000
 """Keypoints compared at once."""
+MANY_NAMES = 5
+FLEETING = 2
+"""Identities are counts and no names if there are so many times as many as people in a frame, and
+most of them are there for so few frames."""
 FORGIVEN = 0.02
 """Share of an identity's frames that may hold it twice."""
 
@@ -52,6 +56,11 @@ def believable_identities(
     if not detections.shared_clock or all(i is None for i in detections.ids):
         return detections, ()
     names, kin = _kin(detections)
+    if _are_fleeting(detections, kin, len(names)):
+        return drop_identities(detections), (
+            f"{len(names)} identities not believed, most are there for a frame or two: followed "
+            "anew by position; keep_identities=True keeps what the file says",
+        )
     in_two_places = _are_in_two_places(detections, kin, len(names))
     too_fast = _are_too_fast(detections, kin, len(names), fps) & ~in_two_places
     twice = [name for name, is_so in zip(names, in_two_places, strict=True) if is_so]
@@ -134,6 +143,13 @@ def _kin(detections: Detections) -> tuple[list[str], _Kin]:
     picked = np.array(rows, dtype=np.int64)
     order = np.lexsort((detections.frames[picked], who))
     return list(numbers), _Kin(picked[order], who[order], detections.frames[picked[order]])
+
+
+def _are_fleeting(detections: Detections, kin: _Kin, n: int) -> bool:
+    """Whether identities are new in nearly every frame, as an untracked detector counts people."""
+    _, crowd = np.unique(detections.frames, return_counts=True)
+    n_frames = np.bincount(kin.who[kin.begins], minlength=n)
+    return n > MANY_NAMES * int(crowd.max()) and float(np.median(n_frames)) <= FLEETING
 
 
 def _are_in_two_places(detections: Detections, kin: _Kin, n: int) -> Bool[np.ndarray, " n"]:

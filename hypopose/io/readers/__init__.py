@@ -28,6 +28,7 @@ from hypopose.io.readers import (
     movement,
     openpose,
     plain_arrays,
+    script_json,
     sleap,
     tidy_table,
     ultralytics,
@@ -63,6 +64,7 @@ _FILES = (
     hypopose_npz.FORMAT,
     hypopose_json.FORMAT,
     plain_arrays.FORMAT,
+    script_json.FORMAT,
 )
 
 FORMATS: dict[str, Format] = {f.name: f for f in (*_FILES, frame_files(_FILES))}
@@ -118,13 +120,15 @@ def format_of(source: Source, name: str | None) -> Format:
         raise source.error(problem, cure)
     if named is not None:
         return named
-    fitting = [format for format in FORMATS.values() if format.sniff(source)]
+    fitting = [f for f in FORMATS.values() if not f.loose and f.sniff(source)]
     fitting = fitting or [format for format in _installed() if format.sniff(source)]
     if not fitting:
         _refuse_motion(source)
+        fitting = [f for f in FORMATS.values() if f.loose and f.sniff(source)]
+    if not fitting:
         raise source.error(
             f"is {source.contents}, in no keypoint format HypoPose knows",
-            f"it reads {', '.join(FORMATS)}",
+            "write a table with the columns frame, person, joint, x, y, confidence",
         )
     if len(fitting) > 1:
         raise source.error(

@@ -21,6 +21,9 @@ from hypopose.io.parsing.numbered_files import files_ending, numbered
 from hypopose.io.source import Source
 
 ENDINGS = (".json", ".csv", ".pbtxt", ".txt")
+_PEOPLE = ("instance_info", "instances", "people", "predictions", "annots", "poses", "landmarks",
+           "pose_landmarks", "keypoints", "bodies")  # fmt: skip
+"""Keys of the people of an image."""
 MIN_FILES = 3
 """Files from which a numbered folder is a clip and not some photos."""
 
@@ -31,13 +34,19 @@ class FrameFiles:
 
     Args:
         formats: Those formats.
+        folders: Formats that read folders of their own.
     """
 
     formats: Sequence[Format]
+    folders: Sequence[Format] = ()
 
     def sniff(self, source: Source) -> bool:
         """A folder with a file of one image in one of the formats."""
-        return source.is_folder and self._kind(frame_paths(source)) is not None
+        kind = self._kind(frame_paths(source)) if source.is_folder else None
+        if kind is None:
+            return False
+        # A loose format leaves the folder to those that know it.
+        return not kind.loose or not any(f.sniff(source) for f in self.folders)
 
     def is_recording(self, source: Source) -> bool:
         """Whether the first, the middle and the last file are numbered images of one format."""
@@ -106,7 +115,11 @@ def _is_empty(file: Source) -> bool:
     """A file without people: nothing at all, or an empty JSON list or object."""
     if not file.head.strip():
         return True
-    return file.is_json and len(file.head.strip()) < 8 and file.json in ([], {})
+    if not file.is_json:
+        return False
+    if len(file.head.strip()) < 8 and file.json in ([], {}):
+        return True
+    return isinstance(file.json, dict) and any(file.json.get(key) == [] for key in _PEOPLE)
 
 
 def _joined(
@@ -148,7 +161,10 @@ def _confidences(parts: Sequence[Detections]) -> Float[np.ndarray, "N J"] | None
 
 def frame_files(formats: Sequence[Format]) -> Format:
     """The format of folders of files in these formats."""
-    reader = FrameFiles([f for f in formats if f.one_image is not None])
+    reader = FrameFiles(
+        [f for f in formats if f.one_image is not None],
+        [f for f in formats if f.folders is not None],
+    )
     return Format(
         name="frame-files",
         description="a folder of one file per image: MMPose, MediaPipe, COCO or AlphaPose JSON",

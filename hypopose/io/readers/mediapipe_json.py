@@ -19,7 +19,7 @@ from hypopose.io.parsing import json_values
 from hypopose.io.parsing.depth import CURE, check_depth
 from hypopose.io.parsing.image_fractions import to_pixels
 from hypopose.io.parsing.skeleton_detection import check_joints
-from hypopose.io.parsing.times import seconds, time_column
+from hypopose.io.parsing.times import rate_of, seconds, time_column
 from hypopose.io.source import Source
 from hypopose.skeletons import MEDIAPIPE33
 
@@ -80,6 +80,11 @@ def read(source: Source, options: ReadOptions) -> Detections:
     check_depth(source, values[..., :3], skeleton)
     xy, notes = to_pixels(source, options, values[..., :2], "MediaPipe's landmarks")
     alone = max(len(some) for some in people) == 1
+    numbered = isinstance(top[0], dict) and any(key in top[0] for key in _NUMBERS)
+    rate, doubts = None, ()
+    if numbered and times is not None:
+        rate, doubts = rate_of(np.array(numbers), times)
+        times = None
     return Detections(
         skeleton=skeleton,
         frames=np.array(numbers, dtype=np.int64)[rows],
@@ -89,7 +94,9 @@ def read(source: Source, options: ReadOptions) -> Detections:
         first_frame=min(numbers),
         last_frame=max(numbers),
         image_size=options.image_size,
+        fps=rate,
         times=None if times is None else times[rows],
+        doubts=doubts,
         notes=(*notes, "visibility is taken as the confidence"),
     )
 
@@ -113,7 +120,7 @@ def _times(source: Source, top: list[Any]) -> Float[np.ndarray, " F"] | None:
     if not isinstance(first, dict):
         return None
     column = time_column(list(first))
-    if column is None or any(key in first for key in _NUMBERS):
+    if column is None or len(top) < 2:
         return None
     key = list(first)[column[0]]
     stamps = [json_values.scalar(f.get(key)) if isinstance(f, dict) else np.nan for f in top]

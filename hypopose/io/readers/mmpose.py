@@ -21,6 +21,7 @@ from hypopose.io.source import Source
 from hypopose.skeletons import SKELETONS
 from hypopose.types import Skeleton
 
+_SCORES = ("keypoint_scores", "keypoints_visible")
 LAYOUTS = {
     17: ("coco17", "h36m17"),
     26: ("halpe26",),
@@ -31,6 +32,8 @@ DATASETS = {
     "coco": "coco17",
     "halpe26": "halpe26",
     "body26": "halpe26",
+    "body8-halpe26": "halpe26",
+    "body7-halpe26": "halpe26",
     "h36m": "h36m17",
     "coco_wholebody": "coco133",
     "ubody2d": "coco133",
@@ -48,15 +51,19 @@ def sniff(source: Source) -> bool:
         return "instance_info" in value
     if not value or not isinstance(value[0], dict):
         return False
-    return "instances" in value[0] or {"keypoints", "keypoint_scores"} <= value[0].keys()
+    return "instances" in value[0] or _is_person(value[0])
+
+
+def _is_person(entry: dict[str, Any]) -> bool:
+    return "keypoints" in entry and any(key in entry for key in _SCORES)
 
 
 def one_image(source: Source) -> bool:
     """Whether the file holds the instances of one image, or one frame."""
     value = source.json
     frames = value["instance_info"] if isinstance(value, dict) else value
-    bare = bool(frames) and isinstance(frames[0], dict) and "keypoint_scores" in frames[0]
-    return bare or len(frames) == 1
+    bare = bool(frames) and isinstance(frames[0], dict) and _is_person(frames[0])
+    return bare or len(frames) < 2
 
 
 def read(source: Source, options: ReadOptions) -> Detections:
@@ -67,7 +74,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
     if isinstance(top, dict) and "instance_info" in top:
         top = top["instance_info"]
     frames = json_values.entries(source, top, "instance_info" if meta is not None else "top level")
-    if frames and isinstance(frames[0], dict) and "keypoint_scores" in frames[0]:
+    if frames and isinstance(frames[0], dict) and _is_person(frames[0]):
         frames = [{"frame_id": 0, "instances": frames}]
     for i, value in enumerate(frames):
         _read_frame(source, value, i, found)
@@ -79,9 +86,9 @@ def read(source: Source, options: ReadOptions) -> Detections:
 
 def _read_frame(source: Source, value: Any, i: int, found: json_values.DetectionList) -> None:
     entry = json_values.record(source, value, f"entry {i}")
-    if not {"frame_id", "instances"} <= entry.keys():
-        raise source.error("no key 'frame_id' or 'instances'", "write both", f"entry {i}")
-    frame = json_values.whole_number(source, entry["frame_id"], f"entry {i}, frame_id")
+    if "instances" not in entry:
+        raise source.error("no key 'instances'", "write the people of every frame", f"entry {i}")
+    frame = json_values.whole_number(source, entry.get("frame_id", i), f"entry {i}, frame_id")
     found.saw(frame)
     instances = json_values.entries(source, entry["instances"], f"frame {frame}, instances")
     for k, instance in enumerate(instances):
@@ -93,13 +100,14 @@ def _read_frame(source: Source, value: Any, i: int, found: json_values.Detection
 
 
 def _values(source: Source, person: dict[str, Any], place: str) -> np.ndarray:
-    if not {"keypoints", "keypoint_scores"} <= person.keys():
+    beside = next((key for key in _SCORES if key in person), None)
+    if beside is None or "keypoints" not in person:
         raise source.error("no key 'keypoints' or 'keypoint_scores'", "write both", place)
     xy = json_values.points(source, person["keypoints"], f"{place}, keypoints")
-    scores = json_values.numbers(source, person["keypoint_scores"], f"{place}, keypoint_scores")
+    scores = json_values.numbers(source, person[beside], f"{place}, {beside}")
     if len(scores) != len(xy):
         raise source.error(
-            f"{len(xy)} keypoints but {len(scores)} keypoint_scores", "write one each", place
+            f"{len(xy)} keypoints but {len(scores)} {beside}", "write one each", place
         )
     return np.column_stack([xy, scores])
 

@@ -2,7 +2,8 @@
 
 Each file is ``{"people": [{"pose_keypoints_2d": [x, y, confidence, ...]}]}``; 0, 0, 0 is a missing
 joint and the order of people means nothing. BODY_25 and BODY_25B both have 25 points in different
-orders and the file does not say which: see :mod:`hypopose.io.parsing.skeleton_detection`. Frames
+orders and the file does not say which: see :mod:`hypopose.io.parsing.skeleton_detection`. Pose2Sim
+writes the points of other models in such files. Frames
 are numbered by the last number in the file name, so a missing file stays a missing frame.
 """
 
@@ -19,7 +20,16 @@ from hypopose.io.parsing.numbered_files import files_ending, numbered
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
 from hypopose.io.source import Source
 
-LAYOUTS = {25: ("body25", "body25b"), 18: ("coco18",), 135: ("body135",)}
+LAYOUTS = {
+    25: ("body25", "body25b"),
+    18: ("coco18",),
+    135: ("body135",),
+    26: ("halpe26",),
+    17: ("coco17", "h36m17"),
+    133: ("coco133",),
+    136: ("halpe136",),
+}
+"""OpenPose's own, and those that Pose2Sim and rtmlib write in OpenPose's files."""
 
 
 def sniff(source: Source) -> bool:

@@ -26,13 +26,13 @@ from hypopose.errors import HypoPoseError
 from hypopose.io import native
 from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
 from hypopose.io.format import Format, ReadOptions
-from hypopose.io.parsing.depth import CURE, check_third_channel
+from hypopose.io.parsing.depth import CURE, check_depth, check_third_channel
 from hypopose.io.parsing.skeleton_detection import check_joints, need_skeleton
 from hypopose.io.parsing.times import rate_of, seconds, time_column
 from hypopose.io.readers import videopose3d
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive, read_ragged
-from hypopose.skeletons import get_skeleton
+from hypopose.skeletons import MEDIAPIPE33, get_skeleton
 from hypopose.types import Skeleton
 
 _KEYPOINTS = ("xy", "keypoints", "keypoints_2d")
@@ -40,6 +40,7 @@ _CONFIDENCE = ("confidence", "scores", "keypoint_scores")
 _FRAMES = ("frames", "frame", "frame_ids", "frame_numbers")
 
 
+_BODY_MODEL = {"poses", "trans"}
 MAX_VALUES = 50_000_000
 
 
@@ -68,7 +69,8 @@ def read(source: Source, options: ReadOptions) -> Detections:
     if len(named) != 1:
         raise source.error(
             f"the archive holds {', '.join(list(arrays)[:8]) or 'nothing'}",
-            f"name the keypoints {_KEYPOINTS[0]!r}",
+            f"name the keypoints {_KEYPOINTS[0]!r}"
+            + (": these are parameters of a body model" if set(arrays) >= _BODY_MODEL else ""),
         )
     return _detections(source, options, arrays[named[0]], arrays)
 
@@ -150,6 +152,7 @@ def _is_empty_frame(part: Any) -> bool:
 def _detections(
     source: Source, options: ReadOptions, values: np.ndarray, extra: dict[str, np.ndarray]
 ) -> Detections:
+    values = _without_depth(source, _unfolded(options, values))
     _check_values(source, values)
     scores = _scores(source, values, extra)
     xy = _with_people(source, values[..., :2].astype(np.float64))
@@ -213,6 +216,24 @@ def _per_frame(
             "give one number per frame",
         )
     return values.reshape(-1).astype(np.float64)
+
+
+def _unfolded(options: ReadOptions, values: np.ndarray) -> np.ndarray:
+    """Rows of all numbers of a frame as (F, J, 2 or 3), where the joints are known."""
+    n = 0 if options.skeleton is None else options.skeleton.n_joints
+    if values.ndim != 2 or not n or values.shape[1] not in (2 * n, 3 * n, 4 * n):
+        return values
+    return values.reshape(len(values), n, -1)
+
+
+def _without_depth(source: Source, values: np.ndarray) -> np.ndarray:
+    """MediaPipe's x, y, z, visibility without the z, which is relative; others as they are."""
+    if values.shape[-1:] != (4,) or values.shape[-2:-1] != (MEDIAPIPE33.n_joints,):
+        return values
+    if values.dtype.kind in "iuf" and values.size:
+        xyz = values[..., :3].reshape(-1, MEDIAPIPE33.n_joints, 3).astype(np.float64)
+        check_depth(source, xyz, MEDIAPIPE33)
+    return values[..., [0, 1, 3]]
 
 
 def _check_values(source: Source, values: np.ndarray) -> None:

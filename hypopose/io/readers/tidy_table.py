@@ -9,6 +9,7 @@ metadata of its schema. MediaPipe's long CSV, with landmark numbers and fraction
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from hypopose.errors import FormatError
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import csv_rows
 from hypopose.io.parsing.depth import CURE, check_depth
 from hypopose.io.parsing.image_fractions import to_pixels
+from hypopose.io.parsing.joint_words import plain
 from hypopose.io.parsing.json_values import person_id
 from hypopose.io.parsing.named_joints import MAX_JOINTS, MAX_VALUES, find_joints, pick
 from hypopose.io.parsing.stated_facts import constant_facts, stated_columns, stated_facts
@@ -33,14 +36,21 @@ from hypopose.types import Skeleton
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "frame": ("frame", "frame_id", "frame_number", "frame_idx", "frame_index"),
-    "person": ("person", "person_id", "individual", "individuals", "track", "track_id", "subject"),
-    "joint": ("joint", "keypoint", "keypoints", "bodypart", "node", "landmark", "landmark_id"),
-    "x": ("x", "x_px"),
-    "y": ("y", "y_px"),
+    "person": ("person", "person_id", "individual", "individuals", "track", "track_id", "subject",
+               "pose_id", "instance", "instance_id", "pose", "person_index"),
+    "joint": ("joint", "keypoint", "keypoints", "bodypart", "node", "landmark", "landmark_id",
+              "joint_name", "keypoint_name", "landmark_name", "body_part", "body_part_name",
+              "node_name", "joint_id", "keypoint_id", "joint_index", "keypoint_index",
+              "landmark_index"),
+    "x": ("x", "x_px", "x_pixel", "pixel_x", "u", "px_x", "pos_x", "x_pos"),
+    "y": ("y", "y_px", "y_pixel", "pixel_y", "v", "px_y", "pos_y", "y_pos"),
     "z": ("z", "z_px"),
-    "confidence": ("confidence", "score", "likelihood", "visibility", "conf"),
-}
+    "confidence": ("confidence", "score", "likelihood", "visibility", "conf", "keypoint_score",
+                   "probability", "presence"),
+}  # fmt: skip
 """Our columns and what others call them."""
+IMAGES = ("image", "image_name", "image_id", "file_name", "filename", "frame_name")
+"""Columns that number frames by the last digits in their cells."""
 NUMERIC = ("frame", "time", "x", "y", "z", "confidence")
 NEEDED = ("joint", "x", "y")
 """Besides a frame or a time."""
@@ -71,7 +81,7 @@ class Columns:
 
 def column_places(header: Sequence[str]) -> dict[str, int] | None:
     """Our columns' places in a header; None if it is no table of keypoints."""
-    names = [name.strip().lower() for name in header]
+    names = [plain(name) for name in header]
     if "hypothesis" in names or len(set(names)) != len(names):
         return None
     found = {}
@@ -82,6 +92,9 @@ def column_places(header: Sequence[str]) -> dict[str, int] | None:
     time = time_column(names)
     if time is not None:
         found["time"] = time[0]
+    if "frame" not in found and time is None:
+        image = csv_rows.find_column(names, IMAGES)
+        found |= {} if image is None else {"frame": image}
     timed = "frame" in found or "time" in found
     return found if timed and all(column in found for column in NEEDED) else None
 
@@ -140,7 +153,7 @@ def _csv_columns(source: Source) -> tuple[Columns, dict[str, str]]:
         for fact, place in stated.items():
             seen[fact].add(row[place].strip())
         for column, values in numeric.items():
-            read_cell = time_of if column == "time" else csv_rows.number
+            read_cell = _READ_CELL.get(column, csv_rows.number)
             values.append(read_cell(source, row[places[column]], f"line {line}, {column}"))
         for column, (known, coded) in codes.items():
             name = csv_rows.from_cell(row[places[column]].strip()) if column in places else ""
@@ -156,6 +169,20 @@ def _csv_columns(source: Source) -> tuple[Columns, dict[str, str]]:
         joints=list(codes["joint"][0]),
     )
     return table, constant_facts(seen)
+
+
+def _frame_cell(source: Source, text: str, place: str) -> float:
+    """A frame's number, or the last number in an image's name."""
+    try:
+        return csv_rows.number(source, text, place)
+    except FormatError:
+        digits = re.findall(r"\d{1,15}", text[:200].rpartition(".")[0] or text[:200], re.ASCII)
+        if not digits:
+            raise
+        return float(digits[-1])
+
+
+_READ_CELL = {"time": time_of, "frame": _frame_cell}
 
 
 def _parquet_columns(source: Source) -> tuple[Columns, dict[str, str]]:
@@ -347,7 +374,10 @@ def _cure_of_repeats(table: Columns, cells: np.ndarray) -> str:
     points = np.unique(np.stack([cells, table.x, table.y], -1), axis=0)
     if len(points) == len(np.unique(cells)):
         return "remove the rows that are repeated"
-    return "give every person a name of their own in a column 'person'"
+    return (
+        "give every person a name of their own in a column 'person', or split a table of several "
+        "recordings"
+    )
 
 
 def _spread(

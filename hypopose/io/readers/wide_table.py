@@ -34,16 +34,18 @@ _FRAME = ("frame", "frame_id", "frame_number", "frame_idx", "frame_index", "fnum
           "", "unnamed: 0")  # fmt: skip
 _PERSON = ("person", "person_id", "individual", "track", "track_id", "subject", "id")
 _FIELDS = {
-    "x": "x", "y": "y", "x_px": "x", "y_px": "y", "z": "z", "depth": "z",
+    "x": "x", "y": "y", "x_px": "x", "y_px": "y", "u": "x", "v": "y", "z": "z", "depth": "z",
     **dict.fromkeys(("confidence", "conf", "likelihood", "score", "visibility", "vis", "c", "p"),
                     "confidence"),
 }  # fmt: skip
 _FIELD = "|".join(sorted(_FIELDS, key=len, reverse=True))
 _CELLS = (
+    re.compile(r"(?P<joint>.+?) ?[(\[](?P<field>[xyzuv])(?: ?px)?[)\]]", re.IGNORECASE),
     re.compile(rf"(?P<joint>.+?)[_\-. ](?P<field>{_FIELD})", re.IGNORECASE),
     re.compile(r"(?P<field>[xyz])[_\-. ](?P<joint>.+)", re.IGNORECASE),
     re.compile(r"(?P<field>[xyzc])(?P<joint>\d{1,3})", re.IGNORECASE),
     re.compile(r"(?P<joint>\d{1,3})(?P<field>[xyzc])", re.IGNORECASE),
+    re.compile(r"(?P<joint>[A-Za-z0-9]*[a-z0-9])(?P<field>[XYZ])"),
 )
 
 
