@@ -81,7 +81,8 @@ def read(source: Source, options: ReadOptions) -> Detections:
     xy, notes = to_pixels(source, options, values[..., :2], "MediaPipe's landmarks")
     alone = max(len(some) for some in people) == 1
     numbered = isinstance(top[0], dict) and any(key in top[0] for key in _NUMBERS)
-    rate, doubts = None, ()
+    rate: float | None = None
+    doubts: tuple[str, ...] = ()
     if numbered and times is not None:
         rate, doubts = rate_of(np.array(numbers), times)
         times = None

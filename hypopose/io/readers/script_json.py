@@ -73,7 +73,8 @@ def read(source: Source, options: ReadOptions) -> Detections:
     _refuse_depth(source, values, skeleton)
     facts = _facts(source, facts_of(source.json) or frames[0].facts)
     known = replace(options, image_size=options.image_size or facts["image_size"])
-    xy, more = values[..., [X, Y]], ()
+    xy = values[..., [X, Y]]
+    more: tuple[str, ...] = ()
     if skeleton.name == "mediapipe33":
         xy, more = to_pixels(source, known, xy, "MediaPipe's landmarks")
     sure = np.where(np.isfinite(values[..., SURE]), values[..., SURE], third)
