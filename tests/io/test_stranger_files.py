@@ -17,7 +17,7 @@ import pytest
 from walker import seen, walk
 
 from hypopose.errors import FormatError
-from hypopose.io import inspect, load_people
+from hypopose.io import inspect, load_cameras, load_people
 from hypopose.io.source import DoubtfulInputWarning
 from hypopose.skeletons import get_skeleton
 
@@ -581,6 +581,64 @@ def text_that_is_not_utf8(folder):
 def columns_that_are_no_keypoints(folder):
     path = table(folder, ("Time", "Trajectory 1 X", "Trajectory 1 Y"), [(0, 1, 2)])
     return path, {}, "with the columns Time,Trajectory 1 X"
+
+
+# --- calibrations ----------------------------------------------------------------------------
+
+MATRIX = [[1000, 0, 640], [0, 1000, 360], [0, 0, 1]]
+SINGLE = {"fx": 1000, "fy": 1000, "cx": 640, "cy": 360}
+BENT = [0.1, 0.0, 0.0, 0.0, 0.0]
+CALIBRATIONS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "lens of a script": ({"camera_matrix": MATRIX, "dist_coeff": [BENT], "w": 1280, "h": 720}, {}),
+    "Azure Kinect": ({"color_camera": {**SINGLE, "k1": 0.1, "p1": 0, "width": 1280, "height": 720}},
+                     {}),
+    "nerfstudio": ({"fl_x": 1000, "fl_y": 1000, "cx": 640, "cy": 360, "w": 1280, "h": 720,
+                    "k1": 0.1, "k2": 0, "camera_model": "OPENCV"}, {}),
+    "Panoptic": ({"cameras": [{"name": "00_00", "resolution": [1280, 720], "K": MATRIX,
+                               "distCoef": BENT, "R": np.eye(3).tolist(), "t": [[0], [0], [400]]}]},
+                 {"unit": "cm"}),
+    "height and width": ({"one": {"K": MATRIX, "dist": [BENT], "H": 720, "W": 1280}}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALIBRATIONS)
+@pytest.mark.filterwarnings("ignore::hypopose.io.camera_files.refusals.CameraFileWarning")
+def test_calibration(name: str, tmp_path: Path) -> None:
+    values, told = CALIBRATIONS[name]
+    (camera,) = load_cameras(write(tmp_path, values), **told).values()
+    assert camera.focal.tolist() == [1000, 1000]
+    assert camera.center.tolist() == [640, 360]
+    assert camera.image_size == SIZE
+    assert camera.distortion is not None
+    assert camera.distortion.tolist() == pytest.approx(BENT)
+    if camera.translation is not None:
+        assert camera.translation.tolist() == [0, 0, 4]
+
+
+def test_an_archive_of_opencv_is_read_without_the_places_of_its_board(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", mtx=np.array(MATRIX, float), dist=np.array([BENT]),
+             rvecs=np.ones((3, 3)), tvecs=np.ones((3, 3)))  # fmt: skip
+    (camera,) = load_cameras(tmp_path / "a.npz", SIZE).values()
+    assert camera.rotation is None
+    assert camera.distortion is not None
+
+
+REFUSED_CALIBRATIONS = {
+    "a lens under another key": ({"K": MATRIX, "size": [*SIZE], "distCoeffsLeft": BENT}, "a lens"),
+    "one coefficient": ({"K": MATRIX, "size": [*SIZE], "k1": 0.1}, "distortions = "),
+    "degrees": ({"K": MATRIX, "size": [*SIZE], "rvec": [90, 0, 0]}, "degrees perhaps"),
+    "a lens the other way round": ({"K": MATRIX, "size": [*SIZE], "coeffs": BENT,
+                                    "distortion_model": "inverse_brown_conrady"}, "does not know"),
+    "no camera": ({"intrinsics": 3}, "matrix (3 x 3)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED_CALIBRATIONS)
+def test_calibration_is_refused(name: str, tmp_path: Path) -> None:
+    values, why = REFUSED_CALIBRATIONS[name]
+    with pytest.raises(FormatError) as refused:
+        load_cameras(write(tmp_path, values))
+    assert why in str(refused.value)
 
 
 # --- what is no keypoint file ----------------------------------------------------------------

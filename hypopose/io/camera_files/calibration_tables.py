@@ -2,8 +2,8 @@
 
 | quantity | names |
 | --- | --- |
-| matrix | ``matrix``, ``camera_matrix``, ``intrinsic_matrix``, ``K``, ``mtx`` |
-| lens | ``distortions``, ``distortion_coefficients``, ``dist_coeffs``, ``dist``, ``D`` |
+| matrix | ``matrix``, ``camera_matrix``, ``intrinsic_matrix``, ``K``, ``mtx``; or fx, fy, cx, cy |
+| lens | ``distortions``, ``distortion_coefficients``, ``dist_coeffs``, ``dist``; or k1, k2, ... |
 | size | ``size``, ``image_size``, ``resolution``, or ``image_width`` and ``image_height`` |
 | rotation | ``rotation``, ``R``, ``rvec``: 3 x 3, or a rotation vector |
 | translation | ``translation``, ``t``, ``T``, ``tvec`` |
@@ -31,11 +31,17 @@ from hypopose.io.camera_files.refusals import NoImageSizeError, camera_error, ca
 from hypopose.types import Camera, DistortionModel
 
 MATRIX = ("matrix", "camera_matrix", "intrinsic_matrix", "K", "mtx")
-LENS = ("distortions", "distortion_coefficients", "dist_coeffs", "dist", "D")
+LENS = ("distortions", "distortion_coefficients", "dist_coeffs", "dist", "D", "dist_coeff",
+        "distortion", "distCoeffs", "distCoef", "distortion_coeffs", "coeffs")  # fmt: skip
 SIZE = ("size", "image_size", "resolution")
-WIDTH_HEIGHT = (("image_width", "image_height"), ("width", "height"), ("w", "h"))
+WIDTH_HEIGHT = (("image_width", "image_height"), ("width", "height"), ("w", "h"), ("W", "H"))
+SINGLE = (("fx", "fy", "cx", "cy"), ("fl_x", "fl_y", "cx", "cy"), ("fx", "fy", "ppx", "ppy"))
+"""Keys of the matrix' numbers, where they stand alone."""
+SINGLE_LENS = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 ROTATION = ("rotation", "R", "rvec")
 TRANSLATION = ("translation", "t", "T", "tvec")
+MAX_ANGLE = 2 * math.pi + 0.01
+"""Radians of the longest rotation vector."""
 _KNOWN = (
     *MATRIX, *LENS, *SIZE, *ROTATION, *TRANSLATION, "rotation_count", "fisheye", "camera_model",
     "distortion_model", *(key for pair in WIDTH_HEIGHT for key in pair),
@@ -44,7 +50,28 @@ _KNOWN = (
 
 def is_camera_table(values: Any) -> bool:
     """Whether this is an object with a camera matrix under one of its names."""
-    return isinstance(values, Mapping) and any(name in values for name in MATRIX)
+    if not isinstance(values, Mapping):
+        return False
+    return any(name in values for name in MATRIX) or _single(values) is not None
+
+
+def _single(values: Mapping[str, Any]) -> tuple[str, ...] | None:
+    return next((keys for keys in SINGLE if all(key in values for key in keys)), None)
+
+
+def _gathered(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with single numbers gathered under the names of what they are part of."""
+    keys = _single(values)
+    if keys is None or any(name in values for name in MATRIX):
+        return dict(values)
+    fx, fy, cx, cy = (values[key] for key in keys)
+    rest = {key: value for key, value in values.items() if key not in (*keys, *SINGLE_LENS)}
+    rest["matrix"] = [[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]
+    if any(key in values for key in SINGLE_LENS) and find(values, LENS)[1] is None:
+        fisheye = geometry.lens_model(values, "") == "fisheye"
+        lens = (*SINGLE_LENS[:2], "k3", "k4") if fisheye else SINGLE_LENS
+        rest["distortions"] = [values.get(key, 0.0) for key in lens]
+    return rest
 
 
 def camera_from_table(
@@ -71,6 +98,7 @@ def camera_from_table(
         >>> camera_from_table({"matrix": K, "size": [640, 480]}, "a.toml").focal.tolist()
         [900.0, 900.0]
     """
+    values = _gathered(values)
     geometry.check_keys(values, _KNOWN, place)
     turns = geometry.quarter_turns(values, place)
     K = _matrix(values, place)
@@ -132,7 +160,7 @@ def _lens(
     if geometry.lens_model(values, place) == "fisheye":
         coefficients = numbers(raw, place, f"{name} of a fisheye lens", (4,))
         return fisheye_coefficients(coefficients, K, size, place), "fisheye"
-    if raw is None:
+    if raw is None or raw == []:
         return None, "none"
     lens = five_coefficients(numbers(raw, place, name, COUNTS), K, size, place)
     return lens, "none" if lens is None else "opencv"
@@ -145,13 +173,19 @@ def _pose(
     rotation = None
     if raw is not None:
         flat = numbers(raw, place, name, (3, 9))
-        rotation = flat.reshape(3, 3) if len(flat) == 9 else _from_vector(flat)
+        rotation = flat.reshape(3, 3) if len(flat) == 9 else _from_vector(flat, place)
         check_rotation(rotation, place)
     name, raw = find(values, TRANSLATION)
     return rotation, None if raw is None else numbers(raw, place, name, (3,))
 
 
-def _from_vector(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+def _from_vector(vector: NDArray[np.float64], place: str) -> NDArray[np.float64]:
+    angle = float(np.linalg.norm(vector))
+    if angle > MAX_ANGLE:
+        raise camera_error(
+            place, "rotation", f"a rotation vector of {angle:.3g} radians, degrees perhaps",
+            "write radians, or the 3 x 3 matrix",
+        )  # fmt: skip
     from scipy.spatial.transform import Rotation
 
     return np.asarray(Rotation.from_rotvec(vector).as_matrix(), dtype=np.float64)

@@ -8,6 +8,7 @@ refused; a key that says nothing known here is named.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +43,18 @@ MODELS = {
 }  # fmt: skip
 """What tools call a lens model, and which of OpenCV's it is."""
 
-_OTHER = ("fisheye", "equi", "omni", "mei", "kannala", "spherical", "division", "unified")
+_LENS_KEY = re.compile(r"[kp][1-6]|.*(?:distortion|dist_?coef).*", re.IGNORECASE)
+_OTHER = (
+    "inverse",
+    "fisheye",
+    "equi",
+    "omni",
+    "mei",
+    "kannala",
+    "spherical",
+    "division",
+    "unified",
+)
 
 HARMLESS = frozenset((
     "name", "camera_name", "id", "port", "serial", "error", "rmse", "rms", "exposure", "grid_count",
@@ -106,11 +118,22 @@ def check_keys(values: Mapping[str, Any], known: tuple[str, ...], place: str) ->
                 "calibrate the pictures that the keypoints were found in, or bring the camera "
                 "matrix and size to them and leave the key out",
             )  # fmt: skip
+    lens = next((key for key in values if key not in known and _is_lens(str(key))), None)
+    if lens is not None:
+        raise camera_error(
+            place, str(lens)[:40], "a coefficient of a lens that is not read",
+            "write distortions = [k1, k2, p1, p2, k3]",
+        )  # fmt: skip
     unknown = [str(key)[:40] for key in values
                if key not in known and key not in HARMLESS and key not in CHANGES]  # fmt: skip
     if unknown:
         more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
         camera_note(place, f"not read: {', '.join(unknown[:8])}{more}")
+
+
+def _is_lens(key: str) -> bool:
+    """Whether an unknown key is one of a lens, such as ``distCoeffsRight`` or ``k1``."""
+    return bool(_LENS_KEY.fullmatch(key)) and key not in HARMLESS
 
 
 def _changes_nothing(value: Any) -> bool:

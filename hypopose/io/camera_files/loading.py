@@ -14,6 +14,7 @@ from hypopose.io.camera_files import (
     calibio,
     colmap,
     easymocap,
+    numpy_archive,
     opencap,
     photo,
     plain_text,
@@ -39,6 +40,7 @@ CAMERA_FORMATS: tuple[CameraFormat, ...] = (
     plain_text.JSON,
     plain_text.YAML,
     colmap.FORMAT,
+    numpy_archive.FORMAT,
 )
 """Formats of camera files; the first that suits a file reads it. A new one is a module and a
 line."""
@@ -123,7 +125,8 @@ def _found(source: Source) -> tuple[Tables, CameraFormat]:
     if not found or format is None:
         raise source.error(
             "a folder, not a camera file" if source.is_folder else "holds no camera",
-            f"give a photo, or {', '.join(f.name for f in CAMERA_FORMATS[1:])}",
+            "give one of the formats of docs/reference/cameras.md, such as JSON with matrix "
+            "(3 x 3), distortions and size",
         )
     return found, format
 

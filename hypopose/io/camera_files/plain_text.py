@@ -69,8 +69,8 @@ def tables_of(values: Any, source: Source) -> Tables:
         return {str(values.get("camera_name", values.get("name", stem))): values}
     if any(key in values for key in KEYS):
         return {stem: _own_camera(values, str(source.path))}
-    if isinstance(values.get("cameras"), Mapping):
-        values = values["cameras"]
+    if isinstance(values.get("cameras"), (Mapping, list)):
+        values = _by_name(values["cameras"])
     found: dict[str, Any] = {}
     for key, table in values.items():
         if is_camera_table(table):
@@ -79,6 +79,13 @@ def tables_of(values: Any, source: Source) -> Tables:
         elif _is_own(table):
             found[str(key)] = _own_camera(table, f"{source.path}: {str(key)[:40]}")
     return found
+
+
+def _by_name(cameras: Mapping[str, Any] | list[Any]) -> Mapping[str, Any]:
+    """Cameras by name, or by their place in a list."""
+    if isinstance(cameras, Mapping):
+        return cameras
+    return {str(i): table for i, table in enumerate(cameras)}
 
 
 def _own_camera(table: Mapping[str, Any], place: str) -> Camera:
