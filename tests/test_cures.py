@@ -1227,6 +1227,22 @@ def test_messages_name_options_that_there_are() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_messages_name_commands_that_there_are() -> None:
+    rooms = tuple(sorted(p.name for p in ROOT.iterdir() if p.is_dir() and p.name[0] not in "_."))
+    called = re.compile(r"(?<![\w/.-])hypopose ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?")
+    wrong, n = [], 0
+    for message in messages(rooms):
+        for text in message.templates:
+            for name, child in called.findall(text):
+                n += 1
+                command = main.get_command(click.Context(main), name)
+                children = getattr(command, "commands", None)
+                if command is None or (children is not None and child not in children):
+                    wrong.append(f"{message.place}: hypopose {name} {child}")
+    assert n > 10
+    assert not wrong, "\n".join(wrong)
+
+
 def test_messages_of_the_command_line_are_in_its_words() -> None:
     rooms = tuple(sorted(p.name for p in ROOT.iterdir() if p.is_dir() and p.name[0] not in "_."))
     keyword = re.compile(rf"(?<![\w.-])(?:{'|'.join(KEYWORDS)})=")

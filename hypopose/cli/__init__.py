@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 import sys
 import warnings
 from collections.abc import Iterator
@@ -170,7 +171,7 @@ class LazyGroup(click.Group):
         name = MODULES.get(cmd_name, cmd_name.replace("-", "_"))
         module = importlib.import_module(f"hypopose.cli.{name}")
         command: click.Command = getattr(module, name)
-        return command
+        return _refusing_nan(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by what they are for, each with an example, without importing them."""
@@ -193,6 +194,24 @@ class LazyGroup(click.Group):
                 return super().invoke(ctx)
         except (HypoPoseError, OSError) as error:
             raise CommandError(one_line(error, ctx.invoked_subcommand)) from error
+
+
+def _refusing_nan(command: click.Command) -> click.Command:
+    """The command, none of whose numbers may be "not a number", which passes every range."""
+    for parameter in command.params:
+        if isinstance(parameter.type, click.types.FloatParamType) and parameter.callback is None:
+            parameter.callback = _number
+    for child in getattr(command, "commands", {}).values():
+        _refusing_nan(child)
+    return command
+
+
+def _number(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """The value of an option; refused if it is, or holds, "not a number"."""
+    values = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(v, float) and math.isnan(v) for v in values):
+        raise click.BadParameter("nan is no number.", ctx, parameter)
+    return value
 
 
 @contextmanager

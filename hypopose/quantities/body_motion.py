@@ -54,8 +54,8 @@ class BodyMotion:
                 f"BodyMotion.joints must be (*batch, F, {self.skeleton.n_joints}, 3) for skeleton "
                 f"{self.skeleton.name!r}, got {tuple(x.shape)}."
             )
-        if self.fps is not None and not 0 < self.fps < float("inf"):
-            raise OptionError(f"fps must be positive, got {self.fps}.")
+        if self.fps is not None and not 0 < self.fps < 100_000:
+            raise OptionError(f"fps must be positive and below 100,000, got {self.fps:g}.")
 
     @property
     def n_frames(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hypopose.errors import OptionError
+from hypopose.errors import HypoPoseError, OptionError
 from hypopose.plugins import available, look_up
 from hypopose.quantities.angles import ANGLES, joint_angle
 from hypopose.quantities.body_motion import BodyMotion
@@ -186,7 +186,7 @@ def sample_quantity(quantity: Quantity, motion: BodyMotion) -> tuple[Quantity, T
     if QUANTITIES.get(quantity.name) == quantity:
         return quantity, quantity.compute(motion)
     one_by_one = [replace(motion, joints=joints) for joints in motion.joints]
-    rows = [torch.as_tensor(quantity.compute(one)) for one in one_by_one]
+    rows = [_own(quantity, one) for one in one_by_one]
     per = {(): "clip", (motion.n_frames,): "frame"}.get(tuple(rows[0].shape))
     if per is None or len({row.shape for row in rows}) > 1:
         raise OptionError(
@@ -194,3 +194,21 @@ def sample_quantity(quantity: Quantity, motion: BodyMotion) -> tuple[Quantity, T
             f"per frame: ({motion.n_frames},)."
         )
     return replace(quantity, per=per), torch.stack(rows).double()  # type: ignore[arg-type]
+
+
+def _own(quantity: Quantity, motion: BodyMotion) -> Tensor:
+    """What a function of your own returns for one motion.
+
+    Raises:
+        OptionError: If it fails, or returns no numbers.
+    """
+    try:
+        return torch.as_tensor(quantity.compute(motion))
+    except HypoPoseError:
+        raise
+    except Exception as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        raise OptionError(
+            f"{quantity.name} failed with {words[:200]}. It gets a BodyMotion and returns one "
+            "number, or one per frame."
+        ) from error

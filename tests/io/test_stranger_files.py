@@ -720,7 +720,7 @@ def test_times_of_a_script_make_gaps_and_a_rate(tmp_path: Path) -> None:
 def test_identities_of_one_frame_each_are_said_to_be_none(tmp_path: Path) -> None:
     path, _, _ = alphapose_with_a_number_per_detection(tmp_path)
     (found,) = doubts(path)
-    assert "24 identities not believed" in found
+    assert "24 identities ignored" in found
 
 
 def test_rows_of_several_frames_without_numbers_are_doubted(tmp_path: Path) -> None:

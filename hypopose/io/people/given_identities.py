@@ -58,8 +58,8 @@ def believable_identities(
     names, kin = _kin(detections)
     if _are_fleeting(detections, kin, len(names)):
         return drop_identities(detections), (
-            f"{len(names)} identities not believed, most are there for a frame or two: followed "
-            "anew by position; keep_identities=True keeps what the file says",
+            f"{len(names)} identities ignored, most are there for a frame or two: tracked by "
+            "position; keep_identities=True keeps those of the file",
         )
     in_two_places = _are_in_two_places(detections, kin, len(names))
     too_fast = _are_too_fast(detections, kin, len(names), fps) & ~in_two_places

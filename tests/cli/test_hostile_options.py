@@ -1,0 +1,76 @@
+"""Options that no range refuses, and functions of strangers: one line, and no traceback."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import hypopose
+from hypopose.cli import COMMANDS, main
+from hypopose.datasets import example_pair
+from hypopose.io import save_result
+
+
+def numbers_of(command: click.Command) -> Iterator[click.Parameter]:
+    for parameter in command.params:
+        if isinstance(parameter.type, click.types.FloatParamType):
+            yield parameter
+    for child in getattr(command, "commands", {}).values():
+        yield from numbers_of(child)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_option_takes_what_is_no_number(name: str) -> None:
+    context = click.Context(main)
+    command = main.get_command(context, name)
+    assert command is not None
+    for parameter in numbers_of(command):
+        assert parameter.callback is not None
+        with pytest.raises(click.ClickException):
+            parameter.callback(context, parameter, math.nan)
+
+
+def test_what_is_no_number_is_said_in_a_line() -> None:
+    done = CliRunner().invoke(main, ["cameras", "a.json", "b.json", "--max-offset", "nan"])
+    assert done.exit_code == 2
+    assert "nan is no number" in done.output
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("result") / "walk.npz"
+    keypoints, _ = example_pair()
+    save_result(path, hypopose.estimate(keypoints, sampler="boneflips", n_hypotheses=2))
+    return path
+
+
+OWN = {
+    "raises": "def f(motion):\n    raise KeyError('x')",
+    "returns nothing": "def f(motion):\n    return None",
+    "returns text": "def f(motion):\n    return 'text'",
+    "takes two": "def f(motion, more):\n    return 1.0",
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_function_of_your_own_that_fails(name: str, result: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN[name])
+    out = tmp_path / "out.csv"
+    done = CliRunner().invoke(main, ["measure", str(result), "-o", str(out), "--what", f"{own}:f"])
+    assert done.exit_code == 2
+    assert "failed with" in done.output
+    assert not list(tmp_path.glob("*.csv"))
+
+
+@pytest.mark.parametrize("fps", ["1e308", "1e18", "0", "-5", "inf"])
+def test_a_rate_of_no_camera(fps: str, result: Path, tmp_path: Path) -> None:
+    words = ["measure", str(result), "-o", str(tmp_path / "out.csv"), "--what", "gait"]
+    done = CliRunner().invoke(main, [*words, "--fps", fps])
+    assert done.exit_code == 2
+    assert "fps" in done.output
