@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from typing import Any
 
 from hypopose.errors import OptionError
+
+BYTES = 12
+"""Of a coordinate while it is drawn: the result and what it is made of."""
+ASSUMED_MEMORY = 64 * 2.0**30
+"""Bytes of memory where the system does not say."""
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
@@ -76,3 +82,29 @@ def check_n_hypotheses(n_hypotheses: int) -> None:
     """
     if n_hypotheses < 1:
         raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
+
+
+def check_room(n_hypotheses: int, n_poses: int, n_joints: int) -> None:
+    """Refuse hypotheses that this machine's memory does not hold.
+
+    Args:
+        n_hypotheses: How many are to be drawn.
+        n_poses: Frames of each, over all clips.
+        n_joints: Joints of a pose.
+
+    Raises:
+        OptionError: If they take more than the memory there is; says how much.
+
+    Example:
+        >>> check_room(20, 1000, 17)
+    """
+    needed = float(n_hypotheses) * n_poses * (n_joints + 1) * 3 * BYTES
+    try:
+        there = float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # no such system call here
+        there = ASSUMED_MEMORY
+    if needed > there:
+        raise OptionError(
+            f"{n_hypotheses} hypotheses of {n_poses} frames take about {needed / 2**30:.3g} GiB, "
+            f"and this machine has {there / 2**30:.3g}; draw fewer (n_hypotheses)."
+        )

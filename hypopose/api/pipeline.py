@@ -25,6 +25,7 @@ from hypopose.api.making import (
 )
 from hypopose.api.postprocessing import adjust, read_calibrator, recalibrate, refine
 from hypopose.calibration import Calibrator
+from hypopose.checks import check_room
 from hypopose.diffusion import seeded_noise
 from hypopose.distributed import threads as threads_of
 from hypopose.errors import FormatError, OptionError
@@ -219,6 +220,8 @@ class Pipeline:
                 callback=callback,
             )
         noise = seeded_noise(self.seed)
+        n_joints = self.sampler.skeleton.n_joints
+        check_room(self.n_hypotheses, keypoints.xy.shape[:-2].numel(), n_joints)
         with torch.no_grad():
             return sample_with_focal(keypoints, focal, self.sampler, self.n_hypotheses, noise)
 

@@ -13,6 +13,7 @@ import torch
 from hypopose.aggregation import AGGREGATORS
 from hypopose.api.making import resolve_sampler, skeleton_read_by
 from hypopose.cameras import resolve_camera
+from hypopose.checks import check_room
 from hypopose.diffusion import seeded_noise
 from hypopose.distributed import threads
 from hypopose.errors import OptionError
@@ -111,10 +112,12 @@ def sample(
         raise OptionError(f"n_hypotheses must be at least 1, got {n_hypotheses}.")
     method = resolve_sampler(sampler, weights, n_steps, device, options)
     keypoints = prepare(keypoints, skeleton_read_by(method))
+    n_poses = keypoints.xy.shape[:-2].numel()
+    check_room(n_hypotheses, n_poses, method.skeleton.n_joints)
     extra: dict[str, Any] = {}
     if callback is not None and "callback" in inspect.signature(method.sample).parameters:
         extra["callback"] = callback
-    with torch.no_grad(), threads(work=n_hypotheses * keypoints.xy.shape[:-2].numel()):
+    with torch.no_grad(), threads(work=n_hypotheses * n_poses):
         return method.sample(keypoints, n_hypotheses, seeded_noise(seed, items), **extra)
 
 

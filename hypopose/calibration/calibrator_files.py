@@ -123,4 +123,6 @@ def load_calibrator(path: str | Path) -> Calibrator:
             text if text.startswith(shown(path)) else f"{shown(path)}: {text}"
         ) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise FormatError(f"{shown(path)}: {error}") from error
+        raise FormatError(
+            f"{shown(path)} is no calibrator ({error}); write one with hypopose fit-calibrator."
+        ) from error

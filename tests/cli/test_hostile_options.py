@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import hypopose
 from hypopose.cli import COMMANDS, main
 from hypopose.datasets import example_pair
+from hypopose.errors import OptionError
 from hypopose.io import save_result
 
 
@@ -74,3 +75,10 @@ def test_a_rate_of_no_camera(fps: str, result: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(main, [*words, "--fps", fps])
     assert done.exit_code == 2
     assert "fps" in done.output
+
+
+@pytest.mark.parametrize("n", [10**9, 10**20])
+def test_hypotheses_beyond_the_memory_are_refused_at_once(n: int) -> None:
+    keypoints, _ = example_pair()
+    with pytest.raises(OptionError, match=r"take about .* GiB.*draw fewer"):
+        hypopose.sample(keypoints, n_hypotheses=n, sampler="boneflips")
