@@ -277,9 +277,13 @@ def _train(config: TrainConfig, run: Path) -> None:
 
 @contextmanager
 def _reporting(run: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A bar that follows the log; Ctrl-C makes the file ``STOP``."""
+    """A bar that follows the log; Ctrl-C makes the file ``STOP``.
+
+    A folder that was made here stays only if something was written into it.
+    """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    made = not run.exists()
     run.mkdir(parents=True, exist_ok=True)
     stop = run / "STOP"
     stop.unlink(missing_ok=True)
@@ -298,4 +302,9 @@ def _reporting(run: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
                 errors = (f"{k} {v:.1f}" for k, v in row.items() if k.endswith(("_mm", "_steps")))
                 bar.console.print(f"{seen}: {', '.join(errors)}")
 
-        yield report
+        try:
+            yield report
+        except BaseException:
+            if made and not any(run.iterdir()):
+                run.rmdir()
+            raise

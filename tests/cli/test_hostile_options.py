@@ -82,3 +82,11 @@ def test_hypotheses_beyond_the_memory_are_refused_at_once(n: int) -> None:
     keypoints, _ = example_pair()
     with pytest.raises(OptionError, match=r"take about .* GiB.*draw fewer"):
         hypopose.sample(keypoints, n_hypotheses=n, sampler="boneflips")
+
+
+def test_a_run_that_does_not_begin_leaves_no_folder(result: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = CliRunner().invoke(main, ["train", str(run), "--shard", str(result), "--no-compile"])
+    assert done.exit_code == 2
+    assert "is not a motion shard" in done.output
+    assert not run.exists()
