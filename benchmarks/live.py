@@ -1,13 +1,14 @@
 """The live stream: what looking ahead brings, how quick it is, and whether its memory stays flat.
 
     python benchmarks/live.py loss --shards ../shared/data/motion
-    python benchmarks/live.py speed
-    python benchmarks/live.py soak --minutes 30
+    python benchmarks/live.py speed --threads 1
+    python benchmarks/live.py soak --minutes 30 --rate 25 --threads 1
 
 ``loss`` scores frames of the test split as a stream hands them out, by look-ahead, and the same
 frames of whole views. ``speed`` pushes frames as fast as they are taken and lists latencies by the
-clock and by the processor, which a busy machine distorts less. ``soak`` does so for long and lists
-memory.
+clock and by the processor, which a busy machine distorts less. ``soak`` pushes them for long, at a
+camera's rate, and lists memory. On a machine with other work, ``chrt -f 50`` before ``speed`` gives
+the clock of a quiet core.
 """
 
 from __future__ import annotations
@@ -135,12 +136,13 @@ def _latencies(
 
 
 def soak(args: argparse.Namespace) -> dict[str, Any]:
-    """Push frames for long; resident memory every minute."""
+    """Push frames for long, at a rate; resident memory every minute."""
     keypoints = hypopose.prepare(hypopose.datasets.example_pair()[0])
     stream = CausalStream(hypopose.make_sampler(), fps=30, n_hypotheses=args.n_hypotheses)
     begin, n, memory = time.monotonic(), 0, []
     while time.monotonic() - begin < 60 * args.minutes:
-        stream.push(frame_of(keypoints, _back_and_forth(n, keypoints.n_frames)), n / 30)
+        time.sleep(max(0.0, begin + n / args.rate - time.monotonic()))
+        stream.push(frame_of(keypoints, _back_and_forth(n, keypoints.n_frames)), n / stream.fps)
         n += 1
         if (time.monotonic() - begin) // 60 >= len(memory):
             memory.append(round(_resident_mb(), 1))
@@ -169,6 +171,7 @@ def main() -> None:
     parser.add_argument("--n-hypotheses", type=int, default=20)
     parser.add_argument("--n-pushes", type=int, default=600)
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rate", type=float, default=25, help="Frames a second of the soak.")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()

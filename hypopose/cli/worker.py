@@ -102,10 +102,14 @@ class Worker:
         )
         results = {name: replace(r, made_with=made) for name, r in estimated.items()}
         clock.stop("estimate")
+        said = _said(people, list(results)) if "footage" in made else {}
         rows = [
-            _write(job.source, out, results.get(name) or kept[name], kept=name not in results)
+            _write(
+                job.source, out, results.get(name) or kept[name], kept=name not in results,
+                said=said.get(name, ()),
+            )
             for name, out in files.items()
-        ]
+        ]  # fmt: skip
         clock.stop("write")
         if not pictures_later:
             for name, row in zip(files, rows, strict=True):
@@ -224,13 +228,24 @@ def reading_options(options: Mapping[str, Any], source: Path) -> dict[str, Any]:
     return {**known, **reading_given(options)}
 
 
-def _write(source: Path, files: Outputs, result: Result | None, *, kept: bool) -> SummaryRow:
+def _said(people: dict[str, Keypoints2D], names: list[str]) -> dict[str, tuple[str, ...]]:
+    """What reading footage noted of each person; what all share is said of the first."""
+    said: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        before = {note for notes in said.values() for note in notes}
+        said[name] = tuple(note for note in people[name].notes if note not in before)
+    return said
+
+
+def _write(
+    source: Path, files: Outputs, result: Result | None, *, kept: bool, said: tuple[str, ...] = ()
+) -> SummaryRow:
     """Write what does not exist yet: the record first, so that a stopped run knows it is done."""
     from hypopose.io import export_result, save_result
 
     assert result is not None  # estimated, or kept
     files.result.parent.mkdir(parents=True, exist_ok=True)
-    notes = [*([] if kept else save_result(files.result, result)), *_doubts(result)]
+    notes = [*said, *(() if kept else save_result(files.result, result)), *_doubts(result)]
     for path in files.exports:
         if _is_wanted(path, kept):
             notes += export_result(path, result).notes

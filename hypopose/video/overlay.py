@@ -14,7 +14,7 @@ from hypopose.errors import OptionError
 from hypopose.io.results import Result
 from hypopose.video.decode import Clip, Frame, open_footage
 from hypopose.video.encode import video_writer
-from hypopose.video.stick_figures import draw_bodies, write_text
+from hypopose.video.stick_figures import ON_PAPER, ON_PICTURES, draw_bodies, write_text
 
 PAPER = 245
 """Gray of what is drawn on where there is no picture."""
@@ -68,7 +68,7 @@ def render(
             at = frame.seconds - start
             if at > last:
                 break
-            writer.write(_drawn(frame.rgb, people, at, side))
+            writer.write(_drawn(frame.rgb, people, at, side, footage is not None))
             n += 1
             if progress is not None:
                 progress(n, total)
@@ -133,11 +133,15 @@ def _closing(frames: Iterator[Frame], close: Callable[[], None]) -> Iterator[Fra
 
 
 def _drawn(
-    rgb: UInt8[np.ndarray, "height width 3"], people: list[_Person], at: float, side: bool
+    rgb: UInt8[np.ndarray, "height width 3"],
+    people: list[_Person],
+    at: float,
+    side: bool,
+    on_video: bool,
 ) -> UInt8[np.ndarray, "height width2 3"]:
     """One frame with everybody, and the side view beside it."""
     height, width = rgb.shape[:2]
-    line = max(2, round(height / 240))
+    line = max(2, round(height / 200))
     scale = np.array([width, height]) / np.array(people[0].size)
     panel = np.full((height, round(0.6 * height), 3), PAPER, np.uint8)
     reach = max(person.reach for person in people)
@@ -145,7 +149,8 @@ def _drawn(
         f = round(at * person.fps)
         if not 0 <= f < person.n_frames:
             continue
-        rgb = draw_bodies(rgb, person.pixels[:, f] * scale, person.skeleton, line)
+        placed = person.pixels[:, f] * scale
+        rgb = draw_bodies(rgb, placed, person.skeleton, line, ON_PICTURES if on_video else ON_PAPER)
         middle = np.array([panel.shape[1], height]) / 2
         points = middle + person.side[:, f] * (SHARE * height / 2 / reach)
         panel = draw_bodies(panel, points, person.skeleton, line)

@@ -13,8 +13,14 @@ from jaxtyping import Float, UInt8
 
 from hypopose.types import Skeleton
 
+Colors = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
+
 LEFT, RIGHT, MIDDLE = (224, 123, 0), (0, 99, 166), (107, 107, 107)
-"""The person's left, right and middle, as in the overview picture."""
+ON_PAPER: Colors = (MIDDLE, RIGHT, LEFT)
+"""The person's middle, right and left, as in the overview picture."""
+
+ON_PICTURES: Colors = ((255, 255, 255), (40, 190, 255), (255, 150, 0))
+"""The same, lighter: clothes and shadows are dark."""
 
 OPACITY = 0.9
 """Of a place where all hypotheses lie."""
@@ -25,6 +31,7 @@ def draw_bodies(
     bodies: Float[np.ndarray, "H J 2"],
     skeleton: Skeleton,
     width: int = 3,
+    colors: Colors = ON_PAPER,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Draw stick figures over a picture.
 
@@ -33,6 +40,7 @@ def draw_bodies(
         bodies: Pixels of every hypothesis; bones with a NaN at an end are left out.
         skeleton: Whose bones.
         width: Of a line, in pixels.
+        colors: Of the middle, the right and the left.
 
     Returns:
         The picture with the figures.
@@ -46,7 +54,7 @@ def draw_bodies(
     # Opacity 0 .. OPACITY, concave: a single hypothesis of twenty can still be seen.
     opacity = OPACITY * np.sqrt(np.arange(len(bodies) + 1) / max(len(bodies), 1))
     part = out[y : y + size[1], x : x + size[0]].astype(np.float32)
-    for channel, color in enumerate((MIDDLE, RIGHT, LEFT)):
+    for channel, color in enumerate(colors):
         alpha = opacity[counts[..., channel]][..., None].astype(np.float32)
         part += alpha * (np.array(color, np.float32) - part)
     out[y : y + size[1], x : x + size[0]] = part.round().astype(np.uint8)

@@ -64,6 +64,7 @@ def test_a_video_becomes_a_result_and_is_detected_once(tmp_path: Path) -> None:
     assert result.keypoints.fps == 25
     np.testing.assert_allclose(result.keypoints.xy, KEYPOINTS.xy[:12] * 0.1, atol=0.01)
     assert any("detector rtmpose" in note for note in result.notes)
+    assert "Note: walk: detector rtmpose, found by --detector auto" in said
     assert Knows.n_seen == 12
     code, said = run(video, "-o", out)
     assert (code, Knows.n_seen) == (0, 12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,16 @@ pytestmark = pytest.mark.video
 
 FRAMES, PLACES = dots(30)
 SIZE = (128, 96)
+
+
+def test_closing_a_file_does_not_wait_for_its_decoding_threads(tmp_path: Path) -> None:
+    # Decoders of H.264 speak from threads of their own; a listener in Python would be waited for.
+    path = write_clip(tmp_path / "clip.mp4", FRAMES, codec="libx264")
+    script = (
+        "import sys; from hypopose.video import open_footage\n"
+        "for _ in range(20): open_footage(sys.argv[1]).close()"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=120)
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])

@@ -92,6 +92,58 @@ def fake_rtmlib(monkeypatch: pytest.MonkeyPatch, n_people: int = 2) -> list[Any]
     return asked
 
 
+def write_tiny_models(folder: Path) -> None:
+    """A person in the middle half of every picture, all keypoints at the brightest place."""
+    from onnx import TensorProto, checker, helper, numpy_helper, save
+
+    def write(
+        name: str, nodes: list[tuple[str, list[str], str, dict[str, Any]]],
+        reads: list[int], gives: dict[str, tuple[int, list[int]]], known: dict[str, Any],
+    ) -> None:  # fmt: skip
+        image = helper.make_tensor_value_info("input", TensorProto.FLOAT, reads)
+        outs = [helper.make_tensor_value_info(k, *kind) for k, kind in gives.items()]
+        values = [numpy_helper.from_array(np.asarray(v), k) for k, v in known.items()]
+        made = [helper.make_node(op, ins, [out], **more) for op, ins, out, more in nodes]
+        graph = helper.make_graph(made, name, [image], outs, values)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        checker.check_model(model)
+        save(model, folder / f"{name}.onnx")
+
+    real, whole = TensorProto.FLOAT, TensorProto.INT64
+    write(
+        "people",
+        [
+            ("ReduceMean", ["input"], "mean", {"axes": [1, 2, 3], "keepdims": 0}),
+            ("Mul", ["mean", "none"], "nothing", {}),
+            ("Add", ["box", "nothing"], "dets", {}),
+            ("Identity", ["label"], "labels", {}),
+        ],
+        [1, 3, 640, 640],
+        {"dets": (real, [1, 1, 5]), "labels": (whole, [1, 1])},
+        {
+            "none": np.float32(0), "label": np.zeros((1, 1), np.int64),
+            "box": np.array([[[160, 0, 480, 640, 0.9]]], np.float32),
+        },
+    )  # fmt: skip
+    nodes, known = [], {"one": np.array([1]), "two": np.array([2])}
+    for axis, others, n in (("x", [1, 2], 192), ("y", [1, 3], 256)):
+        out = f"simcc_{axis}"
+        known |= {f"twice_{axis}": np.array([1, n, 2]), f"flat_{axis}": np.array([1, 2 * n])}
+        known |= {f"all_{axis}": np.array([1, 26, 2 * n])}
+        nodes += [
+            ("ReduceMax", ["input"], f"a{axis}", {"axes": others, "keepdims": 0}),
+            ("Unsqueeze", [f"a{axis}", "two"], f"b{axis}", {}),
+            ("Expand", [f"b{axis}", f"twice_{axis}"], f"c{axis}", {}),
+            ("Reshape", [f"c{axis}", f"flat_{axis}"], f"d{axis}", {}),
+            ("Unsqueeze", [f"d{axis}", "one"], f"e{axis}", {}),
+            ("Expand", [f"e{axis}", f"all_{axis}"], out, {}),
+        ]
+    write(
+        "keypoints", nodes, [1, 3, 256, 192],
+        {"simcc_x": (real, [1, 26, 384]), "simcc_y": (real, [1, 26, 512])}, known,
+    )  # fmt: skip
+
+
 def models(folder: Path) -> Path:
     folder.mkdir()
     (folder / "people.onnx").write_bytes(b"people")
@@ -132,6 +184,20 @@ def test_rtmposes_models_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyP
         RTMPose(folder)
 
 
+def test_models_that_were_fetched_are_told_by_their_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_rtmlib(monkeypatch)
+    (tmp_path / "fetched.onnx").write_bytes(b"fetched")
+    rtmlib: Any = sys.modules["rtmlib"]
+    rtmlib.YOLOX.onnx_model = rtmlib.RTMPose.onnx_model = str(tmp_path / "fetched.onnx")
+    digest = hashlib.sha256(b"fetched").hexdigest()
+    assert RTMPose().describe()["sha256"] == {"fetched.onnx": digest}
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  fetched.onnx\n")
+    with pytest.raises(CheckpointError, match="SHA256SUMS says"):
+        RTMPose()
+
+
 def test_a_model_that_cannot_be_fetched_says_where_to_put_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -151,6 +217,19 @@ def test_rtmlib_still_takes_what_it_is_given() -> None:
         made = inspect.signature(model.__init__).parameters
         assert {"onnx_model", "model_input_size"} <= set(made)
         assert set(call) <= set(inspect.signature(model.__call__).parameters)
+
+
+@pytest.mark.onnx
+def test_rtmpose_runs_models_of_their_signature(tmp_path: Path) -> None:
+    pytest.importorskip("rtmlib", reason="rtmlib is not installed")
+    pytest.importorskip("onnx", reason="ONNX is not installed")
+    write_tiny_models(tmp_path)
+    picture = np.full((480, 480, 3), 20, np.uint8)
+    picture[198:203, 298:303] = 255
+    seen = RTMPose(tmp_path).detect(picture)
+    np.testing.assert_allclose(seen.boxes, [[120, 0, 360, 480]], atol=1)
+    np.testing.assert_allclose(seen.xy, np.full((1, 26, 2), (300.5, 200.5)), atol=4)
+    assert (seen.confidence > 0.5).all()
 
 
 def test_the_choice_takes_what_is_installed_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,12 +103,14 @@ class MediaPipe:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the C++ library's start-up messages off standard error."""
+    """Keep the C++ library's messages and its Python's warnings off standard error."""
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of protobuf's former names
+            yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)

@@ -3,7 +3,8 @@
 Jiang et al., "RTMPose: real-time multi-person pose estimation based on MMPose", 2023. A person
 detector (YOLOX) finds boxes, RTMPose finds 26 keypoints in each. rtmlib fetches both models at
 first use; without network they are read from a folder. Models are pinned by name; the SHA-256 of
-each file is recorded with the results, and a folder may hold ``SHA256SUMS``, which it must match.
+each file, fetched or given, is recorded with the results, and must match a ``SHA256SUMS`` that lies
+beside it.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ class RTMPose:
         self._hashes: dict[str, str] = {}
         people = self._path(PEOPLE, "people.onnx", models)
         keypoints = self._path(KEYPOINTS, "keypoints.onnx", models)
-        self._people: Callable[..., Any] = _started(rtmlib.YOLOX, people, PEOPLE)
-        self._keypoints: Callable[..., Any] = _started(rtmlib.RTMPose, keypoints, KEYPOINTS)
+        self._people: Callable[..., Any] = self._started(rtmlib.YOLOX, people, PEOPLE)
+        self._keypoints: Callable[..., Any] = self._started(rtmlib.RTMPose, keypoints, KEYPOINTS)
 
     def detect(self, rgb: UInt8[np.ndarray, "height width 3"]) -> Seen:
         """Everybody in the frame."""
@@ -112,8 +113,17 @@ class RTMPose:
                 f"{folder}: there is neither {choices[0].name} nor {short}; unpack {model.url} "
                 "there, on a machine with network."
             )
-        self._hashes[path.name] = check_digest(path)
         return str(path)
+
+    def _started(self, make: Callable[..., Any], path: str, model: Model) -> Callable[..., Any]:
+        """A model as rtmlib runs it, its digest kept; a file of ours is checked before it runs."""
+        if not path.startswith("http"):
+            self._hashes[Path(path).name] = check_digest(Path(path))
+        started = _started(make, path, model)
+        fetched = Path(str(getattr(started, "onnx_model", path)))
+        if path.startswith("http") and fetched.is_file():
+            self._hashes[fetched.name] = check_digest(fetched)
+        return started
 
 
 def check_digest(path: Path) -> str:
