@@ -5,10 +5,11 @@
     python benchmarks/live.py soak --minutes 30 --rate 25 --threads 1
 
 ``loss`` scores frames of the test split as a stream hands them out, by look-ahead, and the same
-frames of whole views. ``speed`` pushes frames as fast as they are taken and lists latencies by the
-clock and by the processor, which a busy machine distorts less. ``soak`` pushes them for long, at a
-camera's rate, and lists memory. On a machine with other work, ``chrt -f 50`` before ``speed`` gives
-the clock of a quiet core.
+frames of whole views. ``speed`` pushes frames at a camera's rate and lists latencies by the clock
+and by the processor, which a busy machine distorts less; ``soak`` does so for long and lists
+memory. On a machine with other work, ``chrt -f 50`` before ``speed`` gives the clock of a quiet
+core, as long as a push takes less than 95 % of the time between frames: Linux stops real-time
+processes beyond.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def loss(args: argparse.Namespace) -> dict[str, Any]:
         drawn = sampler.sample(keypoints, args.n_hypotheses, seeded_noise(0, names))
         whole.append((drawn.joints[..., list(FRAMES), :, :], truth))
     rows["whole view of 81"] = _score(whole, sampler.skeleton)
-    for context, reach in ((27, 27), (27, 13), (27, 9), (16, 9), (54, 9)):
+    for context, reach in args.windows:
         limited = newest_only(sampler, reach)
         for ahead in args.look_ahead:
             if ahead >= reach:
@@ -97,14 +98,12 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
     """Latency of pushes, keypoints in, for each look-ahead."""
     keypoints = hypopose.prepare(hypopose.datasets.example_pair()[0])
     rows = {}
-    for context, reach, ahead in ((27, 9, 0), (27, 9, 2), (27, 9, 4), (27, 9, 8), (16, 9, 0),
-                                  (27, 27, 0)):  # fmt: skip
+    for ahead in args.look_ahead:
         stream = CausalStream(
-            hypopose.make_sampler(), fps=30, look_ahead=ahead, context=context, reach=reach,
-            n_hypotheses=args.n_hypotheses,
-        )  # fmt: skip
-        wall, cpu = _latencies(stream, keypoints, args.n_pushes)
-        rows[f"context {context}, reach {reach}, look-ahead {ahead}"] = {
+            hypopose.make_sampler(), fps=30, look_ahead=ahead, n_hypotheses=args.n_hypotheses
+        )
+        wall, cpu = _latencies(stream, keypoints, args.n_pushes, args.rate)
+        rows[f"look-ahead {ahead}"] = {
             "poses_per_s": round(1000 / float(wall.mean()), 1),
             **{f"p{q}_ms": round(float(np.percentile(wall, q)), 1) for q in (1, 50, 90, 99)},
             **{f"cpu_p{q}_ms": round(float(np.percentile(cpu, q)), 1) for q in (50, 90, 99)},
@@ -122,12 +121,14 @@ def _histogram(ms: np.ndarray) -> dict[str, int]:
 
 
 def _latencies(
-    stream: CausalStream, keypoints: Keypoints2D, n: int
+    stream: CausalStream, keypoints: Keypoints2D, n: int, rate: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    wall, cpu = [], []
+    """Milliseconds of every push, frames coming at a rate, by the clock and by the processor."""
+    wall, cpu, begin = [], [], time.perf_counter()
     for i in range(n + 40):
         f = _back_and_forth(i, keypoints.n_frames)
         frame = frame_of(keypoints, f)
+        time.sleep(max(0.0, begin + i / rate - time.perf_counter()))
         start, used = time.perf_counter(), time.process_time()
         stream.push(frame, i / stream.fps)
         wall.append(1000 * (time.perf_counter() - start))
@@ -156,6 +157,11 @@ def _back_and_forth(i: int, n: int) -> int:
     return at if at < n else 2 * n - 2 - at
 
 
+def _window(text: str) -> tuple[int, int]:
+    context, reach = text.split(",")
+    return int(context), int(reach)
+
+
 def _resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
@@ -168,10 +174,15 @@ def main() -> None:
     parser.add_argument("--benchmark", default="test-detector")
     parser.add_argument("--limit", type=int, default=64)
     parser.add_argument("--look-ahead", type=int, nargs="+", default=[0, 2, 4, 8])
+    parser.add_argument(
+        "--windows", type=_window, nargs="+", default=[(27, 27), (27, 9)], metavar="CONTEXT,REACH"
+    )
     parser.add_argument("--n-hypotheses", type=int, default=20)
     parser.add_argument("--n-pushes", type=int, default=600)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--rate", type=float, default=25, help="Frames a second of the soak.")
+    parser.add_argument(
+        "--rate", type=float, default=25, help="Frames a second, of speed and soak."
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
