@@ -38,7 +38,13 @@ def detect(source: str, output: Path, **options: Any) -> None:
 
     from hypopose.io import save_people
     from hypopose.io.writers.keypoint_tables import check_writable
+    from hypopose.remote import is_remote
 
+    if is_remote(source):
+        raise OptionError(
+            f"{source}: hypopose detect reads files of this machine; download it first, or give "
+            "the URL to hypopose sample."
+        )
     check_writable(output)
     refuse_existing(output, force=options["force"])
     people = read_footage(source, options, journal=output.with_name(f"{output.name}.part"))
@@ -53,7 +59,8 @@ def detect(source: str, output: Path, **options: Any) -> None:
     output.with_name(f"{output.name}.part").unlink(missing_ok=True)
     first = next(iter(people.values()))
     who = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
+    frames = f"{first.n_frames} {'frame' if first.n_frames == 1 else 'frames'}"
     rate = "" if first.fps is None else f" at {first.fps:g} frames/s"
-    click.echo(f"Wrote {output}: {who}, {first.n_frames} frames{rate}, {first.skeleton.name}.")
+    click.echo(f"Wrote {output}: {who}, {frames}{rate}, {first.skeleton.name}.")
     for note in first.notes:
         click.echo(f"Note: {note}", err=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hypopose.cli.live_input import from_file, from_footage, from_lines
 from hypopose.cli.options import shared
 from hypopose.errors import OptionError
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   hypopose live camera:0 -o live.jsonl
-  hypopose live walk.json -o live.jsonl --look-ahead 4"""
+  hypopose live walk.json -o live.jsonl --look-ahead 4
+  my-detector | hypopose live - --skeleton coco17 --image-size 1280 720"""
 
 
 @click.command(epilog=EXAMPLES)
@@ -33,9 +36,10 @@ Examples:
     help="JSON Lines, one per pose; default: standard output.",
 )
 @shared(
+    "skeleton", "image_size",
     person={"help": "Keypoint files: this person; default: the one seen most."},
     fps={"help": "Frames per second, if the source does not state them."},
-)
+)  # fmt: skip
 @click.option("--detector", default="auto", show_default=True, help="As in hypopose detect.")
 @click.option("--end", type=float, help="Seconds at which to stop; default: the end, or Ctrl-C.")
 @shared(
@@ -44,17 +48,22 @@ Examples:
 )  # fmt: skip
 @click.option("--look-ahead", default=0, show_default=True, help="Frames to wait for, 0 to 8.")
 @click.option("--all-hypotheses", is_flag=True, help="Write every hypothesis, not only the mean.")
-def live(source: str, output: TextIO, **options: Any) -> None:
-    """Draw 3D hypotheses as frames arrive: from camera:0, a video, or a keypoint file.
+def live(source: str, output: Any, **options: Any) -> None:
+    """Draw 3D hypotheses as frames arrive: from camera:0, a video, a keypoint file or a pipe (-).
 
     Writes one line per pose: its time, the mean joints in meters relative to the root, their spread
-    in millimeters and, with a camera, the root. Frames that arrive too fast are skipped, never
-    queued.
+    in millimeters and, with a camera, the root. A camera's frames that come too fast are skipped.
+
+    A pipe brings one line per frame, {"seconds": 0.04, "keypoints": [[x, y, confidence], ...]}, in
+    pixels; null is a keypoint that was not detected. --skeleton and --image-size say what they are.
     """
     from hypopose.io.footage import footage_kind
 
     kind = footage_kind(source)
-    frames = _from_footage(source, options) if kind else _from_file(source, options)
+    if source == "-":
+        frames = from_lines(sys.stdin, options)
+    else:
+        frames = from_footage(source, options) if kind else from_file(source, options)
     first = next(frames, None)
     if first is None:
         raise OptionError(f"{source}: there is no frame to begin with.")
@@ -71,41 +80,6 @@ def live(source: str, output: TextIO, **options: Any) -> None:
     except KeyboardInterrupt:
         pass
     _summary(waits, n, stream)
-
-
-def _from_footage(source: str, options: dict[str, Any]) -> Iterator[Any]:
-    """Time, frame and rate of a camera or a video."""
-    from hypopose.io.footage import camera_number
-    from hypopose.video import Clip, open_footage
-
-    reader = open_footage(source, Clip(end=options["end"]))
-    rate = options["fps"] or reader.footage.rate or 30.0
-    live_source = camera_number(source) is not None
-    began = time.monotonic()
-    try:
-        for frame in reader.frames():
-            late = live_source and time.monotonic() - began - frame.seconds > 2 / rate
-            if late:  # the camera is ahead of us: look at what is newest
-                began += 1 / rate
-                continue
-            yield frame.seconds, frame.rgb, rate
-    finally:
-        reader.close()
-
-
-def _from_file(source: str, options: dict[str, Any]) -> Iterator[Any]:
-    """Time, keypoints and rate of a keypoint file, one frame after the other."""
-    from hypopose.api import prepare
-    from hypopose.io import load
-    from hypopose.video import frame_of
-
-    loaded = load(source, person=options["person"], fps=options["fps"])
-    keypoints = prepare(loaded)
-    rate = keypoints.fps or 30.0
-    for f in range(keypoints.n_frames):
-        if options["end"] is not None and f / rate >= options["end"]:
-            return
-        yield f / rate, frame_of(keypoints, f), rate
 
 
 def _and(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
@@ -127,7 +101,7 @@ def _stream(options: dict[str, Any], rate: float, *, detects: bool) -> Stream:
     )
 
 
-def _write(output: TextIO, stream: Stream, drawn: Hypotheses | None, everything: bool) -> int:
+def _write(output: Any, stream: Stream, drawn: Hypotheses | None, everything: bool) -> int:
     """One line, flushed, so that what reads it is not late."""
     if drawn is None:
         return 0

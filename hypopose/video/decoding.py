@@ -83,6 +83,8 @@ class VideoReader:
             if i % clip.every == 0:
                 yield Frame(index, seconds - start_time, self._upright(frame))
                 index += 1
+        if index == 0 and clip.start <= 0 and clip.end is None:
+            raise FormatError(_undecodable(self._name))
         if index == 0:
             raise FormatError(
                 f"{self._name}: no frame lies between {clip.start:g} s and the end"
@@ -95,10 +97,7 @@ class VideoReader:
         """The first frame that can be decoded; the reader then starts again."""
         first = next(iter(self._decoded()), None)
         if first is None:
-            raise FormatError(
-                f"{self._name}: not one frame of this video can be decoded; it may be cut off or "
-                "damaged, copy it again or convert it with ffmpeg."
-            )
+            raise FormatError(_undecodable(self._name))
         if max(first.width, first.height) > MAX_SIDE:
             raise FormatError(
                 f"{self._name}: frames of {first.width} x {first.height} pixels; scale them down."
@@ -297,6 +296,13 @@ def camera_of(metadata: dict[str, str], size: tuple[int, int]) -> tuple[Camera |
             )
             return replace(camera_from_35mm(size, focal), assumed=True), [note]
     return None, []
+
+
+def _undecodable(name: str) -> str:
+    return (
+        f"{name}: not one frame of this video can be decoded; it may be cut off or damaged, copy "
+        "it again or convert it with ffmpeg."
+    )
 
 
 def _is_cover(stream: Any) -> bool:

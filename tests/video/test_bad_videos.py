@@ -71,6 +71,14 @@ def only_header(path: Path) -> Path:
     return path
 
 
+def half_a_picture(path: Path) -> Path:
+    """A transport stream that ends within its first picture, which is most of it."""
+    noise = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+    data = write_clip(path, [noise] * 8, codec="libx264").read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    return path
+
+
 def keypoints_in_disguise(path: Path) -> Path:
     path.write_text('{"hypopose": "keypoints"}')
     return path
@@ -110,6 +118,8 @@ REFUSED: list[tuple[str, Callable[[Path], Path], str]] = [
     ("keypoints.mov", keypoints_in_disguise, "cannot be opened as a video"),
     ("broken.png", broken_picture, "not a picture that can be read"),
     ("missing.mp4", missing, "does not exist"),
+    ("folder.mp4", no_pictures, "is a folder without pictures"),
+    ("half.ts", half_a_picture, "not one frame"),
     ("folder", no_pictures, "is a folder without pictures"),
     ("unequal", unequal_pictures, "put pictures of one size into a folder"),
     ("keypoints.json", keypoints_in_disguise, "not a video"),
@@ -182,7 +192,7 @@ def swapped(path: Path) -> Path:
 READ: list[tuple[str, Callable[[Path], Path], str]] = [
     ("truncated.mkv", truncated, "cut off"),
     ("scratched.ts", scratched, "frames at 25 frames/s"),
-    ("one.mp4", one_frame, "1 frames"),
+    ("one.mp4", one_frame, "1 frame at 25"),
     ("clip.gif", gif, "25 frames at 25 frames/s"),
     ("sound.mkv", with_sound, "25 frames at 25 frames/s"),
     ("matroska.json", wrong_ending, "25 frames at 25 frames/s"),
@@ -211,6 +221,13 @@ def test_other_commands_say_that_it_is_a_video(tmp_path: Path) -> None:
         assert code == 2
         assert "is a video, not a keypoint file" in lines[-1]
         assert "pip install 'hypopose[video]'" in lines[-1]
+
+
+def test_a_url_is_named_with_the_command_that_takes_it(tmp_path: Path) -> None:
+    code, lines = run("detect", "https://example.org/walk.mp4", "-o", tmp_path / "out.json")
+    assert code == 2
+    assert "https://example.org/walk.mp4" in lines[0]
+    assert "hypopose sample" in lines[0]
 
 
 def test_nothing_that_exists_is_replaced(tmp_path: Path) -> None:

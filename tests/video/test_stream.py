@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from hypopose.video.detectors import Seen
 
 KEYPOINTS = hypopose.prepare(example_pair()[0])
 FPS = float(KEYPOINTS.fps or 25.0)
+SIZED = ("--skeleton", "coco17", "--image-size", "640", "480")
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +178,47 @@ def test_the_command_writes_a_line_a_pose(tmp_path: Path) -> None:
     assert np.array(lines[0]["hypotheses"]).shape == (2, 17, 3)
     assert len(lines[0]["spread_mm"]) == 17
     assert "10 poses" in result.stderr
+
+
+def piped(lines: list[str], *options: str) -> Any:
+    arguments = ["live", "-", "--n-hypotheses", "2", *options]
+    return CliRunner().invoke(main, arguments, input="".join(f"{line}\n" for line in lines))
+
+
+def test_lines_of_a_pipe_give_what_a_file_gives(tmp_path: Path) -> None:
+    from hypopose.io import save_keypoints
+
+    lines = []
+    for f in range(6):
+        sure = (
+            torch.ones(17, 1) if KEYPOINTS.confidence is None else KEYPOINTS.confidence[f, :, None]
+        )
+        rows: list[Any] = torch.cat([KEYPOINTS.xy[f], sure], -1).tolist()
+        lines.append(json.dumps({"seconds": f / FPS, "keypoints": rows}))
+    known = ("--skeleton", "h36m17", "--image-size", "1000", "1000", "--fps", str(FPS))
+    found = piped(lines, *known)
+    assert found.exit_code == 0, found.output
+    poses = [json.loads(line)["joints"] for line in found.stdout.splitlines()]
+    assert len(poses) == 6
+    save_keypoints(tmp_path / "walk.npz", replace(KEYPOINTS, camera=None, image_size=(1000, 1000)))
+    said = CliRunner().invoke(
+        main, ["live", str(tmp_path / "walk.npz"), "--n-hypotheses", "2", "--end", str(5.5 / FPS)]
+    )
+    read = [json.loads(line)["joints"] for line in said.stdout.splitlines()]
+    np.testing.assert_allclose(poses, read, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("line", "options", "words"),
+    [
+        ('{"keypoints": [[1, 2, 3]]}', (), "need --skeleton and --image-size"),
+        ('{"keypoints": [[1, 2, 1]]}', ("--skeleton", "coco17"), "need --skeleton"),
+        ('{"keypoints": [[1, 2, 1]]}', SIZED, "with 17 keypoints of coco17"),
+        ("hello", SIZED, "Line 1 of the pipe"),
+        ("[1]", SIZED, "Line 1 of the pipe"),
+    ],
+)
+def test_other_lines_are_refused(line: str, options: tuple[str, ...], words: str) -> None:
+    result = piped([line], *options)
+    assert result.exit_code == 2
+    assert words in result.stderr
