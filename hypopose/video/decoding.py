@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,8 @@ class VideoReader:
             raise FormatError(f"{name}: there is{sound} in this file; give a video of a person.")
         self._stream = videos[0]
         self._stream.thread_type = "AUTO"
+        # AVI keeps the order of decoding, not times; its rate is constant.
+        self._is_numbered = container.format.name == "avi"
         self._skipped = self._unordered = 0
         self._first = self._peek()
         self._turns = round((self._first.rotation % 360) / 90) % 4
@@ -72,8 +75,7 @@ class VideoReader:
         """
         clip, index, last = self._clip, 0, None
         start_time = self._start_time()
-        for i, frame in enumerate(self._from(start_time + clip.start)):
-            seconds = self._seconds(frame, i)
+        for i, (seconds, frame) in enumerate(self._from(start_time + clip.start)):
             if last is not None and seconds <= last:
                 self._unordered += 1
                 continue
@@ -104,30 +106,47 @@ class VideoReader:
             )
         return first
 
-    def _from(self, seconds: float) -> Iterator[Any]:
-        """Decoded frames from a time on."""
-        if self._live:
-            yield from self._decoded()
-            return
-        self._skipped = 0
-        self._rewind(seconds)
-        for i, frame in enumerate(self._decoded()):
-            if self._seconds(frame, i) >= seconds - 1e-6:
-                yield frame
+    def _from(self, seconds: float) -> Iterator[tuple[float, Any]]:
+        """Decoded frames from a time on, with their times."""
+        frames = self._decoded() if self._live else self._after_rewind(seconds)
+        for i, frame in enumerate(frames):
+            at = self._seconds(frame, i)
+            if self._live or at >= seconds - 1e-6:
+                yield at, frame
 
-    def _rewind(self, seconds: float) -> None:
-        """Back to the beginning, or to a key frame before a late start."""
+    def _after_rewind(self, seconds: float) -> Iterator[Any]:
+        """Frames from a key frame before a late start, else from the beginning of the file.
+
+        Some containers seek to a key frame behind the time asked for; then and for early starts
+        the file is opened anew.
+        """
+        if seconds - self._start_time() > SEEK_BEYOND and self._sought(seconds):
+            frames = self._decoded()
+            first = next(frames, None)
+            if first is not None and self._seconds(first, 0) <= seconds:
+                return itertools.chain([first], frames)
+        self._reopen()
+        return self._decoded()
+
+    def _sought(self, seconds: float) -> bool:
+        """Whether the file could be sought; frames numbered from its beginning cannot."""
         av = import_av()
-        target = seconds if seconds - self._start_time() > SEEK_BEYOND else self._start_time()
+        if self._is_numbered:
+            return False
         try:
-            offset = int(target / self._stream.time_base)
+            offset = int(seconds / self._stream.time_base)
             self._container.seek(offset, stream=self._stream, backward=True)
         except (av.FFmpegError, OSError, ValueError):
-            source = self._container.name
-            self._container.close()
-            self._container = av.open(source)
-            self._stream = next(s for s in self._container.streams.video if not _is_cover(s))
-            self._stream.thread_type = "AUTO"
+            return False
+        return True
+
+    def _reopen(self) -> None:
+        self._skipped = 0
+        source = self._container.name
+        self._container.close()
+        self._container = import_av().open(source, metadata_errors="replace")
+        self._stream = next(s for s in self._container.streams.video if not _is_cover(s))
+        self._stream.thread_type = "AUTO"
 
     def _decoded(self) -> Iterator[Any]:
         """Every frame that can be decoded; packets that cannot are counted and passed over."""
@@ -165,7 +184,7 @@ class VideoReader:
 
     def _seconds(self, frame: Any, i: int) -> float:
         """The frame's own time, else its number over the rate."""
-        if frame.time is not None:
+        if frame.time is not None and not self._is_numbered:
             return float(frame.time)
         return i / (_rate(self._stream) or 25.0)
 

@@ -32,6 +32,27 @@ def test_closing_a_file_does_not_wait_for_its_decoding_threads(tmp_path: Path) -
     subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=120)
 
 
+@pytest.mark.parametrize(
+    ("codec", "ending"),
+    [("libx264", "ts"), ("libx264", "avi"), ("libx264", "mp4"), ("mpeg2video", "mpg"),
+     ("mpeg2video", "ts"), ("mpeg2video", "avi")],
+)  # fmt: skip
+def test_every_frame_is_read_whatever_the_container(
+    tmp_path: Path, codec: str, ending: str
+) -> None:
+    path = write_clip(tmp_path / f"clip.{ending}", dots(80)[0], codec=codec)
+    assert times_of(path, Clip()) == pytest.approx(np.arange(80) / 25, abs=0.002)
+    assert times_of(path, Clip(start=2.4)) == pytest.approx(np.arange(60, 80) / 25, abs=0.002)
+
+
+def times_of(path: Path, clip: Clip) -> list[float]:
+    reader = open_footage(path, clip)
+    times = [frame.seconds for frame in reader.frames()]
+    reader.close()
+    assert not reader.footage.notes
+    return times
+
+
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
 def test_rotation_is_applied_as_players_do(tmp_path: Path, rotation: int) -> None:
     # Where OpenCV's reader, which turns frames too, finds the first red disc.
