@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hypopose.cameras import CAMERA_UP, fit_roots, motion_to_world, turn_up, up_axis
 from hypopose.errors import OptionError, SkeletonMismatchError
-from hypopose.io.results import Result
+from hypopose.io.results import ESTIMATED_WORLD, Result
 from hypopose.optimization import estimate_ground
 from hypopose.optimization.stature import scale_to_height
 from hypopose.quantities import (
-    GROUPS,
     QUANTITIES,
     BodyMotion,
     EventEstimate,
@@ -27,11 +27,13 @@ from hypopose.quantities import (
     foot_events,
     sample_quantity,
 )
+from hypopose.quantities.doubts import unseen_words, walking_words
 from hypopose.quantities.recalibration import (
     Recalibration,
     bundled_recalibration,
     check_fits,
 )
+from hypopose.quantities.table import names_several
 from hypopose.skeletons import convert
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D
 
@@ -39,9 +41,6 @@ Wanted = str | Quantity | Callable[[BodyMotion], Tensor]
 
 SCALED = "scaled to a stature"
 """How :func:`hypopose.adjust` begins the note that somebody knew the subject's height."""
-
-ESTIMATED = "world frame estimated from feet"
-"""How :func:`hypopose.adjust` begins the note of a world that no camera file gave."""
 
 ROOT_ACCELERATION = 3.0
 """Standard deviation of the root's acceleration in m/s², for its path."""
@@ -96,7 +95,7 @@ def measure(
     result = hypotheses if height is None else _scaled(hypotheses, height)
     motion, notes = body_motion(result, fps)
     wanted = choose_quantities(what) if what else list(QUANTITIES.values())
-    named = {q.name for q in choose_quantities([w for w in what if w not in GROUPS])}
+    named = {q.name for q in choose_quantities([w for w in what if not names_several(w)])}
     refusal = scale_refusal(result)
     measured, left_out = {}, {}
     for quantity in wanted:
@@ -119,7 +118,13 @@ def measure(
         fps=motion.fps,
         events=events,
         feet=feet,
-        notes=(*notes, *told, *_left_out_words(left_out)),
+        notes=(
+            *notes,
+            *told,
+            *_doubts(result, motion),
+            *_empty_words(measured),
+            *_left_out_words(left_out),
+        ),
     )
 
 
@@ -149,14 +154,31 @@ def _with_evidence(
         notes = _recalibrated_words(table, measured)
     if result.weights == table.weights and not _changed(result):
         measured = {name: table.judge(m, scaled=scaled) for name, m in measured.items()}
+        notes = [*notes, *_unchecked_words(measured)]
     return measured, notes
 
 
 def _recalibrated_words(table: Recalibration, measured: dict[str, Measurement]) -> list[str]:
     raw = dict.fromkeys(m.quantity.family for m in measured.values() if not m.stretch)
     words = [f"intervals recalibrated; factors fitted on {table.fitted_on}"]
-    names = f"{', '.join(list(raw)[:6])}{f' and {len(raw) - 6} more' * (len(raw) > 6)}"
-    return words + ([f"as sampled, for want of factors: {names}"] if raw else [])
+    return words + ([f"as sampled, for want of factors: {_some(list(raw))}"] if raw else [])
+
+
+def _unchecked_words(measured: dict[str, Measurement]) -> list[str]:
+    """Quantities of the table whose intervals nobody compared with the truth."""
+    open_ones = dict.fromkeys(
+        m.quantity.family
+        for name, m in measured.items()
+        if not m.evidence and m.quantity.has_intervals and m.quantity.unit != "count"
+        and name in QUANTITIES
+    )  # fmt: skip
+    if not open_ones:
+        return []
+    return [f"coverage of these intervals was not measured: {_some(list(open_ones))}"]
+
+
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:6])}{f' and {len(names) - 6} more' * (len(names) > 6)}"
 
 
 def _left_out_words(left_out: dict[str, str]) -> list[str]:
@@ -170,6 +192,24 @@ def _left_out_words(left_out: dict[str, str]) -> list[str]:
         f"{reason}"
         for reason, names in by_reason.items()
     ]
+
+
+def _doubts(result: Result, motion: BodyMotion) -> list[str]:
+    """What the keypoints and the steps warn of."""
+    try:
+        walking = walking_words(motion)
+    except (OptionError, SkeletonMismatchError):  # no frame rate, or no legs
+        walking = []
+    return [*unseen_words(result.keypoints), *walking]
+
+
+def _empty_words(measured: dict[str, Measurement]) -> list[str]:
+    """Quantities per clip without a value, for example of steps where nobody walks."""
+    empty = dict.fromkeys(
+        m.quantity.family for m in measured.values()
+        if m.quantity.per == "clip" and not np.isfinite(m.median).any()
+    )  # fmt: skip
+    return [f"nothing of the kind was found for {_some(list(empty))}"] if empty else []
 
 
 def _feet(motion: BodyMotion) -> tuple[tuple[EventEstimate, ...], Feet | None]:
@@ -235,7 +275,7 @@ def body_motion(result: Result, fps: float | None = None) -> tuple[BodyMotion, t
         notes = (STEADIED,) if steady is not hypotheses else ()
         hypotheses = steady
     camera, note = keypoints.camera, "vertical of the camera's world"
-    estimated = (n for n in result.notes if n.startswith(ESTIMATED))
+    estimated = (n for n in result.notes if n.startswith(ESTIMATED_WORLD))
     note = next(estimated, note)
     if camera is None or camera.rotation is None:
         camera, note = _upright(hypotheses, camera)

@@ -45,8 +45,8 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     "--what",
     multiple=True,
     metavar="NAME,...",
-    help="Quantities: names, groups (angles, gait, ...), angle:JOINT/JOINT/JOINT, or your own: "
-    "./file.py:function. Default: all that can be measured; --list shows them.",
+    help="Quantities: names, groups (angles, gait, ...), all, angle:JOINT/JOINT/JOINT, or your own "
+    "(./file.py:function). Default: all that can be measured; --list shows them.",
 )
 @click.option(
     "--plot", is_flag=True, help="Also draw each quantity per frame; without --what: angles."

@@ -25,6 +25,9 @@ MAX_METERS = 1e5
 
 MAX_FOCAL = 1e7
 
+ESTIMATED_WORLD = "world frame estimated from feet"
+"""Begins the note of a world that no camera file gave."""
+
 _SHAPES = {
     "hypotheses": "HFJ3", "hypotheses_root": "HF3", "hypotheses_focal": "H", "pose": "FJ3",
     "pose_root": "F3", "pose_std": "FJ3", "pose_covariance": "FJ33",
@@ -100,6 +103,11 @@ class Result:
         return (
             f"recalibrated by {c.get('kind', 'a calibrator')} of {c.get('file', 'no file')}{fitted}"
         )
+
+    @property
+    def world_is_estimated(self) -> bool:
+        """Whether its camera's world was estimated from feet."""
+        return any(note.startswith(ESTIMATED_WORLD) for note in self.notes)
 
 
 def write_npz(path: str | Path, result: Result) -> None:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hypopose.errors import SkeletonMismatchError
 from hypopose.quantities.body_motion import BodyMotion, heading, level, unit
 from hypopose.quantities.quantity import Quantity, sided
 
@@ -81,6 +82,11 @@ def elbow_flexion(motion: BodyMotion, side: str) -> Tensor:
 
 def ankle_flexion(motion: BodyMotion, side: str) -> Tensor:
     """90° minus the angle between shank (ankle to knee) and foot (heel to big toe)."""
+    if not motion.has(f"{side}_heel", f"{side}_big_toe"):
+        raise SkeletonMismatchError(
+            f"Ankle flexion needs heels and big toes, and {motion.skeleton.name!r} has none; "
+            "sample with --feet, from BODY_25, Halpe-26, COCO-WholeBody or MediaPipe."
+        )
     shank = motion.at(f"{side}_knee") - motion.at(f"{side}_ankle")
     foot = motion.at(f"{side}_big_toe") - motion.at(f"{side}_heel")
     return 90 - angle_between(shank, foot)

@@ -18,7 +18,7 @@ from torch import Tensor
 from hypopose.errors import HypoPoseError, OptionError
 from hypopose.plugins import available, look_up
 from hypopose.quantities.angles import ANGLES, joint_angle
-from hypopose.quantities.body_motion import BodyMotion
+from hypopose.quantities.body_motion import SIDES, BodyMotion
 from hypopose.quantities.contacts import CONTACTS
 from hypopose.quantities.gait import GAIT
 from hypopose.quantities.quantity import Quantity
@@ -57,6 +57,9 @@ FAMILIES: dict[str, tuple[Quantity, ...]] = {
 GROUPS: tuple[str, ...] = tuple(dict.fromkeys(q.group for q in QUANTITIES.values()))
 """What quantities are about, in the order of the table."""
 
+ALL = "all"
+"""Everything that can be measured."""
+
 ANGLE = "angle:"
 """Begins the name of an angle of three joints."""
 
@@ -67,6 +70,16 @@ _UNITS = {
 _LENGTHS = ("m", "mm", "cm", "m_per_s")
 
 
+NOT_SHOWN = {
+    "hip_rotation": "hip_adduction", "knee_rotation": "knee_flexion",
+    "shoulder_rotation": "shoulder_elevation", "forearm_rotation": "elbow_flexion",
+    "pronation": "elbow_flexion", "wrist_flexion": "elbow_flexion",
+    "pelvis_tilt": "trunk_lean_forward", "pelvic_tilt": "trunk_lean_forward",
+    "ankle_inversion": "ankle_flexion", "head_rotation": "trunk_rotation",
+}  # fmt: skip
+"""What people ask for and joint centers do not tell, and what comes nearest."""
+
+
 def choose_quantities(
     what: Sequence[str | Quantity | Callable[[BodyMotion], Tensor]],
 ) -> list[Quantity]:
@@ -74,8 +87,8 @@ def choose_quantities(
 
     Args:
         what: Names of :data:`QUANTITIES` (``left_knee_flexion``), of families (``knee_flexion``:
-            both sides), of groups (``angles``), ``angle:left_hip/left_knee/left_ankle`` for the
-            angle at the middle one of three joints, ``package.module:function`` or
+            both sides), of groups (``angles``), ``all``, ``angle:left_hip/left_knee/left_ankle``
+            for the angle at the middle one of three joints, ``package.module:function`` or
             ``./file.py:function`` or an entry point of ``hypopose.quantities``; quantities; or
             functions of a :class:`BodyMotion` with one value per frame or per clip.
 
@@ -97,20 +110,66 @@ def choose_quantities(
 
 
 def _named(name: str) -> tuple[Quantity, ...]:
-    if name in FAMILIES:
-        return FAMILIES[name]
-    if name in GROUPS:
-        return tuple(q for q in QUANTITIES.values() if q.group == name)
+    known = _of_table(name) or _of_table(_plain(name))
+    if known:
+        return known
     if name.startswith(ANGLE):
         return (three_joint_angle(*_three(name)),)
-    if name not in QUANTITIES and ":" not in name and name not in available("quantities", {}):
-        close = get_close_matches(name, [*FAMILIES, *QUANTITIES, *GROUPS], n=3, cutoff=0.5)
+    if ":" not in name and name not in available("quantities", {}):
+        _check_shown(_plain(name))
+        close = get_close_matches(_plain(name), [*FAMILIES, *QUANTITIES, *GROUPS], n=3, cutoff=0.5)
         meant = f" Did you mean {' or '.join(close)}?" if close else ""
         raise OptionError(
             f"There is no quantity {name!r}.{meant} `hypopose measure --list` shows all; your own "
             "are package.module:function, ./file.py:function or angle:JOINT/JOINT/JOINT."
         )
     return (_made(look_up("quantities", name, QUANTITIES), name),)
+
+
+def _of_table(name: str) -> tuple[Quantity, ...]:
+    """Quantities of a family, of a group or of a name; none if the table has no such word."""
+    if name in QUANTITIES:
+        return (QUANTITIES[name],)
+    of_group = (q for q in QUANTITIES.values() if name in (ALL, q.group, _plain(q.group)))
+    return FAMILIES.get(name, tuple(of_group))
+
+
+def names_several(word: object) -> bool:
+    """Whether a word stands for a group or for all, of which what can be measured is.
+
+    Example:
+        >>> names_several("Angles"), names_several("all"), names_several("knee_flexion")
+        (True, True, False)
+    """
+    groups = {ALL, *(_plain(group) for group in GROUPS)}
+    return isinstance(word, str) and _plain(word) in groups
+
+
+def _plain(name: str) -> str:
+    """A name as the table writes it: small letters, the side first.
+
+    Example:
+        >>> _plain("Knee flexion"), _plain("knee_flexion_left"), _plain("ranges of motion")
+        ('knee_flexion', 'left_knee_flexion', 'ranges_of_motion')
+    """
+    words = name.strip().lower().replace("-", " ").replace("_", " ").split()
+    if words and words[-1] in SIDES:
+        words = [words[-1], *words[:-1]]
+    return "_".join(words)
+
+
+def _check_shown(name: str) -> None:
+    """Refuse what joint centers do not show.
+
+    Raises:
+        OptionError: If it is one of those.
+    """
+    family = name.removeprefix("left_").removeprefix("right_")
+    if family in NOT_SHOWN:
+        raise OptionError(
+            f"{name} is not measured: joint centers do not show how a bone turns about itself, nor "
+            f"hands; measure {NOT_SHOWN[family]} instead, or leave it out."
+        )
 
 
 def _three(name: str) -> list[str]:

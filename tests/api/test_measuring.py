@@ -120,7 +120,7 @@ def test_bare_hypotheses_and_functions(seen) -> None:
     batch = replace(result.hypotheses, joints=result.hypotheses.joints[None], root=None)
     with pytest.raises(OptionError, match="one person"):
         hypopose.measure(batch, "knee_flexion")
-    with pytest.raises(SkeletonMismatchError, match="left_big_toe"):
+    with pytest.raises(SkeletonMismatchError, match="with --feet"):
         hypopose.measure(result, "ankle_flexion")
 
 
@@ -138,3 +138,64 @@ def test_jittering_roots_are_steadied_and_smoothed_results_are_left(seen) -> Non
     motion, notes = body_motion(smoothed)
     assert STEADIED not in notes
     assert torch.allclose(motion.joints[0].float(), world, atol=1e-5)
+
+
+def doubts(result: Result, *what: str) -> str:
+    return "\n".join(hypopose.measure(result, *what).notes)
+
+
+def test_joints_that_were_not_seen_are_named(seen) -> None:
+    result = result_of(*seen)
+    xy = result.keypoints.xy.clone()
+    hidden = [H36M17.index(name) for name in ("left_knee", "left_ankle")]
+    xy[:, hidden] = torch.nan
+    half = replace(result, keypoints=replace(result.keypoints, xy=xy))
+    assert "left_knee, left_ankle seen in 0 %" in doubts(half, "knee_flexion").replace(
+        "left_ankle, left_knee", "left_knee, left_ankle"
+    )
+    assert "seen in" not in doubts(result, "knee_flexion")
+
+
+def test_slow_motion_and_treadmills_are_doubted(seen) -> None:
+    camera, world = seen[1], example_motion(75)
+    result = result_of(world, camera)
+    assert "steps a minute" not in doubts(result, "cadence")
+    assert "treadmill" not in doubts(result, "gait")
+    slow = replace(result, keypoints=replace(result.keypoints, fps=5.0))
+    assert "is not the rate at which the camera recorded; give that with --fps" in doubts(
+        slow, "cadence"
+    )
+    running_belt = world - world[:, :1] * torch.tensor([1.0, 1.0, 0.0])
+    assert "as on a treadmill" in doubts(result_of(running_belt, camera), "gait")
+
+
+def test_what_is_not_there_and_what_nobody_checked_is_said(seen) -> None:
+    result = result_of(*seen)
+    notes = doubts(result, "jump_height", "cadence")
+    assert "nothing of the kind was found for jump_height" in notes
+    own = replace(result, weights="distributional-frame-small")
+    assert "coverage of these intervals was not measured: sway_left" in doubts(own, "balance")
+    assert "was not measured" not in doubts(own, "knee_flexion")
+
+
+@pytest.mark.parametrize("n_frames", [1, 2])
+def test_the_shortest_clips_are_measured(seen, n_frames: int) -> None:
+    world, camera = seen
+    found = hypopose.measure(result_of(world[:n_frames], camera), "all")
+    assert np.isfinite(found["left_knee_flexion"].median).all()
+    assert float(found["step_count"].median) == 0
+
+
+def test_many_frames_a_second_give_the_same_values(seen) -> None:
+    world, camera = seen
+    at = torch.linspace(0, len(world) - 1, 10 * (len(world) - 1) + 1)
+    i = at.floor().long().clamp(max=len(world) - 2)
+    fine = torch.lerp(world[i], world[i + 1], (at - i)[:, None, None])
+    fast = result_of(fine, camera)
+    fast = replace(fast, keypoints=replace(fast.keypoints, fps=250.0))
+    usual = result_of(world, camera)
+    usual = replace(usual, keypoints=replace(usual.keypoints, fps=25.0))
+    what = ("cadence", "step_length", "knee_flexion_range")
+    a, b = (hypopose.measure(result, *what) for result in (fast, usual))
+    for name in b:
+        assert float(a[name].median) == pytest.approx(float(b[name].median), rel=0.05)

@@ -18,6 +18,7 @@ from hypopose.quantities import (
     choose_quantities,
     sample_quantity,
 )
+from hypopose.quantities.table import NOT_SHOWN
 from hypopose.skeletons import H36M16, H36M17
 
 BODY = [q for q in QUANTITIES.values() if not q.family.startswith("ankle_flexion")]
@@ -176,3 +177,22 @@ def test_the_page_shows_the_table() -> None:
     page = (root / "docs" / "reference" / "quantities.md").read_text()
     missing = [line for line in lines if line and line not in page]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("Knee flexion", "left_knee_flexion"),
+        ("knee_flexion_right", "right_knee_flexion"),
+        ("Ranges-of-motion", "left_knee_flexion_range"),
+        ("all", "sway_speed"),
+    ],
+)
+def test_names_as_people_write_them(word: str, name: str) -> None:
+    assert name in [quantity.name for quantity in choose_quantities([word])]
+
+
+def test_what_joint_centers_do_not_show_is_said() -> None:
+    with pytest.raises(OptionError, match=r"left_hip_rotation is not measured: .*hip_adduction"):
+        choose_quantities(["hip rotation left"])
+    assert set(NOT_SHOWN.values()) <= set(FAMILIES)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from hypopose.errors import OptionError
 from hypopose.io.atomic import write_together
 from hypopose.io.results import Result, write_npz
@@ -186,6 +188,9 @@ def export_people(
 ) -> Exported:
     """Write several people into one glTF, for example those of one video.
 
+    Where each has a world that was estimated from feet, all of one recording take that of the
+    first, so that they stand where they stood.
+
     Args:
         path: Where to; ends in ``.glb``.
         results: A person each; motions begin together.
@@ -213,7 +218,11 @@ def export_people(
             f"Only .glb holds several people, not {path.name}; export each to a file of its own."
         )
     chosen = options or ExportOptions()
+    results, told = _in_one_world(results)
     scenes = [build_scene(result, chosen, EXPORTERS["glb"].defaults) for result in results]
+    way = scenes[0].takes[0].joints[:, scenes[0].skeleton.root]
+    start = next((place for place in way if np.isfinite(place).all()), None)
+    scenes = [replace(scene, origin=start) for scene in scenes]
     frames = sorted({scene.axes for scene in scenes})
     if len(frames) > 1:
         raise OptionError(
@@ -222,7 +231,24 @@ def export_people(
         )
     notes = gltf.write_people(path, scenes)
     added = [note for s in scenes for note in s.notes[len(s.result.notes) :]]
-    return Exported((path,), scenes[0].axes, (*dict.fromkeys(added), *notes))
+    return Exported((path,), scenes[0].axes, (*told, *dict.fromkeys(added), *notes))
+
+
+def _in_one_world(results: Sequence[Result]) -> tuple[Sequence[Result], tuple[str, ...]]:
+    """People of one recording in the first one's estimated world, and what to say of it."""
+    first = results[0].keypoints.camera
+    estimated = all(result.world_is_estimated for result in results)
+    if not estimated or first is None or len(results) == 1:
+        return results, ()
+    if len({result.source for result in results}) > 1:
+        return results, ("recordings differ: each person stands in a world of its own",)
+    shared = []
+    for result in results:
+        camera = result.keypoints.camera
+        assert camera is not None  # a world was estimated with one
+        placed = replace(camera, rotation=first.rotation, translation=first.translation)
+        shared.append(replace(result, keypoints=replace(result.keypoints, camera=placed)))
+    return shared, ("all stand in the world estimated for the first",)
 
 
 def export_paths(

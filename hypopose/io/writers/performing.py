@@ -24,8 +24,8 @@ def performed(scene: ExportScene, take: Take) -> Performance:
         take: One of its motions.
 
     Returns:
-        The rig in motion. A humanoid of a file without a world stands on the floor, its first root
-        above the origin.
+        The rig in motion. A humanoid stands on the floor where that was not given: in a file
+        without a world, its first root above the origin, and in a world that feet told.
 
     Raises:
         OptionError: If the motion cannot be put on the rig, see :func:`perform`.
@@ -37,7 +37,7 @@ def performed(scene: ExportScene, take: Take) -> Performance:
     if scene.lock_feet:
         performance = lock_feet(performance, scene, take)
     placed = scene.root == "placed"
-    stands = scene.rig is not None and scene.frame == "camera" and placed
+    stands = scene.rig is not None and placed and _floor_unknown(scene)
     if stands:
         performance = _on_the_floor(performance, scene)
     floor = stands or (scene.frame == "world" and placed)
@@ -52,11 +52,18 @@ def performed(scene: ExportScene, take: Take) -> Performance:
     return performance
 
 
+def _floor_unknown(scene: ExportScene) -> bool:
+    """Whether height 0 is no floor, or one that was estimated."""
+    return scene.frame == "camera" or scene.result.world_is_estimated
+
+
 def _on_the_floor(performance: Performance, scene: ExportScene) -> Performance:
-    """The rig moved so that it stands at height 0 and begins above the origin."""
+    """The rig moved so that it stands at height 0; without a world it begins above the origin."""
     upright = performance.root @ scene.to_z_up.T
     floor = float(np.quantile(lowest(performance, scene), SOLE))
-    shift = np.array([*upright[0, :2], floor])
+    start = upright[0] if scene.origin is None else scene.to_z_up @ scene.origin
+    level = start[:2] if scene.frame == "camera" else np.zeros(2)
+    shift = np.array([*level, floor])
     moved = replace(performance, root=(upright - shift) @ scene.to_z_up)
     meters = -floor / PER_METER[scene.unit]
     return replace(moved, note=f"{moved.note}; put on a floor, {meters:+.2f} m")

@@ -156,6 +156,8 @@ class ExportScene:
         rig: Names of a humanoid's bones, or None for the skeleton's own.
         lock_feet: Whether feet are held still while they stand.
         in_place: Whether the root's level way is taken out.
+        origin: Where a rig that is put on a floor begins: a place of the file; None for its first
+            root. People of one scene share it.
     """
 
     takes: tuple[Take, ...]
@@ -172,6 +174,7 @@ class ExportScene:
     rig: str | None = None
     lock_feet: bool = False
     in_place: bool = False
+    origin: Float[np.ndarray, " 3"] | None = None
 
     @property
     def to_z_up(self) -> Float[np.ndarray, "3 3"]:

@@ -228,6 +228,44 @@ def test_several_people_stand_in_one_gltf(result, tmp_path):
         export_people(tmp_path / "x.glb", [result, blind])
 
 
+def test_people_of_one_recording_stand_where_they_stood(result, tmp_path):
+    """Each has a world of its own, below its own feet; one scene has one world."""
+    note = ("world frame estimated from feet: camera looks 2.0 degrees down",)
+    first = replace(result, notes=note)
+    apart = torch.tensor([1.0, 0.0, 0.0])
+    camera = result.keypoints.camera
+    moved = replace(camera, translation=camera.translation + apart)
+    x, pose = result.hypotheses, result.pose
+    second = replace(
+        first,
+        person="ann",
+        hypotheses=replace(x, root=x.root + apart),
+        pose=replace(pose, root=pose.root + apart),
+        keypoints=replace(result.keypoints, camera=moved),
+    )
+    for options in (ExportOptions(rig="vrm"), ExportOptions(rig="vrm", frame="camera")):
+        export_people(tmp_path / "two.glb", [first, second], options)
+        _, at = read_glb(tmp_path / "two.glb")
+        hips = [at[name] for name in at if "hips" in name]
+        assert len(hips) == 2, list(at)
+        assert np.linalg.norm((hips[1] - hips[0])[:, [0, 2]], axis=-1) == pytest.approx(1, abs=1e-3)
+    one = export_people(tmp_path / "two.glb", [first, second])
+    assert "all stand in the world estimated for the first" in one.notes
+    other = export_people(tmp_path / "two.glb", [first, replace(second, source="b.json")])
+    assert "each person stands in a world of its own" in other.notes[0]
+
+
+def test_an_estimated_floor_is_put_under_a_humanoid(result):
+    guessed = replace(
+        result, notes=("world frame estimated from feet: camera looks 2 degrees down",)
+    )
+    scene = build_scene(guessed, ExportOptions(rig="vrm"), gltf.DEFAULTS)
+    performance = performed(scene, scene.takes[0])
+    assert np.quantile(lowest(performance, scene), 0.05) == pytest.approx(0, abs=1e-6)
+    known = performed(replace(scene, result=result), scene.takes[0])
+    assert np.allclose((known.root - performance.root) @ scene.to_z_up.T[:, :2], 0, atol=1e-9)
+
+
 def read_glb_lengths(path):
     """The file, and how many frames its tracks have."""
     file = importlib.import_module("pygltflib").GLTF2().load(str(path))
