@@ -2,6 +2,7 @@
 
     python benchmarks/quantities.py MOTION --fit hypopose/quantities/recalibration.json
     python benchmarks/quantities.py MOTION --fit FILE --docs docs/reference/quantities.md
+    python benchmarks/quantities.py MOTION --fit FILE --only exercises --only feet
     python benchmarks/quantities.py MOTION --set people-detector --set markers
     python benchmarks/quantities.py MOTION --gait
 
@@ -84,7 +85,7 @@ TESTED_FEET = [("cmu_own_bodies", "test", ["*"])]
 EXERCISE_FRAMES = 120
 N_WALKS = 30
 """Windows of a shard at most."""
-N_FEET, N_EXERCISES = 40, 60
+N_FEET, N_EXERCISES = 40, 40
 BELIEVED = (0.3, 5.0)
 """Families whose factors lie outside get none: their spread hardly says how wrong they are."""
 NEAR_S = 0.15
@@ -390,51 +391,64 @@ def show(name: str, rows: dict[str, dict[str, Any]]) -> None:
         )
 
 
-def fit(folder: Path, path: Path, limit: int | None) -> dict[str, dict[str, Any]]:
-    """Fit on val, measure on test, write both; errors and coverage on people-detector."""
+REST = {
+    "walks": (walks, FITTED_WALKS, TESTED_WALKS, wanted(("gait",)), 20),
+    "exercises": (exercises, FITTED_REST, TESTED_EXERCISES, wanted(("repetitions",)), 20),
+    "feet": (feet, FITTED_REST, TESTED_FEET, of_feet(), 40),
+}
+"""Name -> windows, where factors are fitted and tested, quantities, fewest values of a fit."""
+FITTED_ON = (
+    "val-people-detector: people not seen in training, detected keypoints, true stature; gait, "
+    "jumps, squats and feet on windows of the val split, likewise"
+)
+TESTED_ON = (
+    "people-detector: other people, not seen in training either; walks and feet of the test split; "
+    "jumps and squats of lab trials"
+)
+
+
+def fit(
+    folder: Path, path: Path, limit: int | None, only: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Fit on val, measure on test, write both.
+
+    Returns:
+        Errors and coverage on people-detector, and of the rest.
+    """
     sampler = make_sampler(weights=WEIGHTS)
-    found = collect(windows(sampler, "val-people-detector", folder, limit))
-    n = len({u for v in found.values() for u in v.units})
-    rest = {
-        "walks": (walks, FITTED_WALKS, TESTED_WALKS, wanted(("gait",)), 20),
-        "exercises": (exercises, FITTED_REST, TESTED_EXERCISES, wanted(("repetitions",)), 20),
-        "feet": (feet, FITTED_REST, TESTED_FEET, of_feet(), 40),
-    }
-    factors, told = fitted(found), []
-    for name, (make, fitted_places, _, chosen_quantities, fewest) in rest.items():
-        own = collect(make(sampler, folder, fitted_places, limit),
-                      chosen_quantities=chosen_quantities)  # fmt: skip
-        factors |= fitted(own, fewest)
-        told.append(f"{len({u for v in own.values() for u in v.units})} windows of {name}")
     config = json.loads((folder_of(WEIGHTS) / "config.json").read_text(encoding="utf-8"))
-    table = Recalibration(
-        WEIGHTS,
-        config["_sha256"]["model.safetensors"],
-        f"val-people-detector ({n} windows of 1.6 s of people not seen in training, detected "
-        f"keypoints, true stature), and {', '.join(told)}, likewise",
-        N_HYPOTHESES,
-        factors,
-    )
-    rows = judged(collect(windows(sampler, "people-detector", folder, limit)), table)
-    show("people-detector", rows)
+    digest = config["_sha256"]["model.safetensors"]
+    table = Recalibration(WEIGHTS, digest, FITTED_ON, N_HYPOTHESES, {}, tested_on=TESTED_ON)
+    if only:
+        table = replace(from_record(json.loads(path.read_text(encoding="utf-8"))),
+                        fitted_on=FITTED_ON, tested_on=TESTED_ON)  # fmt: skip
+        if table.digest != digest:
+            raise SystemExit("the rest of the factors is of other weights; leave out --only")
+    else:
+        found = collect(windows(sampler, "val-people-detector", folder, limit))
+        table = replace(table, factors=fitted(found))
+    rest = {name: part for name, part in REST.items() if not only or name in only}
+    for make, places, _, quantities, fewest in rest.values():
+        own = collect(make(sampler, folder, places, limit), chosen_quantities=quantities)
+        kept = {f: q for f, q in table.factors.items() if f not in own}
+        table = replace(table, factors=kept | fitted(own, fewest))
+    rows: dict[str, dict[str, Any]] = {}
+    if not only:
+        rows = judged(collect(windows(sampler, "people-detector", folder, limit)), table)
+        show("people-detector", rows)
     others: dict[str, dict[str, Any]] = {}
-    for name, (make, _, places, chosen_quantities, _) in rest.items():
-        own = judged(
-            collect(make(sampler, folder, places, limit), chosen_quantities=chosen_quantities),
-            table,
-        )
-        show(name, own)
-        others |= own
-    held = {
-        k: {f: r[k] for f, r in (rows | others).items() if k in r and f in table.factors}
-        for k in ("raw", "recalibrated")
-    }
+    for name, (make, _, places, quantities, _) in rest.items():
+        own = collect(make(sampler, folder, places, limit), chosen_quantities=quantities)
+        others |= judged(own, table)
+        show(name, {f: others[f] for f in own if f in others})
+    measured = {f: row for f, row in (rows | others).items() if "raw" in row}
     table = replace(
         table,
-        coverage=held["raw"],
-        recalibrated_coverage=held["recalibrated"],
-        tested_on="people-detector: other people, not seen in training either; walks and feet of "
-        "the test split; jumps and squats of lab trials",
+        coverage={**table.coverage, **{f: row["raw"] for f, row in measured.items()}},
+        recalibrated_coverage={
+            **table.recalibrated_coverage,
+            **{f: row["recalibrated"] for f, row in measured.items() if f in table.factors},
+        },
     )
     path.write_text(json.dumps(to_record(table), indent=1) + "\n", encoding="utf-8")
     print(f"-> {path}")
@@ -467,10 +481,8 @@ def page_row(family: str, sets: list[Mapping[str, Any]]) -> str:
     return f"| `{family}` | {' | '.join(cells)} |"
 
 
-def other_row(family: str, row: Mapping[str, Any] | None) -> str:
+def other_row(family: str, row: Mapping[str, Any]) -> str:
     """A line of the page: gait, jumps, squats and feet."""
-    if row is None:
-        return f"| `{family}` | – | – | – | – | – |"
     held = [f"{100 * row[k][0.8]:.0f}" if k in row else "–" for k in ("raw", "recalibrated")]
     errors = page_error(row, "mae"), page_error(row, "mae_mean_pose", unit=False)
     return f"| `{family}` | {row['n']} | {' | '.join((*errors, *held))} |"
@@ -486,9 +498,10 @@ def write_page(path: Path, sets: list[Mapping[str, Any]], others: Mapping[str, A
             inside = False
         elif inside and line.startswith("| `"):
             family = line.split("`")[1]
-            lines[i] = (
-                page_row(family, sets) if of_people else other_row(family, others.get(family))
-            )
+            if of_people and sets:
+                lines[i] = page_row(family, sets)
+            elif not of_people and family in others:
+                lines[i] = other_row(family, others[family])
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"-> {path}")
 
@@ -590,6 +603,8 @@ def main() -> None:
     parser.add_argument("motion", type=Path)
     parser.add_argument("--fit", type=Path, help="Fit the recalibration and write it here.")
     parser.add_argument("--docs", type=Path, help="After --fit: page whose tables to write anew.")
+    parser.add_argument("--only", action="append", default=[], choices=REST,
+                        help="With --fit: fit this part, keep the others of FILE.")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], dest="sets")
     parser.add_argument("--any-size", action="store_true", help="Do not scale to the stature.")
     parser.add_argument("--gait", action="store_true")
@@ -599,10 +614,10 @@ def main() -> None:
     if options.docs and not options.fit:
         parser.error("--docs writes what --fit measured; give both")
     if options.fit:
-        rows = fit(options.motion, options.fit, options.limit)
+        rows = fit(options.motion, options.fit, options.limit, options.only)
     if options.docs:
-        sets = [rows["people-detector"]]
-        for name in ("test-detector", "markers"):
+        sets = [] if options.only else [rows["people-detector"]]
+        for name in () if options.only else ("test-detector", "markers"):
             seen = windows(make_sampler(weights=WEIGHTS), name, options.motion, options.limit)
             table = from_record(json.loads(options.fit.read_text(encoding="utf-8")))
             sets.append(judged(collect(seen), table))

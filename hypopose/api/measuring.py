@@ -112,7 +112,7 @@ def measure(
     events, feet = _feet(motion)
     return Measurements(
         measured,
-        person=result.person,
+        person=result.person or "0",
         source=result.source,
         n_frames=motion.n_frames,
         fps=motion.fps,

@@ -43,3 +43,13 @@ def test_people_are_rows_and_standing_has_no_cycle() -> None:
     assert "person ann" in two.axes[2].get_title()
     still = quantity_figure("trunk_lean", [replace(one, feet=None)])
     assert len(still.axes) == 1
+
+
+def test_the_title_states_the_evidence() -> None:
+    one = measured("knee_flexion")
+    plain = quantity_figure("knee_flexion", [one]).axes[0].get_title()
+    assert "bands as sampled" in plain
+    stretch = dict.fromkeys((0.5, 0.8, 0.95), 1.5)
+    told = {name: replace(m, stretch=stretch, evidence={0.8: 0.913}) for name, m in one.items()}
+    title = quantity_figure("knee_flexion", [replace(one, measured=told)]).axes[0].get_title()
+    assert "recalibrated; in tests 80 % bands held 91 %" in title
