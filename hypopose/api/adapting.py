@@ -66,10 +66,10 @@ def adapt(
     say: Say | None = None,
     **options: Any,
 ) -> Adapted:
-    """Adapt weights to people and cameras of one's own, without 3D.
+    """Adapt weights to your own people and cameras, without 3D.
 
-    A fifth of every recording is held back. Weights are written only if a proper score of what was
-    held back improved, see :mod:`hypopose.adaptation.judging`.
+    A fifth of every recording is not used for training. Weights are written only if a proper score
+    on it improved, see :mod:`hypopose.adaptation.judging`.
 
     Args:
         targets: Name of a recording -> who is in it. With a rig, names of its cameras, whose

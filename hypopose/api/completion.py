@@ -45,7 +45,7 @@ def complete(
 ) -> CompletedKeypoints | CompletedMotion:
     """Fill in missing 2D keypoints, or missing joints of a 3D motion; the others stay as they are.
 
-    Gaps get the mean of hypotheses drawn for what is there, moved onto it, see
+    Gaps get the mean of hypotheses that are moved onto the rest, see
     :mod:`hypopose.samplers.completion`. Weights of an :class:`hypopose.networks.MPM` fill in both
     by themselves.
 

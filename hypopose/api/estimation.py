@@ -62,7 +62,7 @@ def estimate_people(
     callback: Callback | None = None,
     **options: Any,
 ) -> dict[str, Result]:
-    """Estimate people whom one camera saw: they share its estimate where it is unknown.
+    """Estimate people seen by one camera; if it is unknown, all share one estimate of it.
 
     Args:
         people: As :func:`load_people` returns them.

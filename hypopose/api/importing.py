@@ -36,7 +36,7 @@ def import_motion(
     camera: Camera | None = None,
     format: str | None = None,
 ) -> dict[str, Result]:
-    """Make results of other programs' 3D motion.
+    """Read 3D motion of other programs as results.
 
     Args:
         paths: A file, or several of the same people and frames: each is a hypothesis.

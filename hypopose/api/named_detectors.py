@@ -48,7 +48,7 @@ def detect(
 
 
 class Stream(CausalStream):
-    """Motion while it happens: push keypoints or frames, get hypotheses of the newest frame.
+    """Causal sampling: push keypoints or frames, get hypotheses of the newest frame.
 
     Args:
         sampler: A name, or a method you made yourself; None for the default.

@@ -57,10 +57,9 @@ def refine(
     masks: Masks | str | Path | None = None,
     **options: Any,
 ) -> Result | Hypotheses | Poses3D:
-    """Move 3D motions until they reproject onto their keypoints, where they are uncertain.
+    """Move hypotheses onto their keypoints; uncertain joints move most.
 
-    Hypotheses are held by their own spread and stay as far apart as the keypoints leave open, see
-    :mod:`hypopose.optimization.offsets`.
+    The spread that the keypoints leave open is kept, see :mod:`hypopose.optimization.offsets`.
 
     Args:
         poses: A result, the hypotheses of any sampler, or one motion.

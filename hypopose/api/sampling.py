@@ -47,7 +47,7 @@ def prepare(keypoints: Keypoints2D, skeleton: str = "h36m17") -> Keypoints2D:
 
 
 def share_camera(people: Mapping[str, Keypoints2D]) -> dict[str, Keypoints2D]:
-    """Give people of one file one camera where the image size is unknown, estimated from them all.
+    """Give people of one file the same camera, estimated from all if the image size is unknown.
 
     Args:
         people: As :func:`load_people` returns them.

@@ -113,7 +113,7 @@ def inspect(
     Args:
         path: A keypoint file, or a folder of one file per frame.
         format: Name of the format; detected from the contents if None.
-        skeleton: The joint set, where the format does not settle it; or a TOML file.
+        skeleton: The joint set, if the format does not determine it; or a TOML file.
         image_size: Width and height in pixels, for formats that write fractions of them.
         fps: Frames per second, as it will be given for sampling.
         **reading: How an unusual file is to be read, see :func:`hypopose.io.load`.

@@ -97,7 +97,7 @@ def load(
     Args:
         path: A keypoint file, or a folder of one file per frame.
         format: Name of the format; detected from the contents if None.
-        skeleton: The joint set, where the format does not settle it; overrides every guess. A path
+        skeleton: The joint set, if the format does not determine it; overrides detection. A path
             ending in ``.toml`` is a skeleton of your own, or names for one.
         person: Whose keypoints, by identity as ``hypopose info`` lists them; if None the one seen
             in most frames, with a warning if there are others.
@@ -152,12 +152,12 @@ def load_people(
     rotate: int = 0,
     **reading: Unpack[Reading],
 ) -> dict[str, Keypoints2D]:
-    """Read everybody's 2D keypoints, each person followed through time.
+    """Read the 2D keypoints of all people, tracked over time.
 
     Args:
         path: A keypoint file, or a folder of one file per frame.
         format: Name of the format; detected from the contents if None.
-        skeleton: The joint set, where the format does not settle it; or a TOML file.
+        skeleton: The joint set, if the format does not determine it; or a TOML file.
         image_size: Width and height in pixels; overrides what the file says.
         fps: Frames per second; overrides what the file says.
         camera: The camera, if known.

@@ -37,7 +37,7 @@ _SHAPES = {
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One person's hypotheses, their aggregate, and how they came about.
+    """One person's hypotheses, their aggregate, and the settings of the run.
 
     Args:
         hypotheses: (H, F, J, 3), without batch axes.
