@@ -64,6 +64,8 @@ WINDOW = 81
 VARIANTS: dict[str, dict[str, Any]] = {
     "aligned": {"builds": False, "teacher": 0.0, "view_labels": 0.0},
     "aligned + builds": {"teacher": 0.0, "view_labels": 0.0},
+    "bent (LPA)": {"aligned": 0.3, "augmented": 0.3, "builds": False, "teacher": 0.0,
+                   "view_labels": 0.0},
     "teacher, low rank": {"aligned": 0.0, "view_labels": 0.0, "teacher": 0.6, "rank": 8,
                           "learning_rate": 1e-3},
     "views": {"aligned": 0.0, "teacher": 0.0, "view_labels": 0.8},

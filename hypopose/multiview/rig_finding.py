@@ -5,6 +5,8 @@
 2. Its place is scaled to the people that the placed views agree on: with R known, x (R X + t) = 0
    is linear in t.
 3. Bundle adjustment moves all cameras, joints and unknown focal lengths together.
+4. Of three views or more, clocks are found again from the rig, and the rig from them
+   (:mod:`hypopose.multiview.clocks`).
 
 The rig has the first view as its world and an unknown size; :mod:`hypopose.multiview.scale` and the
 caller give it meters and a floor.
@@ -22,15 +24,19 @@ from jaxtyping import Bool, Float, Int
 from hypopose.errors import OptionError, SkeletonMismatchError, UndeterminedError
 from hypopose.multiview.bundle_adjustment import Adjusted
 from hypopose.multiview.camera_tracks import ViewTracks
+from hypopose.multiview.clocks import refined_clocks
 from hypopose.multiview.matching import MatchedPair, match_views
 from hypopose.multiview.relative_pose import RelativePose, relative_pose
 from hypopose.multiview.rig_building import adjust_rig, place_views
 from hypopose.multiview.synchrony import Synchronized, projection_of, synchronize
-from hypopose.multiview.time_offsets import TimeOffset
+from hypopose.multiview.time_offsets import SAME, TimeOffset
 from hypopose.types import Camera
 
 MOST_STD_DEG = 8.0
 """Standard deviation of a view's rotation beyond which a rig is refused."""
+
+CLOCK_ROUNDS = 2
+"""How often clocks and rig are found again, each from the other."""
 
 STARTS = (1.0, 0.65)
 """Factors of assumed focal lengths that bundle adjustment starts from."""
@@ -89,7 +95,7 @@ def find_rig(
         offsets: Frames by which a view's clock is ahead of the first view's, by name, as far as
             known: frame f of the first view shows the moment of frame f + offset (times the ratio
             of the frame rates) of that view. Numbered frames count by their numbers.
-        max_offset: Largest offset that is tried for the others, in seconds.
+        max_offset: Largest offset that is tried for the others, in seconds; 0 if they are in step.
         seed: Decides the samples of consensus.
 
     Returns:
@@ -104,15 +110,29 @@ def find_rig(
     matched, through = _bring_together(views, offsets or {}, max_offset, seed)
     people = _identities(views, matched, through)
     clocks = _clocks(views, matched, through)
-    if not any(view.camera.assumed for view in views):
-        seen = synchronize(views, clocks, people)
-        adjusted = adjust_rig(
-            views, seen, *place_views(seen, {v: m.pose for v, m in matched.items()}, through)
-        )
-    else:
-        views, seen, adjusted = _with_unknown_focals(views, clocks, people, through, seed)
+    fixed = [v.name for v in views[1:]] if max_offset == 0 else list(offsets or {})
+    used, seen, adjusted = _adjusted(views, clocks, people, matched, through, seed)
+    for _ in range(CLOCK_ROUNDS):
+        better = refined_clocks(used, clocks, people, adjusted, fixed)
+        if all(abs(a.frames - b.frames) < SAME for a, b in zip(better, clocks, strict=True)):
+            break
+        clocks = better
+        used, seen, adjusted = _adjusted(views, clocks, people, matched, through, seed)
+    views = used
     _check_rig(views, adjusted)
     return _report(views, seen, clocks, people, adjusted)
+
+
+def _adjusted(
+    views: Sequence[ViewTracks], clocks: Sequence[TimeOffset], people: np.ndarray,
+    matched: Mapping[int, MatchedPair], through: Mapping[int, int], seed: int,
+) -> tuple[Sequence[ViewTracks], Synchronized, Adjusted]:  # fmt: skip
+    """The rig at these clocks."""
+    if any(view.camera.assumed for view in views):
+        return _with_unknown_focals(views, clocks, people, through, seed)
+    seen = synchronize(views, clocks, people)
+    poses = {v: m.pose for v, m in matched.items()}
+    return views, seen, adjust_rig(views, seen, *place_views(seen, poses, through))
 
 
 def _with_unknown_focals(
@@ -206,8 +226,9 @@ def _match(
     known = first.fps is not None and second.fps is not None
     rate = second.fps / first.fps if first.fps and second.fps else 1.0
     numbered = rate * first.first_frame - second.first_frame
-    if second.name in offsets and first.name not in offsets:
-        given = TimeOffset(numbered + offsets[second.name], rate, 0.0, np.inf, np.inf)
+    told = {second.name: 0.0, **offsets} if max_offset == 0 else offsets
+    if second.name in told and first.name not in offsets:
+        given = TimeOffset(numbered + told[second.name], rate, 0.0, np.inf, np.inf)
         return match_views(first, second, offset=given, seed=seed)
     same = not known and first.fps == second.fps
     return match_views(

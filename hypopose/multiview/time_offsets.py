@@ -227,7 +227,7 @@ class _Search:
         for _ in range(4):
             around = offset + np.arange(-2, 3)
             costs = self.costs(around, rate, MOST_FRAMES[1], limit)
-            offset = _lowest(around, costs)
+            offset = lowest(around, costs)
             if abs(offset - around[2]) <= 1:
                 break
             offset = float(np.round(offset))
@@ -265,8 +265,17 @@ def _blurred(x: np.ndarray) -> np.ndarray:
     return np.where(seen, value / np.maximum(weight, 1), np.nan)
 
 
-def _lowest(at: np.ndarray, costs: np.ndarray) -> float:
-    """Where a parabola through the lowest value and its neighbors is lowest."""
+def lowest(at: Float[np.ndarray, " K"], costs: Float[np.ndarray, " K"]) -> float:
+    """Where a parabola through the lowest squared cost and its neighbors is lowest.
+
+    Args:
+        at: Evenly spaced.
+        costs: There; NaN where unknown.
+
+    Example:
+        >>> lowest(np.array([1.0, 2.0, 3.0]), np.sqrt(np.array([2.0, 1.0, 2.0])))
+        2.0
+    """
     k = int(np.nanargmin(costs))
     if k in (0, len(costs) - 1) or not np.isfinite(costs[k - 1 : k + 2]).all():
         return float(at[k])
