@@ -14,7 +14,7 @@ from hypopose.adaptation.keeping import Way, ways_back
 from hypopose.adaptation.options import AdaptOptions
 from hypopose.adaptation.parts import find_builds, make_trainer
 from hypopose.adaptation.recordings import Recording, Split, split_recordings, with_vertical
-from hypopose.adaptation.sources import Source, load_source
+from hypopose.adaptation.sources import SYNTHETIC, Source, load_source
 from hypopose.adaptation.trainer import AdaptationTrainer
 from hypopose.adaptation.writing import write_adapted
 from hypopose.errors import OptionError
@@ -100,6 +100,8 @@ def adapt_recordings(
         f"{sum(r.n_frames for r in split.used):,} frames of {len(split.used)} recordings to adapt "
         f"to, {len(split.held_back)} clips held back"
     )
+    if source.names == (SYNTHETIC,):
+        tell("synthetic figures are replayed: what is forgotten of real motion is not known")
     builds = find_builds(source, split.used, source.config, scale_std)
     if builds is not None:
         for person, tall, std in zip(

@@ -28,6 +28,9 @@ MOST_HELD_OUT = 48
 OPTIONS_FILE = "training.json"
 """How weights were trained, beside them."""
 
+SYNTHETIC = "synthetic"
+"""What the figures that ship are called."""
+
 DEFAULT = "distributional-frame-small"
 """The default weights."""
 
@@ -123,7 +126,7 @@ def _motion(
     """Motion to replay, windows of other people, and names of the shards."""
     if folder is None:
         windows = _first(hold_out(synthetic_motion("val"), stride=27))
-        return synthetic_motion("train"), windows, ("synthetic",)
+        return synthetic_motion("train"), windows, (SYNTHETIC,)
     there = sorted(Path(folder).glob("*.npz"))
     named = [p for p in there if p.name in config.data.shards] or there
     if not named:

@@ -38,7 +38,7 @@ def seen() -> tuple[Recording, torch.Tensor]:
 def test_labels_of_views_are_the_pose_and_its_covariance() -> None:
     recording, truth = seen()
     (clip,) = labels_from_views([recording])
-    assert torch.allclose(clip.joints, truth, atol=5e-3)  # smoothed
+    assert float((clip.joints - truth).norm(dim=-1).mean()) < 1e-3  # smoothed
     assert clip.factor is not None
     expected = REMAINING * 2 * 0.02**2 * torch.eye(3)  # the joint's and the root's
     assert torch.allclose(clip.factor[3, 5] @ clip.factor[3, 5].mT, expected, atol=1e-6)
