@@ -156,10 +156,11 @@ def _placed_parts(
     given = (motion, Stands.of(recordings), torch.device(config.compute.device), config.bodies,
              noise, config.cameras.pitched)  # fmt: skip
     how = {**reading, "builds": builds, "sizes": target.sizes}
+    plain = target.aligned if builds is None else target.aligned + target.augmented
     parts = []
-    if target.aligned:
-        parts.append(Part("aligned", target.aligned, AlignedBatchMaker(*given, **how)))
-    if target.augmented:
+    if plain:
+        parts.append(Part("aligned", plain, AlignedBatchMaker(*given, **how)))
+    if target.augmented and builds is None:
         bent = BentBatchMaker(*given, seed=config.compute.seed, **how)
         parts.append(Part("augmented", target.augmented, bent))
     return parts

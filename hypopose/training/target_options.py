@@ -28,7 +28,8 @@ class TargetParts:
             sees them (:mod:`hypopose.adaptation.builds`), as far as these are known.
         augmented: Share of such motions whose bodies a generator bends, resizes and turns, against
             critics of source and target (PoseDA's local pose augmentation, a reconstruction:
-            :mod:`hypopose.training.local_augmentation`).
+            :mod:`hypopose.training.local_augmentation`). Where builds are used, which it would
+            change, these are aligned as they are.
         teacher: Share of target windows that a slowly following copy labels (PoSynDA).
         teacher_decay: Of that copy's weights, per step.
         selection: Label of the teacher's hypotheses: ``"drawn"`` by the likelihood of their
@@ -42,10 +43,10 @@ class TargetParts:
         OptionError: If an option is out of range.
     """
 
-    aligned: float = 0.6
+    aligned: float = 0.3
     sizes: tuple[float, float] = (1.0, 1.0)
     builds: bool = True
-    augmented: float = 0.0
+    augmented: float = 0.3
     teacher: float = 0.1
     teacher_decay: float = 0.99
     selection: Selection = "drawn"

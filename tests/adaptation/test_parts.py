@@ -8,8 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from hypopose.adaptation import AdaptationTrainer, Recording, Stands, View3D, make_trainer
+from hypopose.adaptation import (
+    AdaptationTrainer,
+    BuildPosterior,
+    Recording,
+    Stands,
+    View3D,
+    make_trainer,
+)
 from hypopose.adaptation.bending import BentBatchMaker
+from hypopose.adaptation.builds import SIZE
 from hypopose.adaptation.placement import AlignedBatchMaker
 from hypopose.datasets import example_pair
 from hypopose.errors import OptionError
@@ -123,6 +131,19 @@ def test_bent_bodies_stand_where_people_do_and_critics_learn(
     assert bool(torch.isfinite(views[-1].joints).all())
     assert bool((views[-1].joints[..., 2] > 0).all())
     assert len(maker(1, 9, draws.generator).target) == 1  # too few to learn from
+
+
+def test_bodies_whose_build_is_known_are_not_bent(
+    tiny_config: TrainConfig, figures: Motion, labeled: Recording
+) -> None:
+    config = tiny_config.with_options(aligned=0.3, augmented=0.3, teacher=0.0, view_labels=0.0)
+    known = BuildPosterior(
+        ("x",), torch.zeros(1, SIZE), 1e-4 * torch.eye(SIZE)[None], torch.ones(1)
+    )
+    names = [
+        set(make_trainer(config, figures, [labeled], builds).parts) for builds in (None, known)
+    ]
+    assert names == [{"aligned", "augmented", "replay"}, {"aligned", "replay"}]
 
 
 def test_lifters_learn_from_views_and_joints_without_a_label_cost_nothing(
