@@ -230,11 +230,13 @@ def _check_size(points: Float[np.ndarray, "P F J 3"], together: Together) -> Non
     """Refuse rigs whose unit makes people of no person's size."""
     tall = statures(points, together.tracks[0])
     tall = tall[np.isfinite(tall)]
-    if len(tall) and not SHORTEST <= float(np.median(tall)) <= TALLEST:
+    middle = float(np.median(tall)) if len(tall) else 1.7
+    if not SHORTEST <= middle <= TALLEST:
+        unit = "m" if middle < SHORTEST else "cm" if middle < 100 * TALLEST else "mm"
         raise OptionError(
-            f"Seen by these cameras, people are {float(np.median(tall)):.3g} m tall, so the unit "
-            "of the rig is wrong. Name it: --camera-unit mm, or find the rig again with hypopose "
-            "cameras --height METERS."
+            f"Seen by these cameras, people are {middle:.3g} m tall, so the unit of the rig is "
+            f"wrong. Name it: --camera-unit {unit}, or find the rig again with hypopose cameras "
+            "--height METERS."
         )
 
 

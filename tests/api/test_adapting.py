@@ -76,7 +76,10 @@ def test_the_vertical_is_the_peoples_in_a_world_of_any_axes(axis: list[float]) -
         assert found.tilt_std_deg >= 4
 
 
-def test_a_rig_in_millimeters_is_refused_with_the_option_that_names_them() -> None:
+@pytest.mark.parametrize(("factor", "unit"), [(1000.0, "mm"), (100.0, "cm"), (0.001, "m")])
+def test_a_rig_in_another_unit_is_refused_with_the_option_that_names_it(
+    factor: float, unit: str
+) -> None:
     views, rig = two_views()
-    with pytest.raises(OptionError, match="--camera-unit mm"):
-        recordings_of(views, turned(rig, torch.eye(3), 1000.0))
+    with pytest.raises(OptionError, match=f"--camera-unit {unit},"):
+        recordings_of(views, turned(rig, torch.eye(3), factor))
