@@ -35,6 +35,9 @@ from hypopose.training.objectives import what_is_read
 LEAST_REPLAY = 0.15
 """Share of general training, before shares are divided by their sum."""
 
+BESIDE_VIEWS = 1 / 3
+"""What shares of aligned windows count beside labels of views, which tell more of the target."""
+
 OBJECTIVES = ("energy", "x0", "lift", "lift-mixste", "lift-motionagformer")
 """What can be trained for on a target: losses that leave out joints without a label."""
 
@@ -102,8 +105,10 @@ def make_trainer(
     inputs, gaps = what_is_read(config)
     reading: dict[str, Any] = {"inputs": inputs, "gaps": gaps}
     target, n_draws = config.target, config.objective.n_draws
-    parts = _placed_parts(config, motion, recordings, builds, reading)
     seen = labels_from_views(recordings) if target.view_labels else []
+    placed = _placed_parts(config, motion, recordings, builds, reading)
+    counted = BESIDE_VIEWS if seen else 1.0
+    parts = [replace(part, share=counted * part.share) for part in placed]
     if seen:
         parts.append(Part("views", target.view_labels, LabelBatchMaker(seen, n_draws, **reading)))
     relabel = None

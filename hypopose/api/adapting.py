@@ -96,7 +96,7 @@ def adapt(
         >>> import tempfile, hypopose
         >>> keypoints, _ = hypopose.datasets.example_pair(30)
         >>> folder = Path(tempfile.mkdtemp()) / "mine"
-        >>> budget = {"n_frames": 27, "batch_frames": 27, "builds": False, "teacher": 0.0}
+        >>> budget = {"n_frames": 27, "batch_frames": 27, "builds": False}
         >>> adapted = hypopose.adapt({"walk": keypoints}, folder, **budget)
         >>> adapted.has_improved == folder.exists()
         True

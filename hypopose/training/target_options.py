@@ -36,7 +36,8 @@ class TargetParts:
             reprojection, which keeps spreads honest; or, as published, the best ``"joint"`` by
             joint or ``"pose"`` by pose.
         refresh_steps: Steps after which the teacher labels anew.
-        view_labels: Share of target windows that several views label (EpipolarPose).
+        view_labels: Share of target windows that several views label (EpipolarPose). Beside them
+            ``aligned`` and ``augmented`` count a third.
         height: Everybody's stature in meters, if it is known.
 
     Raises:
@@ -47,11 +48,11 @@ class TargetParts:
     sizes: tuple[float, float] = (1.0, 1.0)
     builds: bool = True
     augmented: float = 0.3
-    teacher: float = 0.1
+    teacher: float = 0.0
     teacher_decay: float = 0.99
     selection: Selection = "drawn"
     refresh_steps: int = 60
-    view_labels: float = 0.4
+    view_labels: float = 0.5
     height: float | None = None
 
     def __post_init__(self) -> None:

@@ -146,6 +146,15 @@ def test_bodies_whose_build_is_known_are_not_bent(
     assert names == [{"aligned", "augmented", "replay"}, {"aligned", "replay"}]
 
 
+def test_aligned_windows_count_a_third_beside_labels_of_views(
+    tiny_config: TrainConfig, figures: Motion, labeled: Recording
+) -> None:
+    config = tiny_config.with_options(aligned=0.6, augmented=0.0, view_labels=0.5)
+    parts = make_trainer(config, figures, [labeled]).make_batch.parts  # type: ignore[attr-defined]
+    shares = {part.name: part.share for part in parts}
+    assert shares == pytest.approx({"aligned": 0.2, "views": 0.5, "replay": 0.3})
+
+
 def test_lifters_learn_from_views_and_joints_without_a_label_cost_nothing(
     tiny_config: TrainConfig, figures: Motion, labeled: Recording
 ) -> None:

@@ -85,7 +85,7 @@ def test_a_stopped_run_goes_on(
     """It ends as one that was not stopped: the teacher, its labels and the critics are kept."""
     improve(monkeypatch)
     step = running.AdaptationTrainer.step
-    parts = {"augmented": 0.3, "aligned": 0.2, "refresh_steps": 2, "n_frames": 4 * 54}
+    parts = {"augmented": 0.3, "aligned": 0.2, "teacher": 0.2, "n_frames": 4 * 54}
 
     def stopping(trainer: running.AdaptationTrainer) -> dict[str, float]:
         (tmp_path / "out.adapting" / "STOP").touch()
