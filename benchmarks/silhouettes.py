@@ -2,16 +2,19 @@
 
     python benchmarks/silhouettes.py recover
     python benchmarks/silhouettes.py rasterizer
-    python benchmarks/silhouettes.py split MOTION [--benchmark test-detector] [--limit 16]
-        [--body capsules|anny] [--noise 0.05] [--mask-error TAU] [--weights-error TAU]
+    python benchmarks/silhouettes.py temper MOTION [--benchmark val-people-detector] [--limit 8]
+    python benchmarks/silhouettes.py split MOTION [--benchmark test-detector] [--limit 8]
+        [--body anny|capsules] [--noise 0.05] [--mask-error TAU] [--weights-error TAU]
 
 ``recover`` disturbs the joints of a capsule body by 60 mm and lowers one minus the intersection
 over union of its silhouette (64 pixels), with bones held at their true lengths and joints at where
 they started: 20 starts. ``rasterizer`` renders one body and its gradient.
 
-``split`` simulates masks: a body around the true joints, of another girth than the one that is
-scored with (or fitted Anny bodies), is seen by the true camera, and its outline is moved in and out
-by smooth noise until a share of its area is wrong. Hypotheses are those of the default sampler. The
+``split`` simulates masks: Anny, fitted to the true joints, with a weight and muscles of its own (or
+capsules of another girth than the one that is scored with), is seen by the true camera, and its
+outline is moved in and out by smooth noise until a share of its area is wrong. ``temper`` weighs
+hypotheses by such masks with several τ; "at random" are the same weights for other hypotheses: what
+fewer hypotheses alone cost. Hypotheses are those of the default sampler. The
 camera is the one the benchmark lets samplers know. "half" hides what lies below the middle of the
 mask: unmarked, or marked as unknown. Intervals are twice the standard error over views of the
 change.
@@ -25,21 +28,25 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 
 import hypopose
 from hypopose.aggregation import resample, silhouette_weights
-from hypopose.aggregation.silhouette_weights import MASK_ERROR
+from hypopose.aggregation.silhouette_weights import MASK_ERROR, mask_errors, weights_of
 from hypopose.bodies import BodyModel, make_body
 from hypopose.calibration import ece, energy_score
 from hypopose.calibration.by_axis import along_sight
+from hypopose.calibration.proper_scores import energy_score_points
+from hypopose.cameras import project
 from hypopose.datasets import BenchmarkItem, load_benchmark
 from hypopose.diffusion import seeded_noise
 from hypopose.io import Masks, with_silhouettes
@@ -47,7 +54,7 @@ from hypopose.io.mask_files import FrameMasks
 from hypopose.optimization import OffsetRefiner
 from hypopose.optimization.body_fit import BodyFitter
 from hypopose.optimization.descent import Adam, Latents, descend
-from hypopose.rendering import SoftRasterizer, iou_loss, render_surface
+from hypopose.rendering import SoftRasterizer, iou_loss
 from hypopose.rendering.silhouettes import render_bodies
 from hypopose.rendering.views import normalized_points
 from hypopose.types import Camera, Hypotheses, Keypoints2D, Poses3D
@@ -145,42 +152,56 @@ def _milliseconds(work: Callable[[], object], n: int) -> float:
 # --- hypotheses with masks -----------------------------------------------------------------------
 
 
+LOOKS = 10
+"""Frames from one mask to the next: 0.2 s of the benchmarks' 50 Hz, as masks are looked at."""
+
+SIZES = (0.2, 0.8)
+"""Weight and muscle of Anny are drawn between these: joints do not tell them."""
+
+
 class Bodies:
     """Vertices around true joints."""
 
     def __init__(self, name: str) -> None:
         self.body: BodyModel = make_body(name, print)
 
-    def vertices(self, item: BenchmarkItem) -> Tensor:
-        """In every frame; NaN where none was made."""
+    def vertices(self, item: BenchmarkItem, rng: np.random.Generator) -> Tensor:
+        """In every frame that is looked at."""
         truth = item.truth
         assert truth.root is not None
-        placed = truth.joints + truth.root[:, None]
+        placed = (truth.joints + truth.root[:, None])[::LOOKS]
         if self.body.name == "capsules":
             return self.body.around(placed, GIRTH).vertices  # type: ignore[attr-defined]
-        frames = torch.arange(0, len(placed), 5)
-        fit = BodyFitter().fit(self.body, placed[None, frames], truth.skeleton)
-        vertices = fit.surface(0).vertices
-        whole = vertices.new_full((len(placed), *vertices.shape[1:]), torch.nan)
-        whole[frames] = vertices
-        return whole
+        fitter, names = BodyFitter(), self.body.shapes.names
+        fit = fitter.fit(self.body, placed[None], truth.skeleton)
+        shape = fit.parameters.shape.clone()
+        for name in ("weight", "muscle"):
+            if name in names:
+                shape[..., names.index(name)] = float(rng.uniform(*SIZES))
+        return fitter.fit(self.body, placed[None], truth.skeleton, shape=shape).surface(0).vertices
+
+
+def drawn(vertices: Tensor, faces: np.ndarray, camera: Camera) -> np.ndarray:
+    """The outline of a surface, filled."""
+    w, h = camera.image_size
+    corners = project(vertices, camera).numpy()[faces]
+    picture = Image.new("1", (w, h))
+    pen = ImageDraw.Draw(picture)
+    for triangle in corners:
+        pen.polygon([tuple(point) for point in triangle.tolist()], fill=1)
+    return np.asarray(picture)
 
 
 def simulated(item: BenchmarkItem, bodies: Bodies, noise: float, half: str, seed: int) -> Masks:
-    """Masks of a view at half the resolution of its image, drawn when they are asked for."""
-    vertices, camera = bodies.vertices(item), item.view.camera
-    w, h = (n // 2 for n in item.view.image_size)
-    camera = Camera(camera.focal / 2, camera.center / 2, (w, h))
+    """Masks of a view at half the resolution of its image."""
     rng = np.random.default_rng(seed)
-    lasting = rng.normal(size=(h, w))
+    vertices, camera = bodies.vertices(item, rng), item.view.camera
+    w, h = (n // 2 for n in item.view.image_size)
+    camera = replace(camera, focal=camera.focal / 2, center=camera.center / 2, image_size=(w, h))
+    lasting, faces = rng.normal(size=(h, w)), bodies.body.faces.numpy()
 
     def read(number: int) -> FrameMasks:
-        sigma = (3 / max(w, h)) ** 2 / 9
-        picture = render_surface(
-            vertices[[number]], bodies.body.faces, camera, size=(h, w),
-            rasterizer=SoftRasterizer(sigma=sigma),
-        )  # fmt: skip
-        mask = picture.alpha[0].numpy() > 0.5
+        mask = drawn(vertices[number // LOOKS], faces, camera)
         if not mask.any():
             return FrameMasks(())
         fresh = np.random.default_rng([seed, number]).normal(size=(h, w))
@@ -192,8 +213,7 @@ def simulated(item: BenchmarkItem, bodies: Bodies, noise: float, half: str, seed
         unknown = np.broadcast_to(hidden, mask.shape) if half == "marked" else None
         return FrameMasks((mask & ~hidden,), unknown)
 
-    numbers = range(0, len(vertices), 5 if bodies.body.name != "capsules" else 1)
-    return Masks("simulated", (w, h), tuple(numbers), read)
+    return Masks("simulated", (w, h), tuple(range(0, LOOKS * len(vertices), LOOKS)), read)
 
 
 def spoiled(mask: np.ndarray, field: np.ndarray, share: float) -> np.ndarray:
@@ -248,6 +268,44 @@ def methods(
     return out
 
 
+def temper(options: argparse.Namespace) -> None:
+    """Scores of weighted hypotheses for several τ, beside the same weights dealt out at random."""
+    bodies = Bodies(options.body)
+    rows: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for i, item in enumerate(
+        load_benchmark(options.benchmark).items(options.motion, options.limit)
+    ):
+        keypoints = hypopose.prepare(item.keypoints)
+        hypotheses = hypopose.sample(keypoints, n_hypotheses=20, seed=i)
+        seen = with_silhouettes(keypoints, simulated(item, bodies, options.noise, "all", i))
+        errors = mask_errors(hypotheses, seen)
+        own = mask_errors(Hypotheses(item.truth.joints[None], item.truth.skeleton), seen)
+        print(f"{item.name}: 1 - IoU {errors.mean():.3f} of hypotheses, which differ by "
+              f"{errors.std(0).mean():.3f}, {own.mean():.3f} of the true pose; "
+              f"{time.process_time():.0f} s", flush=True)  # fmt: skip
+        x, order = hypotheses.joints, torch.randperm(20, generator=torch.Generator().manual_seed(i))
+        rows["as sampled"].append(_weighted(x, x.new_ones(x.shape[:2]) / 20, item.truth))
+        for tau in TAUS:
+            weights = weights_of(errors, hypotheses, seen, tau)
+            rows[f"tau {tau}"].append(_weighted(x, weights, item.truth))
+            rows[f"tau {tau}, at random"].append(_weighted(x, weights[order], item.truth))
+    _print(rows)
+
+
+TAUS = (0.01, 0.02, 0.04, 0.08, 0.16)
+
+
+def _weighted(x: Tensor, weights: Tensor, truth: Poses3D) -> dict[str, float]:
+    """Scores of weighted hypotheses; regions and spreads are of hypotheses drawn by weight."""
+    picked = resample(Hypotheses(x, truth.skeleton), weights, seeded_noise(1)).joints
+    found = scores(picked, (weights[..., None, None] * x).sum(0), truth)
+    score = energy_score_points(
+        x.permute(1, 2, 0, 3), truth.joints, weights=weights.T[:, None].expand(-1, 17, -1)
+    )
+    return {**found, "energy": 1000 * float(score.mean()),
+            "in effect": float((1 / weights.square().sum(0)).mean())}  # fmt: skip
+
+
 def split(options: argparse.Namespace) -> None:
     """The table of one benchmark."""
     bodies = Bodies(options.body)
@@ -293,16 +351,20 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     commands.add_parser("recover").set_defaults(run=recover)
     commands.add_parser("rasterizer").set_defaults(run=rasterizer)
-    table = commands.add_parser("split")
-    table.add_argument("motion", type=Path)
-    table.add_argument("--benchmark", default="test-detector")
-    table.add_argument("--limit", type=int, default=16)
-    table.add_argument("--body", default="capsules")
-    table.add_argument("--noise", type=float, default=0.05)
+    for name, run, benchmark in (
+        ("temper", temper, "val-people-detector"),
+        ("split", split, "test-detector"),
+    ):
+        table = commands.add_parser(name)
+        table.add_argument("motion", type=Path)
+        table.add_argument("--benchmark", default=benchmark)
+        table.add_argument("--limit", type=int, default=8)
+        table.add_argument("--body", default="anny")
+        table.add_argument("--noise", type=float, default=0.05)
+        table.set_defaults(run=run)
     table.add_argument("--mask-error", type=float, default=OffsetRefiner().mask_error)
     table.add_argument("--weights-error", type=float, default=MASK_ERROR)
     table.add_argument("--halves", nargs="+", default=["all", "unmarked", "marked"])
-    table.set_defaults(run=split)
     options: Any = parser.parse_args()
     torch.set_num_threads(1)
     options.run(options)

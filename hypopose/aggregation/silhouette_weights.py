@@ -91,7 +91,23 @@ def silhouette_weights(
     """
     if not mask_error > 0:
         raise OptionError(f"mask_error must be positive, got {mask_error}.")
-    errors = mask_errors(hypotheses, keypoints)
+    return weights_of(mask_errors(hypotheses, keypoints), hypotheses, keypoints, mask_error)
+
+
+def weights_of(
+    errors: Float[Tensor, "*batch H n"],
+    hypotheses: Hypotheses,
+    keypoints: Keypoints2D,
+    mask_error: float,
+) -> Float[Tensor, "*batch H F"]:
+    """Weights in every frame from the errors of looks, see :func:`silhouette_weights`.
+
+    Args:
+        errors: Of :func:`mask_errors`.
+        hypotheses: Root-relative.
+        keypoints: With silhouettes.
+        mask_error: τ.
+    """
     at = _seen(keypoints).frames.to(errors)
     frames = torch.arange(hypotheses.joints.shape[-3]).to(errors)
     sigma = MEMORY_S * (keypoints.fps or ASSUMED_FPS)

@@ -45,6 +45,8 @@ N_POSED = 22
 """Bones of the body in SMPL, SMPL-H and SMPL-X; what follows are hands and the face."""
 
 MAX_VERTICES, MAX_BONES = 200_000, 256
+MIN_METERS = 0.3
+"""A newborn is longer."""
 MAX_METERS = 3.0
 """No vertex of a body is further from its first bone."""
 
@@ -237,6 +239,8 @@ def _check_values(source: Source, arrays: Mapping[str, np.ndarray]) -> None:
         raise source.error("f names vertices that are not there", "save the model again")
     if np.abs(arrays["v_template"]).max() > MAX_METERS:
         raise source.error(f"vertices beyond {MAX_METERS:g} m", "save the model in meters")
+    if np.ptp(arrays["v_template"], axis=0).max() < MIN_METERS:
+        raise source.error(f"a body of less than {MIN_METERS:g} m", "save the model in meters")
     if np.abs(arrays["weights"].sum(1) - 1).max() > 0.01 or arrays["weights"].min() < -1e-4:
         raise source.error("rows of weights do not sum to 1", "save the weights of skinning")
     if np.abs(arrays["J_regressor"].sum(1) - 1).max() > 0.05:

@@ -140,4 +140,9 @@ def save_mesh(path: str | Path, scene: MeshScene, frame: int | None = None) -> t
     write = MESH_WRITERS[mesh_ending(path)]
     if frame is not None and not 0 <= frame < scene.n_frames:
         raise OptionError(f"There is no frame {frame}; the clip has {scene.n_frames}, from 0.")
+    first = scene.takes[0]
+    if not np.isfinite(first.vertices).all((1, 2)).any():
+        raise OptionError(
+            f"The body could not be placed in any frame of {first.label}: too few joints are known."
+        )
     return write(Path(path), scene, frame)

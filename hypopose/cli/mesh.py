@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
+
+if TYPE_CHECKING:
+    from hypopose.bodies.meshes import MeshScene
 
 EXAMPLES = """\b
 Examples:
@@ -72,7 +75,7 @@ def mesh(
     """
     from hypopose.api.decoded_meshes import decode_meshes
     from hypopose.api.meshes import make_meshes
-    from hypopose.bodies.mesh_files import mesh_ending, save_mesh
+    from hypopose.bodies.mesh_files import mesh_ending
     from hypopose.errors import OptionError
     from hypopose.io import load_hypotheses
 
@@ -80,6 +83,8 @@ def mesh(
     if ending == "glb" and up not in (None, "y"):
         raise OptionError("glTF has y up; leave out --up, or write .npz or .ply.")
     refuse_overwriting(result, output, *([] if picture is None else [picture]))
+    if picture is not None and picture.resolve() == output.resolve():
+        raise OptionError(f"{output} cannot be surface and picture; give another --picture.")
     refuse_existing(output, picture, force=force)
     stored = load_hypotheses(result)
     start = time.perf_counter()
@@ -93,15 +98,22 @@ def mesh(
     else:
         scene = decode_meshes(stored, weights, **given)
     seconds = time.perf_counter() - start
-    for note in save_mesh(output, scene, frame):
-        click.echo(f"Note: {note}", err=True)
-    if picture is not None:
-        from hypopose.report.mesh_pictures import draw_mesh
-
-        draw_mesh(picture, scene, frame)
+    _write(output, picture, scene, frame)
     record = scene.record
     click.echo(
         f"{scene.n_frames} frames, {record['n_hypotheses']} hypotheses in {seconds:.1f} s; joint "
         f"error {record['joint_error_mm']:.1f} mm (aggregate "
         f"{record['joint_error_aggregate_mm']:.1f} mm) -> {output}: {scene.axes}"
     )
+
+
+def _write(output: Path, picture: Path | None, scene: MeshScene, frame: int | None) -> None:
+    """Surface and picture; nothing is written where the picture cannot be drawn."""
+    from hypopose.bodies.mesh_files import save_mesh
+    from hypopose.report.mesh_pictures import frame_figure, save_figure
+
+    drawn = None if picture is None else frame_figure(scene, frame)
+    for note in save_mesh(output, scene, frame):
+        click.echo(f"Note: {note}", err=True)
+    if picture is not None and drawn is not None:
+        save_figure(picture, drawn)

@@ -37,14 +37,28 @@ def draw_mesh(path: str | Path, scene: MeshScene, frame: int | None = None) -> N
     Raises:
         OptionError: If there is no such frame, the body is unknown in it, or y is not up.
     """
+    save_figure(path, frame_figure(scene, frame))
+
+
+def save_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure as PNG, whole or not at all.
+
+    Args:
+        path: Where to.
+        figure: Of this module.
+    """
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary, dpi=140, format="png")
+
+
+def frame_figure(scene: MeshScene, frame: int | None = None) -> Figure:
+    """What :func:`draw_mesh` draws, with the same arguments and errors."""
     at = scene.n_frames // 2 if frame is None else frame
     if not 0 <= at < scene.n_frames:
         raise OptionError(f"There is no frame {at}; the clip has {scene.n_frames}, from 0.")
     if not np.isfinite(scene.takes[0].vertices[at]).all():
         raise OptionError(f"The body could not be placed in frame {at}; name another frame.")
-    figure = mesh_figure(scene, (at,))
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=140, format="png")
+    return mesh_figure(scene, (at,))
 
 
 def mesh_figure(scene: MeshScene, frames: Sequence[int]) -> Figure:

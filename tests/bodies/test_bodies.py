@@ -293,6 +293,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "axes": ({"weights": np.ones(5)}, "other axes"),
     "sizes": ({"v_template": np.zeros((7, 3), np.float32)}, r"v_template is \(7, 3\)"),
     "nan": ({"v_template": np.full((96, 3), np.nan, np.float32)}, "NaN"),
+    "small": ({"v_template": np.zeros((96, 3), np.float32)}, "less than 0.3 m; save the model in"),
     "far": ({"v_template": np.full((96, 3), 9.0, np.float32)}, "beyond 3 m"),
     "weights": ({"weights": np.ones((96, 24), np.float32)}, "do not sum to 1"),
     "regressor": ({"J_regressor": np.ones((24, 96), np.float32)}, "J_regressor do not sum"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import Result
 
 import hypopose as package
@@ -74,3 +76,38 @@ def test_what_it_refuses(
     assert said in done.output
     assert done.output.count("\n") == 1
     assert not (tmp_path / words[1]).exists()
+
+
+def test_nothing_is_written_where_something_cannot_be(
+    hypopose: Run, drawn: Path, tmp_path: Path
+) -> None:
+    stored = package.io.load_hypotheses(drawn)
+    joints = stored.hypotheses.joints.clone()
+    joints[:, 2] = torch.nan
+    gap = replace(
+        stored,
+        hypotheses=replace(stored.hypotheses, joints=joints),
+        pose=replace(stored.pose, joints=joints.mean(0)),
+    )
+    package.save_result(tmp_path / "gap.npz", gap)
+    joints = torch.full_like(joints, torch.nan)
+    none = replace(
+        stored,
+        hypotheses=replace(stored.hypotheses, joints=joints),
+        pose=replace(stored.pose, joints=joints[0]),
+    )
+    package.save_result(tmp_path / "none.npz", none)
+    out, picture = tmp_path / "out.npz", tmp_path / "out.png"
+    for words, said in (
+        (("gap.npz", "-o", out, "--picture", picture), "could not be placed in frame 2"),
+        (("none.npz", "-o", out), "could not be placed in any frame"),
+        (("gap.npz", "-o", out, "--picture", out), "give another --picture"),
+    ):
+        done = hypopose("mesh", tmp_path / words[0], *words[1:])
+        assert done.exit_code == 2
+        assert said in done.output
+        assert not out.exists()
+        assert not picture.exists()
+    done = hypopose("mesh", tmp_path / "gap.npz", "-o", out, "--frame", 1, "--picture", picture)
+    assert done.exit_code == 0, done.output
+    assert picture.exists()
