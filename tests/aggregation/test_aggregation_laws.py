@@ -261,9 +261,10 @@ def test_masks_that_fit_one_hypothesis_choose_it() -> None:
     weights = silhouette_weights(planted, keypoints)
     torch.testing.assert_close(weights.sum(0), torch.ones(12))
     assert (weights.argmax(0) == 3).all()
-    assert weights[3].min() > 0.9
+    assert weights[3].min() > 0.7
+    assert silhouette_weights(planted, keypoints, mask_error=0.02)[3].min() > 0.9
     error = joint_errors(silhouette(planted, keypoints).joints, truth.joints).mean()
-    assert error < 0.2 * joint_errors(x[:3], truth.joints[None]).mean()
+    assert error < 0.4 * joint_errors(x[:3], truth.joints[None]).mean()
     sharp = silhouette_weights(planted, keypoints, mask_error=1e-4)
     assert sharp[3].min() > 0.999
     torch.testing.assert_close(resample(planted, sharp, seeded_noise(0)).joints, x[3].expand_as(x))

@@ -116,7 +116,7 @@ def test_aggregating_by_masks(box: Path, tmp_path: Path) -> None:
         (("--mask", "labels.npz", "--aggregate", "silhouette", "--refine"), "count masks twice"),
         (("--aggregate", "silhouette"), "give --mask FILE"),
         (("--mask-values", "person"), "give it, too"),
-        (("--mask", "labels.npz", "--mask-start", "4"), "no mask contains"),
+        (("--mask", "labels.npz", "--mask-start", "4"), "are empty"),
         (("--mask", "nothing"), "does not exist"),
         (("--mask", "walk.npy"), "no masks in"),
     ],

@@ -94,8 +94,9 @@ def silhouettes_of(
     Example:
         >>> import hypopose
         >>> keypoints, _ = hypopose.datasets.example_pair(30)
-        >>> everywhere = Masks.of(np.ones((30, 1000, 1000), bool))
-        >>> silhouettes_of(keypoints, everywhere).frames.tolist()
+        >>> masks = np.ones((30, 1000, 1000), bool)
+        >>> masks[:, :5] = False
+        >>> silhouettes_of(keypoints, Masks.of(masks)).frames.tolist()
         [0, 5, 10, 15, 20, 25]
     """
     check_positive(every_s=every_s, side=side)
