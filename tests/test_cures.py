@@ -1026,7 +1026,7 @@ def axes_of_rigs_that_are_none(box):
 @case
 def a_rig_without_a_rate(box):
     from hypopose.datasets.capture import CapturedRig, Options
-    from hypopose.datasets.capture.sources import _rig_clip
+    from hypopose.datasets.capture.capture_files import _rig_clip
 
     rig = CapturedRig(H36M, get_skeleton("h36m17").parents, walk(H36M), None)
     place = Path("walk.amc")

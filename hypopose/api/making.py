@@ -280,8 +280,7 @@ def _with_network(
     base = _nearest(method) if plugin_of(method) else name
     chosen = weights or default_weights(base or name)
     recommended = _recommended_for(name, base, method, chosen)
-    if is_dataclass(method) and isinstance(method, type):
-        check_recommended(method, recommended, folder_of(chosen))
+    check_recommended(method, recommended, folder_of(chosen))
     if "overlap" not in options and _window(options) <= (recommended.get("overlap") or 0):
         recommended.pop("overlap")  # it is about longer windows
     recommended = {k: v for k, v in recommended.items() if k not in options}

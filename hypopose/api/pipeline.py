@@ -114,11 +114,8 @@ class Pipeline:
         callback: Callback | None = None,
     ) -> dict[str, Result]:
         """Estimate the people of one scene; see :func:`estimate_people`."""
-        if getattr(self.sampler, "views", ()) and len(people) > 1:
-            raise OptionError(
-                f"{source or 'The scene'} shows {len(people)} people: {', '.join(people)}. Name "
-                "the person whom the other cameras saw: person=."
-            )
+        if getattr(self.sampler, "views", ()):
+            _check_alone(people, source)
         names = [name for name in people if only is None or name in only]
         if not names:
             return {}
@@ -346,6 +343,15 @@ def read_people(
 def source_name(path: str | Path) -> str:
     """How a result names its input: without folders, bytes that are not UTF-8 escaped."""
     return os.fsencode(Path(path).name).decode("utf-8", "backslashreplace")
+
+
+def _check_alone(people: Collection[str], source: str) -> None:
+    """Further cameras saw one person."""
+    if len(people) > 1:
+        raise OptionError(
+            f"{source or 'The scene'} shows {len(people)} people: {', '.join(people)}. Name "
+            "the person whom the other cameras saw: person=."
+        )
 
 
 def _name_or_none(sampler: str | Sampler | None) -> str | None:

@@ -90,12 +90,7 @@ def bring_together(
         OptionError: If a name is no camera of the rig, there are fewer than two, or a camera moves.
         UndeterminedError: If no person is seen by two views.
     """
-    unknown = [name for name in views if name not in rig.cameras]
-    if unknown or len(views) < 2:
-        raise OptionError(
-            f"Views go by the names of the rig's cameras, two or more of "
-            f"{', '.join(rig.cameras)}; got {', '.join(views)}."
-        )
+    _check_names(list(views), rig)
     check_placed(rig)
     people = common_people({n: _seen_by(rig.cameras[n], who) for n, who in views.items()})
     tracks = tuple(view_tracks(name, p) for name, p in people.items())
@@ -112,6 +107,14 @@ def bring_together(
     return Together(
         tuple(views), cameras, tracks, tuple(tuple(p) for p in people.values()), times, pairing
     )
+
+
+def _check_names(views: Sequence[str], rig: CameraRig) -> None:
+    if len(views) < 2 or not rig.cameras.keys() >= {*views}:
+        raise OptionError(
+            f"Views go by the names of the rig's cameras, two or more of "
+            f"{', '.join(rig.cameras)}; got {', '.join(views)}."
+        )
 
 
 def _seen_by(camera: Camera, people: People) -> list[Keypoints2D]:

@@ -11,9 +11,9 @@ from hypopose.bodies.body_model import (
     Surface,
     at_rest,
 )
+from hypopose.bodies.body_parts import PARTS
 from hypopose.bodies.by_name import BODIES, make_body
 from hypopose.bodies.capsules import CapsuleBody
-from hypopose.bodies.parts import PARTS
 from hypopose.bodies.skinned import SkinnedBody
 
 __all__ = [

@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.bodies.body_model import Rest, Rig, ShapeSpace
-from hypopose.bodies.parts import parts_of_vertices
+from hypopose.bodies.body_parts import parts_of_vertices
 from hypopose.bodies.skinned import SkinnedBody
 from hypopose.errors import BackendError
 from hypopose.skeletons import H36M17

@@ -31,7 +31,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hypopose.bodies.body_model import Rest, Rig, ShapeSpace
-from hypopose.bodies.parts import PARTS, part_of
+from hypopose.bodies.body_parts import PARTS, part_of
 from hypopose.bodies.skinned import SkinnedBody
 from hypopose.errors import FormatError
 from hypopose.io.source import Source

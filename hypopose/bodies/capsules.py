@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from hypopose.bodies.body_model import BodyParameters, Rest, Rig, ShapeSpace, Skin, Surface
+from hypopose.bodies.body_parts import PARTS
 from hypopose.bodies.kinematics import forward_kinematics, swing
-from hypopose.bodies.parts import PARTS
 from hypopose.bodies.proportions import BONE_LENGTHS, BONE_PAIRS, SEGMENTS
 from hypopose.skeletons import H36M17
 from hypopose.types import Skeleton

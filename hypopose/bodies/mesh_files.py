@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hypopose.bodies.body_parts import PARTS
 from hypopose.bodies.mesh_glb import write_glb
 from hypopose.bodies.meshes import MeshScene
-from hypopose.bodies.parts import PARTS
 from hypopose.errors import OptionError
 from hypopose.io.atomic import write_atomically
 

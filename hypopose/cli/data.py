@@ -185,7 +185,7 @@ def _prepared(
 def _read(source: CaptureFile, options: Options, report: FailureCount) -> list[RecordedClip]:
     """Cleaned clips of a file; none if it failed."""
     from hypopose.datasets.capture import cleaned, read_source
-    from hypopose.datasets.capture.sources import naming
+    from hypopose.datasets.capture.capture_files import naming
 
     try:
         with naming(source.path):

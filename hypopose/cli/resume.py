@@ -8,7 +8,7 @@ else, and the user is told what differs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,17 +116,33 @@ def _is_unset(value: Any) -> bool:
 
 def _plain(name: str, value: Any) -> Any:
     """A value as JSON would give it back; what is a path becomes the digest of its contents."""
-    if name == "camera_file" and value is not None:
-        from hypopose.io import split_camera_name
-
-        path, camera = split_camera_name(str(value))
-        contents = digest(path) if path.exists() else str(path)
-        return contents if camera is None else f"{contents}:{camera}"
-    if name == "view_files":
-        return [[digest(path), _plain("camera_file", camera)] for path, camera in value]
-    if name in _NAMED and value is not None:
-        return digest(Path(value)) if Path(value).exists() else str(value)
+    if name in _CONTENTS and value is not None:
+        return _CONTENTS[name](value)
     return [_plain(name, v) for v in value] if isinstance(value, (tuple, list)) else value
+
+
+def _contents_of_camera(value: Any) -> str:
+    from hypopose.io import split_camera_name
+
+    path, camera = split_camera_name(str(value))
+    contents = _contents(path)
+    return contents if camera is None else f"{contents}:{camera}"
+
+
+def _contents_of_views(value: Any) -> list[list[str]]:
+    return [[digest(path), _contents_of_camera(camera)] for path, camera in value]
+
+
+def _contents(value: Any) -> str:
+    return digest(Path(value)) if Path(value).exists() else str(value)
+
+
+_CONTENTS: dict[str, Callable[[Any], Any]] = {
+    "camera_file": _contents_of_camera,
+    "view_files": _contents_of_views,
+    **dict.fromkeys(_NAMED, _contents),
+}
+"""Option that names files -> what of them counts."""
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -102,9 +102,7 @@ def match_known(
     frames = views[0].clock
     there = [view.at(clock.times(frames)) for view, clock in zip(views, clocks, strict=True)]
     poses = [projection_of(camera) for camera in cameras]
-    people = [np.full(len(views), -1) for _ in range(views[0].n_people)]
-    for i, person in enumerate(people):
-        person[0] = i
+    people = [_seen_only_by(0, i, len(views)) for i in range(views[0].n_people)]
     for v in range(1, len(views)):
         costs = [
             _costs_of(people, u, epipolar_costs(there[u], there[v], _essential(poses[u], poses[v])))
@@ -113,12 +111,17 @@ def match_known(
         pairs = pair_people(_mean(np.stack(costs)), FAR_PX)
         for i, j in pairs:
             people[i][v] = j
-        for j in set(range(views[v].n_people)) - {j for _, j in pairs}:
-            new = np.full(len(views), -1)
-            new[v] = j
-            people.append(new)
+        left = set(range(views[v].n_people)).difference(j for _, j in pairs)
+        people += [_seen_only_by(v, j, len(views)) for j in left]
     found = np.stack(people, -1) if people else np.zeros((len(views), 0), dtype=np.int64)
     return found[:, (found >= 0).sum(0) >= 2]
+
+
+def _seen_only_by(view: int, person: int, n_views: int) -> np.ndarray:
+    """Numbers of somebody in every view, of whom one view alone knows so far."""
+    numbers = np.full(n_views, -1)
+    numbers[view] = person
+    return numbers
 
 
 def _costs_of(people: list[np.ndarray], view: int, costs: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from hypopose.report import clip_figures, figures
 from hypopose.report.cited_calibration import calibration_sentence
 from hypopose.report.mesh_pictures import mesh_figure
 from hypopose.report.panel import Scene
+from hypopose.report.plotting import svg
 from hypopose.report.quantity_figures import file_word, quantity_figure
 from hypopose.types import Hypotheses
 
@@ -90,6 +92,11 @@ class Exhibit:
     caption: str
     figure: Figure
     needs_truth: bool
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The figure as SVG, drawn when it is first asked for."""
+        return svg(self.figure)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def save_folder(path: str | Path, report: Report) -> tuple[Path, ...]:
     drawn = exhibits(report)
     written = [save_page(folder / "report.html", report, drawn)]
     for exhibit in drawn:
-        for ending, data in (("svg", svg(exhibit.figure)), ("png", _png(exhibit.figure))):
+        for ending, data in (("svg", exhibit.svg), ("png", _png(exhibit.figure))):
             target = folder / f"{exhibit.key}.{ending}"
             with write_atomically(target) as temporary:
                 temporary.write_bytes(data)
@@ -139,24 +139,6 @@ def page(report: Report, drawn: tuple[Exhibit, ...] | None = None) -> str:
         "</main>",
     ]
     return _document(report, "\n".join(body))
-
-
-def svg(figure: Figure) -> bytes:
-    """A figure as SVG, the same bytes for the same figure.
-
-    Args:
-        figure: A matplotlib figure.
-
-    Returns:
-        UTF-8 text; glyphs are paths, so that it looks alike everywhere.
-    """
-    import matplotlib as mpl
-
-    settle(figure)
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "hypopose"}):
-        figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None})
-    return buffer.getvalue()
 
 
 def _png(figure: Figure) -> bytes:
@@ -227,7 +209,7 @@ def _table(table: Table) -> str:
 
 
 def _figure(exhibit: Exhibit) -> str:
-    data = base64.b64encode(svg(exhibit.figure)).decode("ascii")
+    data = base64.b64encode(exhibit.svg).decode("ascii")
     width = round(96 * exhibit.figure.get_figwidth())
     return (
         f"<section id='figure-{exhibit.key}'><h2>{_text(exhibit.title)}</h2><figure>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -45,17 +46,19 @@ def read_recommended(folder: Path) -> dict[str, Any]:
     return options
 
 
-def check_recommended(method: type, options: dict[str, Any], folder: Path) -> None:
+def check_recommended(method: Any, options: dict[str, Any], folder: Path) -> None:
     """Check recommended options against the annotations of a sampler.
 
     Args:
-        method: A dataclass.
+        method: A dataclass; of anything else the annotations are not known.
         options: By name.
         folder: They come from, for the message.
 
     Raises:
         CheckpointError: If one is unknown, of another type or far out of range.
     """
+    if not (is_dataclass(method) and isinstance(method, type)):
+        return
     hints = get_type_hints(method)
     path = folder / SAMPLER_FILE
     for name, value in options.items():

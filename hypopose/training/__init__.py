@@ -17,9 +17,9 @@ from hypopose.training.reprojection_labels import (
     labels_by_reprojection,
     source_loss,
 )
+from hypopose.training.run_state import Trainer
 from hypopose.training.target_options import TargetOptions, TargetParts
 from hypopose.training.teacher import Teacher
-from hypopose.training.trainer import Trainer
 from hypopose.training.weights_export import export
 
 __all__ = [

@@ -24,7 +24,7 @@ import torch
 from hypopose.errors import OptionError
 from hypopose.training.batches import motion_of
 from hypopose.training.config import TrainConfig
-from hypopose.training.trainer import Trainer
+from hypopose.training.run_state import Trainer
 from hypopose.training.validation import HeldOut, hold_out
 from hypopose.training.weights_export import export
 

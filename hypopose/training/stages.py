@@ -27,7 +27,7 @@ from hypopose.networks.pretrained import WEIGHTS_FILE
 from hypopose.training.averaging import average_weights
 from hypopose.training.config import TrainConfig
 from hypopose.training.loop import Report, train
-from hypopose.training.trainer import Progress, read_state
+from hypopose.training.run_state import Progress, read_state
 from hypopose.training.weights_export import export
 
 STAGES_FILE = "stages.json"

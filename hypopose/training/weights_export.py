@@ -19,7 +19,7 @@ from hypopose.networks.compact import compact
 from hypopose.networks.pretrained import save_weights, seal
 from hypopose.samplers import SAMPLERS
 from hypopose.training.config import TrainConfig
-from hypopose.training.trainer import Progress, averaged_network, objective_of, read_state
+from hypopose.training.run_state import Progress, averaged_network, objective_of, read_state
 
 HYPOTHESES = 25
 """Hypotheses of the longest window that fit into one call, so that they share its first blocks."""

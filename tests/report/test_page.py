@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import re
@@ -240,6 +241,8 @@ def test_pdf_and_folder_are_written(report: Report, tmp_path: Path) -> None:
     written = save_report(tmp_path / "folder", report)
     names = {path.name for path in written}
     assert {"report.html", "report.pdf", "calibration.svg", "body.png", "scores.csv"} <= names
+    figure = base64.b64encode((tmp_path / "folder" / "calibration.svg").read_bytes())
+    assert figure in (tmp_path / "folder" / "report.html").read_bytes()  # drawn once for both
     with (tmp_path / "folder" / "scores.csv").open() as file:
         assert next(csv.reader(file)) == ["score", "flips"]
     with pytest.raises(OptionError, match="written as"):

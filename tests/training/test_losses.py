@@ -15,7 +15,7 @@ from hypopose.networks import NetworkInfo
 from hypopose.training import Batch, BatchMaker, TrainConfig, energy_loss, motion_distance, x0_loss
 from hypopose.training.ema import EMA
 from hypopose.training.losses import NORMS, with_latent
-from hypopose.training.trainer import Progress, learning_rate
+from hypopose.training.run_state import Progress, learning_rate
 from hypopose.training.validation import PITCHED_FROM, hold_out, validate_denoiser
 
 SCHEDULE = cosine_schedule()

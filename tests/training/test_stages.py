@@ -20,8 +20,8 @@ from hypopose.networks.load import BUNDLED
 from hypopose.training import TrainConfig, Trainer, export, train
 from hypopose.training.objectives import keypoint_batches
 from hypopose.training.recipe_files import load_recipe, shards_in
+from hypopose.training.run_state import half_bits, read_state
 from hypopose.training.stages import Stage, read_stages, train_stages
-from hypopose.training.trainer import half_bits, read_state
 
 STAGES = [
     *("1-denoiser", "2-generator", "3-average", "4-freer", "5-average", "6-recorded", "7-average"),

@@ -24,8 +24,8 @@ from jaxtyping import Float
 
 from hypopose.datasets.capture.animation_rigs import to_h36m17
 from hypopose.datasets.capture.asf_amc import AcclaimSkeleton, read_amc, read_asf
+from hypopose.datasets.capture.capture_files import naming
 from hypopose.datasets.capture.recorded_clip import RecordedClip, cleaned
-from hypopose.datasets.capture.sources import naming
 from hypopose.errors import FormatError
 
 LICENSE = "CMU mocap (free for all uses, no resale of the data itself)"

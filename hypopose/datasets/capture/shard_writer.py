@@ -42,13 +42,7 @@ def write_shard(
     Raises:
         OptionError: If there are no clips, their frame rates differ, or a named subject is absent.
     """
-    kept = [clip for clip in map(_near, clips) if len(clip.joints) > 1]
-    if not kept:
-        raise OptionError(
-            "There are no clips to write: no file could be read, or none is half a second long."
-        )
-    if len({clip.fps for clip in kept}) > 1:
-        raise OptionError("Clips of one shard have one frame rate; clean them first.")
+    kept = _writable(clips)
     split_of = _splits({clip.subject for clip in kept}, val, test)
     splits = np.array([split_of[clip.subject] for clip in kept])
     lengths = np.array([len(clip.joints) for clip in kept])
@@ -67,6 +61,18 @@ def write_shard(
             **words,
         )
     return {s: int(lengths[splits == s].sum()) for s in ("train", "val", "test")}
+
+
+def _writable(clips: Sequence[RecordedClip]) -> list[RecordedClip]:
+    """What of the clips stays within reach; refused if that is nothing, or of several rates."""
+    kept = [clip for clip in map(_near, clips) if len(clip.joints) > 1]
+    if not kept:
+        raise OptionError(
+            "There are no clips to write: no file could be read, or none is half a second long."
+        )
+    if len({clip.fps for clip in kept}) > 1:
+        raise OptionError("Clips of one shard have one frame rate; clean them first.")
+    return kept
 
 
 def _splits(

@@ -26,7 +26,7 @@ MAX_TEXT = 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class LooseFrame:
     """One entry of a file.
 
     Args:
@@ -64,7 +64,7 @@ def _under(value: dict[str, Any], depth: int) -> list[Person] | None:
     return next((people for people in some if people is not None), None)
 
 
-def frames_in(top: Any) -> Iterator[Frame | None]:
+def frames_in(top: Any) -> Iterator[LooseFrame | None]:
     """All frames of a parsed file; None for an entry that is no frame."""
     value, facts = _listed(top)
     if isinstance(value, dict):
@@ -120,9 +120,9 @@ def _listed(top: Any) -> tuple[list[Any] | dict[str, Any], dict[str, Any]]:
     return (top if all(last_number(name) is not None for name in top) else [top]), {}
 
 
-def _frame(entry: Any, number: int | None, facts: Mapping[str, Any]) -> Frame | None:
+def _frame(entry: Any, number: int | None, facts: Mapping[str, Any]) -> LooseFrame | None:
     people = people_in(entry)
-    return None if people is None else Frame(people, number, facts)
+    return None if people is None else LooseFrame(people, number, facts)
 
 
 def _decoded(value: Any) -> Any:

@@ -20,7 +20,7 @@ from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing.depth import CURE, check_depth, check_third_channel
 from hypopose.io.parsing.image_fractions import to_pixels
 from hypopose.io.parsing.json_values import scalar
-from hypopose.io.parsing.loose_frames import Frame, bare_people, facts_of, frames_in
+from hypopose.io.parsing.loose_frames import LooseFrame, bare_people, facts_of, frames_in
 from hypopose.io.parsing.loose_points import SURE, THIRD, Person, X, Y, Z
 from hypopose.io.parsing.named_joints import MAX_JOINTS, MAX_VALUES, find_joints
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
@@ -103,7 +103,7 @@ def _most(third: Float[np.ndarray, "N J"]) -> float:
     return 1.0 if np.isfinite(third).any() else np.inf
 
 
-def _frames(source: Source) -> tuple[list[Frame], tuple[str, ...]]:
+def _frames(source: Source) -> tuple[list[LooseFrame], tuple[str, ...]]:
     """All frames; entries that are people are told apart by where they stand."""
     frames = []
     for i, frame in enumerate(frames_in(source.json)):
@@ -120,10 +120,12 @@ def _frames(source: Source) -> tuple[list[Frame], tuple[str, ...]]:
     people = [person for frame in frames for person in frame.people]
     if _follow(people):
         return frames, (f"its {len(people)} poses are taken as one person in {len(people)} frames",)
-    return [Frame(people, 0, frames[0].facts)], (f"its {len(people)} poses are taken as one image",)
+    return [LooseFrame(people, 0, frames[0].facts)], (
+        f"its {len(people)} poses are taken as one image",
+    )
 
 
-def _timed(frames: Sequence[Frame]) -> bool:
+def _timed(frames: Sequence[LooseFrame]) -> bool:
     return time_column(list(frames[0].facts)) is not None
 
 
@@ -203,7 +205,7 @@ def _facts(source: Source, stated: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _clock(
-    source: Source, frames: Sequence[Frame]
+    source: Source, frames: Sequence[LooseFrame]
 ) -> tuple[Int[np.ndarray, " F"], Float[np.ndarray, " F"] | None, float | None, tuple[str, ...]]:
     """Frame numbers, time stamps that number the frames, a rate, and doubts."""
     times = _times(source, frames)
@@ -223,7 +225,7 @@ def _ranks(times: Float[np.ndarray, " F"]) -> Int[np.ndarray, " F"]:
     return np.unique(times, return_inverse=True)[1].ravel().astype(np.int64)
 
 
-def _times(source: Source, frames: Sequence[Frame]) -> Float[np.ndarray, " F"] | None:
+def _times(source: Source, frames: Sequence[LooseFrame]) -> Float[np.ndarray, " F"] | None:
     """Seconds per frame, if every frame has a time stamp."""
     keys = list(frames[0].facts)
     column = time_column(keys)

@@ -266,23 +266,32 @@ def to_dataset(people: Sequence[Measurements], *, samples: bool = False) -> Any:
     xarray = require("xarray", "nc")
     n_frames = max((p.n_frames for p in people), default=0)
     fps = next((p.fps for p in people), None)
+    n_hypotheses = _n_hypotheses(people) if samples else 0
     variables: dict[str, Any] = {}
     for name in dict.fromkeys(name for p in people for name in p):
         own = [p.get(name) for p in people]
-        variables |= _variables(name, own, n_frames, _n_hypotheses(people) if samples else 0)
+        variables |= _variables(name, own, n_frames, n_hypotheses)
     time, unit = _clock(n_frames, fps)
     coordinates: dict[str, Any] = {
-        "individuals": [f"person_{p.person or '0'}" for p in people],
+        "individuals": [*map(_individual, people)],
         "statistic": ["mean", "median", *_ENDS, "share"],
         "time": time,
     }
-    attributes = {
+    return xarray.Dataset(variables, coordinates, _attributes(people, unit))
+
+
+def _individual(measured: Measurements) -> str:
+    return f"person_{measured.person or '0'}"
+
+
+def _attributes(people: Sequence[Measurements], time_unit: str) -> dict[str, str]:
+    """Where measurements come from, and what there is to say of them."""
+    return {
         "source_software": "HypoPose",
         "source_file": ", ".join(dict.fromkeys(p.source for p in people)),
-        "time_unit": unit,
+        "time_unit": time_unit,
         "notes": "\n".join(dict.fromkeys(note for p in people for note in p.notes)),
     }
-    return xarray.Dataset(variables, coordinates, attributes)
 
 
 def _clock(n_frames: int, fps: float | None) -> tuple[NDArray[Any], str]:

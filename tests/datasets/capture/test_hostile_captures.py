@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from hypopose.cli import main
 from hypopose.datasets import load_motion
 from hypopose.datasets.capture import Options, RecordedClip, cleaned, find_sources, read_source
-from hypopose.datasets.capture.sources import naming
+from hypopose.datasets.capture.capture_files import naming
 from hypopose.errors import HypoPoseError
 
 WORDS = ("nan", "inf", "-inf", "1e400", "1e300", "ten", "", "1e-320", "0x1F", "99999999999")
