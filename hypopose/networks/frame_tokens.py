@@ -28,7 +28,6 @@ all hypotheses of a clip and know no noise level; noise enters between two block
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Bool, Float
@@ -42,6 +41,7 @@ from hypopose.networks.inputs import REFERENCE_FPS, REFERENCE_SIZE
 from hypopose.networks.ray_projection import jitter, onto_rays
 from hypopose.networks.recorded_config import recorded
 from hypopose.networks.staged import StagedNetwork, Tokens, hypotheses_mask, repeated, rows_mask
+from hypopose.networks.whole_bits import whole_bits
 from hypopose.skeletons import get_skeleton
 
 Rope = tuple[Tensor, Tensor]
@@ -326,7 +326,7 @@ class FrameTokens(StagedNetwork):
     def leave(self, tokens: Tokens) -> Float[Tensor, "N F J 3"]:
         """Clean poses in meters, the root about 0."""
         x = self.norm(tokens.x[:, :, 0])
-        with _whole_bits(x):
+        with whole_bits(x):
             pose = self.to_pose(x.to(self.to_pose.weight.dtype)).float() / self.scale
         pose = pose.unflatten(-1, (-1, 3))
         if self.to_share is None:
@@ -408,13 +408,6 @@ class FrameTokens(StagedNetwork):
         """Cosines and sines (B, F, D/2) of rotary positions in units of 1/50 s."""
         time = torch.arange(F, device=context.device) * (-context[:, 1:2]).exp()
         return rotary(time, self.config.width // self.n_heads)
-
-
-def _whole_bits(x: Tensor) -> AbstractContextManager[object]:
-    """No autocast for a while: bfloat16 would round a pose to steps of 5 mm."""
-    if torch.compiler.is_exporting():  # where there is none
-        return nullcontext()
-    return torch.autocast(x.device.type, enabled=False)
 
 
 def rotary(time: Float[Tensor, "*any F"], width: int) -> Rope:

@@ -34,6 +34,7 @@ from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.recorded_config import recorded
+from hypopose.networks.whole_bits import whole_bits
 from hypopose.skeletons import SKELETONS
 
 
@@ -183,13 +184,15 @@ class MotionPrior(PretrainedNetwork):
         Returns:
             Clean slots, meters times ``scale``.
         """
-        x = self.tokens(x_t, t)
+        with whole_bits(x_t):
+            x = self.tokens(x_t, t)
         read = x.dtype
         if next(self.blocks.parameters()).dtype == torch.bfloat16:
             x = x.to(torch.bfloat16)
         for block in self.blocks:
             x = block(x)
-        return self.to_pose(x[:, 1:].to(read)).unflatten(-1, x_t.shape[-2:])
+        with whole_bits(x):
+            return self.to_pose(x[:, 1:].to(read)).unflatten(-1, x_t.shape[-2:])
 
 
 _PLACES = {

@@ -31,6 +31,7 @@ from hypopose.samplers.platypose.error_covariance import (
     moment_basis,
     reading_precision,
 )
+from hypopose.samplers.platypose.gravity import standing_rotation
 from hypopose.samplers.platypose.likelihood import (
     MIN_DEPTH,
     Placement,
@@ -456,7 +457,8 @@ def test_bad_input_names_the_cure() -> None:
     with pytest.raises(OptionError, match="root_world"):
         ReleasedPlatypose(prior())
     for wrong in ({"sigma_px": -1.0}, {"precision": "half"}, {"floor_std": 0.0},
-                  {"memory_s": float("inf")}, {"window": 0}, {"eta": 2.0}):  # fmt: skip
+                  {"gravity": "down"}, {"memory_s": float("inf")}, {"window": 0},
+                  {"eta": 2.0}):  # fmt: skip
         with pytest.raises((OptionError, TypeCheckError)):
             sampler(**wrong)
     with pytest.raises(OptionError, match="n_substeps"):
@@ -473,7 +475,32 @@ def test_bad_input_names_the_cure() -> None:
         )
 
 
+def test_legs_of_a_standing_person_tell_the_vertical() -> None:
+    keypoints, truth = example_pair()
+    legs = (truth.joints[:, [1, 4]] - truth.joints[:, [3, 6]]).mean((0, 1))
+    found = standing_rotation(keypoints)
+    assert found is not None
+    assert torch.allclose(found @ found.mT, torch.eye(3).double())
+    assert float(torch.linalg.det(found)) > 0
+    assert float(found[:, 2] @ (legs / legs.norm()).double()) > math.cos(math.radians(10))
+    lying = replace(keypoints, xy=keypoints.xy.flip(-1))  # rotated in the image, and mirrored
+    assert standing_rotation(lying) is None
+    assert standing_rotation(replace(keypoints, xy=keypoints.xy * torch.nan)) is None
+
+
+def test_a_camera_that_knows_its_rotation_keeps_it() -> None:
+    placed = replace(clip().camera, rotation=level_rotation(30.0), translation=torch.zeros(3))  # type: ignore[type-var]
+    known, unknown = clip().with_camera(placed), clip()  # type: ignore[arg-type]
+
+    def drawn(keypoints: Keypoints2D, gravity: str) -> torch.Tensor:
+        return sampler(gravity=gravity).sample(keypoints, 1, seeded_noise(0)).joints
+
+    assert torch.equal(drawn(known, "standing"), drawn(known, "level"))
+    assert not torch.equal(drawn(unknown, "standing"), drawn(unknown, "level"))
+
+
 def test_gravity_is_mentioned_where_it_is_assumed() -> None:
     assert "gravity assumed" in sampler().assumptions(clip())[0]
+    assert "legs" in sampler(gravity="standing").assumptions(clip())[0]
     placed = replace(clip().camera, rotation=torch.eye(3))  # type: ignore[type-var]
     assert sampler().assumptions(clip().with_camera(placed)) == ()  # type: ignore[arg-type]

@@ -60,7 +60,13 @@ class View:
         return self.root_precision[..., 0, 0] > 0
 
 
-def view_of(keypoints: Keypoints2D, *, sigma_px: float | None, pitch_deg: float) -> View:
+def view_of(
+    keypoints: Keypoints2D,
+    *,
+    sigma_px: float | None,
+    pitch_deg: float,
+    tilted: Float[Tensor, "3 3"] | None = None,
+) -> View:
     """Prepare one camera's keypoints.
 
     Args:
@@ -69,6 +75,8 @@ def view_of(keypoints: Keypoints2D, *, sigma_px: float | None, pitch_deg: float)
         sigma_px: Standard deviation of a keypoint of confidence 1; None for half a percent of the
             longer image side. Keypoints with a covariance use that.
         pitch_deg: Of a camera that does not know its rotation.
+        tilted: World to camera for a camera that does not know its rotation, in place of
+            ``pitch_deg``.
 
     Raises:
         MissingCameraError: If there is no camera.
@@ -88,7 +96,8 @@ def view_of(keypoints: Keypoints2D, *, sigma_px: float | None, pitch_deg: float)
     seen = seen & torch.isfinite(uv).all(-1)
     focal = camera.focal.double()
     factor = _factor(keypoints, seen, sigma_px or 0.005 * max(camera.image_size))
-    rotation = camera.rotation if camera.rotation is not None else level_rotation(pitch_deg)
+    assumed = level_rotation(pitch_deg) if tilted is None else tilted
+    rotation = camera.rotation if camera.rotation is not None else assumed
     shift = camera.translation if camera.translation is not None else torch.zeros(3)
     return View(
         torch.where(seen[..., None], uv, 0.0),

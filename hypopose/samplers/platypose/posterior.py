@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -24,6 +25,7 @@ from hypopose.samplers.platypose.error_covariance import (
     reading_precision,
 )
 from hypopose.samplers.platypose.first_place import first_path, first_placement
+from hypopose.samplers.platypose.gravity import WEIGHTS, standing_rotation
 from hypopose.samplers.platypose.likelihood import (
     Placement,
     View,
@@ -38,6 +40,9 @@ from hypopose.types import ASSUMED_FPS, Keypoints2D, NoiseSource, Skeleton
 
 Precision = Literal["float32", "bfloat16"]
 """How the network multiplies matrices."""
+
+Gravity = Literal["level", "standing"]
+"""Where a camera without rotation takes the vertical from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +75,9 @@ class Platypose(PriorSampler):
             for half a percent of the longer image side.
         pitch_deg: How far a camera without rotation looks down; its roll is 0.
         pitch_std_deg: How well that is known.
+        gravity: Of a camera without rotation: ``"level"`` takes ``pitch_deg``, ``"standing"`` the
+            legs of the default weights' poses where somebody stands, see
+            :mod:`hypopose.samplers.platypose.gravity`.
         origin: Where the motion's middle frame stands in the world, meters; None for an estimate
             from the keypoints' extent.
         origin_std: How well that is known, meters; None for a fifth of the distance.
@@ -103,6 +111,7 @@ class Platypose(PriorSampler):
     sigma_px: float | None = None
     pitch_deg: float = 0.0
     pitch_std_deg: float = 5.0
+    gravity: Gravity = "level"
     origin: tuple[float, float, float] | None = None
     origin_std: tuple[float, float, float] | None = None
     keypoint_skeleton: Skeleton = field(default=H36M17)
@@ -120,6 +129,7 @@ class Platypose(PriorSampler):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("precision", self.precision, get_args(Precision))
+        check_choice("gravity", self.gravity, get_args(Gravity))
         check_positive(
             sigma_px=self.sigma_px,
             chunk=self.chunk,
@@ -151,10 +161,10 @@ class Platypose(PriorSampler):
         """What is taken for granted about the world, for reports."""
         if keypoints.camera is not None and keypoints.camera.rotation is not None:
             return ()
-        return (
-            f"gravity assumed: camera without roll, {self.pitch_deg:g} degrees down give or take "
-            f"{self.pitch_std_deg:g}",
-        )
+        level = f"camera without roll, {self.pitch_deg:g} degrees down"
+        if self.gravity == "standing":
+            level = f"along the legs of standing poses of {WEIGHTS}; where nobody stands, {level}"
+        return (f"gravity assumed: {level} give or take {self.pitch_std_deg:g}",)
 
     @torch.no_grad()
     def unconditional(self, n: int, n_frames: int, noise: NoiseSource) -> Float[Tensor, "n F J 3"]:
@@ -178,7 +188,7 @@ class Platypose(PriorSampler):
             noise: See :meth:`sample`.
         """
         self._check(keypoints, n_hypotheses)
-        return self._drawn(keypoints, n_hypotheses, noise, None)
+        return self._drawn(keypoints, self._looking(keypoints), n_hypotheses, noise, None)
 
     def _clip(
         self,
@@ -187,18 +197,27 @@ class Platypose(PriorSampler):
         noise: NoiseSource,
         callback: Callable[[Step], None] | None,
     ) -> tuple[Tensor, int]:
-        drawn = self._drawn(keypoints, n_hypotheses, noise, callback)
-        view = self._view(keypoints)
-        return to_camera(drawn.joints, drawn.pitch, view), drawn.n_redrawn
+        views = self._looking(keypoints)
+        drawn = self._drawn(keypoints, views, n_hypotheses, noise, callback)
+        return to_camera(drawn.joints, drawn.pitch, views[0]), drawn.n_redrawn
+
+    def _looking(self, keypoints: Keypoints2D) -> tuple[View, ...]:
+        """The views, the first camera with the vertical that is assumed if it knows none."""
+        camera = keypoints.camera
+        unknown = camera is not None and camera.rotation is None
+        sought = self.gravity == "standing" and unknown
+        tilted = standing_rotation(keypoints) if sought else None
+        prepared = partial(view_of, sigma_px=self.sigma_px, pitch_deg=self.pitch_deg)
+        return (prepared(keypoints, tilted=tilted), *map(prepared, self.views))
 
     def _drawn(
         self,
         keypoints: Keypoints2D,
+        views: tuple[View, ...],
         n_hypotheses: int,
         noise: NoiseSource,
         callback: Callable[[Step], None] | None,
     ) -> Drawn:
-        views = tuple(self._view(k) for k in (keypoints, *self.views))
         path = first_path(keypoints, views[0])
         placement = first_placement(
             keypoints,
@@ -222,9 +241,6 @@ class Platypose(PriorSampler):
         broken = ~torch.isfinite(drawn.joints).flatten(1).all(1)
         drawn.joints[broken] = torch.nan
         return replace(drawn, n_redrawn=n_redrawn)
-
-    def _view(self, keypoints: Keypoints2D) -> View:
-        return view_of(keypoints, sigma_px=self.sigma_px, pitch_deg=self.pitch_deg)
 
     def _walk(
         self,
