@@ -4,9 +4,10 @@
     python fuzz/fuzz_motion.py motion:trc -max_total_time=1200 -rss_limit_mb=4096 -timeout=20
 
 The first argument is ``motion:`` and a format of ``hypopose.io.motion_files.MOTION_FORMATS``, or
-``camera:`` and an ending of ``CAMERAS``; the others are libFuzzer's. An input passes if the reader
-gives finite places and cameras, or one of our errors in one line. C3D is read by ezc3d in a process
-of its own and is not fuzzed here; EasyMocap's format is a folder.
+``camera:`` and an ending of ``CAMERAS``; or one of ``FOLDERS``, whose files stand one after the
+other in an input; the others are libFuzzer's. An input passes if the reader gives finite places and
+cameras, or one of our errors in one line. C3D is read by ezc3d in this process here, and in one of
+its own by HypoPose.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 with atheris.instrument_imports(include=["hypopose.io", "hypopose.skeletons", "hypopose.cameras"]):
-    from hypopose.errors import HypoPoseError
+    from hypopose.errors import FormatError, HypoPoseError
     from hypopose.io import load_cameras
-    from hypopose.io.motion_files import MOTION_FORMATS, MotionOptions, load_motion
+    from hypopose.io.motion_files import MOTION_FORMATS, MotionOptions, c3d_points, load_motion
+    from hypopose.io.untrusted import containers, reading_process
 
 import fuzz_seeds
 
@@ -55,24 +57,57 @@ def read_cameras(path: Path, choice: int, kind: str) -> None:
             raise RuntimeError(f"an invalid camera of {kind}: {camera}")
 
 
+def c3d_here(path: Path, kind: str) -> containers.Tree:
+    """What the process that reads C3D does, in this one."""
+    try:
+        arrays, attributes = reading_process.READERS[kind](str(path), containers.FREE_BYTES)
+    except Exception as error:  # the process prints it and exits with 3
+        raise FormatError(" ".join(str(error).split())[:160]) from None
+    return containers.Tree(kind, arrays, attributes)
+
+
+def seeds_of(target: str) -> list[bytes]:
+    """Small valid inputs."""
+    room, _, kind = target.partition(":")
+    if target in fuzz_seeds.FOLDERS:
+        return [fuzz_seeds.FOLDERS[target][1]]
+    if target == "motion:c3d":
+        return [fuzz_seeds.c3d()]
+    return fuzz_seeds.MOTION.get(kind, []) if room == "motion" else fuzz_seeds.CAMERAS[kind]
+
+
+def write(target: str, path: Path, body: bytes) -> None:
+    """An input as a file, or as the files of a folder."""
+    if target not in fuzz_seeds.FOLDERS:
+        path.write_bytes(body)
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    names = fuzz_seeds.FOLDERS[target][0]
+    for name, part in zip(names, body.split(fuzz_seeds.BETWEEN), strict=False):
+        (path / name).write_bytes(part)
+
+
 def main() -> None:
     """Make the seeds, then let libFuzzer go on."""
     names = [f"motion:{n}" for n in MOTION_FORMATS] + [f"camera:{e}" for e in fuzz_seeds.CAMERAS]
+    names += [name for name in fuzz_seeds.FOLDERS if name not in names]
     if len(sys.argv) < 2 or sys.argv[1] not in names:
         sys.exit(f"usage: fuzz_motion.py TARGET [libFuzzer options]; TARGET: {', '.join(names)}")
-    room, _, kind = sys.argv.pop(1).partition(":")
+    name = sys.argv.pop(1)
+    room, _, kind = name.partition(":")
+    c3d_points.read_tree = c3d_here
     warnings.simplefilter("ignore")
-    seeds = fuzz_seeds.MOTION.get(kind, []) if room == "motion" else fuzz_seeds.CAMERAS[kind]
     corpus = _work / "corpus"
     corpus.mkdir()
-    for i, data in enumerate(seeds):
+    for i, data in enumerate(seeds_of(name)):
         (corpus / f"seed{i}").write_bytes(data + b"\x01")
     path = _work / ("input" if room == "motion" else f"input.{kind}")
     read = read_motion if room == "motion" else read_cameras
 
     def target(data: bytes) -> None:
         choice, body = data[-1] if data else 0, data[:-1]
-        path.write_bytes(body)
+        write(name, path, body)
         _counts["inputs"] += 1
         try:
             read(path, choice, kind)

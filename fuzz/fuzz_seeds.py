@@ -453,6 +453,24 @@ _CAMERA = ('name = "a"\nsize = [640, 480]\nmatrix = [[600, 0, 320], [0, 600, 240
            "distortions = [0.1, 0, 0, 0]\nrotation = [0, 0.1, 0]\n"
            "translation = [0, 0, 4]\n")  # fmt: skip
 
+
+def _opencap() -> bytes:
+    values = {"intrinsicMat": np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]),
+              "distortion": np.zeros((1, 5)), "imageSize": np.array([[480.0], [640.0]]),
+              "rotation": np.eye(3), "translation": np.array([[0.0], [0], [4000]])}  # fmt: skip
+    return pickle.dumps(values)
+
+
+_QCA = (
+    b'<calibration><cameras><camera active="1" serial="24" model="x"><fov_video left="0" top="0" '
+    b'right="639" bottom="479"/><transform x="1000" y="2000" z="1500" r11="1" r12="0" r13="0" '
+    b'r21="0" r22="0" r23="-1" r31="0" r32="1" r33="0"/><intrinsic focallength="10" '
+    b'sensorMinU="0" sensorMaxU="40960" sensorMinV="0" sensorMaxV="30720" focalLengthU="38400" '
+    b'focalLengthV="38400" centerPointU="20480" centerPointV="15360" skew="0" '
+    b'radialDistortion1="0" radialDistortion2="0" radialDistortion3="0" '
+    b'tangentalDistortion1="0" tangentalDistortion2="0"/></camera></cameras></calibration>'
+)
+
 CAMERAS: dict[str, list[bytes]] = {
     "toml": [f"[a]\n{_CAMERA}".encode(), f"[a]\n{_CAMERA}fisheye = true\n".encode()],
     "yml": [b"%YAML:1.0\n---\nimage_width: 640\nimage_height: 480\ncamera_matrix:\n   rows: 3\n"
@@ -468,5 +486,47 @@ CAMERAS: dict[str, list[bytes]] = {
     "xcp": [b'<Cameras><Camera SENSOR_SIZE="640 480"><KeyFrames><KeyFrame FOCAL_LENGTH="600" '
             b'PRINCIPAL_POINT="320 240" ORIENTATION="0 0 0 1" POSITION="0 0 4000"/>'
             b"</KeyFrames></Camera></Cameras>"],
+    "qca.txt": [_QCA],
+    "pickle": [_opencap()],
+    "npz": [_npz(mtx=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), dist=np.zeros(5))],
 }  # fmt: skip
 """Small valid calibration files."""
+
+_INTRI = (
+    b'%YAML:1.0\n---\nnames:\n  - "01"\nK_01: !!opencv-matrix\n  rows: 3\n  cols: 3\n  dt: d\n'
+    b"  data: [600, 0, 320, 0, 600, 240, 0, 0, 1]\ndist_01: !!opencv-matrix\n  rows: 1\n"
+    b"  cols: 5\n  dt: d\n  data: [0, 0, 0, 0, 0]\n"
+)
+_EXTRI = (
+    b'%YAML:1.0\n---\nnames:\n  - "01"\nR_01: !!opencv-matrix\n  rows: 3\n  cols: 1\n  dt: d\n'
+    b"  data: [0, 0.1, 0]\nT_01: !!opencv-matrix\n  rows: 3\n  cols: 1\n  dt: d\n"
+    b"  data: [0, 0, 4]\n"
+)
+BETWEEN = b"\n%%\n"
+"""Between the files of a folder."""
+FOLDERS: dict[str, tuple[tuple[str, ...], bytes]] = {
+    "motion:easymocap-3d": (
+        ("000000.json", "000001.json", "000002.json"),
+        BETWEEN.join(
+            _json([{"id": 0, "keypoints3d": np.column_stack([x, np.ones(17)]).tolist()}])
+            for x in _body()
+        ),
+    ),
+    "camera:easymocap": (("intri.yml", "extri.yml"), BETWEEN.join((_INTRI, _EXTRI))),
+}
+"""Formats that are folders: names of the files, and valid ones of these."""
+
+
+def c3d() -> bytes:
+    """A small valid C3D file."""
+    import ezc3d
+
+    file = ezc3d.c3d()
+    file["parameters"]["POINT"]["UNITS"]["value"] = ["m"]
+    file["parameters"]["POINT"]["RATE"]["value"] = [50.0]
+    file["parameters"]["POINT"]["LABELS"]["value"] = list(NAMES)
+    file["data"]["points"] = np.concatenate([_body(), np.ones((3, 17, 1))], -1).transpose(2, 1, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.c3d"
+        file.write(str(path))
+        return path.read_bytes()

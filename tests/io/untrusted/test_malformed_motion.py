@@ -59,6 +59,26 @@ def test_seeds_are_read(room: str, kind: str, raw: bytes, tmp_path: Path) -> Non
 
 def test_every_text_format_has_a_seed() -> None:
     assert set(MOTION_FORMATS) - set(fuzz_seeds.MOTION) == {"c3d", "easymocap-3d"}
+    assert "motion:easymocap-3d" in fuzz_seeds.FOLDERS
+
+
+@pytest.mark.parametrize("name", fuzz_seeds.FOLDERS)
+def test_seeds_that_are_folders_are_read(name: str, tmp_path: Path) -> None:
+    names, body = fuzz_seeds.FOLDERS[name]
+    for file, part in zip(names, body.split(fuzz_seeds.BETWEEN), strict=True):
+        (tmp_path / file).write_bytes(part)
+    if name.startswith("camera"):
+        assert load_cameras(tmp_path, (640, 480))
+    else:
+        (motion,) = load_motion(tmp_path, MotionOptions(skeleton="coco17", up="y")).values()
+        assert motion.places.shape == (3, 17, 3)
+
+
+def test_the_seed_of_c3d_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("ezc3d")
+    (tmp_path / "a.c3d").write_bytes(fuzz_seeds.c3d())
+    (motion,) = load_motion(tmp_path / "a.c3d", MotionOptions(up="y")).values()
+    assert motion.places.shape == (3, 17, 3)
 
 
 @settings(
