@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from walker import seen, walk
+from walker import in_axes, seen, walk, write_trc
 
+import hypopose
 from hypopose.errors import FormatError
 from hypopose.io import inspect, load_cameras, load_people
 from hypopose.io.source import DoubtfulInputWarning
@@ -583,6 +584,15 @@ def columns_that_are_no_keypoints(folder):
     return path, {}, "with the columns Time,Trajectory 1 X"
 
 
+@case
+def all_limbs_among_other_points(folder):
+    names = [f"m{j}" for j in range(3)] + list(COCO[5:])
+    cells = [[f, *np.concatenate([np.full(6, 9.0), xy[5:].ravel()])] for f, xy in enumerate(ANN)]
+    head = ["frame", *(f"{n}_{a}" for n in names for a in "xy")]
+    hidden = np.where(np.arange(17)[:, None] < 5, np.nan, ANN)
+    return table(folder, head, cells), {}, hidden
+
+
 # --- calibrations ----------------------------------------------------------------------------
 
 MATRIX = [[1000, 0, 640], [0, 1000, 360], [0, 0, 1]]
@@ -696,6 +706,23 @@ def _error(xy: np.ndarray, truth: np.ndarray) -> float:
     if xy.shape != truth.shape or (np.isnan(xy) != np.isnan(truth)).any():
         return np.inf
     return float(np.nanmax(np.abs(xy - truth)))
+
+
+def test_markers_beside_a_body_are_left_out(tmp_path: Path) -> None:
+    opencap = ("Neck", "midHip", *(f"{s}{p}" for s in "RL" for p in (
+        "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle")))  # fmt: skip
+    ours = ("neck", "pelvis", *(f"{s}_{p}" for s in ("right", "left") for p in (
+        "shoulder", "elbow", "wrist", "hip", "knee", "ankle")))  # fmt: skip
+    places = in_axes(walk(ours, N), "y")
+    extra = places[:, :2] + 0.1
+    path = write_trc(tmp_path / "a.trc", (*opencap, "r_shoulder_study", "C7_study"),
+                     np.concatenate([places, extra], 1))  # fmt: skip
+    made = hypopose.import_motion(path)["0"].hypotheses
+    assert not made.skeleton.name.startswith("own")
+    at = made.skeleton.index("left_knee"), made.skeleton.index("left_hip")
+    limb = (made.joints[0, :, at[0]] - made.joints[0, :, at[1]]).norm(dim=-1)
+    true = np.linalg.norm(np.diff(walk(("left_hip", "left_knee"), N), axis=1)[:, 0], axis=-1)
+    assert np.allclose(limb.numpy(), true, atol=1e-4)
 
 
 def doubts(path: Path, **options: Any) -> list[str]:

@@ -118,14 +118,14 @@ def _by_names(source: Source, motion: FileMotion) -> tuple[Skeleton, list[int], 
     if "left_hip" in motion.usual and "left_hip" not in usual:
         # A rig: its shoulders are collar bones, its hands wrists. Names stay as they are.
         return _own(motion, [plain(name.rpartition(":")[2]) for name in motion.names])
-    best: tuple[tuple[int, int], Skeleton, list[str]] | None = None
+    best: tuple[tuple[bool, int, int], Skeleton, list[str]] | None = None
     for skeleton in SKELETONS.values():
         words = _in_words_of(skeleton, usual)
         found = set(words) & set(skeleton.joint_names)
         lost, unused = len(usual) - len(found), skeleton.n_joints - len(found)
-        whole = unused == 0 or lost == 0
-        if whole and len(found) >= LEAST and set(BODY) <= found:
-            rank = (lost + unused, -len(found))
+        if len(found) >= LEAST and set(BODY) <= found:
+            partly = unused > 0 and lost > 0  # other points beside a part of a skeleton
+            rank = (partly, lost + unused, -len(found))
             if best is None or rank < best[0]:
                 best = rank, skeleton, words
     if best is None:

@@ -2,9 +2,10 @@
 
 A file whose names are those of a skeleton HypoPose knows, in any order and spelling (``RHip`` is
 ``right_hip``), is in that skeleton; so is one with both hips and some other joints of a common
-skeleton, whose other joints stay missing. With ``skeleton=`` its joints are looked for by name, by
-the names a TOML file gives them, or by number where the file numbers as many joints. Otherwise the
-file's own names make a skeleton that nothing converts from: it can be looked at, and given names.
+skeleton, whose other joints stay missing, and one with all limbs among other points, which are left
+out. With ``skeleton=`` its joints are looked for by name, by the names a TOML file gives them, or
+by number where the file numbers as many joints. Otherwise the file's own names make a skeleton that
+nothing converts from: it can be looked at, and given names.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ MAX_JOINTS = 1000
 MAX_VALUES = 200_000_000
 PARTLY = ("coco17", "halpe26", "mediapipe33", "h36m17")
 """Skeletons that files may have a part of, in the order in which they are tried."""
+LIMBS = tuple(f"{side}_{part}" for side in ("left", "right")
+              for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"))  # fmt: skip
+"""Joints from which a file is a body, whatever other points it has."""
 MIN_PART = 6
 """Joints of a skeleton, both hips among them, from which a file is taken to have a part of it."""
 
@@ -55,7 +59,8 @@ def find_joints(source: Source, options: ReadOptions, names: Sequence[str]) -> J
         order, notes = _looked_up(source, options.skeleton, options.joint_names, names)
         return options.skeleton, order, notes
     spelled = [plain(name) for name in names]
-    known = _whole(spelled) or _whole(usual_names(names)) or _part(usual_names(names))
+    usual = usual_names(names)
+    known = _whole(spelled) or _whole(usual) or _part(usual) or _among(usual, names)
     if known is not None:
         return known
     unique = len(set(spelled)) == len(spelled) and all(spelled)
@@ -86,6 +91,19 @@ def _part(spelled: list[str]) -> Joints | None:
             order = [spelled.index(j) if j in spelled else -1 for j in skeleton.joint_names]
             return skeleton, order, (_missing_note(skeleton, order),)
     return None
+
+
+def _among(spelled: list[str], names: Sequence[str]) -> Joints | None:
+    """The skeleton most of whose joints are there, all limbs among them, beside other points."""
+    if not set(spelled) >= set(LIMBS):
+        return None
+    shared = {name: len(set(spelled) & set(SKELETONS[name].joint_names)) for name in PARTLY}
+    skeleton = SKELETONS[max(PARTLY, key=lambda name: shared[name])]
+    order = [spelled.index(j) if j in spelled else -1 for j in skeleton.joint_names]
+    rest = [name for i, name in enumerate(names) if i not in order]
+    shown = ", ".join(rest[:4]) + (", ..." if len(rest) > 4 else "")
+    missing = (_missing_note(skeleton, order),) if min(order) < 0 else ()
+    return skeleton, order, (f"read as {skeleton.name}; points beside it: {shown}", *missing)
 
 
 def _missing_note(skeleton: Skeleton, order: Sequence[int]) -> str:
