@@ -20,6 +20,7 @@ from hypopose.io.parsing.depth import CURE, check_depth
 from hypopose.io.parsing.image_fractions import to_pixels
 from hypopose.io.parsing.skeleton_detection import check_joints
 from hypopose.io.parsing.times import rate_of, seconds, time_column
+from hypopose.io.readers.mediapipe_landmarks import SURE
 from hypopose.io.source import Source
 from hypopose.skeletons import MEDIAPIPE33
 
@@ -79,6 +80,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
     values = np.concatenate([np.stack(some) for some in people if some])
     check_depth(source, values[..., :3], skeleton)
     xy, notes = to_pixels(source, options, values[..., :2], "MediaPipe's landmarks")
+    unsure = np.isnan(values[..., 3]).all()
     alone = max(len(some) for some in people) == 1
     numbered = isinstance(top[0], dict) and any(key in top[0] for key in _NUMBERS)
     rate: float | None = None
@@ -90,7 +92,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
         skeleton=skeleton,
         frames=np.array(numbers, dtype=np.int64)[rows],
         xy=xy,
-        confidence=None if np.isnan(values[..., 3]).all() else values[..., 3],
+        confidence=None if unsure else values[..., 3],
         ids=("0" if alone else None,) * len(rows),
         first_frame=min(numbers),
         last_frame=max(numbers),
@@ -98,7 +100,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
         fps=rate,
         times=None if times is None else times[rows],
         doubts=doubts,
-        notes=(*notes, "visibility is taken as the confidence"),
+        notes=notes if unsure else (*notes, SURE),
     )
 
 

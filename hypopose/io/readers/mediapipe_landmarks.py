@@ -37,6 +37,8 @@ from hypopose.io.source import Source
 from hypopose.skeletons import MEDIAPIPE33
 from hypopose.types import Skeleton
 
+SURE = "visibility is taken as the confidence"
+"""What a note says of files that have one."""
 WHOSE = "MediaPipe's landmarks"
 _FIELDS = {"x": "x", "y": "y", "z": "z", "v": "v", "vis": "v", "visibility": "v", "c": "v",
            "conf": "v", "confidence": "v", "p": "p", "pres": "p", "presence": "p"}  # fmt: skip
@@ -124,7 +126,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
         image_size=options.image_size,
         fps=rate,
         times=times,
-        notes=(*notes, "visibility is taken as the confidence"),
+        notes=notes if unsure else (*notes, SURE),
         doubts=doubts,
     )
 
