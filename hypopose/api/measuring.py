@@ -27,7 +27,7 @@ from hypopose.quantities import (
     foot_events,
     sample_quantity,
 )
-from hypopose.quantities.doubts import unseen_words, walking_words
+from hypopose.quantities.measurement_doubts import unseen_words, walking_words
 from hypopose.quantities.recalibration import (
     Recalibration,
     bundled_recalibration,
