@@ -31,7 +31,7 @@ MASK_ERROR = 0.08
 
 The body is not the person's: the true pose itself errs by 0.3 with masks of Anny, and by how much a
 pose makes good for the body is no news of the pose. Chosen on validation people so that 80 %
-regions lose less than two points; 0.02 lost seven (docs/how-to/masks.md).
+regions lose less than two points; 0.02 lost seven, docs/how-to/masks.md.
 """
 
 MEMORY_S = 0.3
