@@ -271,6 +271,14 @@ def a_picture_of_a_turned_surface(box):
 
 
 @case
+def a_picture_in_the_place_of_the_surface(box):
+    out = box.path("o.ply")
+    words = ("mesh", box.result(), "-o", out, "--frame", 2, "--picture")
+    yield lambda: box.run(*words, out)
+    yield lambda: box.run(*words, box.path("o.png"))
+
+
+@case
 def a_frame_without_a_body(box):
     path = write_trc(box.path("a.trc"), H36M, in_axes(walk(H36M), "y"))
     made = hypopose.import_motion(path)["0"]
