@@ -5,6 +5,7 @@
     python benchmarks/quantities.py MOTION --fit FILE --only exercises --only feet
     python benchmarks/quantities.py MOTION --set people-detector --set markers
     python benchmarks/quantities.py MOTION --gait
+    python benchmarks/quantities.py MOTION --contacts --limit 12
 
 MOTION is the folder of the motion shards. 20 hypotheses of the default weights, windows of 81
 frames at 50 Hz; the camera is known, the vertical is that of the camera's world, and what depends
@@ -49,6 +50,8 @@ from hypopose.diffusion import seeded_noise
 from hypopose.optimization.feet import lift_feet
 from hypopose.optimization.stature import stature as body_stature
 from hypopose.quantities import LEVELS, QUANTITIES, BodyMotion, Quantity, find_feet, foot_events
+from hypopose.quantities.body_motion import SIDES
+from hypopose.quantities.contacts import ankle_contact, foot_contact
 from hypopose.quantities.intervals import interval, median
 from hypopose.quantities.measurement import near_mean
 from hypopose.quantities.recalibration import (
@@ -609,6 +612,22 @@ def gait(folder: Path, limit: int | None) -> None:
                   flush=True)  # fmt: skip
 
 
+def contacts(folder: Path, limit: int | None) -> None:
+    """Percent of frames that most hypotheses judge as the simulated feet are, and Brier scores."""
+    seen = list(feet(make_sampler(weights=WEIGHTS), folder, TESTED_WALKS, limit))
+    for label, judge in (("heel and toe", foot_contact), ("ankle", ankle_contact)):
+        right, brier = [], []
+        for window in seen:
+            for side in SIDES:
+                truth = foot_contact(window.truth, side)
+                likely = judge(window.hypotheses, side).mean(0)
+                right.append(float(((likely > 0.5) == truth).double().mean()))
+                brier.append(float((likely - truth).square().mean()))
+        share, score = 100 * np.mean(right), np.mean(brier)
+        print(f"contact by {label}, {len(seen)} windows: {share:.0f} % of the frames right, "
+              f"Brier score {score:.3f}")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("motion", type=Path)
@@ -619,6 +638,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="sets")
     parser.add_argument("--any-size", action="store_true", help="Do not scale to the stature.")
     parser.add_argument("--gait", action="store_true")
+    parser.add_argument("--contacts", action="store_true")
     parser.add_argument("--limit", type=int, help="Windows at most.")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -640,6 +660,8 @@ def main() -> None:
         show(name, judged(found, bundled_recalibration()))
     if options.gait:
         gait(options.motion, options.limit)
+    if options.contacts:
+        contacts(options.motion, options.limit)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from hypopose.quantities import (
     foot_events,
     sample_quantity,
 )
+from hypopose.quantities.contacts import has_soles
 from hypopose.quantities.measurement_doubts import unseen_words, walking_words
 from hypopose.quantities.recalibration import (
     Recalibration,
@@ -121,6 +122,7 @@ def measure(
         notes=(
             *notes,
             *told,
+            *_contact_words(measured, motion),
             *_doubts(result, motion),
             *_empty_words(measured),
             *_left_out_words(left_out),
@@ -210,6 +212,14 @@ def _empty_words(measured: dict[str, Measurement]) -> list[str]:
         if m.quantity.per == "clip" and not np.isfinite(m.median).any()
     )  # fmt: skip
     return [f"nothing of the kind was found for {_some(list(empty))}"] if empty else []
+
+
+def _contact_words(measured: dict[str, Measurement], motion: BodyMotion) -> list[str]:
+    """What contact was judged by."""
+    if not any(m.quantity.family == "foot_contact" for m in measured.values()):
+        return []
+    which = "the lower of heel and big toe" if has_soles(motion) else "ankles: no heels and toes"
+    return [f"foot_contact judged by {which}"]
 
 
 def _feet(motion: BodyMotion) -> tuple[tuple[EventEstimate, ...], Feet | None]:

@@ -1,8 +1,10 @@
 """Feet on the ground, flight, jumps and squats.
 
-A foot is on the ground where its ankle is low and slow: lower than 0.12 leg lengths (about 10 cm,
-which an ankle rises while its toe still stands) above its level at rest, and slower than one leg
-length per second. The level at rest is what 5 % of the lower ankle's heights lie below.
+A foot is on the ground where it is low and slow: lower than 0.12 leg lengths (about 10 cm) above
+its level at rest, and slower than one leg length per second. Where heels and big toes are known,
+the lower of the two is watched, and the level at rest is what 20 % of the heights of the lower foot
+lie below: heels and toes that were lifted from 2D are a few centimeters off. Otherwise the ankle is
+watched, which rises as much while its toe still stands, and the share is 5 %.
 A jump is a flight: both ankles higher than that for 0.1 to 1.2 s. Its height follows from its time,
 ``g t² / 8``, as on a contact mat (Bosco, Luhtanen and Komi, "A simple method for measurement of
 mechanical power in jumping", European Journal of Applied Physiology 50, 1983).
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hypopose.quantities.angles import knee_flexion
-from hypopose.quantities.body_motion import BodyMotion
+from hypopose.quantities.body_motion import SIDES, BodyMotion
 from hypopose.quantities.bridging import bridge
 from hypopose.quantities.quantity import Quantity, sided
 from hypopose.quantities.segments import leg_length
@@ -30,13 +32,16 @@ GRAVITY = 9.81
 """m/s²."""
 
 RISE = 0.12
-"""Leg lengths above its level at rest up to which an ankle belongs to a foot on the ground."""
+"""Leg lengths above its level at rest up to which an ankle, heel or toe is on the ground."""
 
 REST = 0.05
 """Share of frames whose lower ankle is below the level at rest."""
 
+SOLE_REST = 0.2
+"""Share of frames whose lowest heel or toe is below the level at rest."""
+
 SLOW = 1.0
-"""Leg lengths per second up to which an ankle rests."""
+"""Leg lengths per second up to which an ankle, a heel or a toe rests."""
 
 FLIGHT_S = (0.1, 1.2)
 """Seconds that a flight may take."""
@@ -54,9 +59,19 @@ BETWEEN_S = 0.5
 def _heights(motion: BodyMotion) -> dict[str, Tensor]:
     """Ankles above the level at rest, in leg lengths."""
     left, right = motion.path("left_ankle")[..., 2], motion.path("right_ankle")[..., 2]
-    rest = torch.nanquantile(torch.minimum(left, right), REST, dim=-1, keepdim=True)
+    return _above_rest(motion, left, right, REST)
+
+
+def _above_rest(motion: BodyMotion, left: Tensor, right: Tensor, share: float) -> dict[str, Tensor]:
+    """Heights of both feet above the level at rest, in leg lengths."""
+    rest = torch.nanquantile(torch.minimum(left, right), share, dim=-1, keepdim=True)
     leg = leg_length(motion)[..., None]
     return {"left": (left - rest) / leg, "right": (right - rest) / leg}
+
+
+def has_soles(motion: BodyMotion) -> bool:
+    """Whether contact is judged by heels and big toes: the skeleton has both of both feet."""
+    return motion.has(*(f"{side}_{point}" for side in SIDES for point in ("heel", "big_toe")))
 
 
 def foot_contact(motion: BodyMotion, side: str) -> Tensor:
@@ -76,8 +91,33 @@ def foot_contact(motion: BodyMotion, side: str) -> Tensor:
         >>> foot_contact(walk, "left").shape
         torch.Size([50])
     """
+    return _sole_contact(motion, side) if has_soles(motion) else ankle_contact(motion, side)
+
+
+def ankle_contact(motion: BodyMotion, side: str) -> Tensor:
+    """:func:`foot_contact` by the ankle, whether or not heels and toes are known."""
     height = _heights(motion)[side]
     speed = joint_speed(motion, f"{side}_ankle") / leg_length(motion)[..., None]
+    return _resting(height, speed)
+
+
+def _sole_contact(motion: BodyMotion, side: str) -> Tensor:
+    """By the lower of heel and big toe."""
+    heights = {
+        (s, point): motion.path(f"{s}_{point}")[..., 2]
+        for s in SIDES
+        for point in ("heel", "big_toe")
+    }
+    lower = {s: torch.minimum(heights[s, "heel"], heights[s, "big_toe"]) for s in SIDES}
+    height = _above_rest(motion, lower["left"], lower["right"], SOLE_REST)[side]
+    on_toe = heights[side, "big_toe"] < heights[side, "heel"]
+    heel, toe = (joint_speed(motion, f"{side}_{point}") for point in ("heel", "big_toe"))
+    speed = torch.where(on_toe, toe, heel) / leg_length(motion)[..., None]
+    return _resting(height, speed)
+
+
+def _resting(height: Tensor, speed: Tensor) -> Tensor:
+    """1 where low and slow, NaN where unknown; in leg lengths, and per second."""
     down = ((height < RISE) & (speed < SLOW)).double()
     return torch.where(torch.isfinite(height) & torch.isfinite(speed), down, torch.nan)
 
@@ -208,8 +248,9 @@ _PLACED: dict[str, Any] = {"placed": True, "vertical": True, "timed": True}
 CONTACTS: tuple[Quantity, ...] = (
     *sided(
         "foot_contact", "probability", "frame",
-        "Whether the ankle is lower than 0.12 leg lengths above its level at rest and slower than "
-        "a leg length per second; the mean over hypotheses is a probability.",
+        "Whether the lower of heel and big toe (without them, the ankle) is lower than 0.12 leg "
+        "lengths above its level at rest and slower than a leg length per second; the mean over "
+        "hypotheses is a probability.",
         foot_contact, group="contacts", **_PLACED,
     ),
     Quantity(

@@ -25,7 +25,7 @@ from hypopose.io.writers.rig import BoneRig, Performance, swing
 from hypopose.io.writers.scene import PER_METER, ExportScene, Take
 from hypopose.io.writers.take_motion import body_motion_of
 from hypopose.quantities.body_motion import moving_mean
-from hypopose.quantities.contacts import foot_contact
+from hypopose.quantities.contacts import ankle_contact
 from hypopose.quantities.foot_events import low_passed
 from hypopose.types import Skeleton
 
@@ -97,7 +97,7 @@ def _contacts(scene: ExportScene, take: Take, side: str) -> tuple[tuple[int, int
     motion = body_motion_of(replace(scene, fps=scene.rate), take)
     smooth = low_passed(motion.joints.flatten(-2).mT.numpy(), scene.rate)
     steady = torch.from_numpy(smooth.copy()).mT.reshape(motion.joints.shape)
-    down = foot_contact(replace(motion, joints=steady), side).numpy() == 1
+    down = ankle_contact(replace(motion, joints=steady), side).numpy() == 1
     edges = np.flatnonzero(np.diff(np.concatenate(([0], down.astype(int), [0]))))
     pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
     return tuple((a, b) for a, b in pairs if b - a >= SHORTEST_S * scene.rate)
