@@ -1142,6 +1142,47 @@ def people_in_different_frames(box):
     yield lambda: [export_people(box.path("one.glb"), [result]) for result in (known, unknown)]
 
 
+def _two(box, fps=None):
+    one, other = (hypopose.load_hypotheses(box.result()) for _ in range(2))
+    keypoints = one.keypoints if fps is None else replace(one.keypoints, fps=fps)
+    return [replace(one, person="ann", keypoints=keypoints), other]
+
+
+@case
+def several_people_in_a_bvh(box):
+    yield lambda: export_people(box.path("two.bvh"), _two(box))
+    yield lambda: [
+        [export_people(box.path(f"two.{e}"), _two(box)) for e in ("csv", "c3d", "trc", "glb")],
+        [export_result(box.path(f"{r.person}.bvh"), r) for r in _two(box)],
+    ]
+
+
+@case
+def several_people_with_all_their_motions(box):
+    every = ExportOptions(which="all")
+    yield lambda: export_people(box.path("two.trc"), _two(box), every)
+    yield lambda: [
+        export_people(box.path("two.trc"), _two(box), ExportOptions(which=1)),
+        export_people(box.path("two.csv"), _two(box), every),
+    ]
+
+
+@case
+def people_of_different_rates(box):
+    yield lambda: export_people(box.path("two.trc"), _two(box, 17.0))
+    yield lambda: export_people(box.path("two.trc"), _two(box, 17.0), ExportOptions(fps=25.0))
+
+
+@case
+def a_crowd_in_a_c3d(box):
+    crowd = [replace(_two(box)[0], person=str(i)) for i in range(10)]
+    yield lambda: export_people(box.path("crowd.c3d"), crowd)
+    yield lambda: [
+        export_people(box.path("crowd.c3d"), crowd[:5]),
+        export_people(box.path("crowd.trc"), crowd),
+    ]
+
+
 @case
 def feet_of_a_motion_without_a_place(box):
     path = box.result()

@@ -20,6 +20,7 @@ EXAMPLES = """\b
 Examples:
   hypopose export walk.npz -o walk.trc -o walk.bvh
   hypopose export walk.npz -o walk.csv --motion all
+  hypopose export walk_0.npz walk_1.npz -o both.csv -o both.c3d
   hypopose export walk.npz -o walk.glb --rig vrm --lock-feet --preset walk
   hypopose export d3dp-frame-small -o network.onnx"""
 
@@ -99,7 +100,10 @@ def export(
     all, C3D, TRC, MOT and BVH become a file per motion: OUT, OUT_h00, OUT_h01, ...
 
     BVH and glTF hold rotations of bones of constant length; --rig, --lock-feet, --in-place and
-    --preset make them ready for animation. Several results become one glTF, with a figure for each.
+    --preset make them ready for animation.
+
+    Several results are several people in one file: a glTF with a figure for each, a CSV or Parquet
+    table with a column person, or a TRC or C3D whose labels begin with the person (P0:left_knee).
 
     With -o FILE.onnx, SOURCE is a folder of weights or the name of bundled weights, and one
     evaluation of the network is written, if onnxruntime agrees with torch on it.

@@ -129,6 +129,10 @@ def test_rigs_presets_and_several_people(hypopose: Run, stored: Path, tmp_path: 
     assert both.exit_code == 0, both.output
     assert "person_ann: aggregate: constant bones" in both.stdout
     one = hypopose("export", stored, tmp_path / "ann.npz", "-o", tmp_path / "two.bvh")
-    assert (one.exit_code, "Only .glb holds several people" in one.stderr) == (2, True)
+    assert (one.exit_code, "such a file holds one person" in one.stderr) == (2, True)
+    table = hypopose("export", stored, tmp_path / "ann.npz", *(w for e in ("csv", "trc", "c3d")
+                     for w in ("-o", tmp_path / f"two.{e}")))  # fmt: skip
+    assert table.exit_code == 0, table.output
+    assert "labels begin with P0:, ann:" in table.stdout
     clash = hypopose("sample", stored, "-o", tmp_path / "b.npz", "--preset", "walk", "--smooth", 3)
     assert "--preset and --smooth contradict each other" in clash.stderr

@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 
 from hypopose.errors import FormatError
-from hypopose.io.motion_files.file_motion import FileMotion, MotionFormat, People, checked_points
+from hypopose.io.motion_files.file_motion import (
+    FileMotion,
+    MotionFormat,
+    People,
+    checked_points,
+    subjects,
+)
 from hypopose.io.source import Source, printable
 from hypopose.io.untrusted.containers import Tree, read_tree
 
@@ -21,8 +27,6 @@ UNITS = {"m": "m", "cm": "cm", "mm": "mm"}
 _UP = {"+Y": "y", "+Z": "z", "+X": "x", "-Y": "native", "-Z": "-z", "-X": "-x",
        "Y": "y", "Z": "z", "X": "x"}  # fmt: skip
 _NO_PLACES = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS")
-MIN_POINTS = 6
-"""Points a subject must have to be a person and not a stick or a force plate."""
 
 
 def suits(source: Source) -> bool:
@@ -48,7 +52,7 @@ def read(source: Source) -> People:
         "up": _UP.get(str(_first(tree, "Y_SCREEN")).strip().upper(), "z"),
     }
     found: dict[str, FileMotion] = {}
-    for person, columns in _subjects(labels).items():
+    for person, columns in subjects(labels).items():
         names = tuple(labels[i].rpartition(":")[2] for i in columns)
         found[person] = FileMotion(
             checked_points(source, points[:, columns], names), names, **facts
@@ -69,19 +73,6 @@ def _words(tree: Tree, name: str) -> list[str]:
     found = [attributes.get(key, []) for key in keys]
     words = [w for value in found for w in (value if isinstance(value, list) else [value])]
     return [printable(str(w))[:80].strip() for w in words]
-
-
-def _subjects(labels: list[str]) -> dict[str, list[int]]:
-    """Columns by subject; all labeled points are one person's if there is one subject."""
-    named: dict[str, list[int]] = {}
-    for i, label in enumerate(labels):
-        if label and not label.startswith("*"):
-            named.setdefault(label.rpartition(":")[0], []).append(i)
-    people = {name: columns for name, columns in named.items() if len(columns) >= MIN_POINTS}
-    if len(people) > 1 and all(people):
-        return people
-    everything = [i for columns in named.values() for i in columns]
-    return {next(iter(people), "") or "0": sorted(everything)} if everything else {}
 
 
 def _first(tree: Tree, name: str) -> Any:

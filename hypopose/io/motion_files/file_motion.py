@@ -139,3 +139,30 @@ def _sparse_zeros(x: Float[np.ndarray, "F N 3"]) -> Bool[np.ndarray, "F N"]:
     """
     zero = (x == 0).all(-1)
     return zero & ~zero.all(0)
+
+
+MIN_POINTS = 6
+"""Points a subject must have to be a person and not a stick or a force plate."""
+
+
+def subjects(labels: Sequence[str]) -> dict[str, list[int]]:
+    """Columns by subject; all labeled points are one person's if there is one subject.
+
+    Args:
+        labels: Of the points, perhaps with a subject before a colon; empty or ``*12`` if unlabeled.
+
+    Example:
+        >>> subjects([f"{who}:{i}" for who in ("ann", "bob") for i in range(6)])["bob"]
+        [6, 7, 8, 9, 10, 11]
+        >>> subjects(["LKNE", "LANK", "*3"])
+        {'0': [0, 1]}
+    """
+    named: dict[str, list[int]] = {}
+    for i, label in enumerate(labels):
+        if label and not label.startswith("*"):
+            named.setdefault(label.rpartition(":")[0], []).append(i)
+    people = {name: columns for name, columns in named.items() if len(columns) >= MIN_POINTS}
+    if len(people) > 1 and all(people):
+        return people
+    everything = [i for columns in named.values() for i in columns]
+    return {next(iter(people), "") or "0": sorted(everything)} if everything else {}

@@ -1,14 +1,21 @@
 """TRC: the marker tables of OpenSim, OpenCap, Pose2Sim, Cortex and Sports2D.
 
 Line 3 states rate and unit, line 4 the markers, each over three columns; an empty cell is a marker
-that is not seen. OpenSim's convention is y up; Cortex writes its laboratory's axes.
+that is not seen. OpenSim's convention is y up; Cortex writes its laboratory's axes. Markers of
+several subjects, ``ann:LKNE`` and ``bob:LKNE``, are several people.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from hypopose.io.motion_files.file_motion import FileMotion, MotionFormat, People, checked_points
+from hypopose.io.motion_files.file_motion import (
+    FileMotion,
+    MotionFormat,
+    People,
+    checked_points,
+    subjects,
+)
 from hypopose.io.motion_files.motion_tables import frames_at
 from hypopose.io.parsing.times import rate_of
 from hypopose.io.source import Source
@@ -23,7 +30,7 @@ def suits(source: Source) -> bool:
 
 
 def read(source: Source) -> People:
-    """Read all markers as one person's."""
+    """Read the markers, of one person or of several subjects."""
     lines = source.read_text(MAX_BYTES, "a TRC file").split("\n")
     facts = _facts(source, lines)
     names = _names(source, lines)
@@ -34,15 +41,23 @@ def read(source: Source) -> People:
     if rate is not None and told is not None and abs(rate / told - 1) > 0.02:
         doubts = (f"DataRate {rate:g} Hz was used, but the Time column has {told:g} Hz",)
     unit = UNITS.get(facts.get("units", "").lower())
-    motion = FileMotion(
-        checked_points(source, frames_at(source, points, numbers), names),
-        names,
-        fps=rate or told,
-        unit=unit,
-        up="y",
-        notes=doubts,
-    )
-    return {"0": motion}
+    points = frames_at(source, points, numbers)
+    found = {}
+    for person, (columns, own) in _people(names).items():
+        places = checked_points(source, points[:, columns], own)
+        found[person] = FileMotion(places, own, fps=rate or told, unit=unit, up="y", notes=doubts)
+    return found
+
+
+def _people(names: tuple[str, ...]) -> dict[str, tuple[list[int], tuple[str, ...]]]:
+    """Columns and names of each person; names stay whole if there is one."""
+    several = subjects(names)
+    if len(several) < 2:
+        return {"0": (list(range(len(names))), names)}
+    return {
+        person: (columns, tuple(names[i].rpartition(":")[2] for i in columns))
+        for person, columns in several.items()
+    }
 
 
 def _facts(source: Source, lines: list[str]) -> dict[str, str]:

@@ -34,6 +34,7 @@ from hypopose.io.writers.scene import (
     build_scene,
     numbered_path,
 )
+from hypopose.io.writers.several_people import check_together, in_one_world, person_names
 
 __all__ = [
     "EXPORTERS",
@@ -68,6 +69,7 @@ class Exporter:
         max_frames: Frames that a file holds; longer motions become several.
         packages: What must be installed.
         beside: Further files of the first motion: their paths, and their contents.
+        write_people: Writes scenes of several people into one file; None if it holds one person.
     """
 
     description: str
@@ -77,6 +79,7 @@ class Exporter:
     max_frames: int | None = None
     packages: tuple[str, ...] = ()
     beside: Beside | None = None
+    write_people: Callable[[Path, Sequence[ExportScene]], tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,18 @@ class Exported:
 EXPORTERS: dict[str, Exporter] = {
     "npz": Exporter("named arrays", named_arrays.write_npz, named_arrays.DEFAULTS),
     "json": Exporter("named arrays as text", named_arrays.write_json, named_arrays.DEFAULTS),
-    "csv": Exporter("tidy table", tidy_results.write_csv, tidy_results.DEFAULTS),
+    "csv": Exporter(
+        "tidy table",
+        tidy_results.write_csv,
+        tidy_results.DEFAULTS,
+        write_people=tidy_results.write_csv_of_people,
+    ),
     "parquet": Exporter(
         "tidy table",
         tidy_results.write_parquet,
         tidy_results.DEFAULTS,
         packages=("pyarrow.parquet",),
+        write_people=tidy_results.write_parquet_of_people,
     ),
     "nc": Exporter(
         "NetCDF with movement's dimensions",
@@ -119,6 +128,7 @@ EXPORTERS: dict[str, Exporter] = {
         True,
         c3d.MAX_FRAMES,
         ("ezc3d",),
+        write_people=c3d.write_c3d_of_people,
     ),
     "trc": Exporter(
         "OpenSim markers and set-ups",
@@ -126,12 +136,15 @@ EXPORTERS: dict[str, Exporter] = {
         opensim.TRC_DEFAULTS,
         True,
         beside=Beside(opensim_setups.setup_paths, opensim_setups.setup_files),
+        write_people=opensim.write_trc_of_people,
     ),
     "mot": Exporter("OpenSim joint coordinates", opensim.write_mot, opensim.MOT_DEFAULTS, True),
     "bvh": Exporter(
         "rotations of constant bones", bvh_animation.write_bvh, bvh_animation.DEFAULTS, True
     ),
-    "glb": Exporter("glTF animation", gltf.write_glb, gltf.DEFAULTS),
+    "glb": Exporter(
+        "glTF animation", gltf.write_glb, gltf.DEFAULTS, write_people=gltf.write_people
+    ),
 }
 """Formats by ending."""
 
@@ -186,13 +199,14 @@ def export_result(
 def export_people(
     path: str | Path, results: Sequence[Result], options: ExportOptions | None = None
 ) -> Exported:
-    """Write several people into one glTF, for example those of one video.
+    """Write several people into one file, for example those of one video.
 
-    Where each has a world that was estimated from feet, all of one recording take that of the
-    first, so that they stand where they stood.
+    A glTF shows them in one scene, a table has a column ``person``, and labels of C3D and TRC begin
+    with the person, ``P0:left_knee``. Where each has a world that was estimated from feet, all of
+    one recording take that of the first, so that they stand where they stood.
 
     Args:
-        path: Where to; ends in ``.glb``.
+        path: Where to; ends in ``.glb``, ``.csv``, ``.parquet``, ``.trc`` or ``.c3d``.
         results: A person each; motions begin together.
         options: As for :func:`export_result`.
 
@@ -200,8 +214,10 @@ def export_people(
         The file and what is to be known about it.
 
     Raises:
-        OptionError: If the file ends in anything else, or the results are in different frames.
+        OptionError: If the format holds one person, or the results are in different frames or, for
+            C3D and TRC, of different frame rates.
         MissingCameraError: As for :func:`export_result`.
+        BackendError: As for :func:`export_result`.
 
     Example:
         >>> import hypopose, tempfile
@@ -210,45 +226,45 @@ def export_people(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     done = export_people(Path(folder) / "two.glb", [result, result])
         >>> len(done.notes)
-        2
+        3
     """
     path = Path(path)
-    if check_ending(path) != "glb":
-        raise OptionError(
-            f"Only .glb holds several people, not {path.name}; export each to a file of its own."
-        )
     chosen = options or ExportOptions()
-    results, told = _in_one_world(results)
-    scenes = [build_scene(result, chosen, EXPORTERS["glb"].defaults) for result in results]
+    exporter = EXPORTERS[check_ending(path)]
+    write = _people_writer(path, exporter, chosen)
+    names, numbered = person_names(results)
+    results, told = in_one_world(results)
+    scenes = [build_scene(result, chosen, exporter.defaults) for result in results]
+    check_together(scenes)
     way = scenes[0].takes[0].joints[:, scenes[0].skeleton.root]
     start = next((place for place in way if np.isfinite(place).all()), None)
-    scenes = [replace(scene, origin=start) for scene in scenes]
-    frames = sorted({scene.axes for scene in scenes})
-    if len(frames) > 1:
-        raise OptionError(
-            f"These results are in different frames ({' and '.join(frames)}); "
-            "export each to a file of its own."
-        )
-    notes = gltf.write_people(path, scenes)
+    pairs = zip(scenes, names, strict=True)
+    scenes = [replace(scene, origin=start, called=name) for scene, name in pairs]
+    notes = write(path, scenes)
     added = [note for s in scenes for note in s.notes[len(s.result.notes) :]]
-    return Exported((path,), scenes[0].axes, (*told, *dict.fromkeys(added), *notes))
+    return Exported((path,), scenes[0].axes, (*numbered, *told, *dict.fromkeys(added), *notes))
 
 
-def _in_one_world(results: Sequence[Result]) -> tuple[Sequence[Result], tuple[str, ...]]:
-    """People of one recording in the first one's estimated world, and what to say of it."""
-    first = results[0].keypoints.camera
-    estimated = all(result.world_is_estimated for result in results)
-    if not estimated or first is None or len(results) == 1:
-        return results, ()
-    if len({result.source for result in results}) > 1:
-        return results, ("recordings differ: each person stands in a world of its own",)
-    shared = []
-    for result in results:
-        camera = result.keypoints.camera
-        assert camera is not None  # a world was estimated with one
-        placed = replace(camera, rotation=first.rotation, translation=first.translation)
-        shared.append(replace(result, keypoints=replace(result.keypoints, camera=placed)))
-    return shared, ("all stand in the world estimated for the first",)
+def _people_writer(
+    path: Path, exporter: Exporter, options: ExportOptions
+) -> Callable[[Path, Sequence[ExportScene]], tuple[str, ...]]:
+    """What writes several people.
+
+    Raises:
+        OptionError: If the format holds one person, or one motion of each and all are wanted.
+    """
+    if exporter.write_people is None:
+        known = ", ".join(f".{n}" for n, e in EXPORTERS.items() if e.write_people is not None)
+        raise OptionError(
+            f"{path.name}: such a file holds one person; export each to a file of its own, or all "
+            f"of them to one of {known}."
+        )
+    if options.which == "all" and exporter.one_motion:
+        raise OptionError(
+            f"{path.name}: with several people such a file holds one motion of each; export "
+            "'aggregate' or a hypothesis by its number, or all to .csv."
+        )
+    return exporter.write_people
 
 
 def export_paths(

@@ -12,22 +12,28 @@ Joint angles are further points, as laboratories' software writes them: three an
 place of x, y, z. ``POINT:ANGLES`` lists their labels (``LKneeAngles``), ``ANGLE_UNITS`` their unit
 and ``DESCRIPTIONS`` what the three are; an angle that joint centers do not show is 0.
 
-One file a motion; hypotheses have no spread of their own.
+One file a motion; hypotheses have no spread of their own. In a file of several people labels begin
+with the person, as laboratories write several subjects: ``P0:left_knee``, ``P1:left_knee``.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from hypopose.errors import OptionError, SkeletonMismatchError
 from hypopose.io.atomic import write_atomically
 from hypopose.io.writers.optional import require
-from hypopose.io.writers.scene import Defaults, ExportScene
+from hypopose.io.writers.scene import Defaults, ExportScene, Take
+from hypopose.io.writers.several_people import label_prefixes, over_same_frames
 from hypopose.io.writers.take_motion import body_motion_of
 from hypopose.quantities import QUANTITIES, BodyMotion
 
@@ -39,6 +45,10 @@ MAX_FRAMES = 65_535
 _SCREEN = {"y": ("+X", "+Y"), "z": ("+X", "+Z"), "native": ("+X", "-Y")}
 
 
+MAX_POINTS = 255
+"""Labels that ezc3d writes."""
+
+
 def write_c3d(path: Path, scene: ExportScene) -> tuple[str, ...]:
     """Write one motion through ezc3d.
 
@@ -46,18 +56,85 @@ def write_c3d(path: Path, scene: ExportScene) -> tuple[str, ...]:
         BackendError: If ezc3d is not installed.
         OptionError: If the folder's name is not UTF-8.
     """
-    ezc3d = require("ezc3d", "c3d")
+    _write(path, [_points(scene, "")])
+    return ()
+
+
+def write_c3d_of_people(path: Path, scenes: Sequence[ExportScene]) -> tuple[str, ...]:
+    """Write several people over the same frames; labels begin with the person, ``P0:left_knee``.
+
+    Raises:
+        BackendError: If ezc3d is not installed.
+        OptionError: As :func:`write_c3d`; if frame rates differ, or there are too many points or
+            frames.
+    """
+    scenes, notes = over_same_frames(scenes)
+    prefixes = label_prefixes([scene.called for scene in scenes])
+    people = [_points(*pair) for pair in zip(scenes, prefixes, strict=True)]
+    n = sum(person.places.shape[1] for person in people)
+    if n > MAX_POINTS or scenes[0].n_frames > MAX_FRAMES:
+        raise OptionError(
+            f"{n} points over {scenes[0].n_frames} frames; a .c3d holds {MAX_POINTS} over "
+            f"{MAX_FRAMES}. Export fewer people at once, or to .trc or .csv."
+        )
+    _write(path, people)
+    return (*notes, f"labels begin with {', '.join(prefixes)}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """A person's joints and then angles, as a C3D lists them."""
+
+    scene: ExportScene
+    names: list[str]
+    angles: dict[str, str]
+    places: Float[np.ndarray, "F N 3"]
+
+    @property
+    def take(self) -> Take:
+        return self.scene.takes[0]
+
+
+def _points(scene: ExportScene, prefix: str) -> _Points:
     take = scene.takes[0]
-    names = list(scene.skeleton.joint_names)
     angles = angle_points(body_motion_of(scene, take))
+    values = [value[:, None] for _, value in angles.values()]
+    return _Points(
+        scene,
+        [f"{prefix}{name}" for name in scene.skeleton.joint_names],
+        {f"{prefix}{label}": words for label, (words, _) in angles.items()},
+        np.concatenate((take.joints, *values), 1),
+    )
+
+
+def _write(path: Path, people: Sequence[_Points]) -> None:
+    """People one after the other, each with joints and then angles."""
+    ezc3d = require("ezc3d", "c3d")
     file = ezc3d.c3d()
+    _describe(file, people)
+    places = np.concatenate([person.places for person in people], 1)
+    residuals = [_residuals(person.places, person.take.sigma) for person in people]
+    points = np.concatenate((places, np.ones((*places.shape[:2], 1))), -1)
+    file["data"]["points"] = points.transpose(2, 1, 0)
+    file["data"]["meta_points"] = {
+        "residuals": np.concatenate(residuals)[None],
+        "camera_masks": np.zeros((7, places.shape[1], len(places)), dtype=bool),
+    }
+    with write_atomically(path) as temporary:
+        if os.fsencode(temporary).decode("utf-8", "replace") != str(temporary):
+            raise OptionError(f"{path}: ezc3d needs a folder whose name is UTF-8; name another.")
+        file.write(str(temporary))
+        _check_whole(temporary, 16 * points.shape[0] * points.shape[1])
+
+
+def _describe(file: Any, people: Sequence[_Points]) -> None:
+    """Parameters of the points, and of where they come from."""
+    scene = people[0].scene
+    angles = [label for person in people for label in person.angles]
     for name, value in {
         "RATE": [float(scene.rate)],
-        "LABELS": [*names, *angles],
-        "DESCRIPTIONS": [
-            *(f"joint {name}; residual is 1 sigma" for name in names),
-            *(f"degrees: {words}" for words, _ in angles.values()),
-        ],
+        "LABELS": [label for person in people for label in (*person.names, *person.angles)],
+        "DESCRIPTIONS": [words for person in people for words in _descriptions(person)],
         "UNITS": [scene.unit],
     }.items():
         file["parameters"]["POINT"][name]["value"] = value
@@ -65,33 +142,29 @@ def write_c3d(path: Path, scene: ExportScene) -> tuple[str, ...]:
         for name, axis in zip(("X_SCREEN", "Y_SCREEN"), _SCREEN[scene.up], strict=True):
             file.add_parameter("POINT", name, axis)
     if angles:
-        file.add_parameter("POINT", "ANGLES", list(angles))
+        file.add_parameter("POINT", "ANGLES", angles)
         file.add_parameter("POINT", "ANGLE_UNITS", ["deg"])
-    record = scene.record()
+    records = [person.scene.record() for person in people]
+    notes = dict.fromkeys(note[:120] for person in people for note in person.scene.notes)
     for name, words in {
         "AXES": [scene.axes],
-        "MOTION": [take.label],
-        "SOURCE": [f"{record['source']} person {record['person']}"],
-        "SOFTWARE": [record["exported_by"]],
-        "SAMPLER": [f"{record['sampler'].get('name', '')} seed {record['seed']}"],
-        "NOTES": [note[:120] for note in scene.notes] or ["none"],
+        "MOTION": [scene.takes[0].label],
+        "SOURCE": [f"{r['source']} person {r['person']}" for r in records],
+        "SOFTWARE": [records[0]["exported_by"]],
+        "SAMPLER": [f"{r['sampler'].get('name', '')} seed {r['seed']}" for r in records],
+        "NOTES": list(notes) or ["none"],
     }.items():
         file.add_parameter("HYPOPOSE", name, words)
-    file.add_parameter("HYPOPOSE", "SIGMA", _mean_sigma(take.sigma, len(names)))
-    values = [value[:, None] for _, value in angles.values()]
-    places = np.concatenate((take.joints, *values), 1)
-    points = np.concatenate((places, np.ones((*places.shape[:2], 1))), -1)
-    file["data"]["points"] = points.transpose(2, 1, 0)
-    file["data"]["meta_points"] = {
-        "residuals": _residuals(places, take.sigma)[None],
-        "camera_masks": np.zeros((7, places.shape[1], scene.n_frames), dtype=bool),
-    }
-    with write_atomically(path) as temporary:
-        if os.fsencode(temporary).decode("utf-8", "replace") != str(temporary):
-            raise OptionError(f"{path}: ezc3d needs a folder whose name is UTF-8; name another.")
-        file.write(str(temporary))
-        _check_whole(temporary, 16 * points.shape[0] * points.shape[1])
-    return ()
+    sigma = [x for person in people for x in _mean_sigma(person.take.sigma, len(person.names))]
+    file.add_parameter("HYPOPOSE", "SIGMA", sigma)
+
+
+def _descriptions(person: _Points) -> list[str]:
+    joints = person.scene.skeleton.joint_names
+    return [
+        *(f"joint {name}; residual is 1 sigma" for name in joints),
+        *(f"degrees: {words}" for words in person.angles.values()),
+    ]
 
 
 ANGLES: dict[str, tuple[str | None, ...]] = {

@@ -82,7 +82,7 @@ class _Actor:
 def _label(scene: ExportScene, take: Take, several: bool) -> str:
     if not several:
         return take.label
-    person = f"person_{scene.result.person or '0'}"
+    person = f"person_{scene.called or '0'}"
     return person if take.hypothesis is None else f"{person}_{take.label}"
 
 

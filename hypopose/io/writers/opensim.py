@@ -8,18 +8,23 @@ stand set-up files of OpenSim's Scale and Inverse Kinematics tools, see
 MOT: joint coordinates by the names and signs of OpenSim's full-body model, degrees and meters
 (:mod:`hypopose.quantities.opensim_coordinates`); ``nan`` where a joint is unknown.
 
-Both have y up by default, as OpenSim's models do, and one file a motion.
+Both have y up by default, as OpenSim's models do, and one file a motion. A TRC of several people
+has their markers side by side, ``P0:left_knee``, ``P1:left_knee``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hypopose.io.atomic import write_atomically
 from hypopose.io.writers.scene import Defaults, ExportScene
+from hypopose.io.writers.several_people import label_prefixes, over_same_frames
 from hypopose.io.writers.take_motion import body_motion_of
 from hypopose.quantities import opensim_coordinates
 
@@ -31,7 +36,29 @@ MOT_DEFAULTS = Defaults(
 
 def write_trc(path: Path, scene: ExportScene) -> tuple[str, ...]:
     """Write markers for OpenSim's inverse kinematics."""
-    joints, names = scene.takes[0].joints, scene.skeleton.joint_names
+    return _write_markers(path, scene, scene.takes[0].joints, scene.skeleton.joint_names)
+
+
+def write_trc_of_people(path: Path, scenes: Sequence[ExportScene]) -> tuple[str, ...]:
+    """Write the markers of several people over the same frames; names begin with the person."""
+    scenes, notes = over_same_frames(scenes)
+    prefixes = label_prefixes([scene.called for scene in scenes])
+    names = [
+        f"{prefix}{name}"
+        for prefix, scene in zip(prefixes, scenes, strict=True)
+        for name in scene.skeleton.joint_names
+    ]
+    joints = np.concatenate([scene.takes[0].joints for scene in scenes], 1)
+    return (
+        *_write_markers(path, scenes[0], joints, names),
+        *notes,
+        f"markers begin with {', '.join(prefixes)}; no set-ups, which are of one person",
+    )
+
+
+def _write_markers(
+    path: Path, scene: ExportScene, joints: NDArray[np.float64], names: Sequence[str]
+) -> tuple[str, ...]:
     rate, n = f"{scene.rate:.6g}", len(joints)
     axes = "".join(f"\tX{j}\tY{j}\tZ{j}" for j in range(1, len(names) + 1))
     header = [

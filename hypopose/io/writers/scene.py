@@ -158,6 +158,7 @@ class ExportScene:
         in_place: Whether the root's level way is taken out.
         origin: Where a rig that is put on a floor begins: a place of the file; None for its first
             root. People of one scene share it.
+        called: The person's name in a file of several people; empty in a file of one.
     """
 
     takes: tuple[Take, ...]
@@ -175,6 +176,7 @@ class ExportScene:
     lock_feet: bool = False
     in_place: bool = False
     origin: Float[np.ndarray, " 3"] | None = None
+    called: str = ""
 
     @property
     def to_z_up(self) -> Float[np.ndarray, "3 3"]:

@@ -11,6 +11,8 @@ column                         meaning
 ``root_x``, ``root_y``, ``root_z``  where the root is; empty if unknown or left out
 ``axes``                       frame, axes, unit, and whether x, y, z hold the root, in words
 =============================  =====================================================================
+
+A table of several people begins with the column ``person``.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,28 +42,35 @@ DEFAULTS = Defaults()
 
 def write_csv(path: Path, scene: ExportScene) -> tuple[str, ...]:
     """Write a table as CSV; six decimals, unknown cells empty."""
+    return write_csv_of_people(path, [scene])
+
+
+def write_csv_of_people(path: Path, scenes: Sequence[ExportScene]) -> tuple[str, ...]:
+    """Write people one after the other; those who are called something have it in ``person``."""
     with (
         write_atomically(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for take in scene.takes:
-            writer.writerows(_rows(scene, take))
+        writer.writerow([*["person"] * bool(scenes[0].called), *COLUMNS])
+        for scene in scenes:
+            for take in scene.takes:
+                writer.writerows(_rows(scene, take))
     return ()
 
 
 def _rows(scene: ExportScene, take: Take) -> Iterator[list[Any]]:
-    names = scene.skeleton.joint_names
+    names = [as_cell(name) for name in scene.skeleton.joint_names]
+    person = [as_cell(scene.called)] if scene.called else []
     times = scene.times
     who = _who(take)
     empty = np.full((scene.n_frames, len(names), 3), np.nan)
     std = empty if take.std is None else take.std
     for f, (joints, spreads) in enumerate(zip(take.joints, std, strict=True)):
-        time = "" if times is None else f"{times[f]:.6f}"
+        at = [*person, f, "" if times is None else f"{times[f]:.6f}"]
         root = _cells(empty[f, 0] if take.root is None else take.root[f])
         for name, place, spread in zip(names, joints, spreads, strict=True):
-            yield [f, time, as_cell(name), who, *_cells(place), *_cells(spread), *root, scene.axes]
+            yield [*at, name, who, *_cells(place), *_cells(spread), *root, scene.axes]
 
 
 def _cells(values: NDArray[np.float64]) -> list[str]:
@@ -74,12 +83,22 @@ def _who(take: Take) -> str:
 
 def write_parquet(path: Path, scene: ExportScene) -> tuple[str, ...]:
     """Write the same table as Parquet; float32, unknown cells null, the record as metadata."""
+    return _write_arrow(path, [scene], scene.record())
+
+
+def write_parquet_of_people(path: Path, scenes: Sequence[ExportScene]) -> tuple[str, ...]:
+    """The same of several people, a record of each under ``people``."""
+    record = {**scenes[0].record(), "people": [scene.record() for scene in scenes]}
+    return _write_arrow(path, scenes, record)
+
+
+def _write_arrow(
+    path: Path, scenes: Sequence[ExportScene], record: dict[str, Any]
+) -> tuple[str, ...]:
     pa = require("pyarrow", "parquet")
     parquet = require("pyarrow.parquet", "parquet")
-    parts = [_arrow(pa, scene, take) for take in scene.takes]
-    table = pa.concat_tables(parts).replace_schema_metadata(
-        {"hypopose": json.dumps(scene.record())}
-    )
+    parts = [_arrow(pa, scene, take) for scene in scenes for take in scene.takes]
+    table = pa.concat_tables(parts).replace_schema_metadata({"hypopose": json.dumps(record)})
     with write_atomically(path) as temporary, temporary.open("wb") as stream:
         parquet.write_table(table, stream, compression="zstd")
     return ()
@@ -93,7 +112,9 @@ def _arrow(pa: Any, scene: ExportScene, take: Take) -> Any:
     root = np.full((shape[0], 3), np.nan) if take.root is None else take.root
     std = np.full(take.joints.shape, np.nan) if take.std is None else take.std
     zeros = pa.array(np.zeros(shape[0] * shape[1], dtype="int32"))
+    person = {"person": pa.DictionaryArray.from_arrays(zeros, pa.array([scene.called]))}
     columns = {
+        **(person if scene.called else {}),
         "frame": pa.array(np.repeat(np.arange(shape[0], dtype="int32"), shape[1])),
         "time": _column(pa, np.repeat(times, shape[1]), "float64"),
         "joint": pa.DictionaryArray.from_arrays(joint, names),
