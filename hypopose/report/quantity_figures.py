@@ -49,9 +49,9 @@ def quantity_figure(family: str, people: Sequence[Measurements]) -> Figure:
         people: Who was measured; a row for each who has it.
 
     Returns:
-        Lines are medians over the hypotheses, bands their middle 50, 80 and 95 %. In the gait
-        cycle, which goes from a foot's strike to its next, all cycles of all hypotheses are
-        together.
+        Lines are medians over the hypotheses, bands their middle 50, 80 and 95 %; of a probability
+        the line is the share of the hypotheses, and there is no band. In the gait cycle, which goes
+        from a foot's strike to its next, all cycles of all hypotheses are together.
 
     Example:
         >>> import hypopose
@@ -88,14 +88,18 @@ def _band(axis: Axes, measurement: Measurement, fps: float | None) -> None:
     frames = np.arange(measurement.values.shape[1], dtype=np.float64)
     time = frames if fps is None else frames / fps
     ends = {level: measurement.interval(level) for level in LEVELS}
-    _draw(axis, time, measurement.median, ends, measurement.quantity.side)
+    likely = not measurement.quantity.has_intervals
+    _draw(axis, time, measurement.mean if likely else measurement.median, ends,
+          measurement.quantity.side)  # fmt: skip
 
 
 def _cycle(axis: Axes, cycles: NDArray[np.float64] | None, measurement: Measurement) -> None:
     if cycles is None or not len(cycles):
         return
-    ends = {level: interval(cycles, level) for level in LEVELS}
-    _draw(axis, np.linspace(0, 100, cycles.shape[1]), median(cycles), ends,
+    likely = not measurement.quantity.has_intervals
+    ends = {} if likely else {level: interval(cycles, level) for level in LEVELS}
+    _draw(axis, np.linspace(0, 100, cycles.shape[1]),
+          np.ma.masked_invalid(cycles).mean(0).filled(np.nan) if likely else median(cycles), ends,
           measurement.quantity.side)  # fmt: skip
 
 

@@ -36,6 +36,21 @@ def test_both_sides_and_the_gait_cycle() -> None:
     assert "deg" in time.get_ylabel()
 
 
+def test_a_probability_is_the_share_of_the_hypotheses() -> None:
+    one = measured("foot_contact")
+    contact = one["left_foot_contact"]
+    mixed = contact.samples.clone()
+    mixed[:2] = 1 - mixed[:2]
+    one = replace(one, measured={"left_foot_contact": replace(contact, samples=mixed)})
+    time, cycle = quantity_figure("foot_contact", [one]).axes
+    share = time.get_lines()[0].get_ydata()
+    assert np.allclose(share, mixed.mean(0))
+    assert 0 < share.min() < share.max() < 1
+    drawn = cycle.get_lines()[0].get_ydata()
+    assert 0.1 < drawn.min() < drawn.max() < 0.9
+    assert not cycle.collections
+
+
 def test_people_are_rows_and_standing_has_no_cycle() -> None:
     one = measured("trunk_lean")
     two = quantity_figure("trunk_lean", [one, replace(one, person="ann")])
