@@ -1,5 +1,7 @@
 # What CI runs, one step at a time; `.ci/run` does all of it in a fresh environment.
-.PHONY: check lint types test onnx slow coverage docs release benchmark figures
+.PHONY: check lint types test shapes onnx slow coverage docs release benchmark figures
+
+SHAPES = --jaxtyping-packages=hypopose,beartype.beartype
 
 check: lint types test
 
@@ -13,11 +15,15 @@ types:
 test:
 	pytest -m "not slow and not onnx and not benchmark"
 
+# The tests once more while every annotated shape and type is checked as the code runs.
+shapes:
+	pytest -n auto $(SHAPES) -m "not slow and not onnx and not benchmark"
+
 onnx:
 	pytest -m "onnx and not slow"
 
 slow:
-	pytest -n auto -m "slow and not benchmark"
+	pytest -n auto $(SHAPES) -m "slow and not benchmark"
 
 coverage:
 	pytest -m "not slow and not benchmark" --cov --cov-report=term-missing:skip-covered --cov-fail-under=90

@@ -36,6 +36,7 @@ def people_in(skeleton, n=2, fps=50.0):
     return made
 
 
+@pytest.mark.filterwarnings("ignore::hypopose.io.source.DoubtfulInputWarning")
 @pytest.mark.parametrize("suffix", WRITERS)
 @pytest.mark.parametrize("skeleton", [H36M17, OWN], ids=lambda s: s.name)
 def test_everything_comes_back(tmp_path, suffix, skeleton):
@@ -166,6 +167,7 @@ def movement_dataset(walk, **attrs):
     )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::hypopose.io.source.DoubtfulInputWarning")
 @pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
 @pytest.mark.parametrize("turned", [False, True])
 def test_files_of_xarray_and_movement(tmp_path, engine, turned):
