@@ -221,8 +221,12 @@ def _reliability(errors: np.ndarray, sure: np.ndarray, known: np.ndarray) -> lis
 
 
 def _lifted(clips: list[dict[str, Any]]) -> dict[str, Any]:
-    """Errors and coverage of samplers by what they are told of the detector's doubts."""
-    rows = {}
+    """Errors and coverage of samplers by what they are told of the detector's doubts.
+
+    Clips that are shorter than the longest are left out.
+    """
+    longest = max(len(c["joints"]) for c in clips)
+    clips, rows = [c for c in clips if len(c["joints"]) == longest], {}
     for name, told, sampler in (
         ("distributional, confidence as detected", _as_detected, None),
         ("distributional, confidence 1", _certain, None),

@@ -198,6 +198,26 @@ def coordinates_that_are_fractions(box):
     yield lambda: load(path, skeleton="coco17", fractions=True, image_size=SIZE)
 
 
+def _about_the_middle(box: Box) -> tuple[Path, Path]:
+    """Fractions from -1 to 1, and pixels."""
+    xy = box.person().xy
+    return box.points((2 * xy / torch.tensor(SIZE) - 1).numpy()), box.points(xy.numpy())
+
+
+@case
+def fractions_from_minus_one(box):
+    fractions, pixels = _about_the_middle(box)
+    yield lambda: load(fractions, skeleton="coco17")
+    yield lambda: load(pixels, skeleton="coco17", image_size=SIZE)
+
+
+@case
+def fractions_that_are_negative(box):
+    fractions, pixels = _about_the_middle(box)
+    yield lambda: load(fractions, skeleton="coco17", fractions=True, image_size=SIZE)
+    yield lambda: load(pixels, skeleton="coco17", image_size=SIZE)
+
+
 @case
 def fractions_without_a_size(box):
     path = box.points((box.person().xy / torch.tensor(SIZE)).numpy())
@@ -1202,6 +1222,20 @@ def a_humanoid_rig_for_another_skeleton(box):
     )
     yield lambda: export_result(box.path("a.bvh"), other, ExportOptions(rig="mixamo"))
     yield lambda: export_result(box.path("b.bvh"), other)
+
+
+@case
+def a_body_without_a_surface(box):
+    path, out = box.result(), box.path("surface.html")
+    yield lambda: box.run("report", path, "-o", out, "--body", "capsules")
+    yield lambda: box.run("report", path, "-o", out, "--body", "capsules", "--mesh")
+
+
+@case
+def a_surface_without_a_result(box):
+    judged, out = _evaluation(box)[1], box.path("surface.html")
+    yield lambda: box.run("report", judged, "-o", out, "--mesh")
+    yield lambda: box.run("report", judged, "-o", out)
 
 
 def refusal(name: str, box: Box) -> tuple[str, Callable[[], Any]]:
