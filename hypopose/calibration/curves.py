@@ -77,6 +77,7 @@ def ece(
         OptionError: If nothing is left to judge.
 
     Example:
+        >>> import torch
         >>> g = torch.Generator().manual_seed(0)
         >>> x = torch.randn(2000, 21, 1, 2, 3, generator=g)
         >>> calibrated, narrow = ece(x[:, 1:], x[:, 0]), ece(0.5 * x[:, 1:], x[:, 0])
@@ -116,6 +117,7 @@ def rank_histogram(
         OptionError: If ``value`` meets more than one coordinate.
 
     Example:
+        >>> import torch
         >>> x = torch.randn(2000, 10, 1, 2, 3, generator=torch.Generator().manual_seed(0))
         >>> too_far = x[:, 1:] + torch.tensor([0.0, 0.0, 1.0])
         >>> rank_histogram(too_far, x[:, 0], of="depth").shapes()

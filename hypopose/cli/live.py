@@ -23,7 +23,7 @@ EXAMPLES = """\b
 Examples:
   hypopose live camera:0 -o live.jsonl
   hypopose live walk.json -o live.jsonl --look-ahead 4
-  my-detector | hypopose live - --skeleton coco17 --image-size 1280 720"""
+  hypopose live - --skeleton coco17 --image-size 1280 720 < walk.jsonl"""
 
 
 @click.command(epilog=EXAMPLES)

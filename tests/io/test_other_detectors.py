@@ -87,7 +87,7 @@ def test_rtmlibs_keypoints(monkeypatch: pytest.MonkeyPatch) -> None:
     rtmlib.BodyWithFeet = Body  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cv2", cv2)
     monkeypatch.setitem(sys.modules, "rtmlib", rtmlib)
-    script = re.search(r"```python\n(.*?)```", SECTION, re.DOTALL)
+    script = re.search(r"```py\n(.*?)```", SECTION, re.DOTALL)
     assert script is not None
     exec(script[1], {})
     assert len(json.loads(Path("walk.json").read_text())) == N

@@ -181,7 +181,7 @@ def test_files_that_are_no_results(tmp_path):
     save_keypoints(tmp_path / "k.npz", make_result().keypoints)
     (tmp_path / "x.npz").write_text("hello")
     np.savez(tmp_path / "a.npz", hypotheses=np.zeros(3))
-    for name, words in (("k", "holds keypoints"), ("x", "no result"), ("a", "no result")):
+    for name, words in (("k", "holds keypoints"), ("x", "not a result"), ("a", "not a result")):
         with pytest.raises(FormatError, match=words):
             load_hypotheses(tmp_path / f"{name}.npz")
 

@@ -59,7 +59,7 @@ def test_levels_out_of_range_and_unknown_levels() -> None:
     stretched = Measurement(QUANTITIES["cadence"], steps, stretch={0.8: 2.0})
     low, high = (end - 102 for end in Measurement(QUANTITIES["cadence"], steps).interval(0.8))
     assert [end - 102 for end in stretched.interval(0.8)] == pytest.approx([2 * low, 2 * high])
-    with pytest.raises(OptionError, match="levels of 80 %"):
+    with pytest.raises(OptionError, match="levels 80 %"):
         stretched.interval(0.5)
 
 

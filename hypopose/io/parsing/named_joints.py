@@ -60,7 +60,9 @@ def find_joints(source: Source, options: ReadOptions, names: Sequence[str]) -> J
         return options.skeleton, order, notes
     spelled = [plain(name) for name in names]
     usual = usual_names(names)
-    known = _whole(spelled) or _whole(usual) or _part(usual) or _among(usual, names)
+    known = _whole(spelled) or _whole(usual) or _part(usual)
+    if known is None and not _complete(spelled):
+        known = _among(usual, names)
     if known is not None:
         return known
     unique = len(set(spelled)) == len(spelled) and all(spelled)
@@ -91,6 +93,11 @@ def _part(spelled: list[str]) -> Joints | None:
             order = [spelled.index(j) if j in spelled else -1 for j in skeleton.joint_names]
             return skeleton, order, (_missing_note(skeleton, order),)
     return None
+
+
+def _complete(spelled: list[str]) -> bool:
+    """Whether a whole skeleton is among the names, which then convert to it with all the others."""
+    return any(set(spelled) >= set(SKELETONS[name].joint_names) for name in PARTLY)
 
 
 def _among(spelled: list[str], names: Sequence[str]) -> Joints | None:

@@ -42,11 +42,12 @@ class FrameFiles:
 
     def sniff(self, source: Source) -> bool:
         """A folder with a file of one image in one of the formats."""
-        kind = self._kind(frame_paths(source)) if source.is_folder else None
+        files = frame_paths(source) if source.is_folder else []
+        kind = self._kind(files)
         if kind is None:
             return False
-        # A loose format leaves the folder to those that know it.
-        return not kind.loose or not any(f.sniff(source) for f in self.folders)
+        # A loose format leaves the folder that holds the files to those that know it.
+        return not kind.loose or not any(f.sniff(Source(files[0].parent)) for f in self.folders)
 
     def is_recording(self, source: Source) -> bool:
         """Whether the first, the middle and the last file are numbered images of one format."""
@@ -100,8 +101,8 @@ def frame_paths(source: Source) -> list[Path]:
     found = {ending: files for ending in ENDINGS if (files := files_ending(source, ending))}
     if len(found) == 1:
         return next(iter(found.values()))
-    inner = [p for p in source.path.iterdir() if p.is_dir() and p.name[0] != "."]
-    if found or len(inner) != 1 or inner[0].is_symlink():
+    inner = [p for p in source.path.iterdir() if p.name[0] != "."]
+    if found or len(inner) != 1 or not inner[0].is_dir() or inner[0].is_symlink():
         return []
     return _files_in(Source(inner[0]))
 

@@ -52,7 +52,7 @@ def read_pickled(data: bytes, *, python2: bool = False) -> Any:
         >>> read_pickled(pickle.dumps(print))
         Traceback (most recent call last):
         ...
-        hypopose.io.untrusted.pickles.PickleRefusedError: it asks for builtins.print
+        hypopose.io.untrusted.pickles.PickleRefusedError: it needs builtins.print
     """
     try:
         encoding = "latin1" if python2 else "ASCII"

@@ -188,7 +188,7 @@ def test_image_size_and_camera(write_as, figure):
     path = write_as("videopose3d", [[figure("coco17")]] * 2)
     assert (load(path).image_size, load(path).fps) == ((640, 480), 25)
     with (
-        pytest.warns(DoubtfulInputWarning, match="says 25 frames a second.*said to be 10"),
+        pytest.warns(DoubtfulInputWarning, match="says 25 frames a second.*given rate is 10"),
         pytest.warns(DoubtfulInputWarning, match="outside the 320 x 240 image"),
     ):
         assert load(path, image_size=(320, 240), fps=10).image_size == (320, 240)

@@ -78,7 +78,7 @@ BAD_JSON = {
         "frame numbers run from 1 to 9000000000",
     ),
     "instances is null": ([{"frame_id": 0, "instances": None}], "instances: expected a list"),
-    "no frame_id": ([{"instances": []}], "entry 0: no key 'frame_id'"),
+    "no instances": ([frame(), {"frame_id": 1}], "entry 1: no key 'instances'"),
     "3D points": ([frame(keypoints=[[1.0, 2.0, 3.0]] * 17)], "3 numbers in one"),
     "flat points": ([frame(keypoints=[1.0] * 34)], "point 0: expected a list of numbers"),
     "scores too few": ([frame(keypoint_scores=[1])], "17 keypoints but 1 keypoint_scores"),
