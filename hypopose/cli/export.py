@@ -20,7 +20,7 @@ EXAMPLES = """\b
 Examples:
   hypopose export walk.npz -o walk.trc -o walk.bvh
   hypopose export walk.npz -o walk.csv --motion all
-  hypopose export walk_0.npz walk_1.npz -o both.csv -o both.c3d
+  hypopose export walk_person0.npz walk_person1.npz -o both.csv -o both.c3d
   hypopose export walk.npz -o walk.glb --rig vrm --lock-feet --preset walk
   hypopose export d3dp-frame-small -o network.onnx"""
 

@@ -145,6 +145,9 @@ def examples() -> list[str]:
         ".mp4",
         "--protocol",
         "--body anny",
+        "calibrate-weights",
+        "--motion motion",
+        " - ",
     )
     return [line for line in lines if line.startswith("hypopose ")
             and not any(word in line for word in apart)]  # fmt: skip
