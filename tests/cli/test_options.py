@@ -146,7 +146,7 @@ def examples() -> list[str]:
         "--protocol",
         "--body anny",
         "calibrate-weights",
-        "--motion motion",
+        "hypopose adapt ",
         " - ",
     )
     return [line for line in lines if line.startswith("hypopose ")
