@@ -253,7 +253,8 @@ def scale_refusal(result: Result) -> str:
         return ""
     return (
         "the camera was assumed and the stature of the subject is unknown. Give the stature "
-        "(height=1.78, or --height 1.78), or sample with --camera or --estimate-focal."
+        "(height=1.78), or sample with camera= or with an estimated focal length "
+        "(--estimate-focal)."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hypopose.bodies import BodyModel, BodyParameters, make_body
+from hypopose.bodies.body_model import Skin
 from hypopose.bodies.meshes import MeshScene, MeshTake
 from hypopose.cameras import fit_root, fit_roots, turn_up
 from hypopose.checks import check_choice
@@ -83,14 +84,9 @@ def make_meshes(
     spread = vertex_spread(fit).numpy() if len(result.hypotheses) > 1 else None
     turn = turn_up((1, -1), up)
     takes = [_take(*chosen, turn) for chosen in _chosen(fit, main, motion)]
-    skin = None if shape == "frame" else model.bind(fit.parameters.shape[0, 0])
-    if skin is None or (shape == "hypothesis" and len(takes) > 1):
+    skin = _skin(model, fit, takes, shape)
+    if skin is None:
         takes = [replace(take, turns=None, shifts=None) for take in takes]
-        skin = None
-    elif shape == "hypothesis":
-        own = takes[0].shape
-        assert own is not None
-        skin = model.bind(torch.from_numpy(own[0]).float())
     fps = result.keypoints.fps
     return MeshScene(
         takes=tuple(takes),
@@ -107,6 +103,17 @@ def make_meshes(
             *(() if fps else (f"frame rate unknown: {ASSUMED_FPS:g} Hz assumed",)),
         ),
     )
+
+
+def _skin(model: BodyModel, fit: BodyFit, takes: Sequence[MeshTake], shape: Sharing) -> Skin | None:
+    """The body at rest that all takes bend; None where builds change from one to the next."""
+    if shape == "frame" or (shape == "hypothesis" and len(takes) > 1):
+        return None
+    if shape == "shared":
+        return model.bind(fit.parameters.shape[0, 0])
+    own = takes[0].shape
+    assert own is not None
+    return model.bind(torch.from_numpy(own[0]).float())
 
 
 def check_motion(result: Result, motion: Motion) -> None:

@@ -124,5 +124,5 @@ def load_calibrator(path: str | Path) -> Calibrator:
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise FormatError(
-            f"{shown(path)} is no calibrator ({error}); write one with hypopose fit-calibrator."
+            f"{shown(path)} is not a calibrator ({error}); write one with hypopose fit-calibrator."
         ) from error

@@ -210,7 +210,7 @@ def _number(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """The value of an option; refused if it is, or holds, "not a number"."""
     values = value if isinstance(value, tuple) else (value,)
     if any(isinstance(v, float) and math.isnan(v) for v in values):
-        raise click.BadParameter("nan is no number.", ctx, parameter)
+        raise click.BadParameter("nan is not a number; give one.", ctx, parameter)
     return value
 
 

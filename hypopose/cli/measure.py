@@ -12,6 +12,7 @@ import click
 
 from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
+from hypopose.cli.wording import in_cli_words
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _say(people: Sequence[Measurements]) -> None:
         if len(found) > MOST:
             click.echo(f"  and {len(found) - MOST} more in the summary")
     for note in dict.fromkeys(note for person in people for note in person.notes):
-        click.echo(f"Note: {note}", err=True)
+        click.echo(f"Note: {in_cli_words(note)}", err=True)
 
 
 def _line(measurement: Measurement) -> str:

@@ -15,6 +15,7 @@ _OPTIONS = {
     "image_size": "--image-size",
     "person": "--person",
     "fps": "--fps",
+    "height": "--height",
     "camera": "--camera",
     "unit": "--camera-unit",
     "rotate": "--rotate",

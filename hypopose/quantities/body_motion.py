@@ -72,7 +72,7 @@ class BodyMotion:
         if self.fps is None:
             raise OptionError(
                 "Times and speeds need the frame rate, which the keypoints' file does not say; "
-                "give it: fps=30, or --fps 30."
+                "give it: fps=30."
             )
         return self.fps
 

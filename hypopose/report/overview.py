@@ -140,7 +140,8 @@ def _title(result: Result) -> str:
         seen = f"camera {state}: focal {float(camera.focal.mean()):.0f} px, image {w} x {h}"
     options = {k: v for k, v in result.sampler.items() if k in ("name", "n_steps")}
     sampler = str(options.pop("name", "sampler"))
-    steps = f", {options['n_steps']} steps" if "n_steps" in options else ""
+    n_steps = options.get("n_steps")
+    steps = "" if n_steps is None else f", {n_steps} step{'s' if n_steps != 1 else ''}"
     n_frames = result.keypoints.n_frames
     empty = int((~result.keypoints.detected.any(-1)).sum())
     gaps = f", {empty} without any keypoint" if empty else ""

@@ -47,7 +47,8 @@ def test_a_linear_response_is_fitted_and_read_backwards(
     slope = 0.5 * torch.eye(SIZE, dtype=torch.float64)
     said = theta @ slope.mT + 0.1 + 0.002 * torch.randn(theta.shape, generator=generator).double()
     response = fit_response(theta, said)
-    assert torch.allclose(response.slope, slope, atol=0.02)
+    # Four of the largest standard errors that 4096 people with this noise leave.
+    assert torch.allclose(response.slope, slope, atol=0.0085)
     mean, covariance = posterior_of(said[:1].expand(8, -1), response, *prior)
     std = covariance.diagonal().sqrt()
     assert float(((mean - theta[0]) / std).abs().median()) < 2
@@ -120,7 +121,7 @@ def test_builds_of_people_in_recordings(
     people = [walker, replace(walker, person="other")]
     found = estimate_builds(network, tiny_config, people, response, generator, height=1.3)
     assert found.people == ("somebody", "other")
-    assert torch.allclose(found.stature, torch.full((2,), 1.3), rtol=0.002)
+    assert torch.allclose(found.stature, torch.full((2,), 1.3), rtol=0.0001)
     builds = found(5, Draws(generator))
     assert builds.lengths.shape == (5, 10)
     assert torch.allclose(builds.offsets[:, 1, 0], -builds.offsets[:, 4, 0])  # right as left

@@ -91,7 +91,8 @@ def test_errors_of_labels_keep_draws_from_widening() -> None:
     batch = LabelBatchMaker(clips, 2)(64, 9, torch.Generator().manual_seed(0))
     assert batch.error is not None
     std = batch.error[:, :, :, 5].std()
-    assert float(std) == pytest.approx((2 * REMAINING) ** 0.5 * 0.02, rel=0.03)
+    # 64 windows of 9 frames that err together: a sampling error of about 1 %.
+    assert float(std) == pytest.approx((2 * REMAINING) ** 0.5 * 0.02, rel=0.01)
     assert float(batch.error[:, :, :, 0].abs().max()) < 1e-4  # the root is the root
     both = (batch.error[:, 0] * batch.error[:, 1]).mean()
     assert abs(float(both)) < 1e-4  # draws err apart from each other
@@ -162,7 +163,7 @@ def test_labels_of_unknown_size_vary_in_size_as_a_whole() -> None:
     size = (batch.error * batch.target[:, None]).sum((2, 3, 4)) / (
         batch.target[:, None].square().sum((2, 3, 4))
     )
-    assert float(size.std()) == pytest.approx(0.1, rel=0.15)
+    assert float(size.std()) == pytest.approx(0.1, rel=0.05)  # of 400 draws, 3.5 %
     rest = batch.error - size[..., None, None, None] * batch.target[:, None]
     assert float(rest.abs().max()) < 1e-5  # one factor for all joints and frames
 
@@ -177,4 +178,6 @@ def test_networks_of_the_screen_get_labels_too() -> None:
     assert bool((batch.encoded.confidence > 0).all())  # filled over time
     assert batch.encoded.context is None
     lengths = batch.target.norm(dim=-1).mean()
-    assert float(lengths) == pytest.approx(float(truth.norm(dim=-1).mean()), rel=0.05)
+    assert float(lengths) == pytest.approx(
+        float(truth.norm(dim=-1).mean()), rel=0.005
+    )  # of four windows

@@ -112,7 +112,7 @@ def test_sizes_are_drawn_and_bodies_look_as_large(figures: Motion, labeled: Reco
         for sizes in ((0.5, 0.5), (1.0, 1.0))
     )
     tall = [(v.joints - v.joints[:, :, :1]).norm(dim=-1).mean() for v in (small, usual)]
-    assert float(tall[0] / tall[1]) == pytest.approx(0.5, rel=0.1)
+    assert float(tall[0] / tall[1]) == pytest.approx(0.5, rel=0.001)
     near = [v.joints[:, 4, 0, 2].median() for v in (small, usual)]
     assert float(near[0]) < 0.7 * float(near[1])
 

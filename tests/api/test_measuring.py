@@ -86,7 +86,7 @@ def tilt(degrees: float) -> torch.Tensor:
 def test_meters_of_an_assumed_camera_are_refused_until_something_is_known(seen) -> None:
     world, camera = seen
     guessed = result_of(world, replace(camera, assumed=True))
-    with pytest.raises(OptionError, match=r"left_step_length is in m, .*--height 1.78"):
+    with pytest.raises(OptionError, match=r"left_step_length is in m, .*height=1.78"):
         hypopose.measure(guessed, "step_length")
     assert "left_knee_flexion" in hypopose.measure(guessed, "knee_flexion")
     tall = hypopose.measure(guessed, "step_length", "stature", height=1.8)
@@ -104,7 +104,7 @@ def test_meters_of_an_assumed_camera_are_refused_until_something_is_known(seen) 
 def test_without_a_frame_rate_times_are_left_out_or_refused(seen) -> None:
     result = result_of(*seen)
     result = replace(result, keypoints=replace(result.keypoints, fps=None))
-    with pytest.raises(OptionError, match="--fps 30"):
+    with pytest.raises(OptionError, match="fps=30"):
         hypopose.measure(result, "cadence")
     found = hypopose.measure(result)
     assert "cadence" not in found

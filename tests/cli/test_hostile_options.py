@@ -39,7 +39,7 @@ def test_no_option_takes_what_is_no_number(name: str) -> None:
 def test_what_is_no_number_is_said_in_a_line() -> None:
     done = CliRunner().invoke(main, ["cameras", "a.json", "b.json", "--max-offset", "nan"])
     assert done.exit_code == 2
-    assert "nan is no number" in done.output
+    assert "nan is not a number" in done.output
 
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,18 @@ def test_an_assumed_camera_needs_a_height(hypopose: Run, tmp_path: Path) -> None
     assert hypopose(*command, "--height", "1.7").exit_code == 0
 
 
+def test_cures_are_options_and_named_once(hypopose: Run, tmp_path: Path) -> None:
+    result = make_result()
+    unclocked = replace(result, keypoints=replace(result.keypoints, fps=None))
+    save_result(tmp_path / "walk.npz", unclocked)
+    command = ("measure", tmp_path / "walk.npz", "-o", tmp_path / "out.csv", "--what")
+    refused = hypopose(*command, "knee_speed")
+    assert (refused.exit_code, refused.stderr.count("--fps 30")) == (2, 1)
+    noted = hypopose(*command, "knee_flexion,gait")
+    assert (noted.exit_code, "fps=" in noted.stderr) == (0, False)
+    assert noted.stderr.count("--fps 30") == 1
+
+
 def test_recalibrated_intervals_say_so(hypopose: Run, tmp_path: Path) -> None:
     result = make_result()
     x = result.hypotheses

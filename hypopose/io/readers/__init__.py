@@ -120,11 +120,7 @@ def format_of(source: Source, name: str | None) -> Format:
         raise source.error(problem, cure)
     if named is not None:
         return named
-    fitting = [f for f in FORMATS.values() if not f.loose and f.sniff(source)]
-    fitting = fitting or [format for format in _installed() if format.sniff(source)]
-    if not fitting:
-        _refuse_motion(source)
-        fitting = [f for f in FORMATS.values() if f.loose and f.sniff(source)]
+    fitting = _fitting(source)
     if not fitting:
         raise source.error(
             f"is {source.contents}, in no keypoint format HypoPose knows",
@@ -135,6 +131,20 @@ def format_of(source: Source, name: str | None) -> Format:
             f"could be {' or '.join(f.name for f in fitting)}", "name one with format="
         )
     return fitting[0]
+
+
+def _fitting(source: Source) -> list[Format]:
+    """Our formats that fit; else those of installed packages; else loose ones.
+
+    Raises:
+        FormatError: If only a loose one could fit, and the source is 3D motion.
+    """
+    exact = [f for f in FORMATS.values() if not f.loose and f.sniff(source)]
+    fitting = exact or [format for format in _installed() if format.sniff(source)]
+    if fitting:
+        return fitting
+    _refuse_motion(source)
+    return [f for f in FORMATS.values() if f.loose and f.sniff(source)]
 
 
 def _refuse_motion(source: Source) -> None:

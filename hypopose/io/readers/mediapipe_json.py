@@ -82,12 +82,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
     xy, notes = to_pixels(source, options, values[..., :2], "MediaPipe's landmarks")
     unsure = np.isnan(values[..., 3]).all()
     alone = max(len(some) for some in people) == 1
-    numbered = isinstance(top[0], dict) and any(key in top[0] for key in _NUMBERS)
-    rate: float | None = None
-    doubts: tuple[str, ...] = ()
-    if numbered and times is not None:
-        rate, doubts = rate_of(np.array(numbers), times)
-        times = None
+    times, rate, doubts = _clock(top, numbers, times)
     return Detections(
         skeleton=skeleton,
         frames=np.array(numbers, dtype=np.int64)[rows],
@@ -102,6 +97,16 @@ def read(source: Source, options: ReadOptions) -> Detections:
         doubts=doubts,
         notes=notes if unsure else (*notes, SURE),
     )
+
+
+def _clock(
+    top: list[Any], numbers: list[int], times: Float[np.ndarray, " F"] | None
+) -> tuple[Float[np.ndarray, " F"] | None, float | None, tuple[str, ...]]:
+    """Times where frames have no numbers; else the rate that both state, and doubts about it."""
+    numbered = isinstance(top[0], dict) and any(key in top[0] for key in _NUMBERS)
+    if not numbered or times is None:
+        return times, None, ()
+    return None, *rate_of(np.array(numbers), times)
 
 
 def _frames(source: Source) -> list[Any]:

@@ -73,21 +73,14 @@ def read(source: Source, options: ReadOptions) -> Detections:
     _refuse_depth(source, values, skeleton)
     facts = _facts(source, facts_of(source.json) or frames[0].facts)
     known = replace(options, image_size=options.image_size or facts["image_size"])
-    xy = values[..., [X, Y]]
-    more: tuple[str, ...] = ()
-    if skeleton.name == "mediapipe33":
-        xy, more = to_pixels(source, known, xy, "MediaPipe's landmarks")
-    sure = np.where(np.isfinite(values[..., SURE]), values[..., SURE], third)
+    xy, more = _pixels(source, known, skeleton, values[..., [X, Y]])
     numbers, times, rate, doubts = _clock(source, frames)
-    ids = [person.identity for person in people]
-    if max(len(frame.people) for frame in frames) == 1 and len(set(ids)) == 1:
-        ids = ["0" if i is None else i for i in ids]
     return Detections(
         skeleton=skeleton,
         frames=numbers[at],
         xy=xy,
-        confidence=None if np.isnan(sure).all() else np.minimum(sure, _most(third)),
-        ids=tuple(ids),
+        confidence=_confidence(values[..., SURE], third),
+        ids=_identities(frames),
         first_frame=int(numbers.min()),
         last_frame=int(numbers.max()),
         image_size=known.image_size,
@@ -98,9 +91,33 @@ def read(source: Source, options: ReadOptions) -> Detections:
     )
 
 
-def _most(third: Float[np.ndarray, "N J"]) -> float:
-    """Visibility flags may be 2; confidences are left for the cleaning to judge."""
-    return 1.0 if np.isfinite(third).any() else np.inf
+def _pixels(
+    source: Source, options: ReadOptions, skeleton: Skeleton, xy: Float[np.ndarray, "N J 2"]
+) -> tuple[Float[np.ndarray, "N J 2"], tuple[str, ...]]:
+    """Pixels; MediaPipe's landmarks are fractions of the image."""
+    if skeleton.name != "mediapipe33":
+        return xy, ()
+    return to_pixels(source, options, xy, "MediaPipe's landmarks")
+
+
+def _confidence(
+    stated: Float[np.ndarray, "N J"], third: Float[np.ndarray, "N J"]
+) -> Float[np.ndarray, "N J"] | None:
+    """The stated confidence, or a third value that is one; None if there is neither.
+
+    Visibility flags may be 2; confidences are left for the cleaning to judge.
+    """
+    sure = np.where(np.isfinite(stated), stated, third)
+    if np.isnan(sure).all():
+        return None
+    return np.minimum(sure, 1.0) if np.isfinite(third).any() else sure
+
+
+def _identities(frames: Sequence[LooseFrame]) -> tuple[str | None, ...]:
+    """Of every person; one person a frame without identities is one person."""
+    ids = tuple(person.identity for frame in frames for person in frame.people)
+    alone = max(len(frame.people) for frame in frames) == 1
+    return ("0",) * len(ids) if alone and set(ids) == {None} else ids
 
 
 def _frames(source: Source) -> tuple[list[LooseFrame], tuple[str, ...]]:

@@ -84,19 +84,14 @@ def column_places(header: Sequence[str]) -> dict[str, int] | None:
     names = [plain(name) for name in header]
     if "hypothesis" in names or len(set(names)) != len(names):
         return None
-    found = {}
-    for column, aliases in COLUMNS.items():
-        place = next((names.index(a) for a in aliases if a in names), None)
-        if place is not None:
-            found[column] = place
+    places = {c: csv_rows.find_column(names, aliases) for c, aliases in COLUMNS.items()}
     time = time_column(names)
-    if time is not None:
-        found["time"] = time[0]
-    if "frame" not in found and time is None:
-        image = csv_rows.find_column(names, IMAGES)
-        found |= {} if image is None else {"frame": image}
-    timed = "frame" in found or "time" in found
-    return found if timed and all(column in found for column in NEEDED) else None
+    places["time"] = None if time is None else time[0]
+    if places["frame"] is None and time is None:
+        places["frame"] = csv_rows.find_column(names, IMAGES)
+    found = {column: place for column, place in places.items() if place is not None}
+    timed = found.keys() & {"frame", "time"}
+    return found if timed and found.keys() >= set(NEEDED) else None
 
 
 def sniff(source: Source) -> bool:

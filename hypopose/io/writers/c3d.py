@@ -111,7 +111,8 @@ def _write(path: Path, people: Sequence[_Points]) -> None:
     """People one after the other, each with joints and then angles."""
     ezc3d = require("ezc3d", "c3d")
     file = ezc3d.c3d()
-    _describe(file, people)
+    _describe_points(file, people)
+    _describe_origin(file, people)
     places = np.concatenate([person.places for person in people], 1)
     residuals = [_residuals(person.places, person.take.sigma) for person in people]
     points = np.concatenate((places, np.ones((*places.shape[:2], 1))), -1)
@@ -127,8 +128,8 @@ def _write(path: Path, people: Sequence[_Points]) -> None:
         _check_whole(temporary, 16 * points.shape[0] * points.shape[1])
 
 
-def _describe(file: Any, people: Sequence[_Points]) -> None:
-    """Parameters of the points, and of where they come from."""
+def _describe_points(file: Any, people: Sequence[_Points]) -> None:
+    """Parameters of the group POINT: rate, labels, unit, axes of the screen, angles."""
     scene = people[0].scene
     angles = [label for person in people for label in person.angles]
     for name, value in {
@@ -144,6 +145,11 @@ def _describe(file: Any, people: Sequence[_Points]) -> None:
     if angles:
         file.add_parameter("POINT", "ANGLES", angles)
         file.add_parameter("POINT", "ANGLE_UNITS", ["deg"])
+
+
+def _describe_origin(file: Any, people: Sequence[_Points]) -> None:
+    """Parameters of the group HYPOPOSE: where the points come from, and their sigma."""
+    scene = people[0].scene
     records = [person.scene.record() for person in people]
     notes = dict.fromkeys(note[:120] for person in people for note in person.scene.notes)
     for name, words in {

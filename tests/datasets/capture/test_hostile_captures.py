@@ -225,7 +225,7 @@ def test_one_bad_place_of_several_does_not_end_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--fps", "nan"], "nan is no number"),
+        (["--fps", "nan"], "nan is not a number"),
         (["--fps", "-3"], "--fps lies between"),
         (["--unit", "ell"], "unit='ell' is not one of"),
         (["--unit", "m"], "people's are"),

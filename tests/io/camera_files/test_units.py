@@ -99,7 +99,7 @@ def test_distances_of_one_camera_and_of_parallel_ones() -> None:
 def test_the_millimeter_rig_is_its_meter_twin() -> None:
     folder = SHARED / "anipose-mm-two-views"
     if not folder.is_dir():
-        pytest.skip("needs ../shared")
+        pytest.skip(f"the rig of two views is not at {folder}")
     meters = load_cameras(folder / "calibration_m.toml")
     with pytest.warns(CameraFileWarning, match="taken as millimeters"):
         inferred = load_cameras(folder / "calibration_mm.toml")
@@ -112,7 +112,7 @@ def test_the_millimeter_rig_is_its_meter_twin() -> None:
 @pytest.mark.shared
 def test_the_field_cases_give_what_their_readme_says() -> None:
     if not SHARED.is_dir():
-        pytest.skip("needs ../shared")
+        pytest.skip(f"the cases are not at {SHARED}")
     opencap = load_camera(SHARED / "opencap-pickle" / "cameraIntrinsicsExtrinsics.pickle")
     assert opencap.image_size == (720, 1280)
     assert opencap.translation is not None
