@@ -14,7 +14,7 @@ from hypopose.datasets.synthetic import synthetic_motion
 from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks import load_network
 from hypopose.networks.base import Network
-from hypopose.networks.load import BUNDLED
+from hypopose.networks.load import weights_folder
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.samplers import DistributionalDiffusion
 from hypopose.samplers.recommended import read_recommended
@@ -78,7 +78,7 @@ def load_source(
         CheckpointError: If the weights do not say how they were trained, or are no generator.
         OptionError: If the folder has no motion shards.
     """
-    folder = _folder(weights or DEFAULT)
+    folder = weights_folder(weights or DEFAULT)
     try:
         text = (folder / OPTIONS_FILE).read_text(encoding="utf-8")
     except OSError:
@@ -107,17 +107,12 @@ def reference_source(config: TrainConfig, motion: Motion) -> Source:
         The weights the run starts from if they are a generator's, else the default ones.
     """
     for weights in (config.network.start or DEFAULT, DEFAULT):
-        folder = _folder(weights)
+        folder = weights_folder(weights)
         if (folder / OPTIONS_FILE).is_file():
             known = TrainConfig.from_json((folder / OPTIONS_FILE).read_text(encoding="utf-8"))
             if known.objective.name == "energy":
                 break
     return Source(folder, known, motion, None, ())
-
-
-def _folder(weights: str | Path) -> Path:
-    own = Path(weights)
-    return BUNDLED / str(weights) if not own.is_dir() and (BUNDLED / str(weights)).is_dir() else own
 
 
 def _motion(

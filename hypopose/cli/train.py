@@ -63,7 +63,7 @@ Examples:
     "lift-motionagformer (a lifter), mask or complete (mpm), diffpose-released (its pair); "
     "default: the network's.",
 )
-@click.option("--start", help="Folder of weights to start from.")
+@click.option("--start", help="Weights to start from: a folder, or the name of bundled ones.")
 @click.option(
     "--target",
     "keypoints",

@@ -80,7 +80,8 @@ class NetworkOptions:
         n_heads: Attention heads.
         mlp_ratio: Hidden over outer width of the MLPs.
         n_latent: Channels of latent noise, for the objective ``"energy"``.
-        start: Folder of weights to start from; tensors that fit are taken, larger ones filled.
+        start: Weights to start from, a folder or the name of bundled ones; tensors that fit are
+            taken, larger ones filled.
         low_rank: Rank of adapters on the attention, which are then all that is trained, and which
             are folded in when weights are exported; 0 trains everything.
         options: Further options of the network, by name.

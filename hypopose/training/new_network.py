@@ -10,6 +10,7 @@ from torch import nn
 from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks import MPMLifter
 from hypopose.networks.attention import Backend
+from hypopose.networks.load import weights_folder
 from hypopose.networks.pretrained import WEIGHTS_FILE, PretrainedNetwork, read_weights
 from hypopose.training.architectures import ARCHITECTURES, form_of
 from hypopose.training.config import TrainConfig
@@ -97,15 +98,16 @@ def start_from(network: nn.Module, folder: str | Path) -> int:
 
     Args:
         network: To be filled.
-        folder: Weights: ``config.json`` and ``model.safetensors``.
+        folder: A folder with ``config.json`` and ``model.safetensors``, or the name of bundled
+            weights.
 
     Returns:
         How many tensors were taken.
 
     Raises:
-        CheckpointError: If none fits.
+        CheckpointError: If there is no such folder, or none fits.
     """
-    path = Path(folder) / WEIGHTS_FILE
+    path = weights_folder(folder) / WEIGHTS_FILE
     given, taken = read_weights(path), 0
     for name, tensor in network.state_dict().items():
         other = given.get(name)

@@ -311,6 +311,15 @@ def test_larger_networks_start_from_the_corner_that_fits(tiny: TrainConfig, tmp_
     assert (state["to_pose.weight"] == small["to_pose.weight"]).all()
 
 
+def test_a_run_starts_from_bundled_weights_by_name(tiny: TrainConfig) -> None:
+    sizes = {"width": 256, "n_layers": 6, "n_heads": 8}
+    network = Trainer(tiny.with_options(start="d3dp-frame-small", **sizes)).network
+    bundled = load_network("d3dp-frame-small").state_dict()
+    assert network.state_dict()["to_pose.weight"].equal(bundled["to_pose.weight"])
+    with pytest.raises(CheckpointError, match="d3dp-frame-small"):
+        Trainer(tiny.with_options(start="no-such-weights"))
+
+
 @pytest.mark.parametrize(
     ("option", "cure"),
     [({"objective": "fame"}, "x0, energy"), ({"network": "brain"}, "frame-tokens")],
