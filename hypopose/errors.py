@@ -1,7 +1,7 @@
-"""What can go wrong, in a handful of exceptions.
+"""The exceptions of HypoPose.
 
-Every message says what was expected, what came, and what to do. The command line prints our errors
-as one line and exits with 2.
+Every message states what was expected, what was found and how to fix it. The command line prints
+our errors as one line and exits with 2.
 """
 
 

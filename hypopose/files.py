@@ -1,4 +1,4 @@
-"""One guard for every path that is opened: regular files only, and never more than is allowed.
+"""Checks of every path before it is opened: regular files only, and within a size limit.
 
 A pipe or a device has no end, a link may lead in a circle, and a name may hold bytes that no file
 system takes. All of these are refused in one line that names the file.

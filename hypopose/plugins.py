@@ -9,8 +9,8 @@ packages that register it as an entry point, in the group ``hypopose.samplers``,
     jitter = "my_package.jitter:Jitter"
 
 A name with a colon is Python code and needs no registration: ``my_package.jitter:Jitter`` imports a
-module, ``./jitter.py:Jitter`` runs a file. Only pass on such a name from somebody who may run code:
-names that come out of data files are looked up with ``code=False``.
+module, ``./jitter.py:Jitter`` runs a file. Only pass on such a name from a source that may run
+code: names from data files are looked up with ``code=False``.
 """
 
 from __future__ import annotations

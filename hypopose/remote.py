@@ -1,7 +1,7 @@
 """Files by URL (``s3://``, ``gs://``, ``https://``, ``memory://``), through fsspec.
 
-What reads and writes files here works on local ones: a file is fetched first, and stored when it is
-complete. fsspec comes with torch; some stores need a package of their own, see :func:`file_system`.
+Readers and writers work on local files: a remote file is fetched first, and stored when it is
+complete. fsspec comes with torch; some stores need a further package, see :func:`file_system`.
 """
 
 from __future__ import annotations

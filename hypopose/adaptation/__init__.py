@@ -4,7 +4,7 @@ Layout::
 
     recordings.py   people in front of cameras; which part is held back
     sources.py      weights to start from, and motion
-    placement.py    source motions where the target's people stand (PoseDA)
+    placement.py    source motions placed where the target's people stand (PoseDA)
     bending.py      the same, of bodies that a generator changes (PoseDA, reconstructed)
     builds.py       how they are built, and where their detector sees joints
     labels.py       target windows labeled by several views (EpipolarPose) or a teacher (PoSynDA)

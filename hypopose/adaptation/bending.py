@@ -1,8 +1,8 @@
 """Windows of bodies that a generator changes for the target's camera (PoseDA, reconstructed).
 
 Source bodies stand where the target's people stand; :class:`.LocalAugmentation` bends, resizes and
-turns them there. Its generator and critics take a step with every batch, before the network does:
-training in turn. Bodies that leave what can be placed stay as they were.
+turns them there. Its generator and critics take a step with every batch, before the network does.
+Bodies that can no longer be placed keep their original pose.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How the people of the target are built, and where its detector sees their joints.
 
-Bone lengths of a network's hypotheses say how somebody is built, but not plainly: they are drawn
-towards people that are common, and constant errors of a detector are partly believed and partly
-explained by other bones. What a network says of people and detectors that are known is therefore
-simulated first, standing where the target's people stand, and read backwards:
+Bone lengths of a network's hypotheses are biased estimates of a person's build: they are shrunk
+towards common builds, and constant errors of a detector are absorbed partly by the pose and partly
+by other bones. So the network's output is first simulated for known people and detectors, placed
+where the target's people stand, and a linear model of it is inverted:
 
     s = A theta + b + e,     theta ~ N(m, C)
 
@@ -12,11 +12,11 @@ simulated first, standing where the target's people stand, and read backwards:
 | theta | logarithms of ten segments; offsets of 17 joints in the trunk's frame, left as right |
 | s | the same of the hypotheses: mean logarithms, and mean misses of the keypoints |
 | A, b, cov(e) | least squares over simulated windows of people and detectors drawn widely |
-| m, C | common adults (of the stature that is told, if one is), detectors of usual size of error |
+| m, C | typical adults (of the given stature, if any), detectors with errors of typical size |
 
-Windows of one person share theta, and count as :data:`MOST_WINDOWS` at most because they share
-errors too. A stature that is told, and segments that several views measure, are further
-observations. The posterior is normal; training draws from it.
+Windows of one person share theta. Because they share errors too, they count as :data:`MOST_WINDOWS`
+at most. A given stature and segments measured by several views are further observations. The
+posterior is normal; training draws from it.
 
 Ours. Indirect inference: Gourieroux, Monfort and Renault, "Indirect inference", J. Appl. Econometrics
 1993.
@@ -252,7 +252,7 @@ def offset_stds() -> Float[Tensor, " O"]:
 
 
 class _Known:
-    """Draws builds widely and remembers them."""
+    """Draws builds from a wide distribution and keeps them."""
 
     def __init__(self) -> None:
         self.theta = torch.zeros(0, SIZE)
@@ -333,7 +333,7 @@ def worth_using(builds: BuildPosterior, is_size_known: bool) -> BuildPosterior |
 
     Args:
         builds: Of everybody.
-        is_size_known: Whether a stature was told or segments were measured.
+        is_size_known: Whether a stature was given or segments were measured.
 
     Returns:
         None if nothing is worth using.
@@ -415,7 +415,7 @@ def posterior_of(
         response: How they answer to theta.
         mean: Before anything is seen.
         covariance: Before anything is seen.
-        told: What else is known.
+        told: Further observations.
         height: Stature in meters, if it is known.
 
     Example:

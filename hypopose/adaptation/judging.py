@@ -1,4 +1,4 @@
-"""What can be said of hypotheses without 3D: proper scores of keypoints that were not shown.
+"""Score hypotheses without 3D truth: proper scores of keypoints hidden from the network.
 
 | score | is |
 | --- | --- |

@@ -1,4 +1,4 @@
-"""What training forgets, and going back part of the way so that it is little."""
+"""Limit forgetting: interpolate adapted weights back towards those they started from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.training.validation import validate_generator
 
 BACK = (1.0, 0.75, 0.5, 0.25)
-"""Shares of the adapted weights that are tried until little enough was forgotten."""
+"""Shares of the adapted weights, tried in this order until little enough is forgotten."""
 
 
 def mixed(first: PretrainedNetwork, last: PretrainedNetwork, share: float) -> PretrainedNetwork:

@@ -1,7 +1,7 @@
 """Labels of several views, smoothed over time.
 
-Every frame is triangulated by itself, and detectors err afresh within a few frames: smoothing takes
-off part of the error. The smoothed path x of a joint makes
+Every frame is triangulated by itself, and errors of detectors are independent after a few frames,
+so smoothing removes part of them. The smoothed path x of a joint minimizes
 
     sum over frames of w_t |x_t - y_t|^2  +  sum of |x_t - 3 x_{t-1} + 3 x_{t-2} - x_{t-3}|^2 / s^2
 

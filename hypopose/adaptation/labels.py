@@ -1,15 +1,15 @@
 """Windows of the target itself, with labels from several views, or from a teacher.
 
 **Several views** (EpipolarPose; :mod:`hypopose.multiview.pseudo_labels`): the target is the
-triangulated pose in the camera's frame. It errs, and its covariance says by how much. A generator
-that were compared with it as if it were the truth would learn the errors as ambiguity. So its draws
-get errors of the same distribution before they are compared: the energy score of the sums is least
-where draws without them are the posterior of the truth. What is not known of the rig's size is one
-such error, of a whole window.
+triangulated pose in the camera's frame. It has errors, which its covariance describes. A generator
+trained on it as if it were exact would learn these errors as ambiguity. Errors of the same
+distribution are therefore added to its draws before they are compared: the expected energy score of
+the sums is lowest when the draws themselves follow the posterior of the true pose. The uncertainty
+of the rig's scale is one such error, constant over a window.
 
-**A teacher** (PoSynDA): a slowly following copy draws several hypotheses of every window, each is
-scaled to the stature of the person's build, and they are made into a label by their reprojection
-(:mod:`hypopose.training.reprojection_labels`); the root is fitted, none is given.
+**A teacher** (PoSynDA): a slow moving average of the network draws several hypotheses of every
+window, each is scaled to the stature of the person's build, and they are made into a label by their
+reprojection (:mod:`hypopose.training.reprojection_labels`); the root is fitted, none is given.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def labels_from_teacher(
         recordings: Of everybody.
         config: What it was trained with.
         generator: Decides the clips, the hypotheses and the choices; on the teacher's device.
-        builds: Statures that hypotheses are scaled to; None leaves them as they are.
+        builds: Statures that hypotheses are scaled to; None leaves them unchanged.
         n_clips: How many.
         length: Frames of each, as far as recordings go.
     """
@@ -249,7 +249,7 @@ def _chosen(
         return labels_by_likelihood(hypotheses, keypoints, generator).joints
     labels = labels_by_reprojection(hypotheses, keypoints, level=selection)
     decided = labels.index >= 0
-    decided[..., 0] = True  # the root is the root
+    decided[..., 0] = True  # the root is the origin by definition
     return torch.where(decided[..., None], labels.joints, torch.nan)
 
 

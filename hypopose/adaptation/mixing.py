@@ -52,7 +52,7 @@ class MixedBatchMaker:
         ends, done = [], 0.0
         for part in self.parts:
             done += part.share / total * B
-            ends.append(min(B, int(done + u)))  # right on average, whatever the shares
+            ends.append(min(B, int(done + u)))  # the expected count is exact for any shares
         ends[-1] = B
         counts = [b - a for a, b in zip([0, *ends], ends, strict=False)]
         drawn = [p.maker(n, F, generator) for p, n in zip(self.parts, counts, strict=True) if n > 0]

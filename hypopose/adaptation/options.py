@@ -30,7 +30,7 @@ class AdaptOptions(TargetParts):
         hold_back: Share of every recording that is not trained on but judged by.
         max_forgetting: By what share the energy score on validation motion may rise; weights are
             taken back towards the first ones until it holds. None for 0.03, or, if ``height`` is
-            given, for any: who is told that people are small has to forget that others are not.
+            given, for any: weights adapted to small people get worse for others.
         seed: Decides batches and noise.
         device: ``"cpu"`` or ``"cuda"``.
 

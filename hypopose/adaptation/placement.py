@@ -4,7 +4,7 @@ Global position alignment (PoseDA; :func:`hypopose.simulation.global_position_al
 of the source at the depth where it looks as large as a person of the target, in that person's
 direction. The published form keeps the source camera's axes. Here the window gets the target's
 vertical first (from a rig, or estimated from the default's hypotheses) and turns about it, so that
-steep cameras are seen from as steeply.
+the pitch of the target's camera is kept.
 """  # noqa: E501
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is adapted to: people in front of cameras, without 3D, and which part is held back."""
+"""Target recordings: people in front of cameras, without 3D truth, and the part held back."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def _of_same_moments(recording: Recording, recordings: Sequence[Recording]) -> l
 
 
 def _cut(same: Sequence[Recording], share: float) -> tuple[int, int]:
-    """Where the frames held back begin and end; frames that show nobody do not count."""
+    """Where the frames held back begin and end; frames without people do not count."""
     n_frames = max(r.n_frames for r in same)
     shown = torch.zeros(n_frames, dtype=torch.bool)
     for r in same:

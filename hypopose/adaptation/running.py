@@ -42,7 +42,7 @@ class Adapted:
         builds: What was learned of the people; None if it was not asked for.
         frames: Trained on.
         seconds: Of training.
-        is_finished: False if it was stopped; the same call goes on.
+        is_finished: False if it was stopped; the same call resumes it.
         against: Why nothing was written.
     """
 
@@ -155,10 +155,10 @@ def _judged(
     first: PretrainedNetwork,
     o: AdaptOptions,
 ) -> tuple[Way, dict[str, Change], str]:
-    """The adapted network, or one part of the way back, that is better and forgets little.
+    """The adapted network, or a part of the way back, that scores better and forgets little.
 
     Returns:
-        Where on the way, scores before and after, and what is to be said against it.
+        The interpolation, scores before and after, and why it is not kept ("" if it is).
     """
     clips = _some(split.held_back)
     given = {"height": o.height, "seed": o.seed}
@@ -175,7 +175,7 @@ def _judged(
             found = way, changes, against
         if not against:
             break
-    assert found is not None  # there is a way
+    assert found is not None  # ways_back yields at least one
     return found
 
 

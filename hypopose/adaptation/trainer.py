@@ -1,4 +1,4 @@
-"""Training on mixed batches, with a teacher and a generator of bends that go along."""
+"""Training on mixed batches; a teacher and a pose augmentor are trained alongside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AdaptationTrainer(Trainer):
 
     Args:
         config: The run's options.
-        parts: Kinds of windows; one called ``"teacher"`` is labeled anew.
+        parts: Kinds of windows; one called ``"teacher"`` is labeled repeatedly.
         relabel: Makes the teacher's clips from its network; None without a teacher.
     """
 

@@ -4,7 +4,7 @@ The mean minimizes the expected squared error and is the best single answer for 
 hypotheses; it may lie between two modes and shorten bones. The coordinate-wise median resists stray
 hypotheses. The medoid is one of the hypotheses, so it keeps their bone lengths.
 
-A NaN hypothesis makes the result NaN where it is NaN: nothing is left out in silence.
+A NaN in any hypothesis makes the result NaN there: nothing is left out silently.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Departures from the published code:
   a given root is used only if passed as ``root=``, and a true one makes the result an oracle's.
 * Joints without a keypoint (NaN), or which no hypothesis projects, fall back to the mean of the
   hypotheses. Ties go to the lowest hypothesis, as published.
-* Reprojection knows nothing about depth: with well spread hypotheses the mean can be better.
+* Reprojection does not depend on depth: with well spread hypotheses the mean can be better.
 """
 
 from __future__ import annotations

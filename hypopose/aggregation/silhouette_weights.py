@@ -5,9 +5,9 @@ Hypotheses are draws from p(pose | keypoints). Masks are further data with the l
     ``p(mask | pose) ∝ exp(-e / τ)``,  e = 1 - intersection over union,
 
 so that the weight of a hypothesis is its likelihood over the sum of all (importance sampling).
-What one look errs by goes on (a segmenter misses the same hand, a coat is wide all the time), so
-looks within :data:`MEMORY_S` of each other count as one: errors are averaged with a Gaussian kernel
-over time, and weights change slowly. Far from all looks, weights become equal.
+Errors of masks persist (a segmenter misses the same hand, a coat is wide all the time), so masks
+within :data:`MEMORY_S` of each other count as one: errors are averaged with a Gaussian kernel over
+time, and weights change slowly. Far from all masks, weights become equal.
 
 Roots are fitted to the keypoints for each hypothesis; the girth of the body is the same for all.
 """

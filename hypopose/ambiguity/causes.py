@@ -3,8 +3,8 @@
 Three experiments on one keypoint at a time, all without ground truth:
 
 * ``hide``: take it away. The information it gives is the entropy that comes back.
-* ``jitter``: move it by detector-sized noise. How far the mean pose follows says how much the
-  result leans on it.
+* ``jitter``: move it by detector-sized noise. How far the mean pose follows measures how much the
+  result depends on it.
 * ``reveal``: where it is missing, put it where a hypothesis would have been seen, one hypothesis
   after the other. The mean drop in entropy is the information expected from detecting it (Lindley,
   "On a measure of the information provided by an experiment", 1956).
@@ -121,7 +121,7 @@ def reveal_keypoints(
 ) -> KeypointInfluence:
     """Put each missing keypoint where a hypothesis would be seen, and sample again.
 
-    A hypothesis with a focal length of its own is seen with that one.
+    A hypothesis with its own focal length is projected with it.
 
     Args:
         sample: Draws hypotheses; ``n_draws`` calls per name and one more.

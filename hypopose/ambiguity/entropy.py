@@ -5,11 +5,12 @@ Information Transmission 23, 1987; in the form of Kraskov, Stögbauer and Grassb
 Review E 69, 066138, 2004.
 
 The distance from a sample to its k-th nearest neighbor says how dense the distribution is there;
-averaging the logarithm over samples gives the entropy without a density model, so several modes are
-no obstacle. Distances are measured after whitening, because depth spreads ten times wider than the
-lateral directions and a round ball would reach far beyond the thin ones. The whitening that counts
-is the one within modes, so it is refined twice with the differences between neighbors. Whitening
-only chooses the metric; the estimate stays in the original units.
+averaging the logarithm over samples gives the entropy without a density model, so it holds for
+distributions with several modes. Distances are measured after whitening, because depth spreads ten
+times wider than the lateral directions and a ball would reach far beyond the distribution in the
+narrow directions. The whitening that counts is the one within modes, so it is refined twice with
+the differences between neighbors. Whitening only chooses the metric; the estimate stays in the
+original units.
 
 ====================  ==========================================  ===================
 symbol                meaning                                     code

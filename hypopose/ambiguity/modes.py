@@ -67,7 +67,7 @@ def find_modes(
     miss a mode than invent one.
 
     Args:
-        samples: Draws; each set of the batch is clustered by itself.
+        samples: Draws; each set of the batch is clustered separately.
         max_modes: Largest number considered.
         resolution: In the samples' unit; smaller differences are not modes.
         min_weight: Smallest share of the samples that counts as a mode.
@@ -123,7 +123,7 @@ def pose_modes(hypotheses: Hypotheses, level: str = "clip", **options: float) ->
 
     Args:
         hypotheses: Five or more.
-        level: ``frame`` clusters every frame by itself; ``clip`` clusters motions over all frames.
+        level: ``frame`` clusters every frame separately; ``clip`` clusters motions over all frames.
         **options: As for :func:`find_modes`; ``resolution`` in meters of root-mean-square joint
             displacement.
 

@@ -9,11 +9,11 @@ The *reweighted* one makes no such assumption: take one hypothesis as what is re
 second camera see it, and weigh the other hypotheses by how well they explain what it saw (both
 observations noisy: a normal of variance 2 sigma^2). Truth and posterior draw are exchangeable, so
 half the weighted mean squared distance between them is the posterior variance; average over all
-hypotheses in turn. It sees that a camera from the side decides a depth flip outright. On normal
+hypotheses in turn. It captures that a camera from the side resolves a depth flip. On normal
 samples the deviation comes out 0 to 6 % high, and since each hypothesis is judged by the *others*
 alone, higher where they are few: read it as an upper bound.
 
-Both look at each joint by itself, relative to the root, and at a second camera at about the same
+Both treat each joint separately, relative to the root, and assume a second camera at about the same
 distance that turns around the subject's vertical axis (the image's y axis).
 """
 

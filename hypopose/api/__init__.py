@@ -1,7 +1,7 @@
 """The verbs: load, sample, aggregate, evaluate; estimate does all that ``hypopose sample`` does.
 
-Only this front door guesses: keypoints of another skeleton are converted to the one the sampler
-reads, and keypoints without a camera get an assumed one, marked so. The rooms below refuse instead.
+Only these functions guess: keypoints of another skeleton are converted to the one the sampler
+reads, and keypoints without a camera get an assumed one, marked so. Packages below raise instead.
 """
 
 from hypopose.api.adapting import adapt

@@ -75,7 +75,7 @@ def adapt(
         targets: Name of a recording -> who is in it. With a rig, names of its cameras, whose
             recordings show the same people at the same time.
         output: Folder of weights, for ``weights=`` everywhere. An unfinished run is kept next to it, and
-            the same call goes on with it.
+            the same call resumes it.
         rig: Cameras in one world: labels from several views.
         clocks: Of the recordings, instead of the rig's.
         weights: To start from; None for the default ones.
@@ -134,7 +134,7 @@ def target_trainer(
         clocks: Of the recordings, instead of the rig's.
 
     Raises:
-        OptionError: If nobody is seen long enough, or the objective cannot be trained for on a
+        OptionError: If no one is seen long enough, or the objective cannot be trained for on a
             target.
     """
     recordings, scale_std = recordings_of(targets, rig, clocks)

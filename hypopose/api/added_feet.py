@@ -82,7 +82,7 @@ def _pose(result: Result, joints: torch.Tensor) -> Poses3D:
 def _with_points(ours: Keypoints2D, seen: Keypoints2D) -> Keypoints2D:
     """The 17 keypoints and those of the feet."""
     pairs = foot_points(seen)
-    assert pairs is not None  # lift_feet has seen to it
+    assert pairs is not None  # lift_feet checked it
     columns = [column for pair in pairs for column in pair]
     own, theirs = ours.confidence, seen.confidence
     both = own is not None and theirs is not None

@@ -190,7 +190,7 @@ def _result(
 
 
 def _undetected(motion: ImportedMotion, camera: Camera | None) -> Keypoints2D:
-    """Keypoints of a motion that none were detected for."""
+    """Keypoints, all missing, for a motion without detections."""
     return Keypoints2D(
         xy=torch.full((*motion.places.shape[:2], 2), torch.nan),
         skeleton=motion.skeleton,

@@ -75,7 +75,7 @@ def make_sampler(
     name, options = current_method(
         _sampler_of_weights(weights) if sampler is None else sampler, options
     )
-    # A name that comes out of a folder of weights must not run code.
+    # A name read from a folder of weights must not run code.
     method: Any = look_up("samplers", name, SAMPLERS, code=sampler is not None)
     options = current_names(options, options_of(method))
     options |= {} if n_steps is None else {"n_steps": n_steps}
@@ -282,7 +282,7 @@ def _with_network(
     recommended = _recommended_for(name, base, method, chosen)
     check_recommended(method, recommended, folder_of(chosen))
     if "overlap" not in options and _window(options) <= (recommended.get("overlap") or 0):
-        recommended.pop("overlap")  # it is about longer windows
+        recommended.pop("overlap")  # it was chosen for longer windows
     recommended = {k: v for k, v in recommended.items() if k not in options}
     options = {**recommended, **options, NETWORK: load_network(chosen).to(place)}
     if hasattr(method, "options_beside"):
@@ -348,7 +348,7 @@ def _made(name: str, method: Any, options: dict[str, Any]) -> Sampler:
 
 
 def _recommended(weights: str | Path) -> dict[str, Any]:
-    """How a folder of weights wants to be sampled; empty if it does not say."""
+    """The sampler options that a folder of weights recommends; empty if it has none."""
     return read_recommended(folder_of(weights))
 
 

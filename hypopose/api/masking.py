@@ -1,4 +1,4 @@
-"""Masks on their way into a result: attached to keypoints, counted once, and said in the record."""
+"""Masks for a result: attached to keypoints, used once, and recorded in the result's metadata."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def _recalibrated_words(table: Recalibration, measured: dict[str, Measurement]) 
 
 
 def _unchecked_words(measured: dict[str, Measurement]) -> list[str]:
-    """Quantities of the table whose intervals nobody compared with the truth."""
+    """Quantities of the table whose intervals were not compared with the truth."""
     open_ones = dict.fromkeys(
         m.quantity.family
         for name, m in measured.items()
@@ -206,7 +206,7 @@ def _doubts(result: Result, motion: BodyMotion) -> list[str]:
 
 
 def _empty_words(measured: dict[str, Measurement]) -> list[str]:
-    """Quantities per clip without a value, for example of steps where nobody walks."""
+    """Quantities per clip without a value, for example of steps in a clip without walking."""
     empty = dict.fromkeys(
         m.quantity.family for m in measured.values()
         if m.quantity.per == "clip" and not np.isfinite(m.median).any()
@@ -329,7 +329,7 @@ def steady_roots(hypotheses: Hypotheses, keypoints: Keypoints2D) -> Hypotheses:
     if hypotheses.root is None or camera is None or not bool(keypoints.detected.any()):
         return hypotheses
     if camera.rotation is not None and camera.rotation.dim() == keypoints.xy.dim():
-        return hypotheses  # a moving camera shakes them
+        return hypotheses  # they move with a moving camera
     if keypoints.skeleton != hypotheses.skeleton:
         keypoints = convert(keypoints, hypotheses.skeleton)
     path = fit_roots(hypotheses, keypoints, smooth=ROOT_ACCELERATION)
@@ -337,7 +337,7 @@ def steady_roots(hypotheses: Hypotheses, keypoints: Keypoints2D) -> Hypotheses:
 
 
 def _upright(hypotheses: Hypotheses, camera: Camera | None) -> tuple[Camera | None, str]:
-    """The camera in a world that feet tell, or as it is."""
+    """The camera in a world estimated from feet; unchanged if it cannot be estimated."""
     try:
         world = estimate_ground(hypotheses)
     except (OptionError, SkeletonMismatchError):
@@ -358,7 +358,7 @@ def _double(camera: Camera, placed: bool) -> Camera:
 
 
 def _as_result(hypotheses: Hypotheses) -> Result:
-    """Bare hypotheses, with a camera that somebody knows."""
+    """Hypotheses without a result, and the camera given with them."""
     if hypotheses.joints.dim() != 4:
         raise OptionError(
             f"Hypotheses of one person are measured, (H, F, J, 3); got "

@@ -53,7 +53,7 @@ def make_meshes(
         motion: ``"aggregate"``, ``"all"`` (it first, then every hypothesis), or a hypothesis.
         up: ``"y"``, ``"z"``, or ``"native"`` for the camera's axes.
         n_steps: Gauss-Newton steps of the fit.
-        say: Told, in a line, of work that takes long.
+        say: Called with a line of text before work that takes long.
         progress: Called with bodies fitted and to be fitted.
 
     Returns:
@@ -106,7 +106,7 @@ def make_meshes(
 
 
 def _skin(model: BodyModel, fit: BodyFit, takes: Sequence[MeshTake], shape: Sharing) -> Skin | None:
-    """The body at rest that all takes bend; None where builds change from one to the next."""
+    """The rest body that all motions deform; None where builds differ between motions."""
     if shape == "frame" or (shape == "hypothesis" and len(takes) > 1):
         return None
     if shape == "shared":

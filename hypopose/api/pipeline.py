@@ -166,9 +166,9 @@ class Pipeline:
         *,
         alone: bool,
     ) -> Result:
-        """Hypotheses and their aggregate, with the record of how they came about."""
+        """Hypotheses and their aggregate, with the record of how they were made."""
         prepared = sampling.prepare(keypoints, skeleton_read_by(self.sampler))
-        said: list[str] = []  # what the method has to say about its run
+        said: list[str] = []  # notes of the method about its run
 
         def listen(state: Any) -> None:
             said.extend([state.note] if hasattr(state, "note") else [])
@@ -360,7 +360,7 @@ def _name_or_none(sampler: str | Sampler | None) -> str | None:
 
 def _with_focal(keypoints: Keypoints2D, focal: FocalPosterior) -> Keypoints2D:
     """Keypoints whose assumed focal length is the posterior's median, with a note of it."""
-    assert keypoints.camera is not None  # prepare has seen to it
+    assert keypoints.camera is not None  # prepare checked it
     median = keypoints.camera.focal.new_full((2,), focal.median)
     notes = (n for n in keypoints.notes if not n.startswith("camera assumed"))
     return replace(

@@ -140,7 +140,7 @@ def common_people(views: Mapping[str, People]) -> dict[str, list[Keypoints2D]]:
         views: Name of the view -> who is in it.
 
     Returns:
-        Keypoints as they are if all views have the same skeleton, else Human3.6M-17.
+        Keypoints in their own skeleton if all views share it, else Human3.6M-17.
 
     Raises:
         SkeletonMismatchError: If a skeleton has no conversion.

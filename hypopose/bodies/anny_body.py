@@ -1,4 +1,4 @@
-"""The body model Anny: people of every age and build, without a license that asks for more.
+"""The body model Anny: people of every age and build, under permissive licenses.
 
 Brégier et al., "Human mesh modeling for Anny body", ECCV 2026; code Apache-2.0, MakeHuman assets
 CC0. The package ``anny`` comes with the extra ``hypopose[mesh]`` and is imported only when this
@@ -151,7 +151,7 @@ def make_anny(say: Callable[[str], None] | None = None) -> AnnyBody:
     """Construct Anny.
 
     Args:
-        say: Told, in a line, if this is the first time.
+        say: Called with a line of text if the cache has to be made.
 
     Raises:
         BackendError: If the package is not installed.

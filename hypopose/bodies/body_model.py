@@ -1,8 +1,8 @@
 """What a body with a surface is: parameters in, vertices, joints, faces and part labels out.
 
 A body is a tree of bones. Its parameters are a rotation of every bone against its parent, where the
-first bone begins, and numbers that say how the person is built. Whatever a body's own bones are, it
-gives the joints of a skeleton of ours, so that it can be fitted to hypotheses.
+first bone begins, and numbers that say how the person is built. Every body also gives the joints of
+one of HypoPose's skeletons, so that it can be fitted to hypotheses.
 
 At rest bodies look along z, with x to their left and y up, unless the model says otherwise; the
 first rotation turns them into any other frame. All lengths are meters.

@@ -21,7 +21,7 @@ def make_body(name: str | Path, say: Callable[[str], None] | None = None) -> Bod
     Args:
         name: ``"capsules"`` (needs nothing), ``"anny"`` (extra ``mesh``), or the path of an npz
             in SMPL's layout, see :mod:`hypopose.bodies.array_bodies`.
-        say: Told, in a line, of work that takes long.
+        say: Called with a line of text before work that takes long.
 
     Raises:
         OptionError: If there is no such body.

@@ -36,7 +36,7 @@ class Capsule(NamedTuple):
         end: Joint where it ends.
         radius_start: Meters.
         radius_end: Meters.
-        reach: Meters that it goes on beyond the end.
+        reach: Meters by which it extends beyond the end.
         part: Name in :data:`hypopose.bodies.PARTS`.
     """
 

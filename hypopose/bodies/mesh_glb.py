@@ -1,6 +1,6 @@
 """glTF (binary, .glb): the surface as an animated skin, colored by its spread.
 
-Every piece of a body is a node of its own, none hanging on another, whose translation and rotation
+Every piece of a body is a separate node without parent, whose translation and rotation
 are animated; a vertex follows up to four of them. ``COLOR_0`` (linear light) shows the spread of
 the vertex over the clip; the attribute ``_SPREAD`` holds it in meters, ``_PART`` the part.
 """

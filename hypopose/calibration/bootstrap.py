@@ -2,7 +2,7 @@
 
 Frames at 50 Hz are almost copies of each other: an interval from resampled frames is too narrow.
 Whole sequences are resampled instead (the cluster bootstrap), for one method or for the difference
-of two on the same sequences (paired), which cancels what makes a sequence hard for both.
+of two on the same sequences (paired), which cancels the difficulty that both share.
 
 Few sequences make percentile intervals too narrow: the bootstrap's variance is short by a factor
 (n - 1) / n and a normal's tails are short of Student's. Percentiles are taken further out for both

@@ -1,8 +1,9 @@
-"""What one number of coverage hides: spread along and across the line of sight, and over time.
+"""Coverage by axis: spread along and across the line of sight, and over time.
 
 One camera tells well where a joint is in the image and badly how deep it lies. Hypotheses can be
 too wide across the line of sight and too narrow along it, and still hold the stated share of all
-joints in their regions. They can also know which joints are hard without knowing which moments are.
+joints in their regions. Spread can also tell hard joints from easy ones without telling hard frames
+from easy ones.
 
 | figure | calibrated | is |
 | --- | --- | --- |

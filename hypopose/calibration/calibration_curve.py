@@ -1,10 +1,10 @@
-"""The calibration curve of hypotheses: coverage against level, its error, and how sure both are.
+"""The calibration curve of hypotheses: coverage against level, its error, and intervals of both.
 
 The definitions are in :mod:`hypopose.calibration.curves`.
 
 **Interval of the ECE.** Absolute values make the ECE of a sample too large on average: noise in G
-adds to it and never cancels, most of all where G is near q. Percentiles of resampled ECEs carry the
-noise twice and may lie wholly above the estimate. Instead: by the triangle inequality the true ECE
+adds to it and never cancels, most of all where G is near q. Percentiles of resampled ECEs contain
+the noise twice and may all lie above the estimate. Instead: by the triangle inequality the true ECE
 is no further from the measured one than the mean of |G_k(q) - true G_k(q)|, and how large that mean
 gets is seen from its resampled counterpart. The interval is the estimate plus and minus that much;
 it covers at least as often as it says, and exactly so for a calibrated model.

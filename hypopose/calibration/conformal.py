@@ -215,7 +215,7 @@ class ConformalBalls:
         at_levels = interpolated(
             levels.expand(*order.shape[:-1], -1), own, rising.gather(-1, order)
         )
-        # A hypothesis is in the mean it is measured from, the truth is not: n / (n - 1).
+        # The mean includes each hypothesis but not the truth: n / (n - 1) corrects for that.
         wanted = radii[known] * unit * (n - 1) / n
         ratio = torch.where(at_levels > 0, wanted / at_levels.clamp(min=1e-12), 1)
         in_order = interpolated(own.expand(*order.shape[:-1], -1), levels, ratio)

@@ -41,7 +41,7 @@ def crps_points(samples: Tensor, truth: Tensor) -> Tensor:
 
 
 def _crps(x: Tensor, y: Tensor) -> Tensor:
-    # The spread does not move with the origin; NaN hypotheses come last and weigh nothing.
+    # The spread does not depend on the origin; NaN hypotheses come last and have weight 0.
     difference = ascending((x - y.unsqueeze(-1)).double())
     finite = difference.isfinite()
     n = finite.sum(-1, keepdim=True)

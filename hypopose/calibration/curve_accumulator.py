@@ -277,8 +277,8 @@ def _effective(rows: Tensor) -> Tensor:
 
     The variance of the pooled coverage F = sum_c f_c / sum_c n_c is estimated by the jackknife over
     sequences, (C-1)/C sum_c ((f_c - F n_c) / (N - n_c))^2, and compared with F(1-F)/N, averaged
-    over levels. Leaving a sequence out keeps a long one from vouching for itself. At least as many
-    as the sequences would be if they were of one length.
+    over levels. Leaving a sequence out keeps a long one from being compared with itself. The result
+    is at least the number of equally long sequences that carry as much.
     """
     sums, n_c = rows[..., :-1], rows[..., -1:]
     total = n_c.sum(0)

@@ -5,8 +5,8 @@ miscalibrated distributions" (2022), ask: how often does the truth fall inside t
 median hypothesis? Here the center is the median of the hypotheses *and* the truth (see
 :mod:`hypopose.calibration.ranks`), so that a calibrated model has coverage q for every S; joints
 are compared with themselves; the error is averaged over joints after the absolute value, so an
-overconfident joint cannot hide behind an underconfident one; and the curve comes with what a
-perfect model would show by chance.
+overconfident joint cannot hide behind an underconfident one; and the curve comes with the error
+that a perfect model would show by chance.
 
     q            levels, 0.05 to 0.95 (0 and 1 can contribute nothing and are left out)
     F_k(q)       coverage: share of observations whose truth lies inside the q-ball of cell k
@@ -14,8 +14,8 @@ perfect model would show by chance.
     ECE_k        mean over q of |G_k(q) - q|
     ECE          mean of ECE_k over the cells
 
-F is what S hypotheses cover, and is nearer to the diagonal the fewer they are; it serves regions,
-bands and verdicts. G has the same expectation for every S from 5 on, so the ECE has it too.
+F is the coverage of S hypotheses, and is nearer to the diagonal the fewer they are; regions, bands
+and verdicts use it. G has the same expectation for every S from 5 on, so the ECE has it too.
 
 S hypotheses split [0, 1] into S + 1 ranks; a truth beyond all of them has the last. Levels above
 S / (S + 1) cut through that rank: no count can tell their coverage, so F is NaN there, and noted.

@@ -14,8 +14,8 @@ small pools of the same size whatever S is, and from an expansion that loses not
 What remains of the pool's size is the center, which is off by terms in 1 / (s + 1): they cancel in
 3 c(5) - 2 c(3) (Richardson's extrapolation; the weights follow from 1/6 and 1/4). All pools of a
 data set have these sizes, so the expectation is the same for S = 5 and S = 200, calibrated or not,
-and more hypotheses only make it less noisy. The price is in what two terms and one extrapolation
-miss of the limit: up to 8 % of the ECE where the spread is off by a factor of up to two
+and more hypotheses only make it less noisy. The truncation to two terms and the extrapolation cause
+an error: up to 8 % of the ECE where the spread is off by a factor of up to two
 (docs/reference/calibration.md).
 """
 
@@ -183,7 +183,7 @@ CENTERS: dict[int, Center] = {SMALL: _middle_of_four, LARGE: _middle_of_six}
 
 
 def _first(samples: Tensor, n: int, grouping: int = 0) -> Tensor:
-    """The first ``n`` hypotheses in a fixed random order, lest a sampler's matter; NaN last."""
+    """The first ``n`` hypotheses in a fixed random order, whatever the sampler's; NaN last."""
     s = samples.shape[-1]
     order = torch.randperm(s, generator=torch.Generator().manual_seed(grouping)).to(samples.device)
     finite = torch.isfinite(samples).all(-2)

@@ -2,7 +2,7 @@
 
 Dawid (1984); Hamill, "Interpretation of rank histograms for verifying ensemble forecasts" (2001);
 Gneiting, Balabdaoui and Raftery (2007). For one coordinate the rank is the probability integral
-transform (PIT); a slope is a bias. Poses are ranked by a pre-rank, see
+transform (PIT); a slope is a bias. Poses are ranked by a scalar pre-rank, see
 :mod:`hypopose.calibration.preranks`.
 """
 

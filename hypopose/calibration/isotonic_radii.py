@@ -62,7 +62,7 @@ class IsotonicRadii:
             batches: Hypotheses and truth; a list of one pair will do.
             n_sequences: Independent sequences n behind them. A new sequence differs from those
                 seen, so the truth's quantiles are taken at (n + 1) / n times their share, as
-                conformal prediction does; None takes them as they are.
+                conformal prediction does; None uses them unchanged.
             source: Where the data come from, for the file.
 
         Raises:

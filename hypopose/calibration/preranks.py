@@ -1,4 +1,4 @@
-"""Multivariate ranks: a pose has many coordinates; a pre-rank makes one number of them.
+"""Multivariate ranks: a pre-rank reduces the many coordinates of a pose to one number.
 
 Gneiting, Stanberry, Grimit, Held and Johnson, "Assessing probabilistic forecasts of multivariate
 quantities, with an application to ensemble predictions of surface winds" (2008); Thorarinsdottir,
@@ -7,7 +7,7 @@ Ziegel and Ginsbourger (2024: location, scale, dependence). Nearest-neighbor dis
 density: the coverage of highest-density regions (Hyndman 1996) without a density.
 
 A pre-rank sees the S+1 pooled points without knowing which is the truth, so the truth's rank is
-exactly uniform on 0..S for every S. They differ in what they see:
+exactly uniform on 0..S for every S. They differ in what they are sensitive to:
 
     average      all coordinates too high or too low
     band         too central or too outlying (low rank = outlying)

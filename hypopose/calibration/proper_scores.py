@@ -1,4 +1,4 @@
-"""Proper scoring rules: lower is better, and no dishonest spread does better on average.
+"""Proper scoring rules: lower is better, and the true distribution has the lowest expected score.
 
 Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation" (2007). All scores
 are *fair* by default (Ferro 2014): unbiased for the distribution the hypotheses are drawn from, so

@@ -1,4 +1,4 @@
-"""What a judgement was made from: a number without it cannot be compared with another."""
+"""What a calibration result was computed from; needed to compare it with another."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def distance_ranks(samples: Tensor, truth: Tensor) -> Ranks:
     elsewhere = same & (truth != first.squeeze(-1)).any(-1)
     ranks = ranks_of(e, t, finite, known)
     alone = elsewhere & (ranks.n > 0)
-    # One hypothesis and the truth are equally far from their middle: the tie says nothing.
+    # One hypothesis and the truth are equally far from their mean: a tie without information.
     ties = torch.where(alone, 0, ranks.ties)
     counts = Counts(**{**vars(ranks.counts), "tied": int((ties > 0).sum()),
                        "identical": int((same & (ranks.n > 0)).sum())})  # fmt: skip

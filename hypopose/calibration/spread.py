@@ -10,8 +10,8 @@ mean?" (2014); ENCE: Levi, Gispan, Giladi and Fetaya (2019); sparsification (AUS
     AUSE         area between the error left after dropping the most uncertain joints and the error
                  left after dropping the worst ones, relative to the error of all
 
-Spread is judged against the mean hypothesis. Sharpness needs no truth and is no quality by itself:
-maximize it subject to calibration (Gneiting, Balabdaoui and Raftery, 2007).
+Spread is judged against the mean hypothesis. Sharpness needs no truth and is not a quality measure
+alone: maximize it subject to calibration (Gneiting, Balabdaoui and Raftery, 2007).
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class SpreadAccumulator:
             self._append(both.flatten(1, 2))
 
     def _append(self, both: Tensor) -> None:
-        """Keep ``(2, n, K)`` in one buffer that doubles: many small ones would scatter the heap."""
+        """Keep ``(2, n, K)`` in one buffer that doubles: small ones fragment memory."""
         n = self._n + both.shape[1]
         if n > self._seen.shape[1]:
             grown = torch.empty(2, max(n, 2 * self._seen.shape[1]), both.shape[2])

@@ -96,7 +96,8 @@ class SpreadScaling:
         x = hypotheses.joints
         flat = x.reshape(-1, *x.shape[-4:])
         center, s = center_and_spread(flat)[0], flat.shape[1]
-        # A truth of spread tau is as far from these hypotheses as they are from each other.
+        # With spread tau the truth is on average as far from the hypotheses as they are from each
+        # other.
         factor = ((s * self.tau**2 + 1) / (s + 1)).sqrt().to(flat)
         moved = center + factor * (flat - center)
         return replace(hypotheses, joints=moved.reshape(x.shape))
@@ -124,8 +125,8 @@ def _scores_at(x: Tensor, y: Tensor, per: Per) -> Tensor:
     scores = []
     s = x.shape[1]
     for tau in TAUS.tolist():
-        # The mean wanders with its S hypotheses; this factor gives c + a d the spread tau has for
-        # the distribution they come from, so that tau does not depend on S.
+        # The sample mean of S hypotheses is itself noisy. This factor gives c + a d the spread that
+        # tau has for the underlying distribution, so that tau does not depend on S.
         a = math.sqrt(max(0.0, (s * tau**2 - 1) / (s - 1)))
         error = (a * d - miss).norm(dim=-1).mean(1)
         scores.append(torch.where(used, error - tau * pair, 0).sum((0, 1)))

@@ -2,11 +2,11 @@
 
 Lemos, Coogan, Hezaveh and Perreault-Levasseur, "Sampling-based accuracy testing of posterior
 estimators for general inference" (2023). Draw a reference point r, and ask which fraction f of the
-samples lies closer to r than the truth. Under calibration f is uniform for every choice of r that
-does not look at the truth; over all such choices the converse holds too.
+samples lies closer to r than the truth. Under calibration f is uniform for every r chosen
+independently of the truth; if it is uniform for all such choices, the samples are calibrated.
 
 Axes are sample-first as in ``sbi`` and ``tarp``: samples ``(S, N, D)``, truth ``(N, D)``.
-References live in the cube that min-max normalization of the truth maps to [0, 1]^D.
+References lie in the cube that min-max normalization of the truth maps to [0, 1]^D.
 
 Departures from the public implementations: the expected coverage is the plain distribution function
 of the ranks at fixed levels, exactly uniform for every S, rather than a cumulated histogram with

@@ -1,9 +1,9 @@
-"""Whether a rig of cameras and what they saw can be true: people have limbs of a person's length.
+"""Check a rig of cameras against its keypoints: triangulated limbs must have plausible lengths.
 
 Keypoints of several placed cameras are triangulated: the point that is nearest to the rays, in
 least squares over ``(I - d dᵀ)(x - c)`` with centers ``c`` and directions ``d``. A unit that is
 wrong makes limbs kilometers long; cameras that belong to other files, or frames out of step, make
-rays that pass each other.
+rays that do not meet.
 
 Reference: Hartley and Sturm, "Triangulation", CVIU 68(2), 1997 (the midpoint method, for n rays).
 """

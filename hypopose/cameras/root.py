@@ -13,8 +13,8 @@ depth is one ratio, the rest follows. Two departures from that plain fit are opt
   the linear form (about 1 % of depth for keypoint noise of 7 % of the person's spread).
 * ``smooth``: one Gauss–Newton step towards the most probable path, if keypoints err by what the fit
   leaves over and the root's acceleration is normal with the given standard deviation. One banded
-  linear system per motion; depth, which a frame knows badly, is smoothed more than what it knows
-  well. It also bridges gaps between frames that were fitted.
+  linear system per motion; depth, which single frames determine poorly, is smoothed more than the
+  other directions. It also bridges gaps between frames that were fitted.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _default_weights(keypoints: Keypoints2D) -> Tensor:
 
 
 def _closed_form(a: Tensor, uv: Tensor, w: Tensor) -> Tensor:
-    """The t that minimizes ``Σ w |t_xy - uv t_z + a|²``; NaN where the joints do not decide it."""
+    """The t that minimizes ``Σ w |t_xy - uv t_z + a|²``; NaN where it is not determined."""
     share = _normalized(w)[..., None]
     mean_uv, mean_a = (share * uv).sum(-2), (share * a).sum(-2)
     d = uv - mean_uv[..., None, :]
@@ -167,7 +167,7 @@ def _normalized(w: Tensor) -> Tensor:
 
 
 def _decided(spread: Tensor, w: Tensor) -> Tensor:
-    """The weighted spread of the seen joints; NaN where it does not decide a depth."""
+    """The weighted spread of the seen joints; NaN where it does not determine a depth."""
     enough = ((w > 0).sum(-1) >= 2) & (spread > MIN_SPREAD**2)
     return torch.where(enough, spread, torch.full_like(spread, torch.nan))
 
@@ -246,7 +246,7 @@ def _smooth_path(
 ) -> NDArray[np.float64]:
     """Minimize ``Σ (tᵀ I t - 2 tᵀ pull) + stiffness Σ |t''|²`` between first and last fit.
 
-    Frames whose pull is NaN know nothing and are bridged.
+    Frames whose pull is NaN carry no information and are bridged.
     """
     from scipy.linalg import solveh_banded
 

@@ -45,7 +45,7 @@ def look_at_rotation(direction: Float[Tensor, "*any 3"]) -> Float[Tensor, "*any 
     """The smallest rotation that turns a direction onto the optical axis.
 
     A virtual camera at the same place, turned so that the subject stands in its middle, sees
-    the same rays under another name: ``x_virtual = R x_cam``, with no roll of its own. Back with
+    the same rays under another name: ``x_virtual = R x_cam``, without additional roll. Back with
     ``x_cam = Rᵀ x_virtual``. Close to the axis the formula stays exact (no arccos).
 
     Args:

@@ -1,10 +1,10 @@
 """Perspective rotation: look at the subject with a virtual camera turned towards it.
 
 Hao and Li, "PersPose: 3D Human Pose Estimation with Perspective Encoding and Perspective Rotation",
-ICCV 2025. The same pose looks different in the corner of an image and in its middle. A camera that
-stands where the real one stands, but looks at the subject, sees the same rays; so nothing is lost,
-and a network need not learn every place in the image. For keypoints this is exact: there is no
-picture to resample and no parallax.
+ICCV 2025. The same pose looks different in the corner of an image and in its middle. A virtual
+camera at the real one's position, turned towards the subject, sees the same rays, so no information
+is lost and a network need not learn every position in the image. For keypoints this is exact: no
+picture is resampled and there is no parallax.
 
 | paper | here |
 | --- | --- |
@@ -116,7 +116,7 @@ def turn_towards(
             keypoints (of the clip or of the frame), the published choice.
 
     Returns:
-        The virtual camera. It stays as it is where nothing is detected.
+        The virtual camera. It is not turned where nothing is detected.
 
     Raises:
         OptionError: If turning or center has another name.

@@ -145,7 +145,7 @@ def _reporting(output: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def _conclude(adapted: Adapted, output: Path) -> None:
-    """Say what it came to; exit 1 if nothing improved."""
+    """Print the result; exit 1 if nothing improved."""
     from hypopose.adaptation.card import lines
 
     if not adapted.is_finished:

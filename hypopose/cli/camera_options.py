@@ -182,7 +182,7 @@ def _stated_size(options: Mapping[str, Any], keypoints: Path | None) -> tuple[in
     try:
         return inspect(keypoints, format=options.get("input_format")).image_size
     except HypoPoseError:
-        return None  # reading it will say what is wrong
+        return None  # reading it later raises the error
 
 
 def camera_of(options: Mapping[str, Any], keypoints: Path | None = None) -> Camera | None:

@@ -100,7 +100,7 @@ def cameras(views: tuple[Path, ...], outputs: tuple[Path, ...], **options: Any) 
 
 
 def _in_step(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
-    """No offsets where none are to be looked for."""
+    """Offsets of zero where offsets are not estimated."""
     if options["max_offset"] > 0:
         return {}
     given = {name for name, _ in options["offsets"]}

@@ -1,8 +1,8 @@
-"""Claims: processes on one machine or many share a folder of inputs, each input done once.
+"""Lock files, so that processes on one machine or many share a folder and do each input once.
 
 The process that works on an input holds a lock file beside its result. The file is created
-atomically and touched every half minute; one that was not touched for five minutes, or whose
-process on this machine has ended, is taken over.
+atomically and touched every half minute. It is abandoned, and may be taken over, if it was not
+touched for five minutes or if its process on this machine has ended.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def claim(result: Path) -> Iterator[bool]:
 
 
 def _taken(lock: Path) -> bool:
-    """Take the lock, over from a process that is gone if need be."""
+    """Take the lock, also from a process that has ended."""
     for _ in range(2):
         lock.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -68,7 +68,7 @@ def _taken(lock: Path) -> bool:
 
 
 def _holder(lock: Path) -> str | None:
-    """Who holds it, in words; None if it was given back just now."""
+    """The contents of the lock file; None if it was removed just now."""
     try:
         return lock.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def _abandoned(lock: Path, holder: str) -> bool:
     except FileNotFoundError:
         return False
     except ValueError:
-        return age > EXPIRY_S  # being written, or cut off
+        return age > EXPIRY_S  # being written, or truncated
     here = who.get("host") == socket.gethostname()
     return age > EXPIRY_S or (here and not _runs(int(who.get("process", 0))))
 
@@ -105,7 +105,7 @@ def _removed(lock: Path, holder: str) -> bool:
 def _runs(process: int) -> bool:
     """Whether a process of this machine exists."""
     if os.name != "posix":
-        return True  # signal 0 would end it there; the lock's age decides
+        return True  # on Windows signal 0 ends the process; only the lock's age is used there
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -131,7 +131,7 @@ def cluster_crew(
     from hypopose.distributed.cluster import check_where, open_cluster
 
     check_where(where)
-    # A store cannot add to a file; the manifest of one is where the run was started.
+    # Object stores cannot append to a file, so the manifest is kept where the run was started.
     here = Path.cwd() if is_remote(folder) else folder
     manifest = Manifest(here / MANIFEST, fingerprint(worker))
     if worker.force:

@@ -57,7 +57,7 @@ def convert_keypoints(source: Path, output: Path, force: bool, **options: Any) -
     refuse_overwriting(source, output)
     refuse_existing(output, force=force)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they say is in the notes, which are printed
+        warnings.simplefilter("ignore")  # their texts are in the notes, which are printed
         people = load_people(
             source,
             format=options["input_format"],

@@ -1,4 +1,4 @@
-"""``hypopose data``: motion capture, made ready to train on; where published data come from."""
+"""``hypopose data``: convert motion capture to training shards; where published data come from."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def read_footage(
     made: dict[str, Any] = {"clip": [clip.start, clip.end, clip.every, clip.max_side]}
     made["input"] = digest_of(source)
     if not live:
-        open_footage(source, clip).close()  # says what is wrong with it before models are loaded
+        open_footage(source, clip).close()  # raises for unreadable footage before models are loaded
     detector, why = choose_detector(options["detector"], options["detector_models"])
     bar = progress_bar(f"detecting in {Path(source).name}") if progress is None else None
     with bar or nullcontext(progress) as advance:

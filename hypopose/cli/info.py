@@ -54,7 +54,7 @@ def _describe(file: Path, options: dict[str, Any]) -> str:
         result = load_hypotheses(file)
     except FormatError:
         if is_result(file):
-            raise  # damaged: its keypoints alone would look like a sound file
+            raise  # damaged: its keypoints alone would look like an intact file
         given = {name: options[name] for name in ("skeleton", "image_size", "fps")}
         given["format"] = options["input_format"]
         found = inspect(file, **given, **reading_given(options))

@@ -30,7 +30,7 @@ class Job:
 
     Args:
         source: File or folder.
-        output: Where the result goes.
+        output: Path of the result.
         within: The folder that was named on the command line, if the input was found in one.
     """
 
@@ -219,7 +219,7 @@ class _Folder:
         results = {child for child in listed if is_result(child)}
         away = output.resolve()
         children = [c for c in listed if c not in results and c.resolve() != away]
-        # The folder's own result may be in it, with what --format has written beside it.
+        # The folder may contain its own result and the exports that --format wrote beside it.
         named = output.stem if output.suffix[1:] in FORMATS else output.name
         own = path.stem if output.is_dir() else named
         ours = {r.stem for r in results if r.stem == own or r.stem.startswith(f"{own}_person")}
@@ -262,7 +262,7 @@ def _note(words: str) -> None:
 
 
 def _data_files(children: Iterable[Path]) -> list[Path]:
-    """The files that are inputs: by their endings, and text if YOLO wrote it."""
+    """The files that are inputs: by their endings, and text files in YOLO's format."""
     from hypopose.io.footage import VIDEO_SUFFIXES
     from hypopose.io.readers import detect_format
 

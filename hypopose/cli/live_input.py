@@ -32,7 +32,7 @@ def from_footage(source: str, options: Mapping[str, Any]) -> Iterator[Any]:
     try:
         for frame in reader.frames():
             late = live_source and time.monotonic() - began - frame.seconds > 2 / rate
-            if late:  # the camera is ahead of us: look at what is newest
+            if late:  # we lag behind the camera: skip to the newest frame
                 began += 1 / rate
                 continue
             yield frame.seconds, frame.rgb, rate

@@ -146,7 +146,7 @@ def _first_view(
 
 
 def _check_rig(first: Keypoints2D | None, views: Sequence[Keypoints2D]) -> None:
-    """Refuse cameras that make people of no person's size, and doubt those that look elsewhere."""
+    """Refuse cameras that give people impossible sizes, and warn of those that look elsewhere."""
     from hypopose.cameras.rig_scale import rig_scale
 
     if first is None:
@@ -189,7 +189,7 @@ def _refuse_contradictions(options: Mapping[str, Any]) -> None:
 
 
 def _refuse_repeats(options: Mapping[str, Any], first: Path) -> None:
-    """Evidence that is counted twice makes hypotheses too sure."""
+    """Refuse a view given twice, which would make hypotheses overconfident."""
     from hypopose.io import split_camera_name
 
     given = [(first, options["camera_file"]), *options["view_files"]]

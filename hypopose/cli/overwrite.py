@@ -1,4 +1,4 @@
-"""Files that exist are kept, unless the user says ``--force``; inputs are kept always."""
+"""Existing files are kept unless ``--force`` is given; inputs are never overwritten."""
 
 from __future__ import annotations
 

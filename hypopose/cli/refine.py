@@ -117,7 +117,7 @@ def _reprojection_px(result: Result) -> float:
 
     x = result.hypotheses
     keypoints = prepare(result.keypoints, x.skeleton.name)
-    assert keypoints.camera is not None  # prepare sees to it
+    assert keypoints.camera is not None  # prepare checks it
     root = fit_roots(x, keypoints) if x.root is None else x.root
     px = project(x.joints + root[..., None, :], hypothesis_camera(x, keypoints.camera))
     return float((px - keypoints.xy).norm(dim=-1).nanmedian())

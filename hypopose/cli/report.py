@@ -125,7 +125,7 @@ def _surfaces(
 
 
 def _people(results: tuple[Path, ...], options: dict[str, Any]) -> tuple[Measurements, ...]:
-    """What was measured of every result of ``hypopose sample``."""
+    """The measured quantities of every result of ``hypopose sample``."""
     from hypopose.cli.measure import measured_people
 
     sampled = [path for path in results if path.suffix != ".json"]

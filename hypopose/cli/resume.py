@@ -56,7 +56,7 @@ class Outputs:
 
         Args:
             made_with: Of this run.
-            force: Whether everything is made anew.
+            force: Whether everything is made again.
 
         Raises:
             OptionError: If a file is in the way.
@@ -104,7 +104,7 @@ def made_with(
     """
     shaping = {k: v for k, v in options.items() if k not in _NO_SHAPE and k != "settings"}
     plain = {name: _plain(name, value) for name, value in shaping.items()}
-    del plain["sampler"]  # the description says more
+    del plain["sampler"]  # the description has the details
     plain = {k: v for k, v in plain.items() if k not in _LATER or not _is_unset(v)}
     others = {"plugins": list(plugins)} if plugins else {}
     return {"version": version, "sampler": sampler, **plain, **others}

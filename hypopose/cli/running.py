@@ -106,7 +106,7 @@ def _run_batch(jobs: Sequence[Job], crew: Crew, log: Log) -> list[SummaryRow]:
                 log.note(job.source, outcome.rows)
                 bar(n_frames=sum(row.n_frames for row in outcome.rows))
             if len(outcomes) == before:
-                time.sleep(WAIT_S)  # others are at what is left
+                time.sleep(WAIT_S)  # the remaining inputs are held by other processes
     rows = [row for job in jobs for row in outcomes[job].rows]
     return rows + crew.draw([row for row in rows if row.picture])
 
@@ -172,7 +172,7 @@ class _Crew:
                 yield futures[future], future.result()
 
     def _isolated(self, job: Job) -> Outcome:
-        """One input in a process of its own, which may end as it likes."""
+        """One input in a separate process, so that a crash does not end the run."""
         try:
             return next(outcome for _, outcome in self._in_processes([job], 1))
         except BrokenProcessPool:
@@ -203,7 +203,7 @@ def _attempt_in_child(job: Job) -> Outcome:
 
 
 def _attempt(job: Job, worker: Worker) -> Outcome:
-    """One input of a batch, if no other process is at it."""
+    """One input of a batch, if no other process holds it."""
     free = nullcontext(True) if is_remote(job.output) else claim(job.output)
     with free as ours, _caught() as said:
         if not ours:
@@ -229,7 +229,7 @@ def _rows_or_error(job: Job, worker: Worker, *, pictures_later: bool = True) -> 
         line = one_line(error)
         reason = line.replace(f"{job.source}: ", "").replace(str(job.source), "the input")
         return [SummaryRow(str(job.source), error=_naming(job.source, line), reason=reason)]
-    except Exception as error:  # a surprise in one of 200 files must not lose the others
+    except Exception as error:  # an unexpected error in one of 200 files must not lose the others
         line = f"unexpected {type(error).__name__}: {_naming(job.source, one_line(error))}"
         return [
             SummaryRow(str(job.source), error=line, reason=f"unexpected {type(error).__name__}")
@@ -242,7 +242,7 @@ def _draw(row: SummaryRow) -> SummaryRow | None:
 
     try:
         draw_overview(Path(row.picture), load_hypotheses(row.written))
-    except Exception as error:  # the other pictures, and all results, are worth having
+    except Exception as error:  # a failed picture must not lose the results and the other pictures
         line = f"{row.picture}: {type(error).__name__}: {one_line(error)}"
         return SummaryRow(row.source, row.person, error=line, reason="picture failed")
     return None
@@ -250,7 +250,7 @@ def _draw(row: SummaryRow) -> SummaryRow | None:
 
 @contextmanager
 def _made_if_needed(folder: Path) -> Iterator[None]:
-    """A folder for results; if none was written, it is gone again. Stores need no folders."""
+    """A folder for results, removed again if none was written. Object stores need no folders."""
     if is_remote(folder):
         yield
         return

@@ -72,7 +72,7 @@ def tracks(source: Path, output: Path | None, force: bool, **options: Any) -> No
         refuse_existing(output, force=force)
     tracking = None if options["max_gap"] is None else TrackingOptions(max_gap=options["max_gap"])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they say is in the notes
+        warnings.simplefilter("ignore")  # their texts are in the notes
         recording = read_recording(
             source,
             options["input_format"],

@@ -145,7 +145,7 @@ def read_views(
             own.pop("image_size", None)
         people = load_people(path, **own)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # said when it was read
+            warnings.simplefilter("ignore")  # warned of when it was read
             first = inspect(path, **{k: v for k, v in given.items() if k != "camera"}).first_frame
         found.append(ViewFile(name, path, people, first))
     return found

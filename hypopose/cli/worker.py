@@ -229,7 +229,7 @@ def reading_options(options: Mapping[str, Any], source: Path) -> dict[str, Any]:
 
 
 def _said(people: dict[str, Keypoints2D], names: list[str]) -> dict[str, tuple[str, ...]]:
-    """What reading footage noted of each person; what all share is said of the first."""
+    """Notes on each person from reading footage; shared ones once, with the first."""
     said: dict[str, tuple[str, ...]] = {}
     for name in names:
         before = {note for notes in said.values() for note in notes}

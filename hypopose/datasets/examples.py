@@ -1,8 +1,8 @@
 """A tiny built-in clip: a walker made of sine waves, seen by a known camera. No data needed.
 
-Nothing here was captured: joint angles are sines with anatomical amplitudes (hips ±25°, knees 5 to
-60°, arms against legs), bone lengths are round numbers. It looks like a walk and is the truth of
-its own keypoints, which is what examples and tests need.
+The motion is synthetic: joint angles are sines with anatomical amplitudes (hips ±25°, knees 5 to
+60°, arms against legs), bone lengths are round numbers. It looks like a walk, and its joints are
+the exact truth of its keypoints, for examples and tests.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The format is one npz a shard, without pickled objects: ``joints`` int16 (N, 17, 3) with ``scale``
 (meters a step), ``fps``, and one entry per clip in ``start``, ``length``, ``name``, ``action`` and
-``split``; ``subject`` and ``flags`` where they are known. The flag ``replaces:A|B`` says that a
-clip shows the same motion as the clips A and B, better.
+``split``; ``subject`` and ``flags`` where they are known. The flag ``replaces:A|B`` states that a
+clip is a better recording of the same motion as the clips A and B.
 """
 
 from __future__ import annotations

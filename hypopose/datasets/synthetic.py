@@ -1,6 +1,6 @@
-"""Motion made of sine waves, for a benchmark that needs no data: figures of several sizes that act.
+"""Motion made of sine waves, for a benchmark without data: figures of several sizes that move.
 
-Nothing here was captured. Each action states joint angles as ``offset + amplitude * sin(2 pi (n t +
+The motion is synthetic. Each action states joint angles as ``offset + amplitude * sin(2 pi (n t +
 phase))`` over its own cycle; forward kinematics turns them into joints, and the lower ankle stands
 on the floor in every frame. Tempo, size of movement, bone lengths and heading are drawn from a
 fixed seed. Real motion is harder: the benchmark tells whether a method works, not how good it is.

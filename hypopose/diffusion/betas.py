@@ -1,8 +1,8 @@
 """The noise schedules of DiffPose's released code, by their names there.
 
 Gong et al., "DiffPose: Toward More Reliable 3D Pose Estimation", CVPR 2023. Its configurations use
-``linear`` from 1e-4 to 1e-3 over 51 timesteps, which ends at ᾱ = 0.972: the process never comes
-near its noise. Where it should, use :func:`hypopose.diffusion.cosine_schedule`.
+``linear`` from 1e-4 to 1e-3 over 51 timesteps, which ends at ᾱ = 0.972: the process stays far from
+pure noise. For one that reaches it, use :func:`hypopose.diffusion.cosine_schedule`.
 
 Departure: the released code forms products of betas in single precision; ours are double, which
 moves its samples by up to 1e-5 m.

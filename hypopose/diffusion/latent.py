@@ -1,8 +1,8 @@
-"""Latent noise of generators: what is constant over a video, what changes slowly, what is fresh.
+"""Latent noise of generators: constant over a video, slowly varying, and white.
 
-A motion is uncertain in different ways: how long the bones are holds for a whole video, which way
-an arm points for a second, where a keypoint was clicked for one frame. A generator that maps noise
-to motions therefore gets three kinds of channels:
+The unknowns of a motion have different time scales: bone lengths are constant over a video, the
+direction of an arm lasts about a second, the error of a keypoint one frame. A generator that maps
+noise to motions therefore gets three kinds of channels:
 
 | share | kind | over time |
 | --- | --- | --- |

@@ -1,8 +1,8 @@
 """Gaussian mixtures: densities, EM, and the diffusion of poses into them.
 
-Gong et al., "DiffPose: Toward More Reliable 3D Pose Estimation", CVPR 2023, section 3: what is
-known of a pose before denoising is a mixture, fitted by EM. The forward process ends in it: one
-component is drawn per trajectory, and noise of its covariance is added around its mean.
+Gong et al., "DiffPose: Toward More Reliable 3D Pose Estimation", CVPR 2023, section 3: the
+distribution of a pose before denoising is a mixture, fitted by EM. The forward process ends in it:
+one component is drawn per trajectory, and noise of its covariance is added around its mean.
 
 | paper | code |
 | --- | --- |

@@ -1,4 +1,4 @@
-"""Where randomness comes from: seeded for users, recorded for golden cases."""
+"""Sources of random numbers: seeded for users, recorded for golden cases."""
 
 from __future__ import annotations
 

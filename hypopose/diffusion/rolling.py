@@ -1,10 +1,10 @@
-"""Noise for a window that moves over an endless video: every frame keeps its own.
+"""Noise for a window that moves over an endless video: the noise of a frame never changes.
 
-A live stream samples a window of the newest frames again and again. With new noise each time a
-hypothesis would be another motion at every frame. Here noise belongs to frames of the video: what
-is drawn for frame 1000 is the same in every window that holds it, what is constant over a video
-stays constant, and slow waves (:mod:`hypopose.diffusion.latent`) run on in absolute time. Memory is
-that of one window.
+A live stream samples a window of the newest frames again and again. With new noise each time, a
+hypothesis would jump to another motion at every frame. Here noise belongs to frames of the video:
+what is drawn for frame 1000 is the same in every window that holds it, what is constant over a
+video stays constant, and slow waves (:mod:`hypopose.diffusion.latent`) run on in absolute time.
+Memory is that of one window.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Work on more than one processor core, or less: threads."""
+"""Threads, processes and clusters for larger workloads."""
 
 from hypopose.distributed.cores import available_cores, choose_threads, idle_cores, threads
 

@@ -1,8 +1,8 @@
 """Many machines through Dask: a cluster, and a map over it that survives the loss of workers.
 
-Needs the extra ``hypopose[cluster]``. Dask's own retries are switched off where we can: a worker
-that dies takes its task with it, the task's items are tried again one by one, and an item whose
-process has died twice when it was alone is reported and left out.
+Needs the extra ``hypopose[cluster]``. Dask's own retries are switched off where possible. If a
+worker dies, the items of its task are tried again one by one; an item that kills its process twice
+when it is alone is reported and left out.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class Lost:
 
 @dataclass(eq=False)
 class _Task(Generic[Item]):
-    """Items that travel together.
+    """Items that are sent to a worker together.
 
     Args:
         items: Which.
-        attempt: The how-manieth time.
+        attempt: Number of the attempt, from 1.
         start: When it was handed over.
         copies: Futures that work on it.
         done: Whether one of them has come back.
@@ -141,7 +141,7 @@ def _check_workers(client: Any, where: str) -> None:
             raise BackendError(
                 f"The cluster {where} has no workers; start some with 'dask worker {where}'."
             ) from None
-    # A worker that dies meanwhile has no say, and is no reason to stop.
+    # A worker that dies meanwhile is ignored.
     answers = client.run(version_here, on_error="ignore")
     versions = set(answers.values()) - {__version__}
     if versions:
@@ -181,7 +181,7 @@ def map_on_cluster(
         Item, outcome and the number of the attempt, in the order in which they are done.
 
     Raises:
-        BackendError: If the scheduler goes away.
+        BackendError: If the connection to the scheduler is lost.
     """
     n_workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
     size = batch or max(1, min(16, len(items) // (8 * n_workers)))

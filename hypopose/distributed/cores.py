@@ -1,4 +1,4 @@
-"""How many threads a run should use: those that are free, and one for small inputs.
+"""The number of threads for a run: the idle cores, and one for small inputs.
 
 torch takes every core it sees. On a busy machine, or in a container that may use less than the
 machine has, its threads then wait for each other: a clip of 120 frames took ten times the processor

@@ -1,8 +1,8 @@
-"""Manifests: what a run over many inputs has done, one JSON line per input, added to as it goes.
+"""Manifests: the progress of a run over many inputs, one JSON line appended per input.
 
-A line is written when an input is done or has failed. A run that was stopped reads the file and
-goes on with what is left, on the same machines or on others. The last line of an input counts; a
-line that was cut off by a crash is ignored.
+A line is written when an input is done or has failed. A resumed run reads the file and continues
+with the remaining inputs, on the same machines or on others. The last line of an input counts; a
+line truncated by a crash is ignored.
 """
 
 from __future__ import annotations

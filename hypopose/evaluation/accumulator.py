@@ -1,4 +1,4 @@
-"""The one accumulator: draws go in batch by batch, scores and calibration come out.
+"""Accumulate draws batch by batch, and compute scores and calibration from the sums.
 
 Everything is kept as sums per action and sequence, so that two halves merge into the whole, memory
 does not grow with the number of frames (but for two numbers per observation of the spread), and

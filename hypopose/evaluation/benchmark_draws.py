@@ -130,7 +130,7 @@ def benchmark_draws(
     """
     if n_hypotheses < 1 or batch_size < 1:
         raise OptionError("n_hypotheses and batch_size must be at least 1.")
-    from hypopose.samplers.windows import window_seams  # loads networks, which reports do without
+    from hypopose.samplers.windows import window_seams  # imports networks
 
     n_views = len(benchmark.views) if limit is None else min(limit, len(benchmark.views))
     done = 0

@@ -1,7 +1,7 @@
 """A benchmark in parts, for many processes: each part is evaluated where it is drawn, then merged.
 
-Every view has its own noise, so that hypotheses do not depend on the parts; sums are added in the
-order of the views, whoever is done first.
+Every view has its own noise, so that hypotheses do not depend on the parts. Sums are added in the
+order of the views, whichever part finishes first.
 """
 
 from __future__ import annotations

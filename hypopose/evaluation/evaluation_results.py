@@ -1,8 +1,8 @@
 """Results of an evaluation and of a calibration check, as plain data.
 
 :class:`Evaluation` is what ``hypopose evaluate`` writes, :class:`CalibrationResults` what
-``hypopose calibrate`` writes and the report draws: arrays and words, no samplers. The truth is only
-compared with; scores that pick by it are oracles and say so in their name.
+``hypopose calibrate`` writes and the report draws: arrays and text, no samplers. Scores that select
+by the truth are oracles and have ``oracle`` in their names.
 """
 
 from __future__ import annotations

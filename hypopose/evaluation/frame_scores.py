@@ -208,7 +208,7 @@ def _pss(value: Callable[[Comparison, PoseClusters], Tensor]) -> Values:
 
 
 def _of_all(c: Comparison, kinds: PoseClusters) -> Tensor:
-    """Which hypotheses are of the truth's kind: 1, 0 or NaN."""
+    """Which hypotheses fall into the pose cluster of the truth: 1, 0 or NaN."""
     return pss(c.hypotheses.joints, c.truth.joints.unsqueeze(-4), kinds)
 
 

@@ -1,9 +1,9 @@
 """Check the stated unit, axes, sides and frame of predictions against the truth.
 
 Numbers in another unit, axes that point elsewhere, sides that are exchanged and joints in another
-order make errors of decimeters that look like a bad method. Each of them is undone on a sample of
-frames; where that leaves less than :data:`MUCH_BETTER` of the error, the file is refused and the
-option named that corrects it. A prediction that *is* the truth is refused too.
+order give errors of decimeters that look like those of a bad method. Each is undone on a sample of
+frames; if that leaves less than :data:`MUCH_BETTER` of the error, the file is refused and the
+message names the option that corrects it. A prediction equal to the truth is refused too.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def _cure(given: Layout, better: Layout) -> str:
 
 
 def _check_turned(predictions: Predictions, samples: Samples, error: float) -> None:
-    """One rotation a view: coordinates of a frame that is not known."""
+    """Refuse predictions that one rotation per view would correct: their frame is unknown."""
     layout = predictions.layout
     turned = []
     for view in samples.views:

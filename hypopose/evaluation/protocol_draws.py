@@ -1,8 +1,8 @@
 """Draws of a protocol: hypotheses of a sampler or of a file, cut to the frames that count.
 
-One view at a time is made, sampled or looked up, compared and forgotten; memory does not grow with
-the number of views. Views are cut into clips, which bounds what a comparison holds and is what
-"per clip" means in scores.
+Views are made, sampled or looked up, and compared one at a time, so that memory does not grow with
+their number. Views are cut into clips, which bounds what a comparison holds and is what "per clip"
+means in scores.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class AnsweredView:
         for action, frames in self.entry.parts.items():
             for rows in _clips(frames, clip_frames):
                 yield rows, self._draw(action, rows, seconds)
-                seconds = 0.0  # of the view, told once
+                seconds = 0.0  # notes of the view, given once
 
     def _draw(self, action: str, rows: np.ndarray, seconds: float) -> Draw:
         truth, keypoints, skeleton = self.truth, self.keypoints, self.truth.skeleton

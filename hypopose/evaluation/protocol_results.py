@@ -1,4 +1,4 @@
-"""What a method reached by a protocol, and what it and its scores took from the ground truth."""
+"""Scores of a method under a protocol, and what they used of the ground truth."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ Clips are those of the code: consecutive, the last one moved back to end with th
 video padded with its last frame. On Human3.6M, frames of two clips count twice and padded ones too;
 P-MPJPE chooses by aligned errors. On MPI-INF-3DHP every frame is looked at, valid or not, later
 clips replace earlier ones, and valid frames count once. Where clips of the code overlap, its
-hypotheses differ between them; an answer has one value for a frame, which is taken for both.
+hypotheses differ between them; ours have one value per frame, which is used for both clips.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What produced a number: hashes of everything read, version, machine and time."""
+"""Provenance of a result: hashes of all files read, version, machine and time."""
 
 from __future__ import annotations
 

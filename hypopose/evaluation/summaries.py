@@ -1,4 +1,4 @@
-"""From sums to results: tables, curves and bands of what an evaluator saw."""
+"""From sums to results: the tables, curves and bands of an evaluator."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def notes_of(curve: CalibrationCurve) -> dict[str, str]:
 
 
 def _lengths(curve: CalibrationCurve) -> str:
-    """How many sequences, and what they are worth if their lengths differ much."""
+    """The number of sequences, and their effective number if lengths differ much."""
     n = len(curve.sequence_cover)
     worth = float(equal_sequences(curve.sequence_cover[..., -1].sum(-1)))
     return f"{n}, worth {worth:.1f} of one length" if worth < 0.8 * n else str(n)

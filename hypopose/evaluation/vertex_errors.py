@@ -1,4 +1,4 @@
-"""PVE, the per-vertex error of methods that answer with surfaces.
+"""PVE, the per-vertex error of methods that predict surfaces.
 
 Mean distance of corresponding vertices in millimeters, prediction and truth both with the pelvis at
 the origin that the protocol's regressor finds on them. Tables that put another pelvis there, or

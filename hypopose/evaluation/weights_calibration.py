@@ -2,7 +2,7 @@
 
 It says for each benchmark which share of the joints the 50, 80 and 95 % regions contain, and the
 ECE. Benchmarks of people on skeletons that no training data holds come first: they are the harder
-ones. The file records the SHA-256 of the tensors, so that it is not cited for weights trained anew.
+ones. The file records the SHA-256 of the tensors, so that it is not cited for other weights.
 """
 
 from __future__ import annotations

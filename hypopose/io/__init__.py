@@ -16,10 +16,10 @@ Layout::
     camera_files/   calibration files of all tools, moving cameras
     mask_files/     masks of people: PNG files, COCO's run lengths, npz
     writers/        one file per export format; the table EXPORTERS; keypoint files
-    untrusted/      arrays and pickles of strangers, native parsers in a subprocess
+    untrusted/      untrusted arrays and pickles, native parsers in a subprocess
 
 A reader turns a :class:`Source` into :class:`~hypopose.io.detections.Detections` and reports only
-what the file says. Readers import from ``source``, ``format``, ``detections``, ``parsing`` and
+what the file states. Readers import from ``source``, ``format``, ``detections``, ``parsing`` and
 ``untrusted``; they do not import each other.
 """
 

@@ -1,4 +1,4 @@
-"""What readers hand over: every detection in a file with its frame, and perhaps its person.
+"""What readers return: every detection in a file with its frame, and its person if known.
 
 Cleaning happens here, once for all formats: what counts as missing, which confidences are
 possible, which coordinates are no pixels.

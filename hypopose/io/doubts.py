@@ -1,7 +1,8 @@
-"""Doubts about a file that can be read but may not mean what it seems to mean.
+"""Warnings about files that can be read but are probably not what they seem.
 
-A doubt is one short sentence with a cure. It is raised as a :class:`DoubtfulInputWarning` (on the
-command line a line on standard error), and it stands among the notes of the keypoints.
+A doubt is one short sentence that states how to fix the file. It is raised as a
+:class:`DoubtfulInputWarning` (on the command line a line on standard error), and it stands among
+the notes of the keypoints.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ CORNER = 0.5
 """Share of width and height within which all keypoints of a clip lie only if the size is wrong."""
 PERCENT = 100
 MIN_CLIP = 10
-"""Frames from which it is odd that nobody leaves a quarter of the image."""
+"""Number of frames from which a doubt is raised if no one leaves a quarter of the image."""
 N_EXAMINED = 200
 """Detections that are looked at, spread over the file."""
 
@@ -62,7 +63,7 @@ def doubts_about(detections: Detections, *, skeleton_told: bool) -> tuple[str, .
     xy = detections.xy[::step]
     named = detections.skeleton
     wrong = misnamed(xy, named) if skeleton_told else scrambled(xy, named)
-    # Joints under wrong names say nothing about which way is up.
+    # Joints under wrong names do not show which way is up.
     found = wrong or upside_down(xy, named) or sideways(xy, named)
     return tuple(doubt for doubt in (found, on_one_spot(detections)) if doubt)
 
@@ -201,7 +202,7 @@ def outside_doubt(xy: Float[np.ndarray, "*any 2"], size: tuple[int, int] | None)
 def _corner_doubt(
     n_frames: int, known: Float[np.ndarray, "n 2"], size: tuple[int, int]
 ) -> tuple[str, ...]:
-    """A doubt if nobody ever leaves the upper left quarter of the image."""
+    """A doubt if no one ever leaves the upper left quarter of the image."""
     high = known.max(0)
     if n_frames < MIN_CLIP or (high > CORNER * np.array(size)).any():
         return ()

@@ -1,7 +1,7 @@
-"""Videos, pictures and cameras: recognized here, so that every command can say what to do.
+"""Videos, pictures and cameras: recognized here, so that every command can explain what to do.
 
-Keypoint readers read no pictures. What turns footage into keypoints is :mod:`hypopose.video`; this
-file only tells footage from keypoint files, by the first bytes and by the ending.
+:mod:`hypopose.video` turns footage into keypoints; this file only distinguishes footage from
+keypoint files, by the first bytes and the extension.
 """
 
 from __future__ import annotations

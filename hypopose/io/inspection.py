@@ -126,7 +126,7 @@ def inspect(
         OptionError: If an option names no format, skeleton or size.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they say is among the notes and doubts
+        warnings.simplefilter("ignore")  # their texts are among the notes and doubts
         recording = read_recording(path, format, skeleton, fps, image_size=image_size, **reading)
     detections = recording.detections
     n_frames = detections.last_frame - detections.first_frame + 1

@@ -1,10 +1,10 @@
 """3D predictions of any method: arrays of joints by where they stand in a file.
 
 Read are npy, npz, HDF5, MATLAB, JSON and pickle files. They may hold one array for everything, or
-dictionaries, lists and groups by sequence, nested as their authors like: every array is listed
-under the path that leads to it, ``S9/Directions 1/0``. Nothing in a file is run. Arrays of npy and
-npz files are read one at a time, when they are asked for. Which sequence a path means, and in what
-unit and frame the numbers are, is for :mod:`hypopose.evaluation.predictions` to find out.
+dictionaries, lists and groups by sequence, nested in any way: every array is listed under the path
+that leads to it, ``S9/Directions 1/0``. Nothing in a file is run. Arrays of npy and npz files are
+read one at a time, when they are asked for. Which sequence a path means, and in what unit and frame
+the numbers are, is for :mod:`hypopose.evaluation.predictions` to find out.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _in_npy(source: Source) -> Iterator[tuple[str, Load]]:
     with as_npy_error(source):
         try:
             mapped = np.load(source.path, mmap_mode="r", allow_pickle=False)
-        except ValueError:  # an object array, or damaged: then the next line says so
+        except ValueError:  # an object array, or damaged: then the next line raises
             mapped = None
     if mapped is None:
         return _numeric(source, read_ragged(source, source.read_bytes()))

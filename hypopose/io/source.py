@@ -1,4 +1,4 @@
-"""A file or folder while its format is being found out: parsed once, errors with its name."""
+"""A file or folder while its format is being detected: parsed once, errors with its name."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def _parsed(raw: bytes) -> Any:
 
 
 def _describe_bytes(start: bytes, suffix: str) -> str:
-    """What a file is that is neither JSON nor a container."""
+    """A description of a file that is neither JSON nor a container."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "text in UTF-16 (save it as UTF-8)"
     if start.startswith(_ZIP_MAGIC):

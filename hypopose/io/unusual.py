@@ -1,4 +1,4 @@
-"""Bring unusual files to the usual form: pixels, y down, one frame per step of a constant rate."""
+"""Normalize unusual files: pixels, y down, a constant frame rate."""
 
 from __future__ import annotations
 

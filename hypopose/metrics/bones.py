@@ -1,7 +1,7 @@
 """Bone lengths: do limbs keep their length, and do left and right agree?
 
 These need no truth, except :func:`bone_length_error`. A bone of length 0 or NaN (a collapsed pose)
-gives NaN: a pose without size is perfectly symmetric and perfectly rigid, and says nothing.
+gives NaN: a pose without size would be perfectly symmetric and rigid, without meaning.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pose structure score: is a pose of the same kind as the truth, whatever its size?
+"""Pose structure score: whether a pose falls into the same cluster as the truth, at any size.
 
 Kocabas, Karagoz and Akbas, "Self-supervised learning of 3D human pose using multi-view geometry",
 CVPR 2019 (EpipolarPose). Poses of a training set are clustered; a prediction scores 1 if it falls

@@ -4,9 +4,9 @@ Sources: MPJPE, Ionescu et al., "Human3.6M", PAMI 2014; N-MPJPE, Rhodin et al., 
 counts as a joint (17 of 17), as the field does: leaving it out multiplies Human3.6M numbers by
 17/16.
 
-Every function keeps the unit of its inputs. A NaN joint makes the value NaN: an average over what
-happens to be there would reward a method for leaving hard joints out. The room
-:mod:`hypopose.evaluation` counts such frames instead.
+Every function keeps the unit of its inputs. A NaN joint makes the value NaN: an average over the
+remaining joints would reward a method for leaving hard joints out. :mod:`hypopose.evaluation`
+counts such frames instead.
 """
 
 from __future__ import annotations

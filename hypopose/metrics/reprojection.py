@@ -1,4 +1,4 @@
-"""Do poses project onto the keypoints they came from? Needs a camera, no truth."""
+"""Distance of projected poses from their keypoints. Needs a camera, no truth."""
 
 from __future__ import annotations
 

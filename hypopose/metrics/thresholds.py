@@ -3,7 +3,7 @@
 Sources: PCK and AUC in 3D, Mehta et al., "Monocular 3D human pose estimation in the wild", 3DV 2017
 (the MPI-INF-3DHP tool: strictly below, 150 mm, thresholds 0, 5, ... 150 mm); CPS, Wandt et al.,
 "CanonPose", CVPR 2021. Thresholds are in the unit of the inputs; the defaults are meters. NaN
-joints make a value NaN instead of counting as misses or vanishing.
+joints make a value NaN instead of counting as misses or being left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several views: triangulation, cameras from people, clocks, who is who, labels, fusion.
+"""Several views: triangulation, cameras from people, clocks, matching people, labels, fusion.
 
 Layout::
 
@@ -6,10 +6,11 @@ Layout::
     optimal_correction.py   the nearest pair of points whose rays meet
     epipolar.py             essential matrices
     relative_pose.py        the pose of a second view, robustly
-    timing.py               offset and rate between two recordings
-    matching.py             who is who in two views
-    tracks.py, synchrony.py what a camera saw; all cameras on one clock
-    rig.py, rig_building.py cameras of all views from people moving
+    time_offsets.py         offset and rate between two recordings
+    matching.py             people matched between two views
+    camera_tracks.py        the people one camera saw
+    synchrony.py, clocks.py all cameras on one clock
+    rig_finding.py, rig_building.py   cameras of all views from moving people
     bundle_adjustment.py    all cameras and joints together
     scale.py                meters
     pseudo_labels.py        people in the world, with covariance; labels for each camera

@@ -1,4 +1,4 @@
-"""Everybody that one camera sees, as geometry wants it: rays, confidences, a clock."""
+"""All people in one camera's view, for geometry: rays, confidences, a clock."""
 
 from __future__ import annotations
 

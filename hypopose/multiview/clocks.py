@@ -1,9 +1,9 @@
 """Clocks of views once a rig is known.
 
-Two views tell an offset in time by how well an essential matrix fits, which is little where they
-face each other. The other views of a rig tell more: they say where joints are, and a view whose
-clock is wrong sees them elsewhere. Offsets a frame apart are tried, and a parabola is laid through
-the least.
+With two views, an offset in time is estimated from the fit of an essential matrix, which is
+insensitive where the cameras face each other. The other views of a rig give more information: they
+locate the joints, and a view whose clock is wrong sees them elsewhere. Offsets a frame apart are
+tried, and a parabola is laid through the least.
 """
 
 from __future__ import annotations

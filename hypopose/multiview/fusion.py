@@ -2,9 +2,9 @@
 
 Every view has a posterior over the same pose. If keypoints of different views err independently and
 the prior is wide, the posterior of all views is proportional to the product of the single ones.
-Hypotheses of all views are candidates, turned into one frame; a candidate of one view counts by how
-likely the others find it. Weights are per joint and frame: over whole motions they would leave one
-candidate.
+Hypotheses of all views are candidates, turned into one frame; a candidate of one view is weighted
+by its likelihood in the others. Weights are per joint and frame: for whole motions a single
+candidate would get all the weight.
 
 | symbol | here |
 | --- | --- |
@@ -17,9 +17,9 @@ that a hypothesis stays with its candidates from frame to frame. ``gaussian`` mo
 of the surest view onto the product of the normal distributions instead: smooth motions, no more
 distributions than normal ones.
 
-The prior is counted once a view: the product is a little too sure. It needs no network and no
-further look at the keypoints; the sampler ``platypose`` reads several views at once and does not
-have that fault.
+The prior is counted once per view, so the product is slightly overconfident. It needs neither a
+network nor the keypoints. The sampler ``platypose`` reads several views at once and counts its
+prior once.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Who is who in another view: people are paired by how well their joints fit the epipolar geometry.
+"""Match people between views by how well their joints fit the epipolar geometry.
 
 Where the cameras are known, a pair's cost is the median distance of its joints from the epipolar
 constraint, and the pairing of least total cost is taken (Hungarian method); pairs that are too far
-off stay alone, so views may show unlike numbers of people. Where cameras are not known, every pair
-of people is tried as the one that finds them, and the one that explains most of everybody wins.
+off stay alone, so views may show unlike numbers of people. Where cameras are not known, they are
+estimated from every pair of people in turn, and the estimate that explains most joints of all
+people is taken.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class MatchedPair:
     Args:
         pose: Of the second view, seen from the first.
         offset: In time.
-        pairs: Who is who: numbers of people in the first and the second view.
+        pairs: Matched people: their numbers in the first and the second view.
     """
 
     pose: RelativePose

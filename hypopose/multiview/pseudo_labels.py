@@ -12,7 +12,8 @@ its views, and gates by residual, side of the cameras and angle between the rays
 | root of the target | kept: ``joints`` are places in the camera's frame |
 
 The covariance is that of Gauss-Newton, (sum J' W J)^-1 s^2, with s^2 of the joint in the whole
-recording. Points whose own residuals are larger get more, in part: they are few.
+recording. Points with larger residuals get a larger covariance, but shrunk to the joint's: a point
+has few residuals.
 """
 
 from __future__ import annotations

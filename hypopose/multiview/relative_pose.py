@@ -7,8 +7,8 @@ regression", 1984: no threshold is needed, and less than half of the corresponde
 is fitted again with weights, and refined in its five degrees of freedom under a robust loss. Of the
 four poses an essential matrix allows, the one with most points in front of both views is taken.
 
-What the keypoints do not decide is refused: one frame, no parallax (both views at one place), and
-points on one line or plane, which show as uncertainty.
+Degenerate cases are refused: one frame, no parallax (both cameras at one place), and points on one
+line or plane, which are recognized by the uncertainty of the pose.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A rig from people moving: where cameras stand, whose clocks are behind, and who is who.
+"""A rig from moving people: poses of cameras, offsets of clocks, and matched identities.
 
 1. Each view is brought together with one that is placed already, the first of all to begin with:
    offset in time, pairing of people and relative pose (:mod:`hypopose.multiview.matching`).

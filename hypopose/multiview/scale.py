@@ -1,6 +1,6 @@
 """Meters: how large a rig is that was found from keypoints.
 
-Nothing in pixels tells a small scene from a large one, so the size comes from outside: the
+Pixels do not determine the size of a scene, so it is taken from elsewhere: the
 distance of two cameras, the stature of a person, or, where neither is known, what bones of
 adults measure.
 

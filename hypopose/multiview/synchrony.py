@@ -1,4 +1,4 @@
-"""Views at the same moments: who is seen where, on one clock."""
+"""Views at the same moments: people matched across views, on one clock."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def match_known(
 ) -> Int[np.ndarray, "V P"]:
     """Who is who in views of known cameras.
 
-    Everybody of the first view is somebody; people of each further view are paired with those by
+    People of the first view are numbered; people of each further view are paired with those by
     their mean distance from the epipolar constraint with all views that show them, and others are
-    somebody new.
+    given a new number.
 
     Args:
         views: What the cameras saw.

@@ -1,4 +1,4 @@
-"""How far one recording is behind another, from the keypoints of a person both see.
+"""The time offset between two recordings, from the keypoints of a person in both.
 
 At the right offset in time an essential matrix explains all pairs of keypoints up to the noise of
 the detector; at others moving limbs do not fit. So every offset gets an essential matrix (weighted

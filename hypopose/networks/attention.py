@@ -6,8 +6,8 @@
 | ``math`` | the formula, softmax(q kᵀ / √D) v | nothing; memory grows with N² |
 | ``xformers`` | ``xformers.ops.memory_efficient_attention`` | the extra, and an NVIDIA GPU |
 
-All give equal results up to rounding. A backend that cannot run raises; none is ever replaced by
-another silently. Queries that may attend to nothing come out as 0 in every backend.
+All give equal results up to rounding. A backend that cannot run raises; it is never replaced
+silently. Queries that may attend to nothing come out as 0 in every backend.
 
 Networks exported to ONNX hold the formula in place of ``sdpa``: torch writes ``sdpa`` with four
 axes only, and so that it gives NaN where there is nothing to attend to.
@@ -98,7 +98,7 @@ def _xformers(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     m = k.shape[-2]
     bias = None
     if mask is not None:
-        # xformers wants rows of the bias aligned to 8 elements.
+        # xformers requires rows of the bias to be aligned to 8 elements.
         bias = q.new_zeros(q[..., 0, 0].numel() // heads, heads, n, -(-m // 8) * 8)[..., :m]
         visible = mask.expand(*batch, heads, n, m).reshape(bias.shape)
         bias.masked_fill_(~visible, torch.finfo(q.dtype).min)

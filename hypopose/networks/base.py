@@ -1,4 +1,4 @@
-"""The one contract every denoiser and lifter fulfils."""
+"""The interface of every denoiser and lifter."""
 
 from __future__ import annotations
 

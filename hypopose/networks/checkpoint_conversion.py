@@ -61,7 +61,7 @@ class Converted:
 
     Args:
         network: Filled.
-        sampler: What goes to ``sampler.json``.
+        sampler: Contents of ``sampler.json``.
     """
 
     network: PretrainedNetwork
@@ -160,7 +160,7 @@ def read_checkpoint(
         Tensors by their official names.
 
     Raises:
-        CheckpointError: If the file is absent, damaged, wants to run code, or takes too long.
+        CheckpointError: If the file is absent, damaged, would run code, or takes too long.
     """
     source = Path(source)
     if not source.is_file():

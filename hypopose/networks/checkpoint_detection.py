@@ -1,4 +1,4 @@
-"""Whose checkpoint a file is, told by the names of its tensors."""
+"""Detect the network of a checkpoint by the names of its tensors."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """ClipTokens: a generator that sees ten seconds at once, several frames in one token.
 
 Ours. What a single frame does not show (how far a trunk leans, how long a shin is) is constant over
-a clip, so that long clips show it. People move smoothly, so that neighboring frames tell nearly the
-same: a token holds a few frames (``stride``), and a window of 486 frames costs as much as one of
-162 in :class:`hypopose.networks.FrameTokens`, whose blocks, inputs and way onto rays it shares.
+a clip, so that long clips show it. Motion is smooth, so that neighboring frames are largely
+redundant: a token holds a few frames (``stride``), and a window of 486 frames costs as much as one
+of 162 in :class:`hypopose.networks.FrameTokens`, whose blocks, inputs and way onto rays it shares.
 
 The first ``n_shared`` blocks see keypoints alone and run once for all hypotheses. Then the noise
 enters, through a gate that the keypoints open and close; what is known without it (a pose, and how
@@ -11,8 +11,8 @@ uncertain each joint of each frame is) is read out there:
 
     ``x0 = base + exp(s) * change(z)``
 
-so that the spread can follow the moment. Hypotheses are moved towards the rays of their keypoints
-(:mod:`hypopose.networks.ray_projection`) and made bodies of constant bones
+so that the spread can vary from frame to frame. Hypotheses are moved towards the rays of their
+keypoints (:mod:`hypopose.networks.ray_projection`) and made bodies of constant bones
 (:mod:`hypopose.networks.constant_bones`), in turn, ``n_rounds`` times.
 
 It draws in one evaluation: it reads latent noise, and neither noisy poses nor a timestep.

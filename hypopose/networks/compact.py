@@ -1,4 +1,4 @@
-"""Weights in a byte each: matrices as 8-bit integers with a scale per row.
+"""Weights of one byte each: matrices as 8-bit integers with a scale per row.
 
 Bundled weights must stay small. Large matrices are rounded to 255 levels of the largest number
 in their row; a scale per row, in half precision, turns them back when they are read. Vectors and

@@ -1,9 +1,9 @@
 """Bones that keep their length over a clip: the skeleton of one person, not of one frame.
 
-Ours. A network that writes joint positions frame by frame lets bones breathe: where a depth is
-uncertain, lengths follow the error. People do not. Here every bone keeps its direction in each
-frame and takes its mean length over the clip, so that a hypothesis is one body in motion; and what
-one frame tells about a length (a forearm across the line of sight) serves all frames.
+Ours. A network that predicts joint positions frame by frame lets bone lengths vary: where a depth
+is uncertain, lengths follow the error. Here every bone keeps its direction in each frame and takes
+its mean length over the clip, so that a hypothesis is one body in motion; and a length seen well in
+one frame (a forearm across the line of sight) is used in all frames.
 """
 
 from __future__ import annotations

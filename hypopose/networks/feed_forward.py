@@ -1,4 +1,4 @@
-"""What networks put behind their attention: two linear layers around a GELU."""
+"""The feed-forward part of transformer blocks: two linear layers around a GELU."""
 
 from __future__ import annotations
 

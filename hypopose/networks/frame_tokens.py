@@ -9,13 +9,13 @@ any focal length.
 The noise level and the clip's features modulate every block (adaLN with one shared projection and a
 small table per block: Peebles and Xie, "Scalable diffusion models with transformers", ICCV 2023;
 Chen et al., "PixArt-α", ICLR 2024). Positions are rotary and count *time*, not frames (Su et al.,
-"RoFormer", 2021), so that 15 and 60 Hz share what was learned and any length can be read.
+"RoFormer", 2021), so that one network reads 15 and 60 Hz, and clips of any length.
 
-With ``on_rays`` the network's pose is moved towards the keypoints' rays as far as it trusts them,
-and it is told how much they jitter (:mod:`hypopose.networks.ray_projection`).
+With ``on_rays`` the network's pose is moved towards the keypoints' rays by learned weights, and the
+jitter of keypoints is a further input (:mod:`hypopose.networks.ray_projection`).
 
 With ``n_shared`` the first blocks see keypoints alone, as the lifter form does: they run once for
-all hypotheses of a clip and know no noise level; noise enters between two blocks.
+all hypotheses of a clip and do not depend on the noise level; noise enters between two blocks.
 
 | symbol | here |
 | --- | --- |
@@ -40,8 +40,8 @@ from hypopose.networks.base import NetworkInfo
 from hypopose.networks.inputs import REFERENCE_FPS, REFERENCE_SIZE
 from hypopose.networks.ray_projection import jitter, onto_rays
 from hypopose.networks.recorded_config import recorded
+from hypopose.networks.single_precision import single_precision
 from hypopose.networks.staged import StagedNetwork, Tokens, hypotheses_mask, repeated, rows_mask
-from hypopose.networks.whole_bits import whole_bits
 from hypopose.skeletons import get_skeleton
 
 Rope = tuple[Tensor, Tensor]
@@ -103,7 +103,7 @@ class FrameTokens(StagedNetwork):
         n_latent: Channels of latent noise read beside the noisy pose, a multiple of 12; 0 for a
             denoiser.
         attention: Backend, see :mod:`hypopose.networks.attention`.
-        perspective: Also reads every keypoint's ray as it is, not divided by the subject's size
+        perspective: Also reads every keypoint's original ray, not divided by the subject's size
             (PersPose's perspective encoding: Hao and Li, ICCV 2025). Keypoints and the size tell
             the same, so the bundled weights do without.
         n_shared: Blocks at the start that see keypoints alone, once for all hypotheses of a clip;
@@ -195,7 +195,7 @@ class FrameTokens(StagedNetwork):
             )
 
     def _start_small(self, blocks: list[FrameBlock]) -> None:
-        """Blocks start near the identity, poses near 0, the noise level without a say."""
+        """Blocks start near the identity, poses near 0, the noise level without effect."""
         nn.init.zeros_(self.time_modulation.weight)
         nn.init.zeros_(self.time_modulation.bias)
         for block in blocks:
@@ -326,7 +326,7 @@ class FrameTokens(StagedNetwork):
     def leave(self, tokens: Tokens) -> Float[Tensor, "N F J 3"]:
         """Clean poses in meters, the root about 0."""
         x = self.norm(tokens.x[:, :, 0])
-        with whole_bits(x):
+        with single_precision(x):
             pose = self.to_pose(x.to(self.to_pose.weight.dtype)).float() / self.scale
         pose = pose.unflatten(-1, (-1, 3))
         if self.to_share is None:
@@ -401,7 +401,7 @@ class FrameTokens(StagedNetwork):
         return self.time_embedding(torch.cat([angles.cos(), angles.sin()], -1))
 
     def _modulation(self, level: Float[Tensor, "B width"]) -> Float[Tensor, "B 6 width"]:
-        """What a noise level tells every block."""
+        """Modulation of every block by the noise level."""
         return self.time_modulation(functional.silu(level)).unflatten(-1, (6, -1))
 
     def _rope(self, context: Tensor, F: int) -> Rope:

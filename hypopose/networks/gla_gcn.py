@@ -4,7 +4,7 @@ Yu, Zhang, Liu, Zhong, Liu, Chen, "GLA-GCN: Global-local Adaptive Graph Convolut
 Human Pose Estimation from Monocular Video", ICCV 2023.
 
 Three graphs per layer (self, towards the root, away from it) are each the sum of a fixed one, a
-learned one, and one computed from the features at hand. Every second layer shortens time by its
+learned one, and one computed from the features. Every second layer shortens time by its
 stride until one frame is left: the pose in the middle of the window.
 
 | paper, released code | here |

@@ -11,7 +11,7 @@ channels, one over joints. Two heads read the pose and the log-scale.
 
 Modules carry the names of the released tensors, and the encoder has no activation, as released.
 Inside, joints are the first axis, so that both directions of a block are plain matrix products.
-Frames know nothing of each other; the released code cannot lift more than one frame.
+Frames are independent; the released code cannot lift more than one frame.
 """
 
 from __future__ import annotations

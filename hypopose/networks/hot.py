@@ -24,8 +24,8 @@ Departures from the published code:
 * ``select="keypoints"`` (ours) compares frames by their keypoints. The choice is then one per clip,
   the same for all hypotheses, steps and the mirrored pass. Denoisers need it, because features of
   noisy poses would drop other frames at every step.
-* ``skip`` (ours) adds each frame's features before pruning to its query, so that what a dropped
-  frame had of its own, the noise of a denoiser for one, is not lost.
+* ``skip`` (ours) adds each frame's features before pruning to its query, so that information
+  specific to a dropped frame, such as the noise of a denoiser, is not lost.
 * ``recover="interpolate"`` (ours) needs no training: the poses of dropped frames lie on the line
   between those of the kept frames before and after.
 * Frames that are padding, or without keypoints, are chosen last.
@@ -303,7 +303,7 @@ class Hourglass(PretrainedNetwork):
             context: As the wrapped network reads it.
 
         Returns:
-            Clean poses; one if frames are not recovered or the network has one by itself.
+            Clean poses; one if frames are not recovered or the network returns a single one.
         """
         tokens = self._begin(self.network.enter(x_t, keypoints, t, confidence, mask, context))
         index = self._index(tokens, keypoints, confidence, mask, None)

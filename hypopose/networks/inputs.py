@@ -19,7 +19,7 @@ Symbols:
     ``context``             log(s / 0.1), log(fps / 50)
     ======================= ================================================================
 
-One function, :func:`encode_rays`, serves training and inference, so that they cannot drift apart.
+One function, :func:`encode_rays`, serves training and inference, so that they stay consistent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""KTPFormer: MixSTE whose first stage knows the skeleton and that frames follow one another.
+"""KTPFormer: MixSTE with graph layers over bones and over neighboring frames in its first stage.
 
 Peng, Zhou, Mok, "KTPFormer: Kinematics and Trajectory Prior Knowledge-Enhanced Transformer for 3D
 Human Pose Estimation", CVPR 2024.

@@ -421,7 +421,7 @@ def platypose_from_official(state: State, *, n_heads: int = 4) -> PretrainedNetw
 
 
 def _check_platypose_extras(state: State, width: int) -> None:
-    """What is left out must be there and be what it should: tables, and the skeleton encoder."""
+    """Check the tensors that are left out: tables, and the skeleton encoder."""
     layer = {n for n in state if n.startswith("seqTransEncoder.layers.0.")}
     encoder = {f"skeleton_encoder.{n}" for n in layer} | {
         f"skeleton_encoder.{n}"

@@ -3,8 +3,8 @@
 Hu et al., "LoRA: Low-rank adaptation of large language models", ICLR 2022, as PoSynDA uses it (Liu
 et al., "PoSynDA: Multi-hypothesis pose synthesis domain adaptation for robust 3D human pose
 estimation", ACM MM 2023): every linear of every attention gets an adapter of rank 4, and nothing
-else of the network is trained. A network that is adapted to a few minutes of video keeps what it
-knew, because it can move in few directions only.
+else of the network is trained. A network adapted to a few minutes of video forgets little, because
+it can change in few directions only.
 
 | paper, released code | here |
 | --- | --- |

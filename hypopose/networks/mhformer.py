@@ -1,4 +1,4 @@
-"""MHFormer: three streams of features, refined apart, then let look at each other.
+"""MHFormer: three streams of features, refined separately, then combined by cross attention.
 
 Li, Liu, Tang, Wang, Van Gool, "MHFormer: Multi-Hypothesis Transformer for 3D Human Pose
 Estimation", CVPR 2022; here as a backbone of :mod:`hypopose.networks.hot`. The paper's

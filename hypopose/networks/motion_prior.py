@@ -34,7 +34,7 @@ from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.recorded_config import recorded
-from hypopose.networks.whole_bits import whole_bits
+from hypopose.networks.single_precision import single_precision
 from hypopose.skeletons import SKELETONS
 
 
@@ -184,14 +184,14 @@ class MotionPrior(PretrainedNetwork):
         Returns:
             Clean slots, meters times ``scale``.
         """
-        with whole_bits(x_t):
+        with single_precision(x_t):
             x = self.tokens(x_t, t)
         read = x.dtype
         if next(self.blocks.parameters()).dtype == torch.bfloat16:
             x = x.to(torch.bfloat16)
         for block in self.blocks:
             x = block(x)
-        with whole_bits(x):
+        with single_precision(x):
             return self.to_pose(x[:, 1:].to(read)).unflatten(-1, x_t.shape[-2:])
 
 

@@ -1,4 +1,4 @@
-"""A network that answers for the newest frames of a window only.
+"""A network that predicts the newest frames of a window only.
 
 Ours. A live stream asks for one frame and shows a window of those before it. Networks whose first
 blocks see keypoints alone (``FrameTokens(n_shared=...)``) run those over the whole window, once for
@@ -26,8 +26,8 @@ class Newest(nn.Module):
     Args:
         network: Any network that works in stages.
         reach: Frames at the end of a window that hypotheses see and fill.
-        mirror: Whether every second hypothesis goes through the mirror; for networks whose inputs
-            are centered, one clip at a time.
+        mirror: Whether every second hypothesis is drawn from mirrored keypoints; for networks whose
+            inputs are centered, one clip at a time.
 
     Example:
         >>> from hypopose.networks import FrameTokens

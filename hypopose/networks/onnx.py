@@ -16,8 +16,8 @@ A file has those of them that the network reads. Batch and hypotheses may have a
 too where ``network.info.n_frames`` is None. The single-frame refiner of DiffPose and the prior of
 motion have no axis of hypotheses.
 
-What was written is run by onnxruntime, on random inputs of other sizes than those it was traced
-with, and compared with torch. A file that differs is not kept.
+The file is run by onnxruntime on random inputs of other sizes than those it was traced with, and
+compared with torch. A file that differs is deleted.
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ def _read(traced: ExportedProgram, axes: dict[str, Axes]) -> dict[str, Axes]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep what torch's exporter says about itself (deprecations, torchvision) from the user."""
+    """Silence the messages of torch's exporter (deprecations, torchvision)."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -376,7 +376,7 @@ def _n_timesteps(network: PretrainedNetwork) -> int:
 def _facts(
     network: PretrainedNetwork, form: Form, read: Mapping[str, Axes], shortest: int
 ) -> dict[str, str]:
-    """What someone who finds the file must know, as strings."""
+    """Metadata for users of the file, as strings."""
     config = {k: v for k, v in network.config.items() if not k.startswith("_")}
     facts: dict[str, Any] = {
         "network": type(network).__name__,
@@ -399,7 +399,7 @@ def _facts(
 
 
 def _facts_of(info: NetworkInfo, shortest: int) -> dict[str, Any]:
-    """What a sampler would read from the network's info."""
+    """The network's info, as samplers need it."""
     return {
         "units": "meters" if info.units == "meters" else "as the image: screen coordinates",
         "reads": READS[info.inputs],

@@ -1,6 +1,6 @@
 """Networks as folders, ``config.json`` + ``model.safetensors``: local, or a hub repository.
 
-A folder may come from anybody. Nothing of it is executed; sizes that ``config.json`` names are
+A folder may be untrusted. Nothing in it is executed; sizes that ``config.json`` names are
 compared with the tensors' own before any memory is allocated; tensors are refused if they are not
 finite, or if their SHA-256 is not the one that ``config.json`` records.
 """
@@ -170,7 +170,7 @@ class PretrainedNetwork(nn.Module):
     ) -> N:
         """A network with random weights, of the sizes that a file of tensors has.
 
-        It may take little more memory than those tensors do.
+        It is limited to little more memory than those tensors need.
         """
         merged = {**config, **options}
         try:

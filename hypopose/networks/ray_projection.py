@@ -1,10 +1,10 @@
-"""Poses moved onto the rays of their keypoints, as far as a network trusts each keypoint.
+"""Poses moved towards the rays of their keypoints, by a learned weight for each keypoint.
 
-Ours. A network that writes three coordinates a joint must copy two of them, which keypoints tell
-almost exactly, through all of its layers; the copy is blurred, and errors and spread across the
-line of sight are far larger than they need be. Here the network's pose says how deep every joint
-lies and how far away the person is, and keypoints say the rest: a joint is moved along x and y
-towards the ray of its keypoint, by a share that the network gives (Kalman's gain, learned).
+Ours. A network that predicts three coordinates per joint must pass two of them, which keypoints
+give almost exactly, through all of its layers. That loses precision, and errors and spread across
+the line of sight become far larger than necessary. Here the network's pose says how deep every
+joint lies and how far away the person is, and keypoints say the rest: a joint is moved along x and
+y towards the ray of its keypoint, by a share that the network gives (Kalman's gain, learned).
 
 With p the keypoint on the virtual plane divided by the subject's size s (as networks with subject
 inputs read it, :mod:`hypopose.networks.inputs`), joint j of a person whose root stands at t lies on
@@ -13,13 +13,14 @@ its ray if
     ``X_j + t_x = p_j (s Z_j + τ)``,   ``τ = s t_z``,
 
 (two equations, x and y) which is linear in t: weighted least squares has a closed form. A weak
-prior, that of a standing adult, keeps τ sane where few joints are seen.
+prior, that of a standing adult, keeps τ plausible where few joints are seen.
 
-People follow their keypoints, but not every tremor of a detector: a joint's way to its ray is
-averaged over a few neighboring frames, which takes nothing from what moves smoothly.
+Joints should follow their keypoints but not the jitter of the detector: the shift of a joint to its
+ray is averaged over a few neighboring frames, which leaves smooth motion unchanged.
 
-What a keypoint is worth shows in how much it jitters (:func:`jitter`). Networks get this as a
-feature: half a pixel's noise is lost among coordinates that span the body, the more so in bfloat16.
+The jitter of a keypoint indicates its accuracy (:func:`jitter`). Networks get it as a feature,
+because half a pixel's noise is hard to see in coordinates that span the body, particularly in
+bfloat16.
 
 | symbol | here |
 | --- | --- |

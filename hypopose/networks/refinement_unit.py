@@ -13,7 +13,7 @@ second time with the first answer in view.
 | ``w3``, ``batch_norm3``, ``linear_stages.1``, ``w4`` | second answer, which counts |
 | mean and deviation per coordinate | :class:`PoseStatistics` |
 
-Departures: none in numbers; two stages, as the released forward pass has whatever it is told.
+Departures: none in numbers; two stages, as the released forward pass always has.
 """
 
 from __future__ import annotations

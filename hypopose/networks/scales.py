@@ -1,4 +1,4 @@
-"""Lifters that also say how far they expect to be off: a log-scale per joint.
+"""Lifters that also predict their expected error: a log-scale per joint.
 
 Wang et al., "Uncertainty-Aware Testing-Time Optimization for 3D Human Pose Estimation", IEEE TMM
 2025. Trained with :func:`uncertainty_loss`, ``exp(s)`` is the expected distance of a joint from its
@@ -150,7 +150,7 @@ class ScaleTokens(FrameTokens):
         )
         if base is not None:
             self.requires_grad_(False)
-        # A lifter is shown no noisy pose and no noise level.
+        # A lifter reads neither a noisy pose nor a noise level.
         self.from_pose.requires_grad_(False)
         self.time_embedding[0].weight.requires_grad_(False)
         last = nn.Linear(width, n_joints)

@@ -58,7 +58,7 @@ def extract(source: str, entry: str) -> dict[str, torch.Tensor]:
     A number as entry is a place in a list; ``*`` looks where released checkpoints have them.
 
     Raises:
-        RefusedError: If the file is damaged, wants to run code, or has no such entry.
+        RefusedError: If the file is damaged, would run code, or has no such entry.
     """
     allowed: list[Callable[..., Any] | tuple[Callable[..., Any], str]]
     allowed = [(Inert, name) for name in ALLOWED_NAMES]
@@ -111,7 +111,7 @@ def _released(loaded: Any) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """The line of torch's long message that names the culprit."""
+    """The line of torch's long message that names the refused global."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if "GLOBAL" in line or "Unsupported" in line]
     return (telling or lines or [type(error).__name__])[0]

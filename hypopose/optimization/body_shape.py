@@ -1,9 +1,9 @@
-"""How a person is built, from how long the bones of hypotheses are.
+"""The body shape of a person, from the bone lengths of hypotheses.
 
 The lengths between the joints of a body at rest are compared with the medians of the hypotheses;
 damped Gauss-Newton steps with differences over the numbers of the shape, each held near the average
-person by how far people usually are from it. A person keeps a step if it brings the lengths nearer:
-those of some models bend (a newborn becomes a child, then an adult).
+person by how far people usually are from it. A step is kept if it brings the lengths nearer,
+because lengths are not linear in the shape of some models (from newborn to child to adult).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Adam on latents, every item for itself.
+"""Adam on latents, independently for every item.
 
 Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015. Items (clips, hypotheses)
 have their own energy, state, best point and end, so that an item's path does not depend on which
@@ -194,7 +194,7 @@ class _Best:
         if self.value is None:
             self.value = self.before = value.clone()
             return
-        # A start that has no energy is beaten by any point that has one.
+        # If the start has no finite energy, any point with one is better.
         old = self.value.nan_to_num(torch.inf)
         last = self.options.keep == "last"
         better = self.active if last else value < old

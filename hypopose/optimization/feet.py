@@ -1,8 +1,8 @@
 """Heels and big toes from their 2D points, given ankles: a small prior, no network.
 
-A foot is taken for rigid: heel and toe have fixed places against the ankle, and the foot flexes and
-turns against the shank (:mod:`hypopose.optimization.foot_angles`). Each hypothesis draws a path of
-both that explains the points:
+A foot is assumed rigid: heel and toe have fixed positions relative to the ankle, and the foot
+flexes and turns against the shank (:mod:`hypopose.optimization.foot_angles`). Each hypothesis draws
+a path of both that explains the points:
 
 =======================  =========================================================================
 prior                    value
@@ -16,7 +16,7 @@ turn                     ± 12 degrees about where knee and body face
 
 2D points are taken relative to the 2D ankle, whose distance to the hypothesis' ankle is a median
 over 0.5 s, since a hypothesis' ankle need not lie on its ray and detected ankles jump. A foot whose
-points are not seen turns as the prior says.
+points are not seen follows the prior.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def _running_median(x: Float[np.ndarray, "H F 2"], width: int) -> Float[np.ndarr
         padded = np.pad(own, ((half, half), (0, 0)), constant_values=np.nan)
         windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # nothing known
+            warnings.simplefilter("ignore", RuntimeWarning)  # nothing observed
             near, over_all = np.nanmedian(windows, -1), np.nanmedian(own, 0)
         into[:] = np.where(np.isfinite(near), near, over_all)
     return np.where(np.isfinite(found), found, 0.0)

@@ -1,8 +1,8 @@
 """Posterior over an unknown focal length.
 
-Turn a focal length up, and the same keypoints come from further away: perspective weakens. A wrong
-one leaves marks that grow with the time one looks: poses that a network finds plausible no longer
-meet the rays, and limbs put onto the rays change their length as the person moves. For every focal
+With a longer focal length, the same keypoints come from a person farther away, and perspective is
+weaker. A wrong focal length has effects that accumulate over a clip: plausible poses no longer meet
+the rays, and limbs placed onto the rays change their length as the person moves. For every focal
 length of a grid the sampler is asked for poses, and two numbers are taken over the clip:
 
     ======= ======================================================================================
@@ -21,10 +21,10 @@ direction for a whole clip, so n grows with the root of the clip's length in sec
 of the validation subjects of 0.3 to 4.8 s with focal lengths from half to twice the longer image
 side (``benchmarks/focal.py --fit``): once for networks that write poses freely, and once for those
 that put them on rays (:mod:`hypopose.networks.ray_projection`), which miss rays by little if the
-focal length is right, and by far more if it is not, since then they no longer trust keypoints; what
-their bones tell beyond that is nothing. Even on these clips 80 % intervals hold no more than 72 and
-69 %. The prior is log-normal around the longer image side, which two thirds of phones, video and
-sports cameras are within a factor 1.4 of. Clips that say nothing return it.
+focal length is right, and by far more if it is not, since they then give keypoints little weight;
+for these, bone lengths add no information. Even on these clips 80 % intervals hold no more than 72
+and 69 %. The prior is log-normal around the longer image side, which two thirds of phones, video
+and sports cameras are within a factor 1.4 of. Clips without information return the prior.
 
 Several people seen by one camera count as one clip as long as all of theirs.
 """
@@ -347,7 +347,7 @@ def _frames(keypoints: Keypoints2D, some: slice) -> Keypoints2D:
 def _evidence(
     keypoints: Keypoints2D, sampler: Sampler, noise: NoiseSource, fine: Float[Tensor, " G"]
 ) -> Float[Tensor, " G"]:
-    """Log-likelihood of one second over log ratios ``fine``; zero where nothing can be said."""
+    """Log-likelihood of one second over log ratios ``fine``; zero without information."""
     worth = worth_of(sampler)
     log_residual, log_variation = log_misfits(keypoints, sampler, noise, fine)
     total = worth.rate * fine - worth.residual * log_residual - worth.variation * log_variation

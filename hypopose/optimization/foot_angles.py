@@ -1,9 +1,9 @@
 """How a foot turns against its shank, from 2D points of heel and toe: one smooth path a draw.
 
-The model is linear and Gaussian but for the turning of the foot, so a path is drawn by disturbing
-what is known and solving (Papandreou and Yuille, "Gaussian sampling by local perturbations",
-NeurIPS 2010): a path ``g`` of the prior, points off by errors as a detector makes them, then the
-most probable path near both, by Gauss and Newton.
+The model is linear and Gaussian but for the turning of the foot, so a path is drawn by perturbing
+the data and solving (Papandreou and Yuille, "Gaussian sampling by local perturbations", NeurIPS
+2010): a path ``g`` of the prior, points off by errors as a detector makes them, then the most
+probable path near both, by Gauss and Newton.
 
 =====================  ===========================================================================
 prior                  value
@@ -214,7 +214,7 @@ def draw_angles(
     points = np.where(known[..., None], seen, 0.0)
     prior = _interleaved([precision(b) for b in bands])
     rho = math.exp(-dt / ERROR_S)
-    lasting = (1 + rho) / (1 - rho)  # independent errors of this variance tell as little
+    lasting = (1 + rho) / (1 - rho)  # variance of equally informative independent errors
     angles, scale = np.clip(target, -MOST, MOST), np.full(len(height), TYPICAL) * height
     for i in range(N_ROUNDS):
         shown, turned = foot.seen(angles)

@@ -1,14 +1,14 @@
 """Which way is up, and where is the floor: a world frame from feet.
 
-A camera's tilt is not in its calibration file. But feet that stand still stand on the floor, and
-people who walk, stand and turn are upright on average. So the floor's normal n is sought near the
-mean body axis (ankles to head), close to a plane through the resting feet:
+A camera's tilt is not in its calibration file. But resting feet are on the floor, and people who
+walk, stand and turn are upright on average. So the floor's normal n is estimated near the mean body
+axis (ankles to head), close to a plane through the resting feet:
 
     minimize ``Σ w_i (n · (p_i - c))² / σ_p² + |n - axis|² / σ_a²``
 
 with p_i the lower ankle where it rests, Huber's weights against steps and jumps, σ_p = 5 cm and
-σ_a = 8 degrees. Feet that rest in one place leave the axis as it is; feet that walk about overrule
-it. Near the axis this is linear least squares in three unknowns.
+σ_a = 8 degrees. Feet that rest in one place leave the axis unchanged; feet that rest in many places
+determine it. Near the axis this is linear least squares in three unknowns.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Rotations of a body's bones that bring its joints to given places.
 
-First in closed form, from the first bone outwards: a bone that one joint tells about is turned by
-the smallest rotation from its parent's direction, so that nothing twists; one that several joints
-tell about by the rotation that fits them best (Kabsch 1976). Then by damped Gauss-Newton steps on
-the distances of all joints, each pose by itself, which share out what bone lengths leave over.
+First in closed form, from the first bone outwards: a bone whose rotation is observed through one
+joint is turned by the smallest rotation from its parent's direction, so that it does not twist;
+through several joints, by the rotation that fits them best (Kabsch 1976). Then damped Gauss-Newton
+steps on the distances of all joints, separately for each pose, distribute the error that differing
+bone lengths leave.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def pose_body(
 
 
 def _about_first_bone(body: BodyModel) -> list[int]:
-    """Joints that tell where the first bone is."""
+    """Joints that determine the pose of the first bone."""
     return [body.skeleton.root, *body.rig.aims[0]]
 
 
@@ -194,7 +195,7 @@ class _Tree:
 def _descended(
     body: BodyModel, target: Tensor, known: Tensor, start: BodyParameters, n_steps: int
 ) -> BodyParameters:
-    """Levenberg-Marquardt: a pose keeps a step if its joints come nearer, else takes a smaller."""
+    """Levenberg-Marquardt: steps are kept where joints come nearer, else made smaller."""
     tree = _Tree(body, body.rest(start.shape), len(target))
     rotations, origin = start.rotations, start.origin
     turns, places, carried = tree.place(rotations, origin)

@@ -64,7 +64,7 @@ class MaskTerm:
         if seen is None or not len(seen.frames):
             return None
         check_skeleton(hypotheses.skeleton)
-        assert keypoints.camera is not None  # refinement has checked it
+        assert keypoints.camera is not None  # refinement checked it
         shape = hypotheses.joints.shape
         camera = hypothesis_camera(hypotheses, keypoints.camera)
         placed = hypotheses.joints + root.reshape(*shape[:-2], 1, 3)

@@ -1,23 +1,24 @@
 """Refinement of any sampler's hypotheses: they move until they reproject, where uncertain.
 
 UAO for methods without an input to move (:mod:`hypopose.optimization.uao` has the paper). The
-latent is an offset from the hypothesis, smooth over time; the hypothesis holds it, the more the
-smaller the joint's scale; the keypoints pull, the more the surer they are:
+latent is an offset from the hypothesis, smooth over time; it is pulled back to the hypothesis, more
+strongly the smaller the joint's scale, and towards the keypoints, more strongly the higher their
+confidence:
 
 ``E = Σ_fj  1/2 |offset_fj / σ_fj|² + c_fj ρ(|project(x_fj + offset_fj + root_f) - kp_fj| / s)``
 
 with σ = scale / √3 per coordinate, c the confidence, s the error of a keypoint, and ρ(r) =
 δ² (√(1 + r²/δ²) - 1), which is r²/2 for small errors and grows like δ r for outliers. E is the
 negative logarithm of a posterior: the hypothesis is a draw from the prior, the keypoints are data.
-Both terms are smooth, so that zero residuals need no care. Keypoints that carry silhouettes add the
+Both terms are smooth, also at zero residuals. Keypoints that carry silhouettes add the
 term of :mod:`hypopose.optimization.mask_term`.
 
 With ``spread="posterior"`` every hypothesis is pulled by its own noisy copy of the keypoints, drawn
-with the errors that the term assumes, and smooth over time as theirs are. Hypotheses are draws
+with the errors that the term assumes, smooth over time. Hypotheses are draws
 from the prior already; minimizing with both terms disturbed draws from the posterior, exactly so
 where projection is linear and frames do not share an offset ("randomize, then optimize": Bardsley
-et al., SIAM J. Sci. Comput. 2014). It takes the place of Langevin noise: no step size to tune, no
-chain to wait for.
+et al., SIAM J. Sci. Comput. 2014). It replaces Langevin noise and needs no step size and no
+burn-in.
 
 | symbol | here |
 | --- | --- |
@@ -265,15 +266,15 @@ class _Problem:
         options: Of the refinement.
         joints: As they came, NaN filled with 0.
         known: False where they were NaN.
-        placed: False for frames whose root the keypoints do not decide.
+        placed: False for frames whose root the keypoints do not determine.
         sigma: Standard deviation per coordinate, meters.
         target: Keypoints on the normalized plane, noise included.
         weight: Confidences over squared errors of keypoints, per squared unit of that plane.
-        seen: The keypoints as they are, for fitting roots.
+        seen: The original keypoints, for fitting roots.
         given: Roots, or where they start.
         kernel: Over time.
         children: 0 at the root, else 1.
-        masks: What masks say, or None.
+        masks: The term of masks, or None.
     """
 
     options: OffsetRefiner

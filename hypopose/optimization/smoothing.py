@@ -1,10 +1,10 @@
-"""Smoothing over time that keeps every hypothesis a motion of its own.
+"""Smoothing over time that keeps the differences between hypotheses.
 
 * :func:`smooth_kalman` looks at the whole clip: joints move with nearly constant velocity, and a
-  frame counts the less the more the hypotheses jitter against each other there (Rauch, Tung
-  and Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA Journal 1965). The
-  gains depend on covariances only, so all hypotheses are filtered alike: the mean of the smoothed
-  is the smoothed mean, offsets between hypotheses stay, and what differs from frame to frame goes.
+  frame has less weight the more the hypotheses jitter relative to each other there (Rauch, Tung and
+  Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA Journal 1965). The gains
+  depend on covariances only, so all hypotheses are filtered alike: the mean of the smoothed
+  hypotheses is the smoothed mean, constant offsets between hypotheses stay, and jitter is removed.
 * :func:`keep_bone_lengths` gives every bone of a motion one length, moving joints as little as
   possible.
 """
@@ -67,7 +67,7 @@ def smooth_hypotheses(
     if camera is None or hypotheses.root is None:
         return smoothed
     if camera.rotation is not None and camera.rotation.dim() == 3:
-        return replace(smoothed, root=fit_roots(smoothed, keypoints))  # a moving camera shakes them
+        return replace(smoothed, root=fit_roots(smoothed, keypoints))  # they move with the camera
     return replace(smoothed, root=fit_roots(smoothed, keypoints, smooth=acceleration))
 
 
@@ -196,8 +196,8 @@ def keep_bone_lengths(
 ) -> Float[Tensor, "*any F J 3"]:
     """The nearest motion whose bones keep their lengths.
 
-    Both ends of a wrong bone give way alike, bone after bone, in 30 sweeps; then children are set
-    to their exact distance, from the root outwards.
+    Both ends of a wrong bone are moved by the same distance, bone after bone, in 30 sweeps; then
+    children are set to their exact distance, from the root outwards.
 
     Args:
         joints: Motions; leading axes, such as hypotheses, each have lengths of their own.

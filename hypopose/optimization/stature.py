@@ -1,11 +1,11 @@
 """Metric scale: how tall the hypotheses are, and how tall the subject is.
 
 One camera cannot tell a child close by from an adult further away: bodies and their distance scale
-together and every pixel stays where it is. Networks answer with an adult of average size. Who knows
-the subject's stature removes that error: everything is multiplied by one factor per hypothesis.
+together and every pixel stays where it is. Networks predict an adult of average size. A known
+stature of the subject removes that error: everything is multiplied by one factor per hypothesis.
 
-Stature is read off the bones, which, unlike the height of the head above the floor, do not depend
-on posture:
+Stature is computed from bone lengths, which, unlike the height of the head above the floor, do not
+depend on posture:
 
     ``stature = (shin + thigh + spine) / (1 - 0.039)``
 

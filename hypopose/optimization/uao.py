@@ -1,9 +1,9 @@
-"""UAO: move a lifter's input until its pose reprojects, where it is uncertain.
+"""UAO: optimize a lifter's input until its pose reprojects, where the pose is uncertain.
 
 Wang et al., "Uncertainty-Aware Testing-Time Optimization for 3D Human Pose Estimation", IEEE TMM
 2025. The network's weights stay. Its 2D input is the latent: starting at the detection, and once
 more at the mirrored detection, it moves so that the pose projects onto the detection, while a joint
-is held to its first prediction the more the network is certain of it.
+is held to its first prediction, more strongly the more certain the network is.
 
 | paper, released code | here |
 | --- | --- |
@@ -17,7 +17,7 @@ Departures, each an option whose other value is the published one:
 * ``reduction="item"``: a frame is optimized as if it were alone. The released batch mean scales
   gradients, and through Adam's eps a frame's result depends on the others.
 * ``anchor="initial"``: the scale is predicted once. Released: anew at every step, so that the
-  energy changes under the descent; nothing then says that its end is better than its start.
+  energy changes during the descent, and its end need not be better than its start.
 * ``min_log_scale``: no joint is held closer than 2.5 mm.
 * ``keep="best"``, ``patience``: see :class:`hypopose.optimization.descent.Adam`.
 
@@ -197,7 +197,7 @@ class UAO:
 
 
 def _weights(network: ScaleNetwork) -> list[Tensor]:
-    """Weights that ask for gradients."""
+    """Weights that require gradients."""
     if not isinstance(network, torch.nn.Module):
         return []
     return [p for p in network.parameters() if p.requires_grad]

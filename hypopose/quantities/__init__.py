@@ -1,4 +1,4 @@
-"""What people publish of a motion: angles, ranges, speeds, gait, jumps, balance.
+"""Published quantities of a motion: angles, ranges, speeds, gait, jumps, balance.
 
 A quantity is a function of a :class:`BodyMotion`. Applied to every hypothesis it gives samples, and
 their spread is its uncertainty. :func:`hypopose.measure` does it for a result.

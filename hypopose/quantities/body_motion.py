@@ -1,4 +1,4 @@
-"""What quantities are functions of: a motion with the vertical known."""
+"""The argument of quantities: a motion with a known vertical."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class BodyMotion:
     """Joints of one or many motions, z up, as quantities read them.
 
     Convention:
-        Meters; x and y are level, z points up, right-handed. Seen by somebody who looks along the
+        Meters; x and y are level, z points up, right-handed. To an observer who looks along the
         person's forward direction, left is left: ``forward = left × up``.
 
     Args:

@@ -3,7 +3,7 @@
 Zeni, Richards and Higginson, "Two simple methods for determining gait events during treadmill and
 overground walking using kinematic data", Gait & Posture 27, 2008: a foot strikes when it is
 farthest in front of the pelvis, and leaves when it is farthest behind. The method needs neither the
-root's way through space nor the scale, which one camera does not show; here the foot is the ankle.
+root's path nor the scale, which one camera does not show; here the foot is the ankle.
 
 symbol in the paper                here
 =================================  =================================================================
@@ -13,7 +13,7 @@ maximum, minimum                   strike, lift; refined between frames by a par
 Departures: "forward" is the body's heading (:func:`heading`), so people may turn. A maximum counts
 if it stands out by a fifth of the leg's length and the foot is then ahead of the other by a tenth;
 squats and shifts of weight, which move both feet against the pelvis alike, are no steps. The ankle
-is farthest behind a little before the toe leaves.
+is farthest behind slightly before the toe leaves the ground.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def low_passed(x: Float[np.ndarray, "n F"], fps: float) -> Float[np.ndarray, "n 
 
     Args:
         x: A row each.
-        fps: Frames per second; slow rates and clips of fewer than four frames stay as they are.
+        fps: Frames per second; slow rates and clips of fewer than four frames are not filtered.
 
     Example:
         >>> t = np.arange(100) / 50

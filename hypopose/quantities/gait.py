@@ -1,10 +1,10 @@
 """Spatial and temporal gait parameters from strikes and lifts of the feet.
 
 Definitions follow Whittle, "Gait Analysis", 4th edition, 2007. A step's length is the distance
-along the heading from where the other foot stands to where this foot comes to stand, each ankle
-0.1 s after its strike; it needs the root's way through space. Its reach, the distance of the ankles
+along the heading from the other foot's contact to this foot's contact, each ankle
+0.1 s after its strike; it needs the root's path. Its reach, the distance of the ankles
 in the moment of the strike, and its width do not; the reach is about a tenth shorter than the
-length, because the heel behind has risen already. Where fewer steps are found than a value needs,
+length, because the rear heel has already risen. Where fewer steps are found than a value needs,
 it is NaN.
 
 Symmetry: Robinson, Herzog and Nigg, "Use of force platform variables to quantify the effects of

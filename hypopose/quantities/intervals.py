@@ -1,4 +1,4 @@
-"""Central intervals of samples, honest about how few they are.
+"""Central intervals of samples that account for their number.
 
 The k-th smallest of n samples is taken as their quantile k / (n + 1) (Weibull's positions: a value
 exchangeable with the samples lies below it just as often; Hyndman and Fan, "Sample quantiles in

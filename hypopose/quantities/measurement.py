@@ -1,4 +1,4 @@
-"""Samples of a quantity, and what is said of them: mean, median, intervals."""
+"""Samples of a quantity and their statistics: mean, median, intervals."""
 
 from __future__ import annotations
 

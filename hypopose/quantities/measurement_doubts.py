@@ -1,4 +1,4 @@
-"""What a user should doubt: joints that were not seen, a frame rate that cannot be, a treadmill."""
+"""Warnings about measurements: joints not seen, an impossible frame rate, a treadmill."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def unseen_words(keypoints: Keypoints2D) -> list[str]:
 
 
 def walking_words(motion: BodyMotion) -> list[str]:
-    """A cadence that nobody has, and steps that lead nowhere; nothing without steps.
+    """An impossible cadence, and steps without progress; nothing without steps.
 
     Args:
         motion: Hypotheses, with a frame rate.

@@ -20,13 +20,13 @@ coordinate                                  rotation
 ``pelvis_tx``, ``_ty``, ``_tz``             place of the pelvis' origin, meters
 ==========================================  =====================================================
 
-What joint centers leave open is decided as follows. The pelvis' up is the lower trunk (pelvis to
-spine, or to the thorax), so pelvic tilt and lumbar extension are not told apart as a marker set
-on the pelvis would. Rotation of thigh and upper arm about themselves follows the plane of the bent
-knee or elbow, fading to 0 between 30 and 10 degrees of flexion, where there is no plane, and at
-most 60 degrees (90 for arms). Arms raised sideways by 90 degrees are the singular pose of this
-order of rotations. The pelvis' origin lies 5.6 cm ahead of the middle of the hip joints and 7.8 cm
-above it, as in the generic model.
+Rotations that joint centers do not determine are set as follows. The pelvis' up is the lower trunk
+(pelvis to spine, or to the thorax), so pelvic tilt and lumbar extension are not separated as they
+would be by markers on the pelvis. Rotation of thigh and upper arm about themselves follows the
+plane of the bent knee or elbow, fading to 0 between 30 and 10 degrees of flexion, where there is no
+plane, and at most 60 degrees (90 for arms). Arms raised sideways by 90 degrees are the singular
+pose of this order of rotations. The pelvis' origin lies 5.6 cm ahead of the middle of the hip
+joints and 7.8 cm above it, as in the generic model.
 """
 
 from __future__ import annotations

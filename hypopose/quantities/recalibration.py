@@ -40,7 +40,7 @@ class Recalibration:
 
     Args:
         weights: The weights whose hypotheses it was fitted to.
-        digest: SHA-256 of their tensors, so that weights trained anew need a new fit.
+        digest: SHA-256 of their tensors, so that other weights need a new fit.
         fitted_on: What it was fitted on, in words.
         n_hypotheses: Hypotheses each.
         factors: Family -> level -> factor about the median; infinite where too few sequences were

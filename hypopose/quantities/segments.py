@@ -2,8 +2,8 @@
 
 Body segment parameters: Winter, "Biomechanics and Motor Control of Human Movement", 4th edition,
 2009, table 4.1 (after Dempster, 1955): mass of a segment over the body's, and where its center of
-mass lies between two joints, from the first. Hands count with forearms and feet with shanks, whose
-ends 17 joints have; the trunk reaches from the hips to the shoulders.
+mass lies between two joints, from the first. Hands are part of forearms and feet of shanks, because
+17 joints have no ends of hands and feet; the trunk reaches from the hips to the shoulders.
 """
 
 from __future__ import annotations

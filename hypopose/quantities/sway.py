@@ -1,10 +1,10 @@
-"""Balance: how the center of mass sways above feet that stand.
+"""Balance: sway of the center of mass above standing feet.
 
 Measures of Prieto, Myklebust, Hoffmann, Lovett and Myklebust, "Measures of postural steadiness:
 differences between healthy young and elderly adults", IEEE Transactions on Biomedical Engineering
-43, 1996, taken of the center of mass, level and relative to the middle of the ankles, instead of a
-force plate's center of pressure. The ankles stand still, so the root's way through space, which one
-camera shows badly in depth, does not matter.
+43, 1996, computed for the horizontal position of the center of mass relative to the middle of the
+ankles, instead of a force plate's center of pressure. The ankles are at rest, so the root's path,
+whose depth one camera measures poorly, is not needed.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _NOT_NEGATIVE = {
 
 
 def _bounded(quantity: Quantity) -> Quantity:
-    """The quantity with the bound that its kind has."""
+    """The quantity with the bound of its kind."""
     f = quantity.family
     gait = quantity.group == "gait" and not f.endswith("_symmetry") and f != "step_width"
     is_size = quantity.group in _NOT_NEGATIVE or gait or f.endswith("_angular_speed")

@@ -1,4 +1,4 @@
-"""Differentiable pictures of surfaces, and how far they are from masks and parsing maps."""
+"""Differentiable rendering of surfaces, and losses against masks and parsing maps."""
 
 from hypopose.rendering.mask_losses import (
     MASK_LOSSES,

@@ -76,7 +76,7 @@ def boxes_of(corners: Float[Tensor, "B T 3 2"], size: tuple[int, int], reach: fl
     longer = max(size)
     low, high = corners.amin(2) - reach, corners.amax(2) + reach
     finite = torch.isfinite(corners).flatten(2).all(-1)
-    limit = 2.0 * longer  # beyond any picture; keeps whole numbers small
+    limit = 2.0 * longer  # outside every picture; keeps integers small
     left = ((low[..., 0] * longer + width - 1) / 2).clamp(-limit, limit)
     right = ((high[..., 0] * longer + width - 1) / 2).clamp(-limit, limit)
     top = ((height - 1 - high[..., 1] * longer) / 2).clamp(-limit, limit)

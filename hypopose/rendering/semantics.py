@@ -1,4 +1,4 @@
-"""Labels of body parts and clothes, and which of them the parts of a body may show.
+"""Labels of body parts and clothes, and the probability of each label on the parts of a body.
 
 Dwivedi et al., ICCV 2021 (DSR), read human parsing maps of Graphonomy's 20 classes and merge them
 to eight. What a triangle of a body shows is a probability over classes. The published one was

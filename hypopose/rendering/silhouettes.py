@@ -1,7 +1,7 @@
-"""How well bodies around joints fill the silhouettes that masks show.
+"""Agreement of bodies around joints with the silhouettes of masks.
 
 The built-in body lies around the joints of every hypothesis, without inverse kinematics, and is
-rendered softly through the windows of :class:`hypopose.types.Silhouettes`. The error of a look is
+rendered softly through the windows of :class:`hypopose.types.Silhouettes`. The error of a mask is
 one minus the intersection over union; parsing maps add the likelihood of their merged classes
 (Dwivedi et al., ICCV 2021), see :mod:`hypopose.rendering.semantic_loss`.
 

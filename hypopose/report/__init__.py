@@ -1,1 +1,1 @@
-"""Drawing only: pictures, tables, pages and PDF of results; nothing is measured here."""
+"""Pictures, tables, pages and PDF of results; this package only draws and computes no scores."""

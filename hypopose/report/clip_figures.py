@@ -52,7 +52,7 @@ def trajectory_figure(scene: Scene) -> Figure:
             for k in range(len(moving)):
                 axis.fill_between(
                     time, low[:, k], high[:, k], color=STYLES[0][0], alpha=alpha, lw=0,
-                    rasterized=True,  # as polygons they would be most of the page
+                    rasterized=True,  # as polygons they would make up most of the page's size
                 )  # fmt: skip
         axis.plot(time, median, color=STYLES[0][0], lw=0.9)
         axis.plot(time, places + sign * truth[..., a], color="black", lw=0.9, ls=(0, (3, 1)))
@@ -79,7 +79,7 @@ def _true_lines(
 
 
 def _typical_reach(lines: NDArray[np.float64]) -> float:
-    """How far a typical joint strays from its mean over the clip, bands included."""
+    """Typical distance of a joint from its mean over the clip, bands included."""
     known = np.abs(lines[np.isfinite(lines)])
     return float(np.quantile(known, 0.95)) if known.size else 0.0
 

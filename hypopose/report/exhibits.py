@@ -1,4 +1,4 @@
-"""What a report says, before it becomes a page or a PDF: tables, figures and sentences."""
+"""The contents of a report, before it becomes a page or a PDF: tables, figures and sentences."""
 
 from __future__ import annotations
 
@@ -338,7 +338,7 @@ def _quantity_name(measurement: Measurement, statistic: str) -> str:
 
 
 def _quantity_cell(measurement: Measurement) -> str:
-    """Median, 80 % interval, and what is known of such intervals; a dash if few have a value."""
+    """Median, 80 % interval and its measured coverage; a dash if few have a value."""
     middle, share = float(measurement.median), float(measurement.share)
     if math.isnan(middle) or share < _RARE:
         return "-"
@@ -350,7 +350,7 @@ def _quantity_cell(measurement: Measurement) -> str:
 
 
 def _settings_table(report: Report) -> Table:
-    """A column per method: how it was measured, and how its clips came about."""
+    """A column per method: how it was measured, and how its clips were made."""
     columns = {r.name: dict(r.settings) for r in report.results}
     for scene in report.scenes:
         _merge(columns.setdefault(_column(scene, columns), {}), scene.settings or {})

@@ -1,4 +1,4 @@
-"""From files to a report: which of them are one method, and what it is called."""
+"""From files to a report: group files by method, and name the methods."""
 
 from __future__ import annotations
 

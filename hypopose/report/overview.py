@@ -33,7 +33,7 @@ def draw_overview(
     """Draw one person's result as a PNG.
 
     Args:
-        path: Where the picture goes; written beside it first, then moved.
+        path: File to write; written under a temporary name first, then moved.
         result: What :func:`hypopose.estimate` gave for one person (no batch axes).
         n_columns: Number of moments shown.
         n_shown: Hypotheses drawn at most; the spread uses all of them.

@@ -1,9 +1,8 @@
 """The data of the interactive 3D panel: hypotheses, ellipsoids and 2D input as small integers.
 
 Coordinates are stored as 16-bit integers of a scale per array, packed in base64: 20 hypotheses of
-300 frames need 0.8 MB, at a resolution of less than 0.1 mm. The page computes nothing that the eye
-would take for a statement: mean and 80 % ellipsoids come from *all* hypotheses, also where only
-some are shown.
+300 frames need 0.8 MB, at a resolution of less than 0.1 mm. No statistics are computed in the page:
+mean and 80 % ellipsoids come from *all* hypotheses, also where only some are shown.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Scene:
         pose: An aggregate to show, or None.
         truth: The truth to show, or None.
         ambiguity: Of the hypotheses; None where there are too few.
-        settings: How it came about, in words; ``weights`` and ``spread`` are looked at.
+        settings: How it was made, in words; ``weights`` and ``spread`` are looked at.
         pictures: Frame -> what the camera saw then, as the address of an image (``data:``); shown
             under the keypoints.
         method: The column of tables it belongs to; its own name if empty.

@@ -1,4 +1,4 @@
-"""What all plots share: colors, panels, and a layout that is computed once."""
+"""Shared parts of plots: colors, panels, and a layout that is computed once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Tables of an evaluation by a protocol; the command line prints them and cards hold them.
 
-Numbers that an oracle chose never share a table with others, and the title of every table says what
-the method took from the ground truth before it answered.
+Oracle numbers never share a table with others, and the title of every table states what the method
+used of the ground truth.
 """
 
 from __future__ import annotations

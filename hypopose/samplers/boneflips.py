@@ -60,7 +60,7 @@ BONE_LENGTHS_M: dict[str, float] = {
 }
 """Length of the bone that ends in each joint: Human3.6M's published skeleton, meters."""
 
-_MIN_DEPTH = 0.05  # meters: nearer solutions count as behind the camera
+_MIN_DEPTH = 0.05  # meters: nearer solutions are treated as behind the camera
 
 
 def default_bone_lengths(skeleton: Skeleton = H36M17) -> tuple[float, ...]:

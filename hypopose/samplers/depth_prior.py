@@ -1,4 +1,4 @@
-"""What is known of a pose before denoising: a Gaussian mixture per joint, from 2D uncertainty.
+"""The initial distribution of a pose: a Gaussian mixture per joint, from 2D uncertainty.
 
 Gong et al., "DiffPose: Toward More Reliable 3D Pose Estimation", CVPR 2023, section 3: x and y come
 from the detector's heat maps, z from the training set, and EM fits the mixture. The released code
@@ -18,7 +18,7 @@ ray of their keypoint.
 | M | ``n_components`` |
 
 A keypoint that is missing is taken from the same neighbors, with their spread. Components are
-sorted by depth, so that one draw means the same side in every frame.
+sorted by depth, so that one draw selects the same side in every frame.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""DiffPose as in the paper: walk back from a mixture fitted to what the keypoints leave open.
+"""DiffPose as in the paper: denoise from a mixture fitted to the ambiguity of the keypoints.
 
 Gong et al., "DiffPose: Toward More Reliable 3D Pose Estimation", CVPR 2023, section 3. The forward
 process of a pose ends in a Gaussian mixture that describes the uncertainty of *this* pose. Every
@@ -20,16 +20,16 @@ Departures: the schedule is the cosine one, since the paper's never reaches its 
 predicts the clean pose, which for one shared noise per trajectory is the paper's previous state in
 other words; components are drawn per joint and hypothesis, once for all frames.
 
-A weakness of the paper's g, which a perfect network shows too: it is not told which component a
-hypothesis drew. On a joint with two equally likely places, 60 steps, and components of weights
-0.7 and 0.3 beyond them, hypotheses of the first chose its side in 70 % of draws and those of the
-second in 96 %, where half would be right; over both, the two places came out even. With eta = 0,
-places came out up to 7 cm inside. So our networks are told: one that reads latent rows
-(``info.n_latent == 12 * n_joints``) is shown μ and L of every joint's component beside
-h_k - (1 - √ā_k) μ, see :func:`told_rows`. Then all components lead to the same posterior.
+A weakness of the paper's g, which a perfect network has too: it does not know which component a
+hypothesis drew. On a joint with two equally likely places, 60 steps, and components of weights 0.7
+and 0.3 beyond them, hypotheses of the first chose its side in 70 % of draws and those of the second
+in 96 %, where half would be right; over both, the two places came out even. With eta = 0, places
+came out up to 7 cm inside. So our networks read it: one with latent rows (``info.n_latent ==
+12 * n_joints``) is shown μ and L of every joint's component beside h_k - (1 - √ā_k) μ, see
+:func:`told_rows`. Then all components lead to the same posterior.
 
 Everything else, windows, solvers, is the base's: a mixture of one standard normal at 0 gives the
-hypotheses of D3DP to the last bit (with a network that is not told).
+hypotheses of D3DP to the last bit (with a network that does not read its components).
 """
 
 from __future__ import annotations

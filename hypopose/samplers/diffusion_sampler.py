@@ -1,12 +1,12 @@
-"""Walk back from noise to motions over a whole video, the keypoints in view of a network.
+"""Denoise motions over a whole video, with a network that reads the keypoints.
 
 The base of :class:`~hypopose.samplers.D3DP` and its siblings. Every hypothesis starts as noise. A
 network that reads the keypoints predicts the clean poses, a solver
-(:mod:`hypopose.samplers.schedulers`) moves part of the way there, and the next step begins from
-what it left. The noisy pose lives over the whole video: overlapping windows are blended at every
-step, and one step moves all of it (:mod:`hypopose.samplers.windows`).
+(:mod:`hypopose.samplers.schedulers`) moves part of the way there, and the next step begins there.
+There is one noisy pose for the whole video: overlapping windows are blended at every step, and one
+step moves all of it (:mod:`hypopose.samplers.windows`).
 
-Networks may look through a camera turned towards the subject: poses are turned into its frame and
+Networks may use a virtual camera turned towards the subject: poses are rotated into its frame and
 back, window by window. Both flip branches share one batch, and hypotheses are processed in chunks.
 """
 

@@ -5,8 +5,8 @@ rules" (2025), Shen and Meinshausen, "Engression" (JRSS-B 2024), and Gneiting an
 proper scoring rules" (JASA 2007).
 
 A denoiser trained by regression answers a noisy motion with *one* clean motion, the average of all
-that fit. Sampling hopes that many small steps through averages add up to the posterior; for pose
-lifting they do not, the hypotheses come out far too narrow. Here the network is a *generator*
+that fit. Many small steps through averages approximate the posterior only in the limit; for pose
+lifting the hypotheses come out far too narrow. Here the network is a *generator*
 
     x0 = G(x_t, t, keypoints, z),        z standard normal,
 
@@ -97,7 +97,7 @@ class DistributionalDiffusion(DiffusionSampler):
     ) -> Float[Tensor, "*batch H F rows 3"]:
         """The noisy poses, and new latent noise in further rows of three.
 
-        Pure noise is all of it new in every frame; it tells nothing of the pose.
+        At the first step the noisy poses are pure noise, white over time, and carry no information.
         """
         if t == self.n_timesteps - 1:
             x = x * self.frame_noise_scale

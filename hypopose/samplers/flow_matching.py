@@ -1,7 +1,7 @@
 """Flow matching: straight paths from noise to motions, Euler or Heun steps.
 
 Lipman et al., "Flow matching for generative modeling" (ICLR 2023); Liu et al., "Rectified flow"
-(ICLR 2023). A rival of diffusion that needs few evaluations; here to be compared with.
+(ICLR 2023). An alternative to diffusion that needs few evaluations; included for comparison.
 
 | paper | here |
 | --- | --- |
@@ -91,7 +91,7 @@ class FlowMatching(DiffusionSampler):
         n_steps: Network evaluations per draw.
         solver: ``"euler"`` or ``"heun"``; Heun needs an odd number of evaluations.
         eta: Must stay 0, for the flow is deterministic; ``scheduler`` and ``spacing`` belong to
-            diffusion and must stay as they are.
+            diffusion and must keep their defaults.
 
     Raises:
         OptionError: If an option is out of range.

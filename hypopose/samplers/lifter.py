@@ -45,7 +45,7 @@ class Lifter(WindowedSampler):
         correlation_s: Seconds over which errors go on: standard deviation of the smoothing kernel.
         parent_correlation: Correlation of a joint's error with its parent's, 0 to 1.
         depth_share: Share of the squared error along the line of sight; 1/3 for errors alike in
-            all directions. Needs a camera to matter.
+            all directions. Has no effect without a camera.
         flip: Average with the mirrored input.
         overlap: Frames that neighboring windows share at least; None for a quarter.
         window: Frames per window; None for what the network takes (or its training length).

@@ -4,14 +4,14 @@ Ours. :func:`hypopose.networks.uncertainty_loss` makes ``scale`` the expected di
 from its prediction, under a likelihood proportional to ``exp(-r / b)``. In three dimensions that
 density has r ~ Gamma(3, b) and mean 3 b, so b = scale / 3, and any direction is as likely.
 
-A network that errs in one frame errs in the next, and a wrist errs where its elbow does. Normal
-noise is therefore smoothed over time and handed down the skeleton, each time to unit variance, and
+Errors of a network are correlated between frames, and between a joint and its parent. Normal noise
+is therefore smoothed over time and propagated along the skeleton, each time at unit variance, and
 only its length is then mapped from that of normals to Gamma's: one joint in one frame has exactly
 the predicted distribution, and the motion is smooth.
 
-Lifters err along the line of sight above all, for that is what an image does not show. Told which
-share of the squared error lies there, draws are stretched along it and shrunk across, at the same
-expected distance.
+Errors of lifters are largest along the line of sight, which an image does not show. Given the share
+of the squared error along it, draws are stretched along it and shrunk across, at the same expected
+distance.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def smooth_in_time(
 
     Args:
         noise: Standard normals, independent.
-        frames: Standard deviation of the kernel; 0 leaves the noise as it is.
+        frames: Standard deviation of the kernel; 0 leaves the noise unchanged.
 
     Example:
         >>> smooth = smooth_in_time(torch.randn(400, 60, 1, 1), 5.0)

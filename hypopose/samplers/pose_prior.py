@@ -1,4 +1,4 @@
-"""What poses are likely before any keypoint is seen: bone directions, joint limits, lengths.
+"""The prior over poses: bone directions, joint limits, bone lengths.
 
 Ours. Bone directions are a mixture; within a component every bone has its own *projected normal*
 distribution, the direction of a Gaussian vector w ~ N(μ, Σ) (Wang and Gelfand, "Directional data

@@ -1,4 +1,4 @@
-"""How a folder of weights wants to be sampled: its ``sampler.json``, checked before it is used."""
+"""Recommended sampler options of a folder of weights: its ``sampler.json``, checked before use."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Departures from the published code, the first two of which ``quirks`` brings bac
 * ``"unscaled_noise"``: new noise is scaled as in training; the released sampler's is not (with
   eta > 0);
 * ``"aliased_centering"``: poses are made relative to the root. The released line subtracts a view
-  from itself: on a CPU it only moves the root to 0, on a GPU it is a race;
+  from itself: on a CPU it only moves the root to 0, on a GPU the result is undefined;
 * coefficients are in double precision, which moves results by up to 1e-5 m;
 * the scale of the keypoints is their covariance if they carry one, else ``uv_std``; the released
   tables with the detector's kernels do not exist for other detectors;

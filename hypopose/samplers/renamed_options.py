@@ -1,4 +1,4 @@
-"""Names that changed: options and methods in files of earlier versions are still read."""
+"""Renamed options and methods, so that files of earlier versions can still be read."""
 
 from __future__ import annotations
 

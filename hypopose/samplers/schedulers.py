@@ -1,4 +1,4 @@
-"""Solvers by name: our DDIM, and diffusers' DDIM, DPM-Solver++ and UniPC behind the same contract.
+"""Solvers by name: our DDIM, and diffusers' DDIM, DPM-Solver++ and UniPC with the same interface.
 
 A solver gets the predicted clean pose and moves the noisy one; the network stays outside.
 
@@ -10,7 +10,7 @@ A solver gets the predicted clean pose and moves the noisy one; the network stay
 | ``unipc`` | ``UniPCMultistepScheduler``, Zhao et al. 2023 | 0 |
 
 With eta = 0 all solve one ordinary differential equation, so hypotheses differ by their first noise
-alone. diffusers' schedulers remember earlier steps; a fresh one is made for every run. They are
+alone. diffusers' schedulers store earlier steps; a new one is made for every run. They are
 given our betas, read the network's output as x0 (``prediction_type="sample"``), and end at the
 clean pose.
 """
@@ -134,7 +134,7 @@ def _diffusers_ddim(schedule: Schedule, n_steps: int, eta: float, spacing: float
     def options(x_t: Tensor, t_next: int, noise: NoiseSource) -> dict[str, Any]:
         if eta == 0.0:
             return {}
-        # The last step has no noise, but diffusers would draw some with a generator of its own.
+        # The last step has no noise, but diffusers would draw some with its own generator.
         fresh = noise(tuple(x_t.shape)).to(x_t) if t_next >= 0 else torch.zeros_like(x_t)
         return {"eta": eta, "variance_noise": fresh}
 

@@ -3,7 +3,7 @@
 Overlapping windows share one noisy pose per absolute frame. At every step the clean poses that the
 windows predict are blended with smooth weights and ONE step moves the whole video, so hypothesis h
 is one continuous motion (MultiDiffusion, Bar-Tal et al., ICML 2023, does so for images). The
-published evaluation of D3DP cuts clips whose hypotheses are unrelated; those cuts are here too, as
+published evaluation of D3DP uses clips whose hypotheses are unrelated; its cuts are available as
 :func:`published_windows` and :func:`published_training_windows`.
 """
 

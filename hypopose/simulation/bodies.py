@@ -1,8 +1,8 @@
 """Motion augmentation: recombined body parts, other bone lengths, other speeds.
 
-Half an hour of permissive motion capture holds few poses, but arms, legs and trunks occur in many
-more combinations than were recorded. Measured on unseen poses, the nearest pose of the training set
-is 76 mm away per joint, but 28 mm when legs, trunk and each arm may come from different frames. So
+Permissively licensed motion capture holds few poses, but arms, legs and trunks occur in many more
+combinations than were recorded. Measured on unseen poses, the nearest pose of the training set is
+76 mm away per joint, but 28 mm when legs, trunk and each arm may come from different frames. So
 most windows are put together from four parts, each from its own clip:
 
 * a part is a set of bone *directions*, so that bone lengths are free;

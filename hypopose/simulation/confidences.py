@@ -1,4 +1,4 @@
-"""How a simulated detector's confidences follow, loosely, from its errors."""
+"""Confidences of a simulated detector, correlated with its errors."""
 
 from __future__ import annotations
 

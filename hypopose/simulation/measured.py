@@ -1,4 +1,4 @@
-"""What detectors were measured to do: noise to train with, and errors by confidence.
+"""Measured errors of detectors: noise for training, and errors by confidence.
 
 One JSON file a detector, written by ``benchmarks/detectors.py fit`` from rendered bodies with known
 3D. Errors are in pixels of a person 400 px tall, per coordinate.

@@ -96,7 +96,7 @@ def detect(
         joints: The joints themselves, for exact windows and COCO's points; ``seen`` if None, and no
             window is exact.
         gaps: Whether a COCO-17 detector misses keypoints. The other detector always does: callers
-            that want none put the joints themselves there.
+            that use none put the joints themselves there.
         people: Whose points a COCO-17 detector sees, one a window; faces by rule if None.
 
     Returns:

@@ -2,8 +2,8 @@
 
 Chai, Jiang, Hwang and Wang, "Global Adaptation meets Local Generalization: Unsupervised Domain
 Adaptation for 3D Human Pose Estimation", ICCV 2023 (PoseDA), section 3.2. Networks trained on one
-data set's places in the image fail on another's. A pose of the source is paired with keypoints of
-the target at random and moved to where it would look as large and stand where they do; seen by the
+data set's image positions fail on another's. A pose of the source is paired with keypoints of the
+target at random and moved to where it would look as large and stand where they do; seen by the
 target's camera it becomes training data for it. Nothing is learned.
 
 | paper, released function | here |
@@ -72,7 +72,7 @@ def global_position_alignment(
     """Move poses to where keypoints stand, and look at them there.
 
     Args:
-        joints: Source poses in meters, in axes of a camera; where they stand does not matter.
+        joints: Source poses in meters, in a camera's axes; their position is not used.
         keypoints: Target keypoints in pixels, already paired; NaN where
             undetected. A pair whose root is undetected is dropped.
         camera: The target's; its batch axes lead.

@@ -17,7 +17,7 @@ class Draws:
     """Uniform and normal numbers, and processes made of them, from one generator.
 
     Args:
-        generator: Lives on the device where numbers are wanted.
+        generator: On the device of the numbers.
 
     Example:
         >>> Draws(torch.Generator().manual_seed(0)).uniform(2, 3, low=5.0, high=6.0).shape

@@ -72,7 +72,7 @@ def recipes_by_name(
     """How to form the target's joints, and which of them are approximate.
 
     Args:
-        source: The skeleton at hand.
+        source: The skeleton of the keypoints.
         target: The skeleton wanted.
 
     Returns:

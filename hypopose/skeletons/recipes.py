@@ -3,7 +3,7 @@
 A recipe is a list of alternatives, tried in order; an alternative is a weighted mean of named
 source joints whose weights sum to one, so that conversions commute with every rotation, scaling
 and shift of the image. (The published COCO conversion, which treats x and y differently, does not;
-it lives apart.)
+it is kept separately.)
 
 Detectors label faces, Human3.6M's tree has a neck/nose joint and a head joint. Measured in trunk
 lengths (pelvis to thorax) above the middle of the shoulders:

@@ -1,4 +1,4 @@
-"""Untrusted TOML: the standard library's parser, with bounds on what takes it long."""
+"""Untrusted TOML: the standard library's parser, with limits on slow constructs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights between weights: averages of networks that came from one another.
+"""Averages of the weights of networks that were fine-tuned from one another.
 
 Wortsman et al., "Model soups" (ICML 2022): networks fine-tuned from a common start lie in one
 basin, and their average is often better than each. The shipped generator started from such an

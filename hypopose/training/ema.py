@@ -9,7 +9,7 @@ from torch import nn
 class EMA:
     """Averaged weights of a network; the decay grows with the updates as (1 + n) / (10 + n).
 
-    Buffers (running statistics of batch norms) are taken as they are.
+    Buffers (running statistics of batch norms) are copied, not averaged.
 
     Args:
         network: Whose weights are averaged.

@@ -253,7 +253,7 @@ class LocalAugmentation:
         return torch.randn(shape, generator=self.generator)
 
     def _teach(self, anchor: Tensor, fake: Tensor, real: Tensor, seen: Tensor) -> Tensor:
-        """One step of both critics, with poses they are reminded of among the new ones."""
+        """One step of both critics, on new poses mixed with replayed ones."""
         old = self.remembered["structure"].exchange(fake, self.generator)
         loss = judging_loss(self.structure(anchor), self.structure(old))
         shown = self.remembered["image"].exchange(seen, self.generator)

@@ -43,7 +43,7 @@ def train(
 ) -> Path:
     """Train until the budget is used, or the folder holds a file named ``STOP``.
 
-    If the folder has a checkpoint, training goes on from there. With a budget in frames a run that
+    If the folder has a checkpoint, training resumes from it. With a budget in frames a run that
     was interrupted ends with the same weights as one that was not; with a budget in minutes the
     learning rate follows the clock, so that it only comes close.
 

@@ -1,4 +1,4 @@
-"""What a training step minimizes."""
+"""Training losses."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def with_latent(
     Args:
         x_t: Noisy poses.
         context: Its second feature tells the frame rate; that of the reference where None.
-        n_latent: Channels; 0 leaves ``x_t`` as it is.
+        n_latent: Channels; 0 leaves ``x_t`` unchanged.
         generator: Source of the noise, on the device of ``x_t``.
         flicker: Size of the channels that are new in every frame.
     """

@@ -6,9 +6,9 @@ depths are looked up from are drawn from the training motion as the batches are,
 go with the weights.
 
 Departures: the network predicts the clean motion. Its squared error is divided by how much variance
-is left at that timestep, so that every noise level has a say (Hang et al., "Efficient diffusion
-training via min-SNR weighting", ICCV 2023, have a like weight). A squared error asks for the mean,
-which is what the reverse walk needs; D3DP's distance asks for something like the median.
+is left at that timestep, so that every noise level has an influence (Hang et al., "Efficient
+diffusion training via min-SNR weighting", ICCV 2023, have a like weight). A squared error asks for
+the mean, which is what the reverse walk needs; D3DP's distance asks for something like the median.
 """
 
 from __future__ import annotations

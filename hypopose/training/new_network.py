@@ -94,7 +94,8 @@ def start_from(network: nn.Module, folder: str | Path) -> int:
     """Fill a network with the weights of another of its kind.
 
     Tensors of the same shape are taken; where this network's are larger (a lifter that becomes a
-    generator reads more inputs), the corner they share is taken and the rest stays as it is.
+    generator reads more inputs), the leading part they share is taken and the rest keeps its
+    values.
 
     Args:
         network: To be filled.

@@ -69,10 +69,10 @@ class Objective:
     Args:
         loss: Of a network on a batch; in meters if ``length``.
         validate: Scores by name on held-out windows.
-        sampling: How exported weights want to be sampled (``sampler.json``).
+        sampling: Recommended sampler options of exported weights (``sampler.json``).
         role: What the network is called in a model card.
         make_batches: From motion, device and options to a function that draws batches.
-        beside: Writes what else goes into a folder of exported weights.
+        beside: Writes further files into a folder of exported weights.
         length: Whether the loss is a length, which logs show in mm.
     """
 

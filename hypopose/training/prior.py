@@ -1,6 +1,6 @@
 """Training a motion prior: bodies in a world with z up, and what they were before noise was added.
 
-The frame a prior lives in: meters, z up with the floor near 0, gravity within a few degrees. The
+The frame of a prior: meters, z up with the floor near 0, gravity within a few degrees. The
 root stands at the horizontal origin in the middle frame, give or take :data:`OFFSET` meters, so
 that windows of a long video can be shifted onto one another. Headings are uniform: the direction in
 which a person faces need not be known before sampling.

@@ -16,7 +16,7 @@ A recipe states what each stage changes against an earlier one:
       ]
     }
 
-Options are those of :class:`hypopose.training.TrainConfig`, by their own names or by section.
+Options are those of :class:`hypopose.training.TrainConfig`, by name or by section.
 Recipes in this package have names; ``hypopose train --config NAME|FILE`` takes both.
 """
 

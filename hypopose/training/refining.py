@@ -1,8 +1,8 @@
 """The objective of DiffPose as released: a lifter and a refiner of single frames, side by side.
 
-Gong et al., CVPR 2023, the released code. The refiner learns to tell the noise in (u, v, x, y, z)
-of true poses, so it needs nothing of the lifter, and both are trained in one run: the lifter for
-the mean distance, the refiner for the squared error of noise at the timesteps and scales that
+Gong et al., CVPR 2023, the released code. The refiner learns to predict the noise in (u, v, x, y,
+z) of true poses, so it is independent of the lifter, and both are trained in one run: the lifter
+for the mean distance, the refiner for the squared error of noise at the timesteps and scales that
 :class:`hypopose.samplers.ReleasedDiffPose` has by default.
 
 | released code | here |

@@ -1,4 +1,4 @@
-"""Labels that hypotheses give each other: of every joint the one that reprojects best.
+"""Labels made of hypotheses: for every joint the hypothesis that reprojects best.
 
 Liu et al., "PoSynDA: Multi-hypothesis pose synthesis domain adaptation for robust 3D human pose
 estimation", ACM MM 2023. Keypoints of the target domain have no 3D. Of several hypotheses the one
@@ -26,9 +26,9 @@ Departures from the released code:
 * The released loop starts back-propagation from the loss's own value, which multiplies gradients by
   it; here the gradient is the loss's own.
 
-These losses pull all hypotheses to one place: the error falls and so does the spread, which then
-says less than it should. To keep it honest, make a batch of the labels with :func:`label_batch` and
-train on it by a proper score (:func:`hypopose.training.energy_loss`).
+These losses pull all hypotheses to one place: the error falls, and the spread becomes too small. To
+keep it calibrated, make a batch of the labels with :func:`label_batch` and train on it by a proper
+score (:func:`hypopose.training.energy_loss`).
 """
 
 from __future__ import annotations

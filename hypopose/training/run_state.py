@@ -162,7 +162,7 @@ class Trainer:
         try:
             self.network.load_state_dict(state["network"])
             saved = state["optimizer"]
-            saved = saved if isinstance(saved, list) else [saved]  # once there was only one
+            saved = saved if isinstance(saved, list) else [saved]  # older checkpoints have only one
             for optimizer, of in zip(self.optimizers, saved, strict=True):
                 optimizer.load_state_dict(of)
             for name, value in state["ema"].items():

@@ -2,7 +2,7 @@
 
 Wang et al., "Uncertainty-Aware Testing-Time Optimization for 3D Human Pose Estimation", IEEE TMM
 2025: :func:`hypopose.networks.uncertainty_loss`. Departure: the root, which is always 0, is left
-out. Its scale would fall without bound and mean nothing.
+out. Its scale would fall without bound.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 | L1 of joints of the mesh, of evolved and of lifted joints, millimeters | 0.001 |
 
 Here there is no image: windows of motion are drawn as for every network, each frame is a body of
-capsules around the true joints, with a girth of its own, and a hypothesis is the true pose with the
+capsules around the true joints, with a random girth, and a hypothesis is the true pose with the
 errors that hypotheses have: mostly along the line of sight, growing towards hands and feet, and the
 same for a whole window. Published losses use the edges only after some epochs; here from the start.
 """

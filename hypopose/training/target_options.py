@@ -1,4 +1,4 @@
-"""Options of learning from a target whose 3D nobody knows; :mod:`hypopose.adaptation` does it."""
+"""Options of learning from a target without 3D truth (:mod:`hypopose.adaptation`)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class TargetParts:
         teacher: Share of target windows that a slowly following copy labels (PoSynDA).
         teacher_decay: Of that copy's weights, per step.
         selection: Label of the teacher's hypotheses: ``"drawn"`` by the likelihood of their
-            reprojection, which keeps spreads honest; or, as published, the best ``"joint"`` by
+            reprojection, which keeps spreads calibrated; or, as published, the best ``"joint"`` by
             joint or ``"pose"`` by pose.
-        refresh_steps: Steps after which the teacher labels anew.
+        refresh_steps: Steps after which the teacher labels again.
         view_labels: Share of target windows that several views label (EpipolarPose). Beside them
             ``aligned`` and ``augmented`` count a third.
         height: Everybody's stature in meters, if it is known.

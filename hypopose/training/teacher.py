@@ -29,7 +29,7 @@ class Teacher(Generic[N]):
 
     Unlike :class:`hypopose.training.ema.EMA`, whose averages are exported at the end, the copy can
     be called at any time, and its decay is constant from the start: it begins as good as its
-    student. Buffers are copied as they are.
+    student. Buffers are copied unchanged.
 
     Args:
         student: With its adapters, if it has some.

@@ -1,4 +1,4 @@
-"""How far a run has come: error on held-out subjects, clean keypoints, four fixed cameras."""
+"""Validation of a run: error on held-out subjects, clean keypoints, four fixed cameras."""
 
 from __future__ import annotations
 

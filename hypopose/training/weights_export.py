@@ -38,7 +38,7 @@ Reads Human3.6M-17 keypoints of any camera, {reads}; windows of {length} frames 
 def export(run: str | Path, target: str | Path, *, small: bool = False) -> Path:
     """Write a run's averaged weights: config, float16 tensors, sampler options and a model card.
 
-    A run may be exported while it goes on; its latest checkpoint counts. A card and sampler options
+    A run may be exported while it trains; its latest checkpoint is used. A card and sampler options
     that are already there are kept, for their author knows more; only ``scale`` and ``clamp``,
     which training decides, are brought up to date.
 
@@ -97,7 +97,7 @@ def _options(target: Path, config: TrainConfig, network: nn.Module) -> dict[str,
 
 
 def _as_it_was(config: TrainConfig, state: dict[str, Any]) -> TrainConfig:
-    """The options without paths; what a clock was the budget of says how many frames it was."""
+    """The options without paths; a time budget is replaced by the number of frames it was."""
     if config.budget.minutes is None:
         return _without_paths(config)
     return _without_paths(config).with_options(n_frames=Progress(**state["progress"]).frames)

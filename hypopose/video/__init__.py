@@ -1,7 +1,7 @@
 """From footage to keypoints and back: decoding, detectors, overlays, live streams.
 
-What needs the extra ``hypopose[video]`` is imported when it is used; without it the error says how
-to install it.
+Packages of the extra ``hypopose[video]`` are imported when they are used; without them the error
+states how to install them.
 """
 
 from hypopose.video.decode import Clip, Footage, Frame, open_footage

@@ -1,10 +1,9 @@
 """Footage as a stream of upright frames: videos, pictures, folders of pictures, cameras.
 
-Frames come one by one, so memory does not grow with length. What the container says about how its
-pixels are to be shown is applied: rotation, and pixels that are not square. Times are the
-container's own timestamps, so a variable frame rate is kept; :mod:`hypopose.video.timing` makes a
-constant one of it. Damage is counted, not hidden: what could be decoded comes, the rest is in
-``Footage.notes``.
+Frames come one by one, so memory does not grow with length. The container's display settings are
+applied: rotation, and pixels that are not square. Times are the container's own timestamps, so a
+variable frame rate is kept; :mod:`hypopose.video.timing` makes a constant one of it. Damaged frames
+are counted: what can be decoded is returned, the rest is reported in ``Footage.notes``.
 """
 
 from __future__ import annotations

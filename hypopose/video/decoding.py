@@ -118,7 +118,7 @@ class VideoReader:
         """Frames from a key frame before a late start, else from the beginning of the file.
 
         Some containers seek to a key frame behind the time asked for; then and for early starts
-        the file is opened anew.
+        the file is opened again.
         """
         if seconds - self._start_time() > SEEK_BEYOND and self._sought(seconds):
             frames = self._decoded()
@@ -240,7 +240,7 @@ def open_video(path: Path, clip: Clip) -> VideoReader:
         FormatError: If it is no video, or not one frame can be decoded.
         BackendError: If PyAV is not installed.
     """
-    source = Source(path)  # says so if there is no such file
+    source = Source(path)  # raises if the file is missing
     if source.is_folder:
         raise source.error("is a folder without pictures", "give a video or a folder of pictures")
     if path.stat().st_size == 0:
@@ -325,7 +325,7 @@ def _undecodable(name: str) -> str:
 
 
 def _is_cover(stream: Any) -> bool:
-    """Whether a stream is the picture on the sleeve of a piece of music."""
+    """Whether a stream is the cover picture of a music file."""
     return "attached_pic" in str(getattr(stream, "disposition", "")).lower()
 
 

@@ -1,8 +1,8 @@
 """Footage to keypoints of people followed through time: decode, detect, find cuts, follow.
 
-Frames are looked at one by one and forgotten; only keypoints stay, about 0.4 KB a person and frame.
-The detector starts anew at every cut and every ``STRETCH`` frames, so a run that was stopped and
-goes on gives the same keypoints.
+Frames are processed one by one and not kept; only keypoints stay, about 0.4 KB per person and
+frame. The detector is reset at every cut and every ``STRETCH`` frames, so that a resumed run gives
+the same keypoints.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def import_av() -> Any:
         BackendError: If it is not installed; one line with the cure and three ways around it.
     """
     av = import_extra("av", "Reading videos needs PyAV")
-    # Damage is counted and told by us. Any level but None calls Python from decoding threads, and
+    # We count and report damage. Any level but None calls Python from decoding threads, and
     # closing a file, which waits for them, can then wait for ever.
     av.logging.set_level(None)
     return av

@@ -168,7 +168,7 @@ class CausalStream:
             )
         longest = self._window.maxlen or 1
         missed = max(0, round(ahead))
-        if missed > longest:  # a long pause: the clock starts anew behind it
+        if missed > longest:  # after a long pause the clock starts again
             self._start += (missed - longest) / self.fps
         return min(missed, longest)
 

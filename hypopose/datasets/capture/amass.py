@@ -1,8 +1,8 @@
-"""AMASS: motions as parameters of a body model (SMPL-H or SMPL-X) that its users download apart.
+"""AMASS: motions as parameters of a body model (SMPL-H or SMPL-X), which users download separately.
 
-A pose is a rotation per joint; where joints are depends on the body model, which has a licence of
-its own and is not here. Give its ``model.npz``: ``v_template``, ``shapedirs``, ``J_regressor`` and
-``kintree_table``. Pickled models (``.pkl``) are refused; both publishers also offer npz.
+A pose is a rotation per joint; where joints are depends on the body model, which has its own
+license and is not included. Give its ``model.npz``: ``v_template``, ``shapedirs``, ``J_regressor``
+and ``kintree_table``. Pickled models (``.pkl``) are refused; both publishers also offer npz.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From the joints of a rig to Human3.6M's 17, in meters, z up.
 
 Rigs are recognized by the names of their joints. Points that few rigs have are formed alike for
-all, so that shards of different sources mean the same by them:
+all, so that they mean the same in shards of different sources:
 
 | joint | from |
 | --- | --- |

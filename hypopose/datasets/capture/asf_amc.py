@@ -1,4 +1,4 @@
-"""Acclaim skeletons and motions (ASF, AMC), as the CMU motion capture database offers them."""
+"""Acclaim skeletons and motions (ASF, AMC), as the CMU motion capture database provides them."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def _shard(path: Path, options: Options) -> list[RecordedClip]:
 
 
 def _unreadable(path: Path, options: Options) -> list[RecordedClip]:
-    NpzArchive(Source(path))  # says what is wrong with it
+    NpzArchive(Source(path))  # raises the error
     return []
 
 

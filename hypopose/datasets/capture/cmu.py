@@ -1,4 +1,4 @@
-"""The CMU motion capture database as a motion shard, from the ASF and AMC files it offers.
+"""The CMU motion capture database as a motion shard, from its ASF and AMC files.
 
 The files are at http://mocap.cs.cmu.edu (``allasfamc.zip``, or a subject at a time). This package
 lists which trials are used, who is in which split, and what the result should look like

@@ -1,7 +1,7 @@
 """Human3.6M and MPI-INF-3DHP in the archives that 2D-to-3D lifters read.
 
 Both are pickled dictionaries; :mod:`hypopose.io.untrusted.pickles` reads them and runs nothing.
-Their motion has licences of its own: weights trained on it may not be shipped freely.
+The motion has its own licenses: weights trained on it may not be distributed freely.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def write_shard(
 
 
 def _writable(clips: Sequence[RecordedClip]) -> list[RecordedClip]:
-    """What of the clips stays within reach; refused if that is nothing, or of several rates."""
+    """The parts of clips within range; refused if there are none, or if frame rates differ."""
     kept = [clip for clip in map(_near, clips) if len(clip.joints) > 1]
     if not kept:
         raise OptionError(
@@ -78,7 +78,7 @@ def _writable(clips: Sequence[RecordedClip]) -> list[RecordedClip]:
 def _splits(
     subjects: Collection[str], val: Collection[str], test: Collection[str]
 ) -> dict[str, str]:
-    """The split of each subject; refused if a named one is absent, or named for both."""
+    """The split of each subject; refused if a named subject is absent, or named for both splits."""
     wrong = sorted({*val, *test}.difference(subjects)) or sorted({*val}.intersection(test))
     if wrong:
         raise OptionError(
@@ -91,7 +91,7 @@ def _splits(
 
 
 def _near(clip: RecordedClip) -> RecordedClip:
-    """The longest piece of a clip that stays within reach."""
+    """The longest part of a clip within range."""
     inside = np.abs(clip.joints).max((1, 2)) < REACH
     edges = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(int), [0]])))
     runs = list(zip(edges[::2], edges[1::2], strict=True))

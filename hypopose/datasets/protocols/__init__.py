@@ -2,7 +2,7 @@
 
 A protocol is a frozen dataclass whose fields are its variants; ``open(folder)`` lists the views of
 a folder in the official layout, or refuses it with what is missing. Nothing is downloaded:
-``hypopose data fetch-notes NAME`` says where files come from and which terms they carry.
+``hypopose data fetch-notes NAME`` says where files come from and under which terms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks of the folders that people bring, each refused in one line with a cure."""
+"""Checks of users' data folders; each failure is one line that states how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cameras of Human3.6M: four, with the same lenses for all subjects, placed anew for each.
+"""The four cameras of Human3.6M: the same intrinsics for all subjects, extrinsics per subject.
 
 Intrinsics are pixels. A place is the camera's center in the world in millimeters; the quaternion
 (w, x, y, z) turns camera axes into the world. S2, S3 and S4 have no public poses.

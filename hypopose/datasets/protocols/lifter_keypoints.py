@@ -1,6 +1,7 @@
 """Keypoints of VideoPose3D's ``data_2d_*.npz``: subject -> take -> one array per camera.
 
-Human3.6M and HumanEva-I share the layout. Keypoints may outlast the motion, never fall short of it.
+Human3.6M and HumanEva-I share the layout. Keypoints may have more frames than the motion, but not
+fewer.
 """
 
 from __future__ import annotations

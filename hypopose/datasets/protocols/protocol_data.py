@@ -209,7 +209,7 @@ def subset(skeleton: Skeleton, joints: tuple[int, ...], name: str) -> Skeleton:
 
 
 def _nearest_kept(skeleton: Skeleton, joint: int, place: Mapping[int, int]) -> int:
-    """The new number of a joint's nearest ancestor that was kept, else of the root."""
+    """The new index of a joint's nearest ancestor that was kept, else of the root."""
     above = skeleton.parents[joint]
     while above >= 0 and above not in place:
         above = skeleton.parents[above]

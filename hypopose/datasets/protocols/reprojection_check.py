@@ -1,9 +1,9 @@
-"""Do the poses of a folder lie where its keypoints are? Files that do not belong together do not.
+"""Check that the poses of a folder project onto its keypoints, so that the files belong together.
 
 Axes that point elsewhere, cameras in another order, poses from the pelvis and keypoints of another
-recording all make numbers that look like a bad method. A few frames of a few views are projected;
-where half of the joints lie farther from their keypoints than :data:`TOO_FAR` of the body's size in
-the image, the folder is refused. Views without a camera are not looked at.
+recording all give errors that look like those of a bad method. A few frames of a few views are
+projected; where half of the joints lie farther from their keypoints than :data:`TOO_FAR` of the
+body's size in the image, the folder is refused. Views without a camera are not looked at.
 """
 
 from __future__ import annotations

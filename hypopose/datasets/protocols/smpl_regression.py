@@ -1,8 +1,8 @@
 """Joints that a regressor takes from the surface of SMPL, for a user's own model and regressor.
 
 Loper et al., "SMPL: A skinned multi-person linear model", SIGGRAPH Asia 2015. Only vertices that
-the regressor looks at are posed; the whole surface is made for vertex errors. All 24 bones are
-posed, unlike in :mod:`hypopose.bodies`, whose hands stay at rest: wrists are regressed from
+the regressor looks at are posed; the whole surface is computed only for vertex errors. All 24 bones
+are posed, unlike in :mod:`hypopose.bodies`, whose hands stay at rest: wrists are regressed from
 vertices near them.
 """
 

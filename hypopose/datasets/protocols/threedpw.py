@@ -4,7 +4,7 @@ Paper: von Marcard et al., "Recovering accurate 3D human pose in the wild using 
 camera", ECCV 2018. Read are the official ``sequenceFiles/test/*.pkl``; nothing in them is run.
 
 Tables take 14 joints that a regressor finds on the surface of SMPL, with the pelvis of the same
-regressor at the origin. That needs SMPL and the regressor, which have licences of their own: give
+regressor at the origin. That needs SMPL and the regressor, which have their own licenses: give
 them with ``regressor`` and ``body_models``. Without them the documented subset is used: the SMPL
 joints of the files themselves (pelvis for the origin; hips, knees, ankles, shoulders, elbows,
 wrists, neck, head). Numbers of the two are not comparable. PVE, the mean distance of vertices with

@@ -1,10 +1,10 @@
-"""Placed cameras of formats whose tools disagree about directions: the geometry decides.
+"""Camera placement in formats whose tools disagree about directions: inferred from geometry.
 
 A rotation may lead from the world to the camera or back, a translation may be the camera's place or
 the world's origin in the camera, and the camera may look along +z with y down or along -z with y
-up. Cameras of a rig look at one place, which lies before all of them: a convention brings their
-optical axes together is right. The documented one needs to be the best of the eight; another must
-be so clearly.
+up. Cameras of a rig look at one place, which lies in front of all of them, so the right convention
+is the one in which their optical axes meet. The documented one is taken if it is the best of the
+eight, another one only if it is clearly better.
 """
 
 from __future__ import annotations

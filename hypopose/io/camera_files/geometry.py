@@ -1,8 +1,8 @@
-"""What a calibration says about its picture: is it possible, and does it agree with itself?
+"""Checks that a calibration is physically possible and consistent with its picture size.
 
 Keys that change the geometry of a picture are read or refused; a principal point outside the
-picture, a focal length that no lens has and a matrix that suits another size of picture are
-refused; a key that says nothing known here is named.
+picture, a focal length that no lens has and a matrix for another picture size are refused; unknown
+keys are reported.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def check_picture(K: NDArray[np.float64], size: tuple[int, int], place: str) -> 
 
 
 def _check_middle(cx: float, cy: float, size: tuple[int, int], place: str) -> None:
-    """Refuse a principal point that is the middle of another picture, and doubt one far off."""
+    """Refuse a principal point at the middle of another picture size, and warn of one far off."""
     w, h = size
     if max(abs(cx / w - 0.5), abs(cy / h - 0.5)) <= FAR_OFF:
         return

@@ -94,7 +94,7 @@ def _reach(K: Array, size: tuple[int, int]) -> float:
 
 
 def _check_radial(k: Array, K: Array, size: tuple[int, int], place: str) -> None:
-    """Refuse a lens whose rays fold over within half of the way to the corner, doubt other folds.
+    """Refuse a lens whose rays fold over within half of the way to the corner, warn of other folds.
 
     Args:
         k: Radial coefficients k1, k2, k3.

@@ -81,7 +81,7 @@ def load_camera(
     chosen = next(iter(found)) if name is None else name
     cameras = {chosen: _camera(found, chosen, source, image_size)}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CameraFileWarning)  # what they say is not about this one
+        warnings.simplefilter("ignore", CameraFileWarning)  # their warnings concern other cameras
         cameras |= {
             other: _camera(found, other, source, image_size) for other in found if other != chosen
         }

@@ -1,4 +1,4 @@
-"""How camera files are refused, and doubted."""
+"""Errors and warnings of camera files."""
 
 from __future__ import annotations
 

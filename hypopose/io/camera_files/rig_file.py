@@ -11,7 +11,7 @@ A rig is JSON that every reader of camera files takes (``--camera rig.json:front
      "rms_px": {"front": 4.1}}
 
 Frame f of the first camera's recording shows the moment of frame ``rate * f + offset`` of another.
-Other tools' calibrations are read too; they say nothing of clocks.
+Other tools' calibrations are read too; they hold no clocks.
 """
 
 from __future__ import annotations

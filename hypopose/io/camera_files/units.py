@@ -1,4 +1,4 @@
-"""Units of camera files: meters, or what else puts the cameras where cameras stand.
+"""Units of camera files: meters, or the unit that gives cameras plausible distances.
 
 Few calibration files name their unit: Pose2Sim and EasyMocap write meters, OpenCap, Qualisys and
 Vicon millimeters, anipose and Caliscope whatever the board was measured in. A wrong unit puts

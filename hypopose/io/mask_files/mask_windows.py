@@ -44,7 +44,7 @@ def with_silhouettes(keypoints: Keypoints2D, masks: Masks) -> Keypoints2D:
 
 
 def _nobody(keypoints: Keypoints2D, masks: Masks) -> str:
-    """Why masks do not show the person."""
+    """The reason why masks do not show the person."""
     scale, _ = _scale(keypoints, masks)
     numbers = [n for n in masks.numbers if 0 <= n - masks.start < keypoints.n_frames]
     seen = [_shares(masks.read(n), keypoints.xy[n - masks.start].double().numpy() * scale)

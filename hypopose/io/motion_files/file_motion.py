@@ -1,4 +1,4 @@
-"""What readers of 3D motion hand over, and what a format of such files is."""
+"""What readers of 3D motion return, and what a format of such files is."""
 
 from __future__ import annotations
 

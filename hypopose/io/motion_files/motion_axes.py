@@ -2,8 +2,8 @@
 
 HypoPose holds x right, y down, z forward. Files have y up (OpenSim, most animation), z up
 (laboratories, FreeMoCap) or y down (cameras). People are upright in most frames of most recordings:
-the axis that points from the ankles to the head tells. Where no person is upright, the format's
-convention counts, or the user's word.
+the axis from the ankles to the head is taken as up. Where no person is upright, the format's
+convention or the user's option is used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whose joints the points of a 3D file are.
+"""Which skeleton the points of a 3D file belong to.
 
 The file's names, in the usual spelling (:mod:`hypopose.io.parsing.joint_words`), are those of a
 skeleton, hold all of one and more, or are some of one's; then the file is in that skeleton. Other

@@ -1,8 +1,8 @@
-"""Units of 3D motion: what makes limbs as long as people's.
+"""Units of 3D motion: the unit that gives limbs plausible lengths.
 
-A unit that a file states, or that its format fixes, is believed where limbs then have a person's
-length. Otherwise the only one of meters, centimeters and millimeters that gives such limbs is
-taken, and said; if none does, the file is refused.
+A unit that a file states, or that its format fixes, is used if limbs then have a person's length.
+Otherwise the only one of meters, centimeters and millimeters that gives such limbs is taken, with a
+note; if none does, the file is refused.
 """
 
 from __future__ import annotations

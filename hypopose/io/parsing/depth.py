@@ -1,8 +1,8 @@
 """Tell 3D joints from 2D keypoints: a third coordinate that behaves as depth is refused.
 
-What tells: a third channel beyond what a confidence can be; coordinates about the hips; a share of
-negative coordinates that no image has; limbs whose lengths are constant with the third coordinate
-and not without it (a limb that turns towards the camera gets shorter in the image).
+Evidence of depth: a third channel beyond the range of confidences; coordinates about the hips; a
+share of negative coordinates that no image has; limbs whose lengths are constant with the third
+coordinate and not without it (a limb that turns towards the camera gets shorter in the image).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the COCO family leaves open: whether image ids count frames, and what third numbers mean."""
+"""Ambiguities of the COCO family: whether image ids count frames, and what third numbers mean."""
 
 from __future__ import annotations
 

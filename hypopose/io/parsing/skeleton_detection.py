@@ -1,4 +1,4 @@
-"""Which skeleton are these points in? The caller knows, or the format; a count never does.
+"""Which skeleton points are in: stated by the caller or the format, never inferred from a count.
 
 The skeleton that a file names is used, and the caller's ``skeleton=`` overrides everything.
 Where a format documents a default for a number of points, that default is taken and the notes say

@@ -1,1 +1,1 @@
-"""Who is who: people followed from frame to frame, and identities corrected by hand."""
+"""Tracking people from frame to frame, and correcting identities by hand."""

@@ -48,7 +48,7 @@ def too_little_seen(
     if min_joints == 0:
         return {}
     joints = body_joints(detections.skeleton)
-    # Joints of a skeleton of its own may be anything: one of them will do.
+    # Joints of an unknown skeleton may be anything: one of them is enough.
     named = len(joints) < detections.skeleton.n_joints or len(joints) == 2 * len(_PARTS)
     needed = min(min_joints, len(joints)) if named else min(min_joints, 1)
     long = detections.shared_clock and detections.last_frame - detections.first_frame + 1 >= LONG

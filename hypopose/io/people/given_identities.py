@@ -1,7 +1,7 @@
-"""Whether the identities that a file gives can be true.
+"""Check the identities that a file gives.
 
-An identity that stands at two places in one frame, or that moves faster than a person can, is not
-one person. Its detections lose their names and are tracked anew.
+An identity that is at two places in one frame, or that moves faster than a person can, is not one
+person. Its detections lose their identity and are tracked again.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _are_too_fast(
     distance, size, bent = _moved(detections.xy, before, after, who)
     floor = NOISE[0] if fps else NOISE[1]
     reach = np.maximum(floor, MAX_SPEED / BODY_DIAGONAL / rate * gaps)
-    # Another body stands there, in a pose of its own; noise bends a body as much as it moves it.
+    # It is another body, in another pose; noise changes the pose as much as the position.
     moved = (distance > reach * size) & (bent < 0.5 * distance)
     return np.asarray(np.bincount(who[moved & (gaps <= rate)], minlength=n) > 0)
 

@@ -1,7 +1,7 @@
 """Inspect and correct identities: split, merge, keep.
 
-Following people over time goes wrong where they cross behind each other or leave for long. What
-is suspicious is shown: jumps within a person, and people who end where another begins.
+Tracking fails where people cross behind each other or leave for long. Suspicious places are listed:
+jumps within a person, and people who end where another begins.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Every person already seen is expected where it was, moved on by its recent speed. In each frame,
 people and detections are paired to the least total cost (Kuhn-Munkres, ``scipy.optimize``); the
 cost is the mean distance of the keypoints both have, in diagonals of the body. A pair that is too
-far apart is no pair: the detection starts a new person, and the person may come back within
+far apart is not matched: the detection starts a new person, and the old one may return within
 ``max_gap`` frames. Identities a file gives are kept as they are; only detections without one are
 followed.
 """

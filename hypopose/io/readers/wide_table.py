@@ -225,7 +225,7 @@ def _check_order(source: Source, rows: Rows, frames: Int[np.ndarray, " N"]) -> N
 
 
 def _identities(rows: Rows, frames: Int[np.ndarray, " N"]) -> tuple[str | None, ...]:
-    """The people as named; one person where every frame has one row; else nobody is named."""
+    """The people as named; one person where every frame has one row; else no names."""
     if rows.people:
         return tuple(person_id(name) for name in rows.people)
     alone = len(np.unique(frames)) == len(frames)

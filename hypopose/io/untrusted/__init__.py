@@ -1,1 +1,1 @@
-"""Files from strangers: size limits, no unpickling, native parsers in a process of their own."""
+"""Untrusted files: size limits, no unpickling, native parsers in a separate process."""

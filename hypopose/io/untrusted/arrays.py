@@ -1,8 +1,8 @@
-"""Read .npy and .npz without running anything they contain, and without being flooded.
+"""Read .npy and .npz without running anything they contain, within size limits.
 
-``numpy.load`` unpickles object arrays if it may, and unpacks an archive member however large it
-claims to be. Here sizes are checked against the archive's directory before anything is unpacked,
-array shapes against the bytes that are there, and object arrays go through
+``numpy.load`` unpickles object arrays if allowed to, and unpacks an archive member of any stated
+size. Here sizes are checked against the archive's directory before anything is unpacked, array
+shapes against the bytes that are there, and object arrays go through
 :mod:`hypopose.io.untrusted.pickles`, an interpreter of plain containers and numeric arrays.
 """
 

@@ -1,7 +1,7 @@
 """What is inside an HDF5, MATLAB, NetCDF-3, Parquet or C3D file: arrays and attributes by path.
 
-The file is read by :mod:`hypopose.io.untrusted.reading_process` in a process of its own, so
-that a damaged file cannot bring this one down; what comes back is an npz without pickles.
+The file is read by :mod:`hypopose.io.untrusted.reading_process` in a process of its own, so that a
+damaged file cannot crash this one; the result is an npz without pickles.
 """
 
 from __future__ import annotations

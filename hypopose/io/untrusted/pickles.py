@@ -4,7 +4,7 @@
 The standard library's unpickler asks :meth:`find_class` for every name; here it knows the few
 names that arrays are made of and gets objects of this module for them, never numpy's own: their
 state is checked before an array is built, because numpy trusts the flags of a pickled dtype. The
-unpickler is the one written in Python, whose memo a file cannot blow up.
+unpickler is the one written in Python, whose memo cannot be made to use much memory.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class _Constructor:
 
 
 class _Dtype:
-    """A dtype of numbers, text or objects; its state may change the byte order only."""
+    """A dtype of numbers, text or objects; its state may only change the byte order."""
 
     __slots__ = ("value",)
 

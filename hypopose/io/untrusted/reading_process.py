@@ -1,7 +1,7 @@
 """Read HDF5, MATLAB, NetCDF-3, Parquet or C3D in a process of its own, and write it as npz.
 
 Run as ``python -I reading_process.py KIND SOURCE TARGET MAX_BYTES``. These files are read by C
-libraries that a damaged file may bring down, and may claim sizes they do not have, so this process
+libraries that a damaged file may crash, and may state false sizes, so this process
 has limits on its memory and time, and the process that started it survives it. Links to other
 files, virtual and external data and unknown filters (which load plug-ins) are refused, not
 followed. Only numbers and text come back. On refusal the last line of standard error says why, and

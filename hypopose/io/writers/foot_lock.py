@@ -5,10 +5,10 @@
 2. For each contact the ankle is held at its median place; within 0.1 s before and after it moves
    there and away along a half cosine.
 3. The knee follows by the law of cosines, bending in the plane in which it bent; bones keep their
-   lengths. Where a leg is too short the hips give way, by what is missing, smoothed over 0.2 s.
+   lengths. Where a leg is too short, the hips are moved by the missing length, smoothed over 0.2 s.
 4. The foot keeps its direction.
 
-Slide is the way the ankle goes, level, while it stands: millimeters per contact.
+Slide is the horizontal path of the ankle during contact: millimeters per contact.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def slide_mm(performance: Performance, scene: ExportScene, take: Take) -> float:
 
 
 def _slide(places: Float[np.ndarray, "F N 3"], legs: list[_Leg], scene: ExportScene) -> float:
-    """Millimeters per contact that ankles go, level; 0 without a contact."""
+    """Horizontal path of ankles in millimeters per contact; 0 without a contact."""
     level = places @ scene.to_z_up.T[:, :2] * 1000 / PER_METER[scene.unit]
     ways = [
         float(np.linalg.norm(np.diff(level[start:stop, leg.ankle], axis=0), axis=-1).sum())

@@ -159,7 +159,7 @@ def _animate(
 ) -> None:
     tracks = [(first, "translation", buffer.add(performance.root, "f4"))]
     for i in range(len(performance.rig.names)):
-        if performance.rig.children(i) or performance.rig.tips[i].any():  # others never turn
+        if performance.rig.children(i) or performance.rig.tips[i].any():  # other nodes never rotate
             turns = quaternions(performance.turns[:, i])
             tracks.append((first + i, "rotation", buffer.add(turns, "f4")))
     for node, path, output in tracks:

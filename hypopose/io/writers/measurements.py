@@ -285,7 +285,7 @@ def _individual(measured: Measurements) -> str:
 
 
 def _attributes(people: Sequence[Measurements], time_unit: str) -> dict[str, str]:
-    """Where measurements come from, and what there is to say of them."""
+    """The source of measurements, and their notes."""
     return {
         "source_software": "HypoPose",
         "source_file": ", ".join(dict.fromkeys(p.source for p in people)),

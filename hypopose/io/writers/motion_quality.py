@@ -1,7 +1,7 @@
-"""What a viewer of an animation would complain about, measured: jitter, sliding feet, the floor.
+"""Measures of visible flaws of an animation: jitter, sliding feet, distance to the floor.
 
-Jitter is the mean distance of the rig's nodes from their own paths below 6 Hz. Slide is the level
-way of an ankle while it stands, per contact (:mod:`.foot_lock`). The floor is height 0 of a world,
+Jitter is the mean distance of the rig's nodes from their own paths below 6 Hz. Slide is the
+horizontal path of an ankle during a contact (:mod:`.foot_lock`). The floor is height 0 of a world,
 or where a rig was put on one; tips of feet count.
 """
 
@@ -20,7 +20,7 @@ def quality_words(performance: Performance, scene: ExportScene, take: Take, *, f
     """Jitter, slide unless feet were held, and how deep the rig is below its floor.
 
     Args:
-        performance: A rig in motion, as it is written.
+        performance: The moving rig that is written.
         scene: Its axes, unit and frame rate.
         take: The motion it was made of.
         floor: Whether height 0 is a floor.

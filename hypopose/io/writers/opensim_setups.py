@@ -7,7 +7,7 @@ file                    contents
 ``WALK_scale.xml``      Scale: segments by the distances of markers; model in ``WALK_scaled.osim``
 ``WALK_ik.xml``         Inverse Kinematics of the TRC on the scaled model; result in
                         ``WALK_ik.mot``. Weights are the inverse variances of the hypotheses, so
-                        joints that are known well decide; the trunk is drawn to lie straight
+                        joints that are known well decide; the trunk is pulled to lie straight
                         on the pelvis, whose tilt markers at joint centers hardly tell
 ======================  ==========================================================================
 

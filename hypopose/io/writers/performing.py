@@ -1,4 +1,4 @@
-"""From a motion to the rig that is written: its own skeleton or a humanoid, cleaned up or not."""
+"""From a motion to the rig that is written: its own skeleton or a humanoid, optionally cleaned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def performed(scene: ExportScene, take: Take) -> Performance:
 
     Returns:
         The rig in motion. A humanoid stands on the floor where that was not given: in a file
-        without a world, its first root above the origin, and in a world that feet told.
+        without a world, its first root above the origin, and in a world estimated from feet.
 
     Raises:
         OptionError: If the motion cannot be put on the rig, see :func:`perform`.

@@ -4,7 +4,7 @@
 its frames; left and right are measured apart.
 
 **Rest pose.** A T-pose facing +z with y up (or z up, facing -y), the person's left at +x, chosen by
-the joints' names; a joint whose name says nothing points up. Only the starting point of rotations
+the joints' names; a joint of unknown name points up. Only the starting point of rotations
 depends on it, never a place.
 
 **Helpers.** A joint with several children turns as one piece, but shoulders move against the
@@ -17,7 +17,7 @@ length at its parent's place (``thorax_to_left_shoulder``), which turns its own 
    the seen ones in least squares (Wahba's problem, solved by a singular value decomposition). A
    weak pull towards the parent's rotation decides what the directions leave open.
 2. Every other bone, helpers' included, takes the smallest turn from its parent's rotation to
-   the seen direction. Points do not show how a bone turns about itself, and so it does not.
+   the seen direction. Points do not show the twist of a bone about its axis, so none is added.
 
 Every bone then points exactly where its joints say: the motion is
 ``p_child = p_parent + length * (x_child - x_parent) / |x_child - x_parent|``, and it departs from

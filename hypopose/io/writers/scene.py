@@ -1,7 +1,7 @@
 """What is exported, in the axes, unit and frame of the file: the same for every format.
 
 Convention:
-    HypoPose holds meters in the camera frame: x right, y down, z forward. Formats want other axes,
+    HypoPose holds meters in the camera frame: x right, y down, z forward. Formats use other axes,
     and every change here is a rotation, so that left stays left:
 
     * ``native``: the axes as they are.
@@ -220,7 +220,7 @@ def build_scene(result: Result, options: ExportOptions, defaults: Defaults) -> E
     Args:
         result: What was found.
         options: What the user chose.
-        defaults: What the format wants otherwise.
+        defaults: The format's own defaults.
 
     Returns:
         The scene.

@@ -24,7 +24,7 @@ def person_names(results: Sequence[Result]) -> tuple[list[str], tuple[str, ...]]
         results: One a person.
 
     Returns:
-        Names, and a note that says who is who if they were numbered.
+        Names, and a note that maps names to people if they were numbered.
     """
     names = [result.person or "0" for result in results]
     if len(set(names)) == len(names):

@@ -12,7 +12,7 @@ You et al., "Co-evolution of pose and mesh for 3D human body estimation from vid
 :class:`PMCE` is the released network: it needs an image feature for every frame and cannot run from
 keypoints alone. :class:`MeshDecoder` is ours: the same co-evolution blocks and residuals, run on
 one hypothesis' joints; what conditions them is a pooled token of the 2D pose and one of the camera.
-It must not be called PMCE's accuracy.
+Its accuracy is not that of PMCE.
 """
 
 from __future__ import annotations

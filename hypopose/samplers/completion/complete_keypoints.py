@@ -202,7 +202,7 @@ def _projected(keypoints: Keypoints2D, hypotheses: Hypotheses) -> Float[Tensor, 
     here, there = (list(column) for column in zip(*pairs, strict=True))
     root = root_everywhere(hypotheses, keypoints.detected)
     points = hypotheses.joints[..., there, :] + root[..., None, :]
-    assert keypoints.camera is not None  # the caller has seen to it
+    assert keypoints.camera is not None  # the caller checked it
     px = project(points, hypothesis_camera(hypotheses, keypoints.camera))
     values = torch.full((len(hypotheses), *keypoints.xy.shape), torch.nan).to(px)
     values[..., here, :] = px

@@ -1,4 +1,4 @@
-"""Values moved onto what was seen beside a gap: Ornstein-Uhlenbeck bridges and straight lines."""
+"""Values shifted to match observations beside a gap: Ornstein-Uhlenbeck bridges, straight lines."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ class Chains:
         self.target = target
         self.n_taken = self.n_tried = self.n_steps = 0
         # Chains live at shift + sign * basis y. Flips move the shift and mirror the sign, so that
-        # to the kernel all modes look alike; the basis makes them about round. Flips act on
-        # position and sign as one group, so the posterior stays what they leave unchanged.
+        # all modes look alike to the kernel; the basis makes them approximately isotropic. Flips
+        # act on position and sign as one group, so the posterior stays what they leave unchanged.
         self.shift = self._start(n_chains)
         self.sign = torch.ones_like(self.shift)
         self.basis = self._basis(self.shift)

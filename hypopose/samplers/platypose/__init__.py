@@ -1,4 +1,4 @@
-"""Platypose: motions from a prior that has seen no keypoints, guided towards the ones at hand.
+"""Platypose: motions from an unconditional prior, guided towards the given keypoints.
 
 Pierzchlewicz, da Silva, Cotton and Sinz, "Platypose: Calibrated Zero-Shot Multi-Hypothesis 3D Human
 Motion Estimation" (2024). A diffusion prior over motions in the world is run from noise; after
@@ -14,9 +14,10 @@ through the network. Further cameras, missing joints and missing frames only cha
 * :class:`Platypose`: x0 is drawn given x_t and the keypoints, if x0 given x_t is normal about the
   network's estimate with the covariance of :mod:`hypopose.samplers.platypose.error_covariance`
   (compare Song et al., "Pseudoinverse-Guided Diffusion Models", ICLR 2023, who take the mean, and
-  one variance). Keypoint covariances are variances here, so the spread of hypotheses has a meaning.
-  The next x_t follows from the draw by the forward process; for a normal prior and a linear camera
-  that is exact for any number of steps. The mean in place of the draw loses spread at every step.
+  one variance). Keypoint covariances are variances here, so the spread of hypotheses is calibrated
+  for a correct prior. The next x_t follows from the draw by the forward process; for a normal prior
+  and a linear camera that is exact for any number of steps. The mean in place of the draw loses
+  spread at every step.
 * :class:`HeuristicPlatypose`: the paper's K gradient steps; each hypothesis has its own step size,
   a share of the largest stable one, and its own plateau rule.
 * :class:`ReleasedPlatypose`: the released code, number for number; it needs the *true* root.

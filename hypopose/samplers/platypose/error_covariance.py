@@ -1,4 +1,4 @@
-"""How far a motion may be from what a prior says about it, given its noisy version.
+"""The error covariance of a prior's prediction, given a noisy motion.
 
 A prior's error is not white noise: joints that hang on one bone err together, and so do neighboring
 frames. The clean motion is û + B c, where c are corrections at moments a tenth of a second apart
@@ -8,9 +8,9 @@ forget exponentially; the root strays by ``path_std``:
     c ~ N(0, K ⊗ S),   S_jk = Σ over the bones shared by j and k of (share · length)²,
     K_ab = exp(-|t_a - t_b| / memory)
 
-x_t sees every frame with variance ρ = (1 - ᾱ) / (ᾱ scale²). No network reads noise without end:
-ours errs by 47 mm per coordinate however little noise there is. So ρ never counts as less than
-``floor_std``², and keypoints keep their say until the last step:
+x_t sees every frame with variance ρ = (1 - ᾱ) / (ᾱ scale²). A network is not exact at low noise:
+ours errs by 47 mm per coordinate however little noise there is. So ρ is at least ``floor_std``²,
+and keypoints keep their influence until the last step:
 
     Λ = (K ⊗ S)⁻¹ + B'B ⊗ R / max(ρ, floor²)
 

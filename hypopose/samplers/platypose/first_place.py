@@ -1,4 +1,4 @@
-"""Where a motion stands in the world: a first guess from how large the person looks."""
+"""The initial position of a motion in the world, from the apparent size of the person."""
 
 from __future__ import annotations
 

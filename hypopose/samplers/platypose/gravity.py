@@ -1,10 +1,10 @@
-"""Which way is up for a camera that does not know: along the legs of who stands before it.
+"""The vertical of a camera of unknown tilt: along the legs of a standing person.
 
 The poses are the mean of a few draws of the default weights. Over a clip, the axis from between the
 ankles to between the hips is vertical within 4 degrees on people whom no weights were trained on
 (SD of pitch and of roll, 24 clips of ``val-people-clean``), where a level camera is off by 11.
-Sitting and lying people mislead it: an axis more than :data:`MOST_DEG` from the picture's vertical
-is not believed.
+Sitting and lying people bias it: an axis more than :data:`MOST_DEG` from the picture's vertical
+is rejected.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def standing_rotation(keypoints: Keypoints2D) -> Float[Tensor, "3 3"] | None:
         keypoints: One clip of Human3.6M-17 keypoints with a camera.
 
     Returns:
-        A rotation; None for another skeleton, or where nobody stands.
+        A rotation; None for another skeleton, or if no one stands.
     """
     if keypoints.skeleton.name != H36M17.name or not bool(keypoints.detected.any()):
         return None

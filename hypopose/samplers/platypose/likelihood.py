@@ -1,9 +1,9 @@
-"""What keypoints say about a motion in the world: residuals, their slopes, and Gaussian updates.
+"""The likelihood of keypoints for a motion in the world: residuals, derivatives, Gaussian updates.
 
 A camera's keypoints are brought to the normalized plane first, lens undone, so that no distortion
-polynomial is ever evaluated where it explodes. Each keypoint has a precision from its covariance or
-confidence; one that is missing has none. Keypoints of any skeleton are read through a linear
-regressor from the joints of the motion. Nothing here knows the truth.
+polynomial is evaluated outside its valid range. Each keypoint has a precision from its covariance
+or confidence; one that is missing has none. Keypoints of any skeleton are read through a linear
+regressor from the joints of the motion. The truth is not used.
 
 | symbol | here |
 | --- | --- |

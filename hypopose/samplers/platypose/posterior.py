@@ -76,7 +76,7 @@ class Platypose(PriorSampler):
         pitch_deg: How far a camera without rotation looks down; its roll is 0.
         pitch_std_deg: How well that is known.
         gravity: Of a camera without rotation: ``"level"`` takes ``pitch_deg``, ``"standing"`` the
-            legs of the default weights' poses where somebody stands, see
+            legs of the default weights' poses where a person stands, see
             :mod:`hypopose.samplers.platypose.gravity`.
         origin: Where the motion's middle frame stands in the world, meters; None for an estimate
             from the keypoints' extent.

@@ -10,9 +10,9 @@ other samplers of a motion prior avoid what is listed here.
 | E_s | what an energy returns: one number per hypothesis |
 | plateau rule | :func:`guide`: ten times smaller steps after the *mean* energy rose |
 
-What it does that one would not: every joint is placed on the *true* root of each frame; one step
+Its flaws: every joint is placed on the *true* root of each frame; one step
 size serves all hypotheses, so that results depend on how many share a batch; one hypothesis
-that is not a number ends the guidance of all; nothing guards depths near or behind the camera.
+that is not a number ends the guidance of all; depths near or behind the camera are not guarded.
 Screen units are pixels of a 1000 px image divided by 500, less 1.
 """
 

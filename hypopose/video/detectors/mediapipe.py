@@ -3,8 +3,8 @@
 Bazarevsky et al., "BlazePose: on-device real-time body pose tracking", 2020. The 0.10 series up to
 0.10.21 carries the detector and the full landmark model in its wheel, so it works without network;
 later releases bring no models. Between the first frame and the next reset it follows the person it
-found, which is quicker than looking anew. MediaPipe's own smoothing over time is off: it lags, and
-what follows here expects the errors of single frames.
+found, which is quicker than detecting again. MediaPipe's own smoothing over time is off: it lags,
+and the samplers expect independent errors of frames.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class MediaPipe:
     """The full BlazePose model.
 
     Args:
-        follow: Follow the person from frame to frame; False looks for people in every frame anew.
+        follow: Follow the person from frame to frame; False detects people again in every frame.
         min_confidence: How sure the detector must be that there is a person.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a detector is: frames in, people with keypoints, confidences and boxes out."""
+"""The protocol of detectors: frames in, people with keypoints, confidences and boxes out."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 
-def whole_bits(x: Tensor) -> AbstractContextManager[object]:
-    """No autocast for a while: bfloat16 would round a pose to steps of 5 mm.
+def single_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Turn autocast off: bfloat16 would round a pose to steps of 5 mm.
 
     Args:
-        x: On the device that is meant.
+        x: A tensor on the device in question.
     """
-    if torch.compiler.is_exporting():  # where there is none
+    if torch.compiler.is_exporting():  # autocast cannot be exported
         return nullcontext()
     return torch.autocast(x.device.type, enabled=False)
