@@ -183,7 +183,8 @@ def test_recipes_of_clusters_run_commands_that_exist() -> None:
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_the_script_for_arrays_of_jobs_runs(tmp_path: Path) -> None:
     """Its words as the shell gives them to the command, with a number that SLURM would set."""
-    script = blocks(ROOT / "docs" / "how-to" / "a-million-clips.md", "bash")[0]
+    scripts = blocks(ROOT / "docs" / "how-to" / "a-million-clips.md", "bash")
+    (script,) = (text for text in scripts if "#SBATCH" in text)
     told = tmp_path / "hypopose"
     told.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     told.chmod(0o755)
