@@ -35,13 +35,13 @@ from torch import Tensor
 from hypopose.adaptation import (
     AdaptOptions,
     Recording,
-    Source,
+    SourceDomain,
     find_builds,
     load_source,
     make_trainer,
 )
+from hypopose.adaptation.adapt_run import prepared
 from hypopose.adaptation.keeping import ways_back
-from hypopose.adaptation.running import prepared
 from hypopose.api.adapting import recordings_of
 from hypopose.api.rigs import find_cameras
 from hypopose.calibration import ece, energy_score
@@ -251,7 +251,7 @@ def windows(target: Target) -> list[tuple[Keypoints2D, Tensor]]:
 
 
 def scores(
-    source: Source, network: Any, tests: Sequence[tuple[Keypoints2D, Tensor]]
+    source: SourceDomain, network: Any, tests: Sequence[tuple[Keypoints2D, Tensor]]
 ) -> dict[str, float]:
     """Millimeters, and the share of joints in 50, 80 and 95 % regions, over all test windows."""
     sampler = source.sampler(network)
@@ -275,7 +275,7 @@ def scores(
     }
 
 
-def remembered(source: Source, network: Any) -> float:
+def remembered(source: SourceDomain, network: Any) -> float:
     """Energy score on validation motion, mm."""
     assert source.validation is not None  # the motion has a validation split
     o = source.config.objective
@@ -308,14 +308,16 @@ class Task:
         heights = list(self.target.heights.values())
         return o if plain == variant else replace(o, height=sum(heights) / len(heights))
 
-    def row(self, variant: str, source: Source, network: Any, before: float) -> dict[str, Any]:
+    def row(
+        self, variant: str, source: SourceDomain, network: Any, before: float
+    ) -> dict[str, Any]:
         """Scores of a network."""
         forgotten = 100 * (remembered(source, network) / before - 1)
         found = scores(source, network, self.tests)
         return {"target": self.name, "variant": variant, **found, "forgetting %": forgotten}
 
 
-def adapted(task: Task, source: Source, o: AdaptOptions) -> tuple[Any, float]:
+def adapted(task: Task, source: SourceDomain, o: AdaptOptions) -> tuple[Any, float]:
     """A trainer that is done, and processor minutes."""
     start, first = time.process_time(), source.network()
     split = prepared(task.recordings, source, first, o)

@@ -11,9 +11,11 @@ Layout::
     parts.py        which of these a run has; mixing.py: batches of all kinds; trainer.py: steps
     judging.py      proper scores without 3D
     keeping.py      what is forgotten
-    running.py      train, judge, merge, write (writing.py, card.py)
+    adapt_run.py    train, judge, merge, write (writing.py, card.py)
 """
 
+from hypopose.adaptation.adapt_options import AdaptOptions
+from hypopose.adaptation.adapt_run import Adapted, adapt_recordings
 from hypopose.adaptation.bending import BentBatchMaker
 from hypopose.adaptation.builds import BuildPosterior, Response, estimate_builds, simulate_response
 from hypopose.adaptation.judging import Change, compare, judge, verdict
@@ -24,12 +26,10 @@ from hypopose.adaptation.labels import (
     labels_from_views,
 )
 from hypopose.adaptation.mixing import MixedBatchMaker, Part
-from hypopose.adaptation.options import AdaptOptions
 from hypopose.adaptation.parts import find_builds, make_trainer
 from hypopose.adaptation.placement import AlignedBatchMaker, Stands
 from hypopose.adaptation.recordings import Recording, Split, View3D, split_recordings
-from hypopose.adaptation.running import Adapted, adapt_recordings
-from hypopose.adaptation.sources import Source, load_source
+from hypopose.adaptation.sources import SourceDomain, load_source
 from hypopose.adaptation.trainer import AdaptationTrainer
 
 __all__ = [
@@ -46,7 +46,7 @@ __all__ = [
     "Part",
     "Recording",
     "Response",
-    "Source",
+    "SourceDomain",
     "Split",
     "Stands",
     "View3D",

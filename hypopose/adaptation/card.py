@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hypopose import __version__
+from hypopose.adaptation.adapt_options import AdaptOptions
 from hypopose.adaptation.judging import UNITS, Change
-from hypopose.adaptation.options import AdaptOptions
 
 if TYPE_CHECKING:
-    from hypopose.adaptation.running import Adapted
+    from hypopose.adaptation.adapt_run import Adapted
 
 CARD = """# {name}
 

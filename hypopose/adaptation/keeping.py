@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from hypopose.adaptation.judging import Change
-from hypopose.adaptation.sources import Source
+from hypopose.adaptation.sources import SourceDomain
 from hypopose.adaptation.trainer import AdaptationTrainer
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.training.validation import validate_generator
@@ -58,7 +58,7 @@ class Way:
 
 
 def ways_back(
-    source: Source, trainer: AdaptationTrainer, first: PretrainedNetwork
+    source: SourceDomain, trainer: AdaptationTrainer, first: PretrainedNetwork
 ) -> Iterator[Way]:
     """Networks on the way back from the adapted weights to the first ones.
 
@@ -74,7 +74,7 @@ def ways_back(
         yield Way(network, share, {n: Change(x, end[n], 0.0, 1) for n, x in start.items()})
 
 
-def remembered(network: PretrainedNetwork, source: Source) -> dict[str, float]:
+def remembered(network: PretrainedNetwork, source: SourceDomain) -> dict[str, float]:
     """Scores on validation motion of other people, in mm; none without such motion.
 
     Args:

@@ -24,7 +24,7 @@ from hypopose.adaptation.labels import (
 from hypopose.adaptation.mixing import Part
 from hypopose.adaptation.placement import AlignedBatchMaker, Stands
 from hypopose.adaptation.recordings import Recording
-from hypopose.adaptation.sources import Source
+from hypopose.adaptation.sources import SourceDomain
 from hypopose.adaptation.trainer import AdaptationTrainer
 from hypopose.errors import OptionError
 from hypopose.networks.base import Network
@@ -43,7 +43,10 @@ OBJECTIVES = ("energy", "x0", "lift", "lift-mixste", "lift-motionagformer")
 
 
 def find_builds(
-    source: Source, recordings: Sequence[Recording], config: TrainConfig, scale_std: float = 0.0
+    source: SourceDomain,
+    recordings: Sequence[Recording],
+    config: TrainConfig,
+    scale_std: float = 0.0,
 ) -> BuildPosterior | None:
     """What trained weights say of the people, see :mod:`hypopose.adaptation.builds`.
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 
-from hypopose.adaptation.options import AdaptOptions
+from hypopose.adaptation.adapt_options import AdaptOptions
 from hypopose.datasets.shards import load_motion
 from hypopose.datasets.synthetic import synthetic_motion
 from hypopose.errors import CheckpointError, OptionError
@@ -36,7 +36,7 @@ DEFAULT = "distributional-frame-small"
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class SourceDomain:
     """Weights to start from, and motion to replay.
 
     Args:
@@ -66,7 +66,7 @@ class Source:
 
 def load_source(
     weights: str | Path | None, motion: str | Path | None, options: AdaptOptions
-) -> Source:
+) -> SourceDomain:
     """Weights that can be adapted, with motion.
 
     Args:
@@ -93,10 +93,12 @@ def load_source(
             "by the energy score and needs a generator, such as the default weights."
         )
     moving, validation, names = _motion(motion, config)
-    return Source(folder, _adapting(config, folder, names, options), moving, validation, names)
+    return SourceDomain(
+        folder, _adapting(config, folder, names, options), moving, validation, names
+    )
 
 
-def reference_source(config: TrainConfig, motion: Motion) -> Source:
+def reference_source(config: TrainConfig, motion: Motion) -> SourceDomain:
     """The generator that tells a training run how the people of its target are built.
 
     Args:
@@ -112,7 +114,7 @@ def reference_source(config: TrainConfig, motion: Motion) -> Source:
             known = TrainConfig.from_json((folder / OPTIONS_FILE).read_text(encoding="utf-8"))
             if known.objective.name == "energy":
                 break
-    return Source(folder, known, motion, None, ())
+    return SourceDomain(folder, known, motion, None, ())
 
 
 def _motion(

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from hypopose.adaptation.adapt_options import AdaptOptions
 from hypopose.adaptation.card import adaptation_card
-from hypopose.adaptation.options import AdaptOptions
-from hypopose.adaptation.sources import Source
+from hypopose.adaptation.sources import SourceDomain
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.pretrained import PretrainedNetwork, save_weights
 from hypopose.samplers.recommended import SAMPLER_FILE
 
 if TYPE_CHECKING:
-    from hypopose.adaptation.running import Adapted
+    from hypopose.adaptation.adapt_run import Adapted
 
 
 def write_adapted(
-    output: Path, source: Source, o: AdaptOptions, result: Adapted, network: PretrainedNetwork
+    output: Path, source: SourceDomain, o: AdaptOptions, result: Adapted, network: PretrainedNetwork
 ) -> None:
     """Write a folder of weights: whole, or not at all.
 

@@ -23,6 +23,7 @@ from hypopose.adaptation import (
     find_builds,
     make_trainer,
 )
+from hypopose.adaptation.adapt_run import Say
 from hypopose.adaptation.parts import check_objective
 from hypopose.adaptation.recordings import (
     MIN_FRAMES,
@@ -30,7 +31,6 @@ from hypopose.adaptation.recordings import (
     can_be_adapted_to,
     with_vertical,
 )
-from hypopose.adaptation.running import Say
 from hypopose.adaptation.sources import reference_source
 from hypopose.api.rigs import People, floor_of, statures
 from hypopose.api.sampling import share_camera

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hypopose.api.meshes import WORDS, Motion, check_motion, labels_of, placed, placed_aggregate
 from hypopose.api.sampling import prepare
-from hypopose.bodies.meshes import MeshScene, MeshTake
+from hypopose.bodies.mesh_scenes import MeshScene, MeshTake
 from hypopose.cameras import turn_up
 from hypopose.checks import check_choice
 from hypopose.errors import CheckpointError

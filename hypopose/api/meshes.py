@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hypopose.bodies import BodyModel, BodyParameters, make_body
 from hypopose.bodies.body_model import Skin
-from hypopose.bodies.meshes import MeshScene, MeshTake
+from hypopose.bodies.mesh_scenes import MeshScene, MeshTake
 from hypopose.cameras import fit_root, fit_roots, turn_up
 from hypopose.checks import check_choice
 from hypopose.errors import OptionError

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hypopose.bodies.body_parts import PARTS
 from hypopose.bodies.mesh_glb import write_glb
-from hypopose.bodies.meshes import MeshScene
+from hypopose.bodies.mesh_scenes import MeshScene
 from hypopose.errors import OptionError
 from hypopose.io.atomic import write_atomically
 

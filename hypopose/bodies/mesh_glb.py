@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hypopose import __version__
-from hypopose.bodies.meshes import MeshScene, MeshTake, nearest_known
+from hypopose.bodies.mesh_scenes import MeshScene, MeshTake, nearest_known
 from hypopose.errors import OptionError
 from hypopose.io.writers.glb_container import (
     INDICES,

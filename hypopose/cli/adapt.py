@@ -119,7 +119,7 @@ def _reporting(output: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A bar that follows the log; Ctrl-C makes the run's file ``STOP``."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hypopose.adaptation.running import RUN_ENDING
+    from hypopose.adaptation.adapt_run import RUN_ENDING
 
     stop = output.with_name(output.name + RUN_ENDING) / "STOP"
 

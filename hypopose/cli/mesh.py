@@ -13,7 +13,7 @@ from hypopose.cli.options import shared
 from hypopose.cli.overwrite import force_option, refuse_existing, refuse_overwriting
 
 if TYPE_CHECKING:
-    from hypopose.bodies.meshes import MeshScene
+    from hypopose.bodies.mesh_scenes import MeshScene
 
 EXAMPLES = """\b
 Examples:

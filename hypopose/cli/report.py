@@ -14,7 +14,7 @@ from hypopose.cli.overwrite import force_option, refuse_existing
 from hypopose.errors import OptionError
 
 if TYPE_CHECKING:
-    from hypopose.bodies.meshes import MeshScene
+    from hypopose.bodies.mesh_scenes import MeshScene
     from hypopose.quantities import Measurements
     from hypopose.report.exhibits import Report
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hypopose.ambiguity import SecondCamera, second_camera
-from hypopose.bodies.meshes import MeshScene
+from hypopose.bodies.mesh_scenes import MeshScene
 from hypopose.calibration import Estimate
 from hypopose.errors import OptionError
 from hypopose.evaluation.evaluation_results import CalibrationResults, CoverageRow

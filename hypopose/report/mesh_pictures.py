@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from hypopose.bodies.meshes import COLOR_MAP, MeshScene
+from hypopose.bodies.mesh_scenes import COLOR_MAP, MeshScene
 from hypopose.errors import OptionError
 from hypopose.io.atomic import write_atomically
 from hypopose.report.plotting import new_figure

@@ -5,8 +5,8 @@ states how to install them.
 """
 
 from hypopose.video.decode import Clip, Footage, Frame, open_footage
-from hypopose.video.detect import DetectOptions, detect_people
 from hypopose.video.detectors import DETECTORS, Detector, Seen, choose_detector
+from hypopose.video.footage_keypoints import DetectOptions, detect_people
 from hypopose.video.stream import CausalStream, frame_of
 
 __all__ = [

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 import hypopose
 from hypopose.api.meshes import make_meshes
 from hypopose.bodies.mesh_files import save_mesh
-from hypopose.bodies.meshes import MeshScene
+from hypopose.bodies.mesh_scenes import MeshScene
 
 pytestmark = pytest.mark.browser
 

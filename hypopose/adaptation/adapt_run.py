@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hypopose.adaptation.adapt_options import AdaptOptions
 from hypopose.adaptation.builds import BuildPosterior
 from hypopose.adaptation.judging import Change, Scores, compare, judge, verdict
 from hypopose.adaptation.keeping import Way, ways_back
-from hypopose.adaptation.options import AdaptOptions
 from hypopose.adaptation.parts import find_builds, make_trainer
 from hypopose.adaptation.recordings import Recording, Split, split_recordings, with_vertical
-from hypopose.adaptation.sources import SYNTHETIC, Source, load_source
+from hypopose.adaptation.sources import SYNTHETIC, SourceDomain, load_source
 from hypopose.adaptation.trainer import AdaptationTrainer
 from hypopose.adaptation.writing import write_adapted
 from hypopose.errors import OptionError
@@ -133,7 +133,7 @@ def adapt_recordings(
 
 
 def prepared(
-    recordings: Sequence[Recording], source: Source, first: PretrainedNetwork, o: AdaptOptions
+    recordings: Sequence[Recording], source: SourceDomain, first: PretrainedNetwork, o: AdaptOptions
 ) -> Split:
     """Recordings with a vertical, and what is held back.
 
@@ -149,7 +149,7 @@ def prepared(
 
 
 def _judged(
-    source: Source,
+    source: SourceDomain,
     split: Split,
     trainer: AdaptationTrainer,
     first: PretrainedNetwork,

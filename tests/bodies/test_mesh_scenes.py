@@ -18,7 +18,7 @@ from hypopose.bodies import PARTS, ArrayBody, CapsuleBody
 from hypopose.bodies.example import example_arrays
 from hypopose.bodies.mesh_files import MESH_WRITERS, mesh_ending, save_mesh
 from hypopose.bodies.mesh_glb import strongest, vertex_normals
-from hypopose.bodies.meshes import MeshScene, nearest_known
+from hypopose.bodies.mesh_scenes import MeshScene, nearest_known
 from hypopose.errors import OptionError
 from hypopose.report.mesh_pictures import draw_mesh, nearest_triangles
 
