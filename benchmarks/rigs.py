@@ -1,6 +1,7 @@
 """Cameras found from people in simulated rigs, and several views' posteriors combined.
 
-    python benchmarks/rigs.py MOTION [--views 2 3 4 6] [--rigs N] [--fusion] [--out FILE]
+    python benchmarks/rigs.py MOTION [--views 2 3 4 6] [--rigs N] [--fusion | --coverage]
+        [--out FILE]
 
 People of ``cmu_own_bodies`` whose skeletons are in no training shard walk about in front of cameras
 in a circle, 3.5 to 5 m away, 1 to 2.5 m high, with a focal length of .8 image widths. A COCO-17
@@ -9,6 +10,9 @@ detector errs by 4 px, 5 % of the keypoints are missing, and every camera but th
 
 With ``--fusion``: the energy score of 20 hypotheses of one view, of the product of the default's
 posteriors, and of Platypose with all cameras, in the true rig, recordings in step.
+
+With ``--coverage``: how long errors of triangulated joints last, and how often intervals of the
+hypotheses hold them, in frames and in means over a second; recordings in step.
 """
 
 from __future__ import annotations
@@ -28,14 +32,16 @@ from torch import Tensor
 
 from hypopose.api import make_sampler
 from hypopose.api.rigs import find_cameras
+from hypopose.api.several_views import bring_together, triangulate_views
 from hypopose.calibration import energy_score
 from hypopose.cameras import look_at, project
-from hypopose.datasets import coco_joints, load_motion
+from hypopose.datasets import DetectorNoise, coco_joints, load_motion
 from hypopose.diffusion import seeded_noise
 from hypopose.errors import UndeterminedError
+from hypopose.io import CameraRig
 from hypopose.multiview import fuse_hypotheses
 from hypopose.optimization.stature import stature
-from hypopose.skeletons import COCO17, H36M17, convert
+from hypopose.skeletons import COCO17, H36M17, convert, convert_points
 from hypopose.types import Camera, Keypoints2D
 
 PEOPLE = ("cmu064", "cmu091")
@@ -88,6 +94,71 @@ def seen_by(world: Tensor, camera: Camera, rng: np.random.Generator) -> Keypoint
     gone = torch.from_numpy(rng.random(xy.shape[:-1]) < MISSING)
     xy = torch.where(gone[..., None], torch.nan, xy)
     return Keypoints2D(xy, COCO17, confidence=(~gone).float(), camera=bare, fps=FPS)
+
+
+def covered(path: Path, n: int, seed: int, noise: str, known: bool) -> dict[str, Any]:
+    """Errors of triangulated joints over time, and shares in intervals of 100 hypotheses.
+
+    Truth is what the detector's exact points convert to.
+    """
+    rng = np.random.default_rng([seed, n])
+    people = [motion_of(path, s)[:N_FRAMES] + torch.tensor([0.6 * i, 0.4 * i, 0.0])
+              for i, s in enumerate(PEOPLE)]  # fmt: skip
+    true = dict(zip("abcdef", cameras_of(n, rng), strict=False))
+    detect = seen_by if noise == "fresh" else detected
+    views = {v: [detect(p, camera, rng) for p in people] for v, camera in true.items()}
+    height = float(np.median([float(stature(p, H36M17)) for p in people]))
+    step = dict.fromkeys(list(views)[1:], 0.0)
+    rig = CameraRig(true) if known else find_cameras(views, height=height, offsets=step).rig
+    together = bring_together(views, rig)
+    found = triangulate_views(together, scale_std=rig.scale_std, n_hypotheses=100, seed=seed)
+    rows = []
+    for person, result in found.items():
+        R = true["a"].rotation
+        assert R is not None  # as cameras_of makes them
+        y = convert_points(coco_joints(people[int(person)]), COCO17, H36M17)
+        y = ((y - y[:, :1]) @ R.mT)[:, JOINTS]
+        x = result.hypotheses.joints[..., JOINTS, :]
+        y = torch.where(torch.isfinite(x).all(-1).all(0)[..., None], y, torch.nan)
+        e = result.pose.joints[:, JOINTS] - y
+        square = float(e.square().sum(-1).nanmean())
+        left = {
+            f"left after {lag / FPS:g} s": float((e[lag:] * e[:-lag]).sum(-1).nanmean()) / square
+            for lag in (1, 5, 50)
+        }
+        rows.append({"RMS mm": 1000 * square**0.5, **left, **shares("frames", x, y),
+                     **shares("1 s", in_seconds(x), in_seconds(y))})  # fmt: skip
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return {"views": n, "detector": noise, "rig known": known, "seed": seed, **mean}
+
+
+def detected(world: Tensor, camera: Camera, rng: np.random.Generator) -> Keypoints2D:
+    """Keypoints of a detector whose errors linger."""
+    assert camera.rotation is not None  # as cameras_of makes them
+    assert camera.translation is not None
+    bare = replace(camera, rotation=None, translation=None)
+    clean = project(coco_joints(world) @ camera.rotation.mT + camera.translation, bare)
+    generator = torch.Generator().manual_seed(int(rng.integers(1 << 30)))
+    xy, confidence = DetectorNoise().apply(clean, generator)
+    return Keypoints2D(xy, COCO17, confidence=confidence, camera=bare, fps=FPS)
+
+
+def in_seconds(x: Tensor) -> Tensor:
+    """Means over whole seconds."""
+    n = round(FPS)
+    whole = x[..., : x.shape[-3] // n * n, :, :]
+    return whole.unflatten(-3, (-1, n)).nanmean(-3)
+
+
+def shares(name: str, x: Tensor, y: Tensor) -> dict[str, float]:
+    """Percent of the known coordinates in central intervals of the hypotheses."""
+    known = torch.isfinite(y).all(-1)
+    x, y = x[:, known], y[known]
+    found = {}
+    for level in (50, 80, 95):
+        low, high = (torch.quantile(x, q / 200, dim=0) for q in (100 - level, 100 + level))
+        found[f"{name} in {level} %"] = 100 * float(((y >= low) & (y <= high)).float().mean())
+    return found
 
 
 def angle_deg(a: Tensor, b: Tensor) -> float:
@@ -167,23 +238,32 @@ def fused(path: Path, n: int, seed: int) -> Iterator[dict[str, Any]]:
                    "energy mm": score}  # fmt: skip
 
 
+def rows_of(options: Any, n: int, seed: int) -> Iterator[dict[str, Any]]:
+    """What is asked for of a rig."""
+    if options.fusion:
+        yield from fused(options.motion, n, seed)
+    elif options.coverage:
+        for noise in ("fresh", "coco"):
+            for known in (True, False):
+                yield covered(options.motion, n, seed, noise, known)
+    else:
+        for known in (True, False):
+            yield found_rig(options.motion, n, seed, known)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("motion", type=Path)
     parser.add_argument("--views", type=int, nargs="+", default=[2, 3, 4, 6])
     parser.add_argument("--rigs", type=int, default=3)
     parser.add_argument("--fusion", action="store_true")
+    parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     for n in options.views:
         for seed in range(options.rigs):
-            rows = (
-                fused(options.motion, n, seed)
-                if options.fusion
-                else (found_rig(options.motion, n, seed, known) for known in (True, False))
-            )
-            for row in rows:
+            for row in rows_of(options, n, seed):
                 print(json.dumps(row), flush=True)
                 if options.out:
                     with options.out.open("a", encoding="utf-8") as file:

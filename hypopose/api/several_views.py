@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from hypopose.errors import OptionError, UndeterminedError
 from hypopose.io.camera_files import CameraRig, RigClock
 from hypopose.io.results import Result
 from hypopose.multiview import (
+    ErrorMemory,
     Gates,
     Synchronized,
     TimeOffset,
@@ -30,12 +31,7 @@ from hypopose.multiview import (
     view_tracks,
 )
 from hypopose.skeletons import H36M17, conversion_matrix, convert, convert_points
-from hypopose.types import Camera, Hypotheses, Keypoints2D, NoiseSource, Poses3D
-
-LASTING = 0.8
-"""Share of a triangulated point's variance that lasts over a recording: detectors err alike from
-frame to frame."""
-
+from hypopose.types import Camera, Hypotheses, Keypoints2D, NoiseSource, Poses3D, Skeleton
 
 AGREEING = 0.8
 """Where a smaller share of joints agrees, files and cameras are probably mixed up."""
@@ -158,27 +154,36 @@ def triangulate_views(
 
     Returns:
         A result per person, by the first view's numbering where it shows them. Motions are in the
-        first camera's frame, Human3.6M-17.
+        first camera's frame, Human3.6M-17. Their errors last as long as the residuals do, see
+        :class:`hypopose.multiview.ErrorMemory`; that of the size is one of the whole motion.
 
     Raises:
         SkeletonMismatchError: If the skeleton has no conversion to Human3.6M-17.
     """
     found = triangulate_people(together.seen, together.cameras)
     kept = (gates or Gates()).passed(found)
+    skeleton = together.tracks[0].skeleton
     results = {}
     for person in range(kept.shape[0]):
         label = str(person)
         points, covariance = _in_first(together, found, kept, person)
-        pose, hypotheses = _motion(
-            points, covariance, scale_std, n_hypotheses, seeded_noise(seed, [label])
-        )
+        pose = _pose(points, covariance, skeleton, scale_std)
+        hypotheses = _drawn(
+            points, covariance, skeleton, found.memory, scale_std, n_hypotheses,
+            seeded_noise(seed, [label]),
+        )  # fmt: skip
         seen_by = [together.names[v] for v, _ in together.of_person(person)]
         results[label] = Result(
             hypotheses,
             pose,
             _first_keypoints(together, person),
             seed,
-            sampler={"name": "triangulation", "views": seen_by, "noise_px": _mean_noise(found)},
+            sampler={
+                "name": "triangulation",
+                "views": seen_by,
+                "noise_px": _mean_noise(found),
+                "memory": [round(x, 3) for x in astuple(found.memory)],
+            },
             aggregate="triangulation",
             person=label,
             source=source,
@@ -224,8 +229,9 @@ def fuse_views(
         cameras = [together.cameras[v] for v, _ in shown]
         fused = fuse_hypotheses(drawn, cameras, n_hypotheses, noise, method)  # type: ignore[arg-type]
         joints = _turned(fused.joints, cameras[0], together.cameras[0])
-        points, _ = _in_first(together, found, kept, person)
-        root = points[:, 0].float()
+        points, covariance = _in_first(together, found, kept, person)
+        root = _pose(points, covariance, together.tracks[0].skeleton, 0.0).root
+        assert root is not None  # of a pose that was triangulated
         hypotheses = Hypotheses(joints, H36M17, root.expand(len(joints), -1, -1))
         pose = Poses3D(joints.mean(0), H36M17, root, joints.std(0))
         results[label] = Result(
@@ -257,46 +263,53 @@ def _turned(joints: Tensor, of: Camera, to: Camera) -> Tensor:
 def _in_first(
     together: Together, found: Triangulated, kept: np.ndarray, person: int
 ) -> tuple[Tensor, Tensor]:
-    """A person's joints (F, 17, 3) and covariances in the first camera's frame."""
+    """A person's joints (F, J, 3) and covariances in the first camera's frame."""
     camera = together.cameras[0]
     assert camera.rotation is not None  # checked
     assert camera.translation is not None
     R, t = camera.rotation.double(), camera.translation.double()
-    keep = torch.from_numpy(kept[person])
-    points = torch.where(keep[..., None], torch.from_numpy(found.points[person]), torch.nan)
+    keep = torch.from_numpy(kept[person])[..., None]
+    points = torch.where(keep, torch.from_numpy(found.points[person]), torch.nan)
     covariance = torch.from_numpy(found.covariance[person])
-    skeleton = together.tracks[0].skeleton
-    joints = convert_points(points @ R.mT + t, skeleton, H36M17)
-    if skeleton.name != H36M17.name:
-        weights = conversion_matrix(skeleton, H36M17).square()
-        filled = torch.where(keep[..., None, None], covariance, 0.0)
-        covariance = torch.einsum("kj,fjab->fkab", weights, filled)
-    covariance = R @ covariance @ R.mT
-    known = torch.isfinite(joints).all(-1)[..., None, None]
-    return joints, torch.where(known, covariance, torch.nan)
+    covariance = torch.where(keep[..., None], covariance, 0.0)
+    return points @ R.mT + t, R @ covariance @ R.mT
 
 
-def _motion(
-    points: Tensor, covariance: Tensor, scale_std: float, n: int, noise: NoiseSource
-) -> tuple[Poses3D, Hypotheses]:
-    """The pose with its covariance, and motions drawn from it."""
-    root = points[:, :1]
-    relative = points - root
-    own = covariance + covariance[:, :1]
+def _pose(points: Tensor, covariance: Tensor, skeleton: Skeleton, scale_std: float) -> Poses3D:
+    """The pose in Human3.6M-17 with its covariance.
+
+    Joints that are formed from the same points err together, so that a hip is better known from
+    the pelvis than its own covariance says.
+    """
+    joints = convert_points(points, skeleton, H36M17)
+    same = skeleton.name == H36M17.name
+    C = torch.eye(17).double() if same else conversion_matrix(skeleton, H36M17)
+    own = torch.einsum("kj,fjab->fkab", (C - C[:1]).square(), covariance)
+    relative = joints - joints[:, :1]
     own = own + scale_std**2 * relative[..., :, None] * relative[..., None, :]
-    own[:, 0] = 0.0
-    pose = Poses3D(
-        relative.float(), H36M17, root[:, 0].float(), total_std(own).float(), own.float()
+    own = torch.where(torch.isfinite(relative).all(-1)[..., None, None], own, torch.nan)
+    return Poses3D(
+        relative.float(), H36M17, joints[:, 0].float(), total_std(own).float(), own.float()
     )
+
+
+def _drawn(
+    points: Tensor, covariance: Tensor, skeleton: Skeleton, memory: ErrorMemory,
+    scale_std: float, n: int, noise: NoiseSource,
+) -> Hypotheses:  # fmt: skip
+    """Motions with errors that are as large as the covariances say, and last as long."""
+    factor = torch.linalg.cholesky(covariance + 1e-12 * torch.eye(3, dtype=covariance.dtype))
     F, J = points.shape[:2]
-    z = noise((1, n, F, J + 1, 3))[0].double()
-    z = LASTING**0.5 * z[:, :1] + (1 - LASTING) ** 0.5 * z
-    size = 1 + scale_std * z[:, :1, J:, :1]
-    safe = torch.where(torch.isfinite(covariance), covariance, 0.0)
-    factor = torch.linalg.cholesky(safe + 1e-12 * torch.eye(3, dtype=safe.dtype))
-    drawn = size * (points + (factor @ z[:, :, :J, :, None])[..., 0])
+    found = []
+    for _ in range(n):
+        z = noise((1, 1, 2 * F + 1, J + 1, 3))[0, 0].double().cpu()
+        size = 1 + scale_std * z[0, J, 0]
+        errors = torch.from_numpy(memory.errors(z[:, :J].numpy()))
+        moved = size * (points + (factor @ errors[..., None])[..., 0])
+        found.append(convert_points(moved, skeleton, H36M17))
+    drawn = torch.stack(found)
     place = drawn[:, :, :1]
-    return pose, Hypotheses((drawn - place).float(), H36M17, place[:, :, 0].float())
+    return Hypotheses((drawn - place).float(), H36M17, place[:, :, 0].float())
 
 
 def _first_keypoints(together: Together, person: int) -> Keypoints2D:

@@ -14,6 +14,7 @@ Layout::
     bundle_adjustment.py    all cameras and joints together
     scale.py                meters
     pseudo_labels.py        people in the world, with covariance; labels for each camera
+    error_memory.py         how long errors of these last
     fusion.py               hypotheses of single views, combined
 """
 
@@ -25,6 +26,7 @@ from hypopose.multiview.epipolar import (
     essential_of_pose,
     sampson,
 )
+from hypopose.multiview.error_memory import ErrorMemory, memory_of
 from hypopose.multiview.fusion import fuse_hypotheses
 from hypopose.multiview.matching import MatchedPair, match_views, pair_people
 from hypopose.multiview.optimal_correction import corrected_pair
@@ -53,6 +55,7 @@ from hypopose.multiview.triangulation import (
 
 __all__ = [
     "Adjusted",
+    "ErrorMemory",
     "FoundRig",
     "Gates",
     "IteratedPoints",
@@ -76,6 +79,7 @@ __all__ = [
     "iterative_least_squares",
     "match_known",
     "match_views",
+    "memory_of",
     "pair_people",
     "projection_of",
     "pseudo_labels",

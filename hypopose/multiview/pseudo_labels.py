@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from hypopose.multiview.error_memory import ErrorMemory, memory_of
 from hypopose.multiview.synchrony import Synchronized, projection_of
 from hypopose.multiview.triangulation import depths, triangulate_points
 from hypopose.types import Camera
@@ -52,6 +53,7 @@ class Triangulated:
         n_views: How many views see it.
         angle_deg: Largest angle between its rays.
         noise_px: Standard deviation of keypoints, per joint.
+        memory: How long errors of the points last.
     """
 
     points: Float[np.ndarray, "P F J 3"]
@@ -61,6 +63,7 @@ class Triangulated:
     n_views: Int[np.ndarray, "P F J"]
     angle_deg: Float[np.ndarray, "P F J"]
     noise_px: Float[np.ndarray, " J"]
+    memory: ErrorMemory
 
 
 @dataclass(frozen=True)
@@ -132,15 +135,16 @@ def triangulate_people(seen: Synchronized, cameras: Sequence[Camera]) -> Triangu
         points = points - _step(off, slope, _robust(off, w, noise[joint]))
     off, slope = _residuals(x, w, points, views, seen.focals)
     covariance = _covariance(off, slope, w, noise[joint])
-    distance = np.where(w > 0, np.linalg.norm(off, axis=-1), np.nan)
+    off = np.where((w > 0)[..., None], off, np.nan)
     return Triangulated(
         points.reshape(*shape, 3),
         covariance.reshape(*shape, 3, 3),
-        distance.reshape(len(views), *shape),
+        np.linalg.norm(off, axis=-1).reshape(len(views), *shape),
         (depths(np.nan_to_num(points, nan=-1e9), views) > 0).reshape(len(views), *shape),
         (w > 0).sum(0).reshape(shape),
         _angles(points, w, views).reshape(shape),
         noise,
+        memory_of(off.reshape(len(views), *shape, 2), noise),
     )
 
 
