@@ -27,6 +27,7 @@ def write_clip(
     rotation: int = 0,
     ratio: tuple[int, int] | None = None,
     sound: bool = False,
+    sound_after: float = 0.0,
     options: dict[str, str] | None = None,
     metadata: dict[str, str] | None = None,
 ) -> Path:
@@ -57,7 +58,7 @@ def write_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
         if audio is not None:
-            _silence(container, audio, len(frames) / fps)
+            _silence(container, audio, len(frames) / fps + sound_after)
     return path
 
 

@@ -16,8 +16,10 @@ from hypopose.io.camera_files.photo import camera_from_35mm
 from hypopose.io.footage import footage_kind
 from hypopose.io.source import Source
 from hypopose.types import Camera
+from hypopose.video.damage import Damage, missing_end, promised_length
 from hypopose.video.decode import Clip, Footage, Frame, reduced_size
 from hypopose.video.extra import import_av
+from hypopose.video.timestamps import NUMBERED, Timeline
 
 SEEK_BEYOND = 2.0
 """Seconds of a start that are decoded and passed over rather than sought."""
@@ -49,15 +51,14 @@ class VideoReader:
 
     def __init__(self, container: Any, name: str, clip: Clip, *, live: bool = False) -> None:
         self._container, self._clip, self._name, self._live = container, clip, name, live
-        videos = [s for s in container.streams.video if not _is_cover(s)]
+        videos = _pictures_of(container)
         if not videos:
             sound = " only sound" if container.streams.audio else " no picture"
             raise FormatError(f"{name}: there is{sound} in this file; give a video of a person.")
         self._stream = videos[0]
         self._stream.thread_type = "AUTO"
-        # AVI keeps the order of decoding, not times; its rate is constant.
-        self._is_numbered = container.format.name == "avi"
-        self._skipped = self._unordered = 0
+        self._is_numbered = container.format.name in NUMBERED
+        self._damage = Damage()
         self._first = self._peek()
         self._turns = round((self._first.rotation % 360) / 90) % 4
         self.footage = self._describe()
@@ -76,9 +77,9 @@ class VideoReader:
         clip, index, last = self._clip, 0, None
         start_time = self._start_time()
         for i, (seconds, frame) in enumerate(self._from(start_time + clip.start)):
-            if last is not None and seconds <= last:
-                self._unordered += 1
-                continue
+            if self._has_other_shape(frame):
+                self._damage.other_shape = (frame.width, frame.height, seconds - start_time)
+                break
             last = seconds
             if clip.end is not None and seconds - start_time >= clip.end:
                 break
@@ -93,7 +94,7 @@ class VideoReader:
                 f"{'' if last is None else f' at {last - start_time:.2f} s'}; choose another "
                 "--start."
             )
-        self._tell_damage(None if last is None else last - start_time)
+        self._tell_damage(None if last is None or self._live else last - start_time)
 
     def _peek(self) -> Any:
         """The first frame that can be decoded; the reader then starts again."""
@@ -108,13 +109,14 @@ class VideoReader:
 
     def _from(self, seconds: float) -> Iterator[tuple[float, Any]]:
         """Decoded frames from a time on, with their times."""
-        frames = self._decoded() if self._live else self._after_rewind(seconds)
-        for i, frame in enumerate(frames):
-            at = self._seconds(frame, i)
-            if self._live or at >= seconds - 1e-6:
+        if self._live:
+            yield from self._timed(self._decoded())
+            return
+        for at, frame in self._after_rewind(seconds):
+            if at >= seconds - 1e-6:
                 yield at, frame
 
-    def _after_rewind(self, seconds: float) -> Iterator[Any]:
+    def _after_rewind(self, seconds: float) -> Iterator[tuple[float, Any]]:
         """Frames from a key frame before a late start, else from the beginning of the file.
 
         Some containers seek to a key frame behind the time asked for; then and for early starts
@@ -123,10 +125,15 @@ class VideoReader:
         if seconds - self._start_time() > SEEK_BEYOND and self._sought(seconds):
             frames = self._decoded()
             first = next(frames, None)
-            if first is not None and self._seconds(first, 0) <= seconds:
-                return itertools.chain([first], frames)
+            if first is not None and first.time is not None and first.time <= seconds:
+                return self._timed(itertools.chain([first], frames))
         self._reopen()
-        return self._decoded()
+        return self._timed(self._decoded())
+
+    def _timed(self, frames: Iterator[Any]) -> Iterator[tuple[float, Any]]:
+        """Frames with rising times."""
+        self._timeline = Timeline(_rate(self._stream), self._container.format.name)
+        return self._timeline.run(frames)
 
     def _sought(self, seconds: float) -> bool:
         """Whether the file could be sought; frames numbered from its beginning cannot."""
@@ -141,11 +148,11 @@ class VideoReader:
         return True
 
     def _reopen(self) -> None:
-        self._skipped = 0
+        self._damage = Damage(from_start=True)
         source = self._container.name
         self._container.close()
         self._container = import_av().open(source, metadata_errors="replace")
-        self._stream = next(s for s in self._container.streams.video if not _is_cover(s))
+        self._stream = _pictures_of(self._container)[0]
         self._stream.thread_type = "AUTO"
 
     def _decoded(self) -> Iterator[Any]:
@@ -163,10 +170,12 @@ class VideoReader:
             except av.EOFError:
                 return
             except (av.FFmpegError, ValueError):
-                self._skipped += 1
+                self._damage.packets += 1
                 in_a_row += 1
                 continue
-            yield from frames
+            for frame in frames:
+                self._damage.count(frame)
+                yield frame
 
     def _upright(self, frame: Any) -> UInt8[np.ndarray, "height width 3"]:
         width, height = self._small if self._turns % 2 == 0 else self._small[::-1]
@@ -179,18 +188,18 @@ class VideoReader:
         width = round(first.width * float(ratio)) if ratio else first.width
         return (width, first.height) if self._turns % 2 == 0 else (first.height, width)
 
-    def _start_time(self) -> float:
-        return self._seconds(self._first, 0)
+    def _has_other_shape(self, frame: Any) -> bool:
+        """Whether the picture is wider or narrower for its height than the first, by 2 %."""
+        first = self._first
+        return abs(frame.width * first.height / (frame.height * first.width) - 1) > 0.02
 
-    def _seconds(self, frame: Any, i: int) -> float:
-        """The frame's own time, else its number over the rate."""
-        if frame.time is not None and not self._is_numbered:
-            return float(frame.time)
-        return i / (_rate(self._stream) or 25.0)
+    def _start_time(self) -> float:
+        time = self._first.time
+        return 0.0 if self._is_numbered or time is None else float(time)
 
     def _describe(self) -> Footage:
         rate, size = _rate(self._stream), self._shown()
-        seconds = _length(self._container, self._stream)
+        seconds = promised_length(self._container, self._stream)
         notes = []
         if self._turns:
             notes.append(f"turned by {90 * self._turns} degrees, as the container says")
@@ -199,11 +208,11 @@ class VideoReader:
                 f"pixels are {self._stream.sample_aspect_ratio} wide: stretched to {size[0]} x "
                 f"{size[1]}"
             )
-        if len(self._container.streams.video) > 1:
-            notes.append(f"the first of {len(self._container.streams.video)} pictures was taken")
+        if (n := len(_pictures_of(self._container))) > 1:
+            notes.append(f"the first of {n} video streams was taken")
         n_frames = self._stream.frames or None
         if n_frames is None and rate and seconds:
-            n_frames = round(rate * seconds)
+            n_frames = round(rate * seconds) or None
         camera, said = camera_of({**self._container.metadata, **self._stream.metadata}, size)
         return Footage(
             name=self._name,
@@ -218,14 +227,12 @@ class VideoReader:
 
     def _tell_damage(self, last: float | None) -> None:
         notes, promised = self.footage.notes, self.footage.seconds
-        if self._skipped:
-            notes.append(f"{self._skipped} damaged packets could not be decoded")
-        if self._unordered:
-            notes.append(f"{self._unordered} frames out of order were left out")
+        notes += self._damage.notes((self._first.width, self._first.height))
+        notes += self._timeline.notes(self._start_time())
         whole = self._clip.end is None or promised is None or self._clip.end >= promised
-        if whole and last is not None and promised and last < 0.9 * promised - 1.0:
-            notes.append(
-                f"the file ends at {last:.2f} s of the {promised:.2f} s it promises: it is cut off"
+        if whole and last is not None and self._damage.other_shape is None:
+            notes += missing_end(
+                self._container, self._stream, self._damage, last, _rate(self._stream)
             )
 
 
@@ -324,17 +331,12 @@ def _undecodable(name: str) -> str:
     )
 
 
-def _is_cover(stream: Any) -> bool:
-    """Whether a stream is the cover picture of a music file."""
-    return "attached_pic" in str(getattr(stream, "disposition", "")).lower()
+def _pictures_of(container: Any) -> list[Any]:
+    """Its video streams but the cover picture of a music file."""
+    cover = import_av().stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & cover]
 
 
 def _rate(stream: Any) -> float | None:
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     return float(rate) if rate and 0 < float(rate) < 10000 else None
-
-
-def _length(container: Any, stream: Any) -> float | None:
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1e6 if container.duration else None
