@@ -13,9 +13,10 @@ types:
 	mypy
 
 test:
-	pytest -m "not slow and not onnx and not benchmark"
+	pytest -m "not slow and not thorough and not onnx and not benchmark"
 
-# The tests once more while every annotated shape and type is checked as the code runs.
+# The same tests and the thorough ones, while every annotated shape and type is checked as the code
+# runs.
 shapes:
 	pytest -n auto $(SHAPES) -m "not slow and not onnx and not benchmark"
 

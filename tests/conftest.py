@@ -14,20 +14,27 @@ mpl.use("Agg")
 torch.set_num_threads(1)
 
 SHARED = Path(__file__).parents[2] / "shared"
-SLOW = Path(__file__).parent / "slow.txt"
+HERE = Path(__file__).parent
 
 
-def slow_tests() -> list[str]:
-    """The test functions that tests/slow.txt lists."""
-    lines = [line.partition("#")[0].strip() for line in SLOW.read_text().splitlines()]
-    return [line for line in lines if line]
+def listed_tests(marker: str) -> set[str]:
+    """What tests/slow.txt or tests/thorough.txt lists: functions, or one of their parameters."""
+    lines = (HERE / f"{marker}.txt").read_text().splitlines()
+    return {line.partition("#")[0].strip() for line in lines} - {""}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    listed = set(slow_tests())
+    slow, thorough = listed_tests("slow"), listed_tests("thorough")
+    begun: set[str] = set()
     for item in items:
-        if {item.nodeid, item.nodeid.partition("[")[0]} & listed:
+        function, _, parameters = item.nodeid.partition("[")
+        if {item.nodeid, function} & slow:
             item.add_marker(pytest.mark.slow)
+        # The first parameters of a function stay in the README's command.
+        first = bool(parameters) and function not in begun
+        if item.nodeid in thorough or (function in thorough and not first):
+            item.add_marker(pytest.mark.thorough)
+        begun.add(function)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -152,13 +153,41 @@ def test_a_wrong_option_is_noticed() -> None:
     assert not unknown_words(["sample", "walk.json", "-o", "walk.npz", "--fps", "30"])
 
 
-def test_listed_slow_tests_exist() -> None:
-    lines = [
-        x.partition("#")[0].strip() for x in (ROOT / "tests/slow.txt").read_text().splitlines()
-    ]
-    listed = [line.partition("[")[0].split("::") for line in lines if line]
-    missing = [n for path, *_, n in listed if f"def {n}(" not in (ROOT / path).read_text()]
-    assert not missing
+def listed(marker: str) -> list[str]:
+    lines = (ROOT / "tests" / f"{marker}.txt").read_text().splitlines()
+    return [x for x in (line.partition("#")[0].strip() for line in lines) if x]
+
+
+@pytest.mark.parametrize("marker", ["slow", "thorough"])
+def test_listed_tests_exist(marker: str) -> None:
+    named = [line.partition("[")[0].split("::") for line in listed(marker)]
+    names = [(path, n.rpartition(".")[2]) for path, *_, n in named]
+    assert not [n for path, n in names if f"def {n}(" not in (ROOT / path).read_text()]
+    assert len({*listed(marker)}) == len(listed(marker))
+
+
+def test_tests_are_slow_or_thorough_or_neither() -> None:
+    assert not {*listed("slow")} & {*listed("thorough")}
+
+
+def test_make_and_ci_run_the_readmes_tests_and_leave_out_none() -> None:
+    command = blocks(ROOT / "README.md", "bash")[1].strip().rpartition(" && ")[2]
+    left_out = re.findall(r"not (\w+)", command)
+    targets = dict(re.findall(r"^(\w+):.*\n((?:\t.*\n)*)", (ROOT / "Makefile").read_text(), re.M))
+    assert targets["test"].strip() == command
+    assert "thorough" in left_out
+    assert "thorough" not in targets["shapes"]
+    ci = (ROOT / ".ci" / "run").read_text()
+    for step in ("make shapes", "make slow", '-m "onnx and not slow"'):
+        assert step in ci
+    markers = {line.partition(":")[0] for line in pytest_markers()}
+    assert {*left_out} < markers
+
+
+def pytest_markers() -> list[str]:
+    text = (ROOT / "pyproject.toml").read_text()
+    found: list[str] = tomllib.loads(text)["tool"]["pytest"]["ini_options"]["markers"]
+    return found
 
 
 def recipes(page: Path) -> list[list[str]]:

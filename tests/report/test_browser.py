@@ -73,13 +73,6 @@ def report() -> Report:
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[Exhibit, ...], Path]:
-    made = report()
-    drawn = exhibits(made)
-    return drawn, save_page(tmp_path_factory.mktemp("page") / "report.html", made, drawn)
-
-
-@pytest.fixture(scope="module")
 def start() -> Iterator[Callable[[list[str]], Any]]:
     """Start a browser with flags; all are closed at the end."""
     api = pytest.importorskip("playwright.sync_api", reason="the package playwright is absent")
@@ -90,6 +83,16 @@ def start() -> Iterator[Callable[[list[str]], Any]]:
         yield lambda flags: playwright.chromium.launch(
             executable_path=found, args=[*FLAGS, *flags], timeout=PATIENCE_MS
         )
+
+
+@pytest.fixture(scope="module")
+def shown(
+    tmp_path_factory: pytest.TempPathFactory, start: Callable[[list[str]], Any]
+) -> tuple[tuple[Exhibit, ...], Path]:
+    """The page's figures and file; made only where a browser can show it."""
+    made = report()
+    drawn = exhibits(made)
+    return drawn, save_page(tmp_path_factory.mktemp("page") / "report.html", made, drawn)
 
 
 @pytest.fixture(scope="module")
