@@ -225,7 +225,7 @@ def compare(before: Scores, after: Scores) -> dict[str, Change]:
 
 
 def widened(n: int) -> float:
-    """Factor of a standard error that few numbers tell badly: Student's t for one of a normal.
+    """Correction of a standard error from few numbers: Student's t quantile over the normal one.
 
     Args:
         n: Numbers, two or more.
@@ -240,9 +240,9 @@ def widened(n: int) -> float:
 def verdict(changes: Mapping[str, Change]) -> str:
     """Why adapted weights are not better; empty if they are.
 
-    What other views saw decides, and the stature where it is known; hidden keypoints of the same
-    view decide where there is neither, and may rise by a little more otherwise: they tell less of
-    depth.
+    Keypoints of other views decide, and the stature where it is known. Hidden keypoints of the same
+    view decide where there is neither; otherwise they may rise slightly more, because they depend
+    less on depth.
 
     Args:
         changes: Of :func:`compare`.
@@ -257,15 +257,20 @@ def verdict(changes: Mapping[str, Change]) -> str:
     if not proper:
         return "nothing could be judged"
     deciding = {name: c for name, c in proper.items() if name != "hidden"} or proper
-    worse = [name for name, c in proper.items() if c.is_worse and name in deciding]
-    hidden = proper.get("hidden")
-    if hidden is not None and "hidden" not in deciding and hidden.rises_by(HIDDEN_RISE):
-        worse.append("hidden")
+    worse = _became_worse(proper, deciding)
     if worse:
         return f"{' and '.join(worse)} became worse"
     if not any(c.is_better for c in deciding.values()):
         return f"{' and '.join(deciding)} did not improve beyond the standard error"
     return ""
+
+
+def _became_worse(proper: Mapping[str, Change], deciding: Mapping[str, Change]) -> list[str]:
+    """Deciding scores that became worse, and hidden keypoints if they rise by much."""
+    worse = [name for name, c in deciding.items() if c.is_worse]
+    if "hidden" in proper.keys() - deciding and proper["hidden"].rises_by(HIDDEN_RISE):
+        worse.append("hidden")
+    return worse
 
 
 def _pose(camera: Camera) -> tuple[Tensor, Tensor]:

@@ -61,21 +61,24 @@ class MixedBatchMaker:
 
 def joined(batches: Sequence[Batch]) -> Batch:
     """One batch of several."""
-    encoded = [b.encoded for b in batches]
-    contexts = [e.context for e in encoded if e.context is not None]
     return Batch(
-        Encoded(
-            xy=torch.cat([e.xy for e in encoded]),
-            confidence=torch.cat([e.confidence for e in encoded]),
-            mask=torch.cat([e.mask for e in encoded]),
-            context=torch.cat(contexts) if len(contexts) == len(encoded) else None,
-            rotation=torch.cat([e.rotation for e in encoded]),
-        ),
+        _joined_inputs([b.encoded for b in batches]),
         torch.cat([b.target for b in batches]),
         _optional([b.error for b in batches], [b.target[:, None] * 0 for b in batches]),
         _optional(
             [b.known for b in batches], [torch.ones_like(b.target[..., 0]) > 0 for b in batches]
         ),
+    )
+
+
+def _joined_inputs(encoded: Sequence[Encoded]) -> Encoded:
+    contexts = [e.context for e in encoded if e.context is not None]
+    return Encoded(
+        xy=torch.cat([e.xy for e in encoded]),
+        confidence=torch.cat([e.confidence for e in encoded]),
+        mask=torch.cat([e.mask for e in encoded]),
+        context=torch.cat(contexts) if len(contexts) == len(encoded) else None,
+        rotation=torch.cat([e.rotation for e in encoded]),
     )
 
 

@@ -7,7 +7,7 @@ is described in ``docs/reference/file-formats.md``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,20 +171,27 @@ def _check_tree(source: Source, skeleton: Skeleton) -> None:
     names = (skeleton.name, *skeleton.joint_names)
     if not all(name and len(name) <= 200 and name.isprintable() for name in names):
         raise source.error("a joint or skeleton without a printable name", "name it", "skeleton")
-    depth = [0 if parent < 0 else -1 for parent in skeleton.parents]
-    for start in range(skeleton.n_joints):
-        path: list[int] = []
-        joint = start
-        while depth[joint] < 0 and joint not in path[-1:] and len(path) <= skeleton.n_joints:
+    lost = _joint_without_root(skeleton.parents)
+    if lost is not None:
+        raise source.error(
+            f"the parents of {skeleton.joint_names[lost]!r} lead in a circle", "correct them",
+            "skeleton",
+        )  # fmt: skip
+
+
+def _joint_without_root(parents: Sequence[int]) -> int | None:
+    """The first joint whose parents lead in a circle; None if all lead to a root."""
+    leads_to_root = [parent < 0 for parent in parents]
+    for start in range(len(parents)):
+        path, joint = [start], start
+        while not leads_to_root[joint] and len(path) <= len(parents):
+            joint = parents[joint]
             path.append(joint)
-            joint = skeleton.parents[joint]
-        if depth[joint] < 0:
-            raise source.error(
-                f"the parents of {skeleton.joint_names[start]!r} lead in a circle", "correct them",
-                "skeleton",
-            )  # fmt: skip
-        for k, passed in enumerate(reversed(path)):
-            depth[passed] = depth[joint] + k + 1
+        if not leads_to_root[joint]:
+            return start
+        for passed in path:
+            leads_to_root[passed] = True
+    return None
 
 
 def read_metadata(source: Source, archive: NpzArchive) -> dict[str, Any]:

@@ -232,15 +232,24 @@ def _describe_bytes(start: bytes, suffix: str) -> str:
         return next((what for word, what in _ARCHIVES.items() if word in start), "a zip archive")
     if suffix.lower() in (".pkl", ".pickle") or start[:1] == b"\x80":
         return "a pickle, which could run code and is not read (save CSV, JSON or npz)"
+    if b"\0" not in start and not _is_utf8(start):
+        return "text that is not UTF-8 (save it as UTF-8)"
+    return f"a {suffix or 'nameless'} file{_describe_columns(start, suffix)}"
+
+
+def _describe_columns(start: bytes, suffix: str) -> str:
+    first = start.split(b"\n", 1)[0].decode("utf-8", "replace")
+    is_table = suffix.lower() in _TABLES and any(c.isalpha() for c in first)
+    return f" with the columns {first.strip()[:120]}" if is_table else ""
+
+
+def _is_utf8(start: bytes) -> bool:
+    """Whether the start of a file is UTF-8; its last character may be cut off."""
     try:
         start.decode("utf-8")
     except UnicodeDecodeError as error:
-        if b"\0" not in start and error.start < len(start) - 4:
-            return "text that is not UTF-8 (save it as UTF-8)"
-    first = start.split(b"\n", 1)[0].decode("utf-8", "replace")
-    is_table = suffix.lower() in _TABLES and any(c.isalpha() for c in first)
-    columns = f" with the columns {first.strip()[:120]}" if is_table else ""
-    return f"a {suffix or 'nameless'} file{columns}"
+        return error.start >= len(start) - 4
+    return True
 
 
 def _describe_json(value: Any) -> str:

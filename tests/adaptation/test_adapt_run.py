@@ -11,7 +11,14 @@ import pytest
 import torch
 
 import hypopose
-from hypopose.adaptation import AdaptOptions, Recording, adapt_recordings, keeping, running, sources
+from hypopose.adaptation import (
+    AdaptOptions,
+    Recording,
+    adapt_recordings,
+    adapt_run,
+    keeping,
+    sources,
+)
 from hypopose.adaptation.judging import Change
 from hypopose.errors import CheckpointError, OptionError
 from hypopose.networks import load_network
@@ -33,10 +40,10 @@ def few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def improve(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the scores are."""
-    monkeypatch.setattr(running, "verdict", lambda changes: "")
+    monkeypatch.setattr(adapt_run, "verdict", lambda changes: "")
 
 
-def go(recording: Recording, out: Path, weights: Path, **options: Any) -> running.Adapted:
+def go(recording: Recording, out: Path, weights: Path, **options: Any) -> adapt_run.Adapted:
     chosen = AdaptOptions(**{**QUICK, **options})
     return adapt_recordings([recording], out, weights=weights, options=chosen)
 
@@ -73,7 +80,7 @@ def test_weights_are_written_whole_and_repeat(
 def test_nothing_is_written_if_nothing_improved(
     walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "compare", lambda a, b: {"hidden": Change(1.0, 2.0, 0.1, 5)})
+    monkeypatch.setattr(adapt_run, "compare", lambda a, b: {"hidden": Change(1.0, 2.0, 0.1, 5)})
     adapted = go(walker, tmp_path / "out", tiny_weights)
     assert not adapted.has_improved
     assert list(tmp_path.iterdir()) == []
@@ -84,15 +91,15 @@ def test_a_stopped_run_goes_on(
 ) -> None:
     """It ends as one that was not stopped: the teacher, its labels and the critics are kept."""
     improve(monkeypatch)
-    step = running.AdaptationTrainer.step
+    step = adapt_run.AdaptationTrainer.step
     parts = {"augmented": 0.3, "aligned": 0.2, "teacher": 0.2, "n_frames": 4 * 54}
 
-    def stopping(trainer: running.AdaptationTrainer) -> dict[str, float]:
+    def stopping(trainer: adapt_run.AdaptationTrainer) -> dict[str, float]:
         (tmp_path / "out.adapting" / "STOP").touch()
         return step(trainer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(running.AdaptationTrainer, "step", stopping)
+        patch.setattr(adapt_run.AdaptationTrainer, "step", stopping)
         stopped = go(walker, tmp_path / "out", tiny_weights, **parts)
     assert not stopped.is_finished
     assert stopped.frames == 54
@@ -132,7 +139,7 @@ def test_the_way_back_is_gone_until_what_is_held_back_is_better(
     walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = iter(["hidden became worse", "hidden became worse", ""])
-    monkeypatch.setattr(running, "verdict", lambda changes: next(told))
+    monkeypatch.setattr(adapt_run, "verdict", lambda changes: next(told))
     adapted = go(walker, tmp_path / "out", tiny_weights)
     assert adapted.share == 0.5
     assert adapted.has_improved
@@ -146,8 +153,8 @@ def test_few_clips_are_judged_with_all_their_views(walker: Recording) -> None:
         for view in "ab"
         for first in range(0, 60 * 20, 20)
     ]
-    some = running._some(clips)
-    assert len(some) <= running.MOST_JUDGED
+    some = adapt_run._some(clips)
+    assert len(some) <= adapt_run.MOST_JUDGED
     moments = [clip.first_frame for clip in some]
     assert all(moments.count(m) == 2 for m in moments)
 

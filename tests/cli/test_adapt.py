@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import Result
 
-from hypopose.adaptation import running, sources
+from hypopose.adaptation import adapt_run, sources
 from hypopose.datasets import example_motion
 from hypopose.networks.pretrained import save_weights
 from hypopose.training import TrainConfig
@@ -28,7 +28,7 @@ QUICK = ("--n-frames", 54, "--set", "batch_frames=27", "--set", "builds=false")
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny generator of random weights."""
     monkeypatch.setattr(sources, "MOST_HELD_OUT", 2)
-    monkeypatch.setattr(running, "MOST_JUDGED", 4)
+    monkeypatch.setattr(adapt_run, "MOST_JUDGED", 4)
     config = TrainConfig.from_options(
         shards=("walks.npz",), width=16, n_layers=1, n_heads=2, n_latent=48,
         network_options={"on_rays": True, "one_step": True}, objective="energy", flicker=0.0,
@@ -62,7 +62,7 @@ def given(weights: Path, out: Path) -> tuple[Any, ...]:
 def test_views_of_a_rig_label_each_other(
     hypopose: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "verdict", lambda changes: "")
+    monkeypatch.setattr(adapt_run, "verdict", lambda changes: "")
     done = hypopose("adapt", *VIEWS, *given(weights, tmp_path / "out"), "--views",
                     DATA / "rig.json", "--set", "aligned=0", "--set", "teacher=0")  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -77,7 +77,7 @@ def test_views_of_a_rig_label_each_other(
 def test_it_says_so_if_nothing_improved(
     hypopose: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "verdict", lambda changes: "hidden became worse")
+    monkeypatch.setattr(adapt_run, "verdict", lambda changes: "hidden became worse")
     done = hypopose("adapt", VIEWS[0], *given(weights, tmp_path / "out"), "--fov", 60)
     assert done.exit_code == 1, done.output
     assert "Nothing is written: hidden became worse" in done.output

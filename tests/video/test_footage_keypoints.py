@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from footage import DotDetector, dots, draw_dots, write_clip
 
-from hypopose.video import Clip, DetectOptions, detect_people, open_footage
-from hypopose.video import detect as detect_module
+from hypopose.video import Clip, DetectOptions, detect_people, footage_keypoints, open_footage
 from hypopose.video.journal import Stretch
 from hypopose.video.timing import constant_clock, resample
 
@@ -59,7 +58,7 @@ def test_a_cut_breaks_tracks_and_says_so(tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on_to_the_same_keypoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect_module, "STRETCH", 10)
+    monkeypatch.setattr(footage_keypoints, "STRETCH", 10)
     frames, _ = dots(30)
     path, journal = write_clip(tmp_path / "clip.mp4", frames), tmp_path / "out.part"
     whole = detect_people(path, DotDetector())["0"]

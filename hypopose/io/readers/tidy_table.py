@@ -188,10 +188,7 @@ def _parquet_columns(source: Source) -> tuple[Columns, dict[str, str]]:
     if places is None:
         raise source.error("no columns frame (or time), joint, x, y", "name them so")
     arrays = {c: list(tree.arrays.values())[i] for c, i in places.items()}
-    numeric = {column: arrays[column] for column in NUMERIC if column in arrays}
-    for column, values in numeric.items():
-        if values.dtype.kind not in "iuf":
-            raise source.error(f"column {column!r} holds text", "write numbers")
+    numeric = _numeric_columns(source, arrays)
     n = arrays["x"].size
     if {array.shape for array in arrays.values()} != {(n,)}:
         raise source.error("columns of different lengths", "write it again")
@@ -201,19 +198,31 @@ def _parquet_columns(source: Source) -> tuple[Columns, dict[str, str]]:
     table = _columns(
         source,
         header,
-        {column: values.astype(np.float64) for column, values in numeric.items()},
+        numeric,
         person=person,
         joint=joint,
         people=people,
         joints=joints,
     )
-    columns = list(tree.arrays.values())
-    seen = {
+    return table, constant_facts(_stated_values(header, list(tree.arrays.values())))
+
+
+def _numeric_columns(source: Source, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The columns that must hold numbers, as float64."""
+    numeric = {column: arrays[column] for column in NUMERIC if column in arrays}
+    for column, values in numeric.items():
+        if values.dtype.kind not in "iuf":
+            raise source.error(f"column {column!r} holds text", "write numbers")
+    return {column: values.astype(np.float64) for column, values in numeric.items()}
+
+
+def _stated_values(header: list[str], columns: list[np.ndarray]) -> dict[str, set[str]]:
+    """All numbers of the columns that state a fact."""
+    return {
         fact: {f"{v:g}" for v in np.unique(columns[place])}
         for fact, place in stated_columns(header).items()
         if columns[place].dtype.kind in "iuf"
     }
-    return table, constant_facts(seen)
 
 
 def _columns(
