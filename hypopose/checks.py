@@ -93,7 +93,7 @@ def check_room(n_hypotheses: int, n_poses: int, n_joints: int) -> None:
         n_joints: Joints of a pose.
 
     Raises:
-        OptionError: If they take more than the memory there is; says how much.
+        OptionError: If they need more memory than available; states how much.
 
     Example:
         >>> check_room(20, 1000, 17)

@@ -201,7 +201,7 @@ def _numbers_of(offsets: Float[Tensor, "B 17 3"]) -> Float[Tensor, "B O"]:
 def statistics(
     network: Network, encoded: Encoded, generator: torch.Generator, config: TrainConfig
 ) -> Float[Tensor, "B D"]:
-    """s: what a network's hypotheses say of windows, see the module.
+    """s: Statistics of a network's hypotheses for windows, see the module.
 
     Args:
         network: A generator.
@@ -326,7 +326,7 @@ def fit_response(theta: Float[Tensor, "N D"], said: Float[Tensor, "N D"]) -> Res
 
 
 def worth_using(builds: BuildPosterior, is_size_known: bool) -> BuildPosterior | None:
-    """As much of a posterior as says more than general training has.
+    """The part of a posterior that is more precise than the bodies of general training.
 
     Sizes and segments guessed from one camera are known no better than those of common people, and
     offsets of usual detectors are known badly: trained on, both cost more than they bring.
@@ -468,7 +468,7 @@ def measured_segments(
     """Segments that labels from several views measure.
 
     Args:
-        recordings: Of one person; those without labels say nothing.
+        recordings: Of one person; those without labels are not used.
         scale_std: Relative standard deviation of the size of labels.
     """
     labels = [r.label.joints for r in recordings if r.label is not None]

@@ -35,7 +35,7 @@ def mixed(first: PretrainedNetwork, last: PretrainedNetwork, share: float) -> Pr
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """A network part of the way between two.
+    """An interpolation between two networks.
 
     Args:
         network: At this place.
@@ -60,7 +60,7 @@ class Way:
 def ways_back(
     source: SourceDomain, trainer: AdaptationTrainer, first: PretrainedNetwork
 ) -> Iterator[Way]:
-    """Networks on the way back from the adapted weights to the first ones.
+    """Interpolations from the adapted weights back to the first ones.
 
     Args:
         source: Weights and motion.

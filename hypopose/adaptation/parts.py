@@ -48,7 +48,7 @@ def find_builds(
     config: TrainConfig,
     scale_std: float = 0.0,
 ) -> BuildPosterior | None:
-    """What trained weights say of the people, see :mod:`hypopose.adaptation.builds`.
+    """The posterior of people's builds from trained weights, see :mod:`hypopose.adaptation.builds`.
 
     Args:
         source: A generator and motion.

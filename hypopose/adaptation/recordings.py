@@ -39,7 +39,7 @@ TILT_STD_DEG = 4.0
 
 @dataclass(frozen=True, eq=False)
 class View3D:
-    """What several cameras say of a person, in one camera's frame.
+    """A person triangulated from several cameras, in one camera's frame.
 
     Args:
         joints: Meters; NaN where there is no label.

@@ -99,7 +99,7 @@ def load_source(
 
 
 def reference_source(config: TrainConfig, motion: Motion) -> SourceDomain:
-    """The generator that tells a training run how the people of its target are built.
+    """The generator from which a training run infers the builds of its target's people.
 
     Args:
         config: Of the run.

@@ -70,7 +70,7 @@ def refine(
         scale: Expected error of each joint in meters; None for the hypotheses' own spread.
         seed: Same seed, same result.
         items: A name per batch item, as for :func:`sample`.
-        aggregate: How to aggregate a result again; None for the way it was, except that
+        aggregate: How to aggregate a result again; None for the same method, except that
             ``"silhouette"`` becomes the mean.
         masks: Of the person in these frames: a path, or what :func:`hypopose.io.load_masks` gives.
             Hypotheses move into them as well.

@@ -47,7 +47,7 @@ class FoundCameras:
 
     Args:
         rig: To be saved, or used.
-        found: The rig as the keypoints tell it, in the first camera's frame and its own unit.
+        found: The rig estimated from keypoints, in the first camera's frame and its own unit.
         scale: Meters per unit of that.
         ground: The floor, from the first camera; None if feet did not tell it, and the first
             camera's frame is the world.
@@ -90,11 +90,11 @@ def find_cameras(
         seed: Decides the samples of consensus.
 
     Returns:
-        The rig, in a world with z up and the floor at 0 if feet tell it.
+        The rig, in a world with z up and the floor at 0 if feet determine it.
 
     Raises:
         OptionError: If both height and baseline are given, or one is impossible.
-        UndeterminedError: If the keypoints do not decide the rig; the message says what would.
+        UndeterminedError: If the keypoints do not determine the rig; the message states what would.
 
     Example:
         >>> from hypopose.api.rigs import find_cameras

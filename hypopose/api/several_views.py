@@ -202,7 +202,7 @@ def fuse_views(
     source: str = "",
     **options: Any,
 ) -> dict[str, Result]:
-    """Combine what a sampler says of single views.
+    """Combine a sampler's hypotheses of single views.
 
     Args:
         together: Views on one clock.
@@ -278,8 +278,8 @@ def _in_first(
 def _pose(points: Tensor, covariance: Tensor, skeleton: Skeleton, scale_std: float) -> Poses3D:
     """The pose in Human3.6M-17 with its covariance.
 
-    Joints that are formed from the same points err together, so that a hip is better known from
-    the pelvis than its own covariance says.
+    Errors of joints formed from the same points are correlated, so that a hip relative to the
+    pelvis is more precise than its own covariance.
     """
     joints = convert_points(points, skeleton, H36M17)
     same = skeleton.name == H36M17.name

@@ -5,9 +5,9 @@ CC0. The package ``anny`` comes with the extra ``hypopose[mesh]`` and is importe
 body is asked for. Its first construction takes a minute or more and writes a cache of up to 1.1 GB
 (``ANNY_CACHE_DIR``, else ``~/.cache/anny``); later ones take seconds.
 
-Of Anny are taken its rest pose for a build, its bones and its skinning weights. Bones that a
-skeleton of 17 joints tells nothing about (fingers, toes, eyes, collar bones) follow the bone they
-hang on. Anny's rest pose has z up.
+Of Anny are taken its rest pose for a build, its bones and its skinning weights. Bones that 17
+joints do not determine (fingers, toes, eyes, collar bones) follow their parent. Anny's rest pose
+has z up.
 
 | Human3.6M joint | here |
 | --- | --- |

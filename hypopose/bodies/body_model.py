@@ -1,7 +1,7 @@
 """What a body with a surface is: parameters in, vertices, joints, faces and part labels out.
 
 A body is a tree of bones. Its parameters are a rotation of every bone against its parent, where the
-first bone begins, and numbers that say how the person is built. Every body also gives the joints of
+first bone begins, and numbers for the person's build. Every body also gives the joints of
 one of HypoPose's skeletons, so that it can be fitted to hypotheses.
 
 At rest bodies look along z, with x to their left and y up, unless the model says otherwise; the
@@ -28,7 +28,7 @@ class Rig:
     Args:
         names: Of the bones.
         parents: Of each bone; they come before their children, and -1 marks the first.
-        aims: For each bone the joints of the skeleton that tell how it is turned; none for bones
+        aims: For each bone the joints of the skeleton that determine its rotation; none for bones
             that keep their rotation against the parent.
         joint_weights: How much each bone moves a joint of the skeleton; rows sum to 1.
     """
@@ -41,7 +41,7 @@ class Rig:
 
 @dataclass(frozen=True, eq=False)
 class ShapeSpace:
-    """The numbers that say how a person is built.
+    """The numbers for a person's build.
 
     Args:
         names: What they are.

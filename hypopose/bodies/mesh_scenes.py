@@ -43,7 +43,7 @@ class MeshTake:
 
 @dataclass(frozen=True, eq=False)
 class MeshScene:
-    """Motions of one person's surface, and what a reader must know about them.
+    """Motions of one person's surface, and their metadata.
 
     Args:
         takes: The first is the main one.

@@ -1,7 +1,7 @@
 """Coverage by axis: spread along and across the line of sight, and over time.
 
-One camera tells well where a joint is in the image and badly how deep it lies. Hypotheses can be
-too wide across the line of sight and too narrow along it, and still hold the stated share of all
+One camera determines the position of a joint in the image well and its depth poorly. Hypotheses can
+be too wide across the line of sight and too narrow along it, and still hold the stated share of all
 joints in their regions. Spread can also tell hard joints from easy ones without telling hard frames
 from easy ones.
 

@@ -7,7 +7,7 @@ adds to it and never cancels, most of all where G is near q. Percentiles of resa
 the noise twice and may all lie above the estimate. Instead: by the triangle inequality the true ECE
 is no further from the measured one than the mean of |G_k(q) - true G_k(q)|, and how large that mean
 gets is seen from its resampled counterpart. The interval is the estimate plus and minus that much;
-it covers at least as often as it says, and exactly so for a calibrated model.
+its coverage is at least the nominal one, and equal to it for a calibrated model.
 """
 
 from __future__ import annotations

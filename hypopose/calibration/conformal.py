@@ -1,4 +1,4 @@
-"""Split conformal prediction: balls that hold the truth as often as they say, for any sampler.
+"""Split conformal prediction: balls with guaranteed coverage, for any sampler.
 
 Vovk, Gammerman and Shafer (2005); whole sequences as units: Lee, Barber and Willett, "Distribution-
 free inference with hierarchical data" (2023); Mondrian groups: Vovk, Lindsay, Nouretdinov and

@@ -18,7 +18,7 @@ F is the coverage of S hypotheses, and is nearer to the diagonal the fewer they 
 and verdicts use it. G has the same expectation for every S from 5 on, so the ECE has it too.
 
 S hypotheses split [0, 1] into S + 1 ranks; a truth beyond all of them has the last. Levels above
-S / (S + 1) cut through that rank: no count can tell their coverage, so F is NaN there, and noted.
+S / (S + 1) cut through that rank: their coverage cannot be counted, so F is NaN there, with a note.
 A point prediction (one hypothesis, or all the same) is no such case: its regions
 are points, hold nothing at any level, and cover 0.
 

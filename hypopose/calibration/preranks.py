@@ -129,7 +129,7 @@ def prerank_ranks(name: str, samples: Tensor, truth: Tensor) -> Ranks:
 
     Returns:
         Ranks of shape ``(...)``. Ties are split evenly, so a pre-rank that cannot tell points apart
-        (``nearest`` of two points) says nothing rather than something wrong.
+        (``nearest`` of two points) gives uniform ranks rather than wrong ones.
     """
     d, h = samples.shape[-2:]
     x, y = samples.reshape(-1, d, h), truth.reshape(-1, d)

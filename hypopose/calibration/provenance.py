@@ -14,7 +14,7 @@ class Settings:
     Args:
         alignment: ``"none"``, or the name of the alignment. Alignment to the truth (Procrustes)
             before a calibration check uses the truth and flatters the hypotheses.
-        ground_truth: What was taken from the truth on the way: ``"none"`` if it was only compared
+        ground_truth: What was used of the truth: ``"none"`` if it was only compared
             with, else for example ``"root position"``.
         seed: Seed of the hypotheses, if known.
         unit: Unit of the joints, for reports.
@@ -62,7 +62,7 @@ class Record:
         root: What became of the root joint.
         settings: What the caller says about alignment, ground truth, seed and unit.
         counts: Observations used, skipped and odd.
-        notes: Anything else a reader must know.
+        notes: Further remarks.
     """
 
     n_hypotheses: int

@@ -1,4 +1,4 @@
-"""Does the spread tell the error? Spread-skill, sparsification, sharpness.
+"""Whether the spread predicts the error: spread-skill, sparsification, sharpness.
 
 Fortin, Abaza, Anctil and Turcotte, "Why should ensemble spread match the RMSE of the ensemble
 mean?" (2014); ENCE: Levi, Gispan, Giladi and Fetaya (2019); sparsification (AUSE): Ilg et al.,

@@ -31,7 +31,7 @@ MIN_ANGLE_DEG = 2.0
 
 @dataclass(frozen=True)
 class RigScale:
-    """What cameras and keypoints say together.
+    """Consistency of cameras and keypoints.
 
     Args:
         limb: Median length of upper arms, forearms, thighs and shins, in the rig's unit; NaN if no

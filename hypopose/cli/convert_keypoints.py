@@ -42,7 +42,7 @@ class _Command(renamed({"--from-skeleton": "--skeleton"})):  # type: ignore[misc
     "person", "skeleton", "input_format", "image_size", "fps", *READING,
     output={"help": "New file; .csv, .parquet, .nc or .json for everybody, .npz for one person."},
 )  # fmt: skip
-@click.option("--to", "target", help="Skeleton to write, a name or a TOML file; default: as it is.")
+@click.option("--to", "target", help="Skeleton to write: a name or a TOML file.")
 @click.option(
     "--conversion", default="default", show_default=True, help="A published conversion by name."
 )

@@ -78,7 +78,7 @@ def evaluate(result: Path | None, output: Path | None, force: bool, **options: A
     """Measure a sampler on a benchmark or by a protocol, or RESULT against --truth.
 
     Prints a table, oracle scores separately; -o also writes JSON. A benchmark adds 95 % intervals
-    over sequences, per-action scores, settings, and what was taken from the truth. A protocol is a
+    over sequences, per-action scores, settings, and what was used of the truth. A protocol is a
     published way to evaluate on a data set that you have; it also scores predictions of other
     methods.
     """

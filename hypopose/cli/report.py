@@ -83,7 +83,7 @@ def report(
 
     RESULTS are files of hypopose sample (npz), and of hypopose calibrate or evaluate (json). Files
     of one sampler are one method: with --truth they are measured together, one sequence per file.
-    Without --truth, calibration is not measured, and the report says so.
+    Without --truth, calibration is not measured, and the report states so.
     """
     if names and len(names) != len(results):
         raise OptionError(f"Give --name once for each of the {len(results)} RESULTS, or not.")

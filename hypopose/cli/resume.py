@@ -2,7 +2,7 @@
 
 A result keeps the input's digest and every option that shapes it in ``made_with``. A run that finds
 a result where it would write compares: the same input and options, and the result is kept; anything
-else, and the user is told what differs.
+else, and a message states what differs.
 """
 
 from __future__ import annotations

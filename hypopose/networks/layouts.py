@@ -10,8 +10,8 @@
 | ``platypose`` | the motion prior | none |
 | ``uao`` | GUMLP, the lifter with a log-scale per joint | none |
 
-Names may carry DataParallel's ``module.``. What shapes do not tell (attention heads, skeletons)
-is an argument. Missing and unexpected names and other shapes are errors.
+Names may carry DataParallel's ``module.``. What shapes do not determine (attention heads,
+skeletons) is an argument. Missing and unexpected names and other shapes are errors.
 """
 
 from __future__ import annotations

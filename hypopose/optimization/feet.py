@@ -214,7 +214,7 @@ def _against_ankle(
 
 
 def _running_median(x: Float[np.ndarray, "H F 2"], width: int) -> Float[np.ndarray, "H F 2"]:
-    """Median over an odd number of frames; over all where they know nothing, 0 without any."""
+    """Median over an odd number of frames; over all frames where it is unknown, 0 if all are."""
     import warnings
 
     half, found = width // 2, np.empty_like(x)

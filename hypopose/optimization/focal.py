@@ -12,7 +12,7 @@ length of a grid the sampler is asked for poses, and two numbers are taken over 
     ======= ======================================================================================
 
 Normal errors of unknown size have the profile likelihood ``-n log r``, where n counts independent
-observations. Frames are nearly copies of each other, and what a network finds plausible errs in one
+observations. Frames are nearly copies of each other, and errors of a network's poses have one
 direction for a whole clip, so n grows with the root of the clip's length in seconds T (at most 10):
 
     ``log p(f | keypoints) = log prior(f) + √T (rate x f - n_r log r(f) - n_c log c(f))``
@@ -104,7 +104,7 @@ class FocalPosterior:
     Args:
         focal: Candidates in pixels, rising, evenly spaced in log.
         probability: Of each; sums to 1.
-        prior: The same before any keypoint was looked at.
+        prior: The same before any keypoint is used.
     """
 
     focal: Float[Tensor, " G"]
@@ -216,7 +216,7 @@ def estimate_focal(
         prior: None for :func:`belief_of_prior` of the image.
 
     Returns:
-        The belief; as wide as the prior if the keypoints do not tell.
+        The posterior; as wide as the prior if the keypoints do not determine it.
 
     Raises:
         MissingCameraError: If there is no camera to take center and image size from.
@@ -355,7 +355,7 @@ def _evidence(
 
 
 def worth_of(sampler: Sampler) -> Worth:
-    """What a clip tells about its focal length through this sampler."""
+    """The evidence of a clip about its focal length, with this sampler."""
     info = getattr(getattr(sampler, "network", None), "info", None)
     return ON_RAYS if getattr(info, "on_rays", False) else FREE
 

@@ -159,7 +159,7 @@ class _Tree:
         self.below = below[self.turned]  # (b, c): 1 if c is b or hangs on it
 
     def place(self, rotations: Tensor, origin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotations and origins of bones; every joint as each bone would carry it."""
+        """Rotations and origins of bones; every joint as each bone would move it."""
         turns, places = forward_kinematics(rotations, origin, self.bones, self.parents)
         arms = self.joints[:, :, None] - self.bones[:, None]
         carried = torch.einsum("nbij,nkbj->nkbi", turns, arms) + places[:, None]

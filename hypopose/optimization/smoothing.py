@@ -114,7 +114,7 @@ def smooth_kalman(
     """Most probable motions if velocities are disturbed by white noise.
 
     Args:
-        joints: Meters; NaN joints know nothing and are bridged.
+        joints: Meters; NaN joints are bridged.
         covariance: Variance of each joint of each frame, m².
         fps: Frames per second.
         acceleration: Standard deviation in m/s².

@@ -1,7 +1,7 @@
 """Metric scale: how tall the hypotheses are, and how tall the subject is.
 
-One camera cannot tell a child close by from an adult further away: bodies and their distance scale
-together and every pixel stays where it is. Networks predict an adult of average size. A known
+One camera cannot distinguish a child close by from an adult farther away: bodies and their distance
+scale together and every pixel stays where it is. Networks predict an adult of average size. A known
 stature of the subject removes that error: everything is multiplied by one factor per hypothesis.
 
 Stature is computed from bone lengths, which, unlike the height of the head above the floor, do not
@@ -77,7 +77,7 @@ def scale_to_height(hypotheses: Hypotheses, height: float) -> Hypotheses:
 
     Raises:
         OptionError: If the height is outside 0.5 to 2.6 m, or a hypothesis has no size.
-        SkeletonMismatchError: If the skeleton does not tell a stature.
+        SkeletonMismatchError: If the skeleton does not determine a stature.
 
     Example:
         >>> from hypopose.skeletons import H36M17

@@ -152,7 +152,7 @@ class UAO:
             network: Reads screen coordinates; its weights are left alone.
             keypoints: Screen coordinates, all detected.
             camera: Of the items, one or one each.
-            root: Camera-frame root positions, meters. True ones are ground truth used: say so.
+            root: Camera-frame root positions, meters; true ones are a use of ground truth.
             callback: Called before every step.
 
         Returns:

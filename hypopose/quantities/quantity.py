@@ -32,7 +32,7 @@ class Quantity:
         side: ``"left"``, ``"right"`` or empty.
         positive: Which direction counts as positive; empty if it has none.
         neutral: The pose in which it is zero; empty if there is none.
-        limits: What the joints cannot tell, and other cautions.
+        limits: What joints do not determine, and other limits.
         scale: Whether it is measured in meters, so that it depends on the person's size.
         vertical: Whether it depends on which way is up.
         placed: Whether it depends on the root's way through space.

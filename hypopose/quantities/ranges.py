@@ -38,7 +38,7 @@ def greatest(values: Tensor) -> Tensor:
 
 
 def range_of(compute: Compute) -> Compute:
-    """The quantity that says how far another one goes.
+    """The range of another quantity.
 
     Args:
         compute: Of a quantity per frame.

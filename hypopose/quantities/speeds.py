@@ -110,7 +110,7 @@ def direction_speed(motion: BodyMotion, start: str, end: str) -> Tensor:
 
 
 def velocity_of(compute: Compute) -> Compute:
-    """The quantity that says how fast an angle changes.
+    """The velocity of an angle.
 
     Args:
         compute: Of an angle per frame, in degrees.

@@ -209,7 +209,7 @@ def tables(report: Report) -> tuple[Table, ...]:
 
 
 def findings(report: Report) -> tuple[str, ...]:
-    """The opening sentences: what the figures say.
+    """The opening sentences, a summary of the figures.
 
     Args:
         report: What to show.

@@ -147,7 +147,7 @@ class Lifter(WindowedSampler):
     def predict(
         self, keypoints: Keypoints2D
     ) -> tuple[Float[Tensor, "*batch F J 3"], Float[Tensor, "*batch F J"] | None]:
-        """What the network says: the pose, and the expected error of its joints.
+        """The network's prediction: the pose, and the expected error of its joints.
 
         Args:
             keypoints: As for :meth:`sample`.

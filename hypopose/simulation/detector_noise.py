@@ -97,7 +97,7 @@ class Gaps:
 
 @dataclass(frozen=True)
 class DetectorNoise:
-    """How a detector errs.
+    """The errors of a detector.
 
     Args:
         sigma_px: Range of the standard deviation per coordinate, for a person 400 px tall; one

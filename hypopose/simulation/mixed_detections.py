@@ -12,7 +12,7 @@ detectors are usually compared. A window belongs to one kind:
 
 Most people's keypoints come from COCO-17 detectors. Pelvis, spine, thorax, neck and head are then
 not detected but formed from hips, shoulders and face, and err as those do; without one hip there is
-no pelvis. So the simulated bodies get a face, the detector errs in COCO's own points, and
+no pelvis. So the simulated bodies get a face, the detector's errors are those of COCO's points, and
 :func:`hypopose.skeletons.convert` forms the other joints.
 """
 

@@ -1,8 +1,8 @@
 """People of many sizes, and where detectors see their points: a table made with a body model.
 
 ``people.npz`` holds 4096 people (a fifth of them children) drawn with the body model Anny over age,
-gender, height, weight, muscle and proportions; ``benchmarks/draw_people.py`` made it and says how.
-Nothing but simulation reads it.
+gender, height, weight, muscle and proportions; ``benchmarks/draw_people.py`` made it and documents
+how. Nothing but simulation reads it.
 
 | array | what |
 | --- | --- |

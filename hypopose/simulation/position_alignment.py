@@ -1,4 +1,4 @@
-"""Global position alignment: put source motions where target keypoints say people stand.
+"""Global position alignment: move source motions to the positions of people in the target.
 
 Chai, Jiang, Hwang and Wang, "Global Adaptation meets Local Generalization: Unsupervised Domain
 Adaptation for 3D Human Pose Estimation", ICCV 2023 (PoseDA), section 3.2. Networks trained on one

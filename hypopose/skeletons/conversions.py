@@ -170,7 +170,7 @@ def convert(keypoints: Keypoints2D, to: Skeleton, *, conversion: str = "default"
 
     Joints whose sources are missing fall back to the next alternative and stay NaN (confidence 0)
     if none is left; nothing is interpolated over time. A formed joint is as confident as its least
-    confident source; its covariance assumes that sources err independently.
+    confident source; its covariance assumes independent errors of the sources.
 
     Args:
         keypoints: Any skeleton with a conversion; ``to`` itself passes through.

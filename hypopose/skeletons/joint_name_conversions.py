@@ -1,6 +1,6 @@
 """Conversions between any two skeletons of the human body, by what their joints are called.
 
-A joint the source has is copied. Others are formed where a rule of thumb is good enough to say so:
+A joint the source has is copied. Others are formed where a rule of thumb is accurate enough:
 the middle of the hips, the middle of the shoulders, the spine between them, and points of the neck
 and head along the line from the shoulders, by their heights (in trunk lengths above the middle of
 the shoulders; see :mod:`hypopose.skeletons.recipes` for where these come from, and the upper neck

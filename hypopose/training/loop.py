@@ -153,7 +153,7 @@ class Run:
 
 
 class Every:
-    """A clock that says when an interval is over.
+    """A timer for intervals.
 
     Args:
         seconds: The interval.

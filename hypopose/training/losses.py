@@ -186,8 +186,8 @@ def motion_distance(
     """Distance of motions: joints, poses, the clip and the changes between frames, in meters.
 
     Each term is a Euclidean norm, so that each gives a proper energy score and so does their sum:
-    joints alone are calibrated one by one, poses and clips teach which joints err together and for
-    how long, changes keep motions smooth.
+    joints alone are calibrated one by one, poses and clips teach which errors are correlated and
+    for how long, changes keep motions smooth.
 
     Args:
         a: Root-relative meters.

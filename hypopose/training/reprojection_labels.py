@@ -150,7 +150,8 @@ def labels_by_likelihood(
     """One hypothesis of each clip, drawn by the likelihood of its reprojection. Ours.
 
     The best one makes every posterior narrower each time it is learned from. One that is drawn does
-    so only as far as keypoints tell hypotheses apart: what is not known stays as wide as it was.
+    so only as far as keypoints tell hypotheses apart: the spread of what they do not determine is
+    kept.
 
     Args:
         hypotheses: Root-relative meters; of a teacher, as a rule.

@@ -39,8 +39,8 @@ def export(run: str | Path, target: str | Path, *, small: bool = False) -> Path:
     """Write a run's averaged weights: config, float16 tensors, sampler options and a model card.
 
     A run may be exported while it trains; its latest checkpoint is used. A card and sampler options
-    that are already there are kept, for their author knows more; only ``scale`` and ``clamp``,
-    which training decides, are brought up to date.
+    that are already there are kept, because they may have been edited; only ``scale`` and
+    ``clamp``, which training decides, are brought up to date.
 
     Args:
         run: Folder of a run.

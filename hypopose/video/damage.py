@@ -1,4 +1,4 @@
-"""What could not be read of a video, counted while it is decoded, and how it is told."""
+"""Unreadable parts of a video, counted while it is decoded, and notes about them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def thumbnails(footage: Path, result: Result, at_most: int = 150) -> dict[int, s
 
     Args:
         footage: What the keypoints were found in.
-        result: One person's result; it knows where in the footage it begins.
+        result: One person's result; it states where in the footage it begins.
         at_most: Number of pictures, evenly spaced; one takes about 15 kB.
 
     Returns:

@@ -38,7 +38,7 @@ class CaptureFile:
 
 @dataclass(frozen=True, eq=False)
 class Options:
-    """What files do not say.
+    """Facts that files do not state.
 
     Args:
         license: Terms, carried along with every clip; None for what the kind implies.

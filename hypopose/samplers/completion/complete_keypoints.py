@@ -107,9 +107,9 @@ def completed_keypoints(
 ) -> CompletedKeypoints:
     """Draw hypotheses for keypoints with gaps, and fill the gaps with them.
 
-    Half of the hypotheses see straight lines in gaps of up to a second, which errs least, and give
-    the mean. The others see them in gaps of a tenth of a second only: where the two halves differ,
-    the straight line is a guess, and the spread says so.
+    Half of the hypotheses see straight lines in gaps of up to a second, which have the smallest
+    error, and give the mean. The others see them in gaps of a tenth of a second only: where the two
+    halves differ, the straight line is a guess, and the spread shows it.
 
     Args:
         keypoints: See :func:`complete_keypoints`; in the sampler's skeleton or one that can be

@@ -104,7 +104,7 @@ def complete_motion_by_network(
         memory_s: Seconds after which an error at a seen frame counts for 37 %.
 
     Raises:
-        SkeletonMismatchError: If the network knows another skeleton.
+        SkeletonMismatchError: If the network has another skeleton.
         OptionError: If nothing is known, or sizes are not those of a person in meters.
     """
     _check_skeleton(poses.skeleton, network.info.skeleton, "3D motions")

@@ -44,7 +44,7 @@ def bridged_gaps(
 
 
 def bridge_weights(seen: Bool[Tensor, " F"], memory: float) -> tuple[Float[Tensor, "F 2"], Tensor]:
-    """How much the nearest seen frames before and after say about every frame.
+    """Weights of the nearest seen frames before and after every frame.
 
     Args:
         seen: At least one is True.

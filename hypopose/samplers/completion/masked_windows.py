@@ -39,7 +39,7 @@ def root_everywhere(
 def reconstructed(
     network: MPM, points: Float[Tensor, "F J D"], missing: Bool[Tensor, "F J"]
 ) -> Float[Tensor, "F J D"]:
-    """What the network says about all joints, in windows of its length that overlap and blend."""
+    """The network's prediction of all joints, in windows of its length that overlap and blend."""
     n, length = len(points), network.config.n_frames
     padded, overlap = max(n, length), length // 4
     starts = window_starts(n, length, overlap)

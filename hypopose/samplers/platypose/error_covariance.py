@@ -1,8 +1,8 @@
 """The error covariance of a prior's prediction, given a noisy motion.
 
-A prior's error is not white noise: joints that hang on one bone err together, and so do neighboring
-frames. The clean motion is û + B c, where c are corrections at moments a tenth of a second apart
-and B interpolates between them. Before x_t is read, bones point anywhere, independently, and
+A prior's error is not white noise: errors of joints that share a bone, and of neighboring frames,
+are correlated. The clean motion is û + B c, where c are corrections at moments a tenth of a second
+apart and B interpolates between them. Before x_t is read, bones point anywhere, independently, and
 forget exponentially; the root strays by ``path_std``:
 
     c ~ N(0, K ⊗ S),   S_jk = Σ over the bones shared by j and k of (share · length)²,
@@ -80,7 +80,7 @@ def body_covariance(skeleton: Skeleton, path_std: float) -> Float[Tensor, "J J"]
 
 
 def reading_precision(skeleton: Skeleton) -> Float[Tensor, "J J"]:
-    """What noise of 1 m² on every slot says about joints, 1/m²: slots are joints less the root."""
+    """Precision of joints, 1/m², given noise of 1 m² on every slot (joints less the root)."""
     slots = torch.eye(skeleton.n_joints, dtype=torch.float64)
     slots[1:, 0] -= 1
     return slots.T @ slots

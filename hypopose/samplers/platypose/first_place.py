@@ -58,7 +58,7 @@ def first_placement(
     Args:
         keypoints: Of one clip.
         path: See :func:`first_path`.
-        pitch_std_deg: How well a camera without rotation knows how far it looks down.
+        pitch_std_deg: Uncertainty of the pitch of a camera without rotation.
         origin: Where the middle frame stands, meters; None for ``path``'s.
         origin_std: How well that is known, meters; None for a fifth of the distance.
     """

@@ -224,7 +224,7 @@ def conditioned(
     fresh: tuple[Tensor, Tensor] | None = None,
     n_rounds: int = 2,
 ) -> tuple[Tensor, Tensor]:
-    """What motion and placement are like once the keypoints are known: their mean, or a draw.
+    """Motion and placement given the keypoints: their mean, or a draw.
 
     Gauss–Newton rounds on ``c'Λc + |z - ẑ|² / v + |residual|²`` with joints û + B c: with a linear
     camera the first round is the exact posterior of normal variables. Moments meet their neighbors

@@ -88,7 +88,7 @@ class PriorSampler:
         Raises:
             MissingCameraError: If the keypoints carry no camera.
             SkeletonMismatchError: If they are in another skeleton.
-            OptionError: If several views do not know where their cameras are.
+            OptionError: If several views have cameras of unknown position.
         """
         self._check(keypoints, n_hypotheses)
         batch = keypoints.xy.shape[:-3]

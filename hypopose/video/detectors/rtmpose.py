@@ -92,7 +92,7 @@ class RTMPose:
         return Seen(np.where(lost[..., None], np.nan, xy), confidence, boxes)
 
     def reset(self) -> None:
-        """Every frame is looked at by itself."""
+        """Every frame is processed separately."""
 
     def describe(self) -> dict[str, Any]:
         """Models with their hashes."""
