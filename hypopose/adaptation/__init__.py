@@ -9,6 +9,7 @@ Layout::
     builds.py       how they are built, and where their detector sees joints
     labels.py       target windows labeled by several views (EpipolarPose) or a teacher (PoSynDA)
     parts.py        which of these a run has; mixing.py: batches of all kinds; trainer.py: steps
+    pose_refinement.py  a unit that corrects poses (EpipolarPose), trained last
     judging.py      proper scores without 3D
     keeping.py      what is forgotten
     adapt_run.py    train, judge, merge, write (writing.py, card.py)
@@ -28,6 +29,7 @@ from hypopose.adaptation.labels import (
 from hypopose.adaptation.mixing import MixedBatchMaker, Part
 from hypopose.adaptation.parts import find_builds, make_trainer
 from hypopose.adaptation.placement import AlignedBatchMaker, Stands
+from hypopose.adaptation.pose_refinement import refine_network
 from hypopose.adaptation.recordings import Recording, Split, View3D, split_recordings
 from hypopose.adaptation.sources import SourceDomain, load_source
 from hypopose.adaptation.trainer import AdaptationTrainer
@@ -59,6 +61,7 @@ __all__ = [
     "labels_from_views",
     "load_source",
     "make_trainer",
+    "refine_network",
     "simulate_response",
     "split_recordings",
     "verdict",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hypopose.adaptation.adapt_options import AdaptOptions
 from hypopose.adaptation.builds import BuildPosterior
 from hypopose.adaptation.judging import Change, Scores, compare, judge, verdict
-from hypopose.adaptation.keeping import Way, ways_back
+from hypopose.adaptation.keeping import Way, forgotten, ways_back
 from hypopose.adaptation.parts import find_builds, make_trainer
+from hypopose.adaptation.pose_refinement import refine_network
 from hypopose.adaptation.recordings import Recording, Split, split_recordings, with_vertical
 from hypopose.adaptation.sources import SYNTHETIC, SourceDomain, load_source
 from hypopose.adaptation.trainer import AdaptationTrainer
@@ -44,6 +45,7 @@ class Adapted:
         seconds: Of training.
         is_finished: False if it was stopped; the same call resumes it.
         against: Why nothing was written.
+        is_refined: Whether a refinement unit corrects the poses.
     """
 
     weights: Path | None
@@ -55,6 +57,7 @@ class Adapted:
     seconds: float
     is_finished: bool = True
     against: str = ""
+    is_refined: bool = False
 
     @property
     def has_improved(self) -> bool:
@@ -116,6 +119,12 @@ def adapt_recordings(
         return Adapted(None, {}, {}, 0.0, builds, progress.frames, progress.seconds, False)
     tell("judging on what was held back")
     way, changes, against = _judged(source, split, trainer, first, o)
+    is_refined = False
+    if o.refinement and not against:
+        refined, scores, objection = _refined(source, split, trainer, first, way, o)
+        tell(f"refinement unit: {f'left out, {objection}' if objection else 'kept'}")
+        if not objection:
+            way, changes, is_refined = refined, scores, True
     result = Adapted(
         None if against else output,
         changes,
@@ -125,6 +134,7 @@ def adapt_recordings(
         progress.frames,
         progress.seconds,
         against=against,
+        is_refined=is_refined,
     )
     if result.has_improved:
         write_adapted(output, source, o, result, way.network)
@@ -177,6 +187,29 @@ def _judged(
             break
     assert found is not None  # ways_back yields at least one
     return found
+
+
+def _refined(
+    source: SourceDomain, split: Split, trainer: AdaptationTrainer, first: PretrainedNetwork,
+    way: Way, o: AdaptOptions,
+) -> tuple[Way, dict[str, Change], str]:  # fmt: skip
+    """The adapted network with a refinement unit.
+
+    Returns:
+        The network, scores of the first network and of it, and why it is not kept ("" if it is):
+        it has to score better than the adapted network without the unit.
+    """
+    clips = _some(split.held_back)
+    network = refine_network(way.network, trainer, o.refinement)
+    found = replace(way, network=network, forgetting=forgotten(source, first, network))
+    before, without, after = (
+        judge(source.sampler(n), clips, height=o.height, seed=o.seed)
+        for n in (first, way.network, network)
+    )
+    objection = verdict(compare(without, after))
+    if not objection and not found.is_kept(o.tolerated):
+        objection = f"more than {100 * o.tolerated:.0f} % is forgotten"
+    return found, compare(before, after), objection
 
 
 def _some(clips: Sequence[Recording]) -> list[Recording]:

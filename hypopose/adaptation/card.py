@@ -22,7 +22,7 @@ sampler `distributional`, merged and in float16. `hypopose sample WALK --weights
 - Trained on {frames:,} frames in {minutes:.1f} min, with {motion} as source motion; {share:.0f} %
   of the adapted weights and {rest:.0f} % of the first ones. Options: `adaptation.json`,
   `training.json`.
-{people}
+{people}{refined}
 ## What was held back
 
 No 3D is known of it. Lower is better; all but `reprojection` are proper scores, which
@@ -36,6 +36,9 @@ Validation motion of other people, mm.
 
 {forgetting}
 """
+
+
+REFINED = "- A refinement unit (EpipolarPose), trained last, corrects every hypothesis.\n"
 
 
 def adaptation_card(
@@ -65,6 +68,7 @@ def adaptation_card(
         share=100 * result.share,
         rest=100 * (1 - result.share),
         people=people,
+        refined=REFINED if result.is_refined else "",
         changes=table(result.changes),
         forgetting=table(result.forgetting) if result.forgetting else "Not measured.",
     )

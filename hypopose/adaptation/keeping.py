@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from hypopose.adaptation.judging import Change
+from hypopose.adaptation.pose_refinement import unrefined
 from hypopose.adaptation.sources import SourceDomain
 from hypopose.adaptation.trainer import AdaptationTrainer
 from hypopose.networks.pretrained import PretrainedNetwork
@@ -21,11 +22,11 @@ def mixed(first: PretrainedNetwork, last: PretrainedNetwork, share: float) -> Pr
     """A network between two.
 
     Args:
-        first: Where training began.
+        first: Where training began; its refinement unit, if it has one, is left out.
         last: Where it ended; changed in place.
         share: Of the last.
     """
-    start = first.state_dict()
+    start = unrefined(first).state_dict()
     with torch.no_grad():
         for name, x in last.state_dict().items():
             if x.is_floating_point():
@@ -72,6 +73,20 @@ def ways_back(
         network = mixed(first, trainer.averaged(), share)
         end = remembered(network, source)
         yield Way(network, share, {n: Change(x, end[n], 0.0, 1) for n, x in start.items()})
+
+
+def forgotten(
+    source: SourceDomain, first: PretrainedNetwork, last: PretrainedNetwork
+) -> dict[str, Change]:
+    """Scores on validation motion of the first weights and of others, in mm.
+
+    Args:
+        source: Has the motion.
+        first: A generator.
+        last: Another.
+    """
+    start, end = remembered(first, source), remembered(last, source)
+    return {name: Change(x, end[name], 0.0, 1) for name, x in start.items()}
 
 
 def remembered(network: PretrainedNetwork, source: SourceDomain) -> dict[str, float]:

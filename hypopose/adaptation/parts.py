@@ -23,6 +23,7 @@ from hypopose.adaptation.labels import (
 )
 from hypopose.adaptation.mixing import Part
 from hypopose.adaptation.placement import AlignedBatchMaker, Stands
+from hypopose.adaptation.pose_refinement import check_refinable
 from hypopose.adaptation.recordings import Recording
 from hypopose.adaptation.sources import SourceDomain
 from hypopose.adaptation.trainer import AdaptationTrainer
@@ -102,7 +103,8 @@ def make_trainer(
         builds: Of the people.
 
     Raises:
-        OptionError: If the objective cannot be trained for on a target.
+        OptionError: If the objective cannot be trained for on a target, or a refinement unit is
+            asked for that the network cannot have.
     """
     check_objective(config)
     inputs, gaps = what_is_read(config)
@@ -125,7 +127,10 @@ def make_trainer(
     rest = max(LEAST_REPLAY, 1.0 - sum(part.share for part in parts))
     given = (config.bodies, config.noise, config.cameras.pitched)
     replay = BatchMaker(motion, torch.device(config.compute.device), *given, **reading)
-    return AdaptationTrainer(config, [*parts, Part("replay", rest, replay)], relabel)
+    trainer = AdaptationTrainer(config, [*parts, Part("replay", rest, replay)], relabel)
+    if target.refinement:
+        check_refinable(trainer.network)
+    return trainer
 
 
 def check_objective(config: TrainConfig) -> None:

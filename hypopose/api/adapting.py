@@ -22,6 +22,7 @@ from hypopose.adaptation import (
     adapt_recordings,
     find_builds,
     make_trainer,
+    refine_network,
 )
 from hypopose.adaptation.adapt_run import Say
 from hypopose.adaptation.parts import check_objective
@@ -39,10 +40,11 @@ from hypopose.cameras import resolve_camera
 from hypopose.errors import OptionError
 from hypopose.io.camera_files import CameraRig, RigClock
 from hypopose.multiview import Gates, triangulate_people
+from hypopose.networks.pretrained import save_weights
 from hypopose.optimization.stature import SHORTEST, TALLEST
 from hypopose.simulation.option_checks import from_dict
 from hypopose.skeletons import H36M17, conversion_matrix, convert, convert_points
-from hypopose.training import TrainConfig
+from hypopose.training import TrainConfig, train
 from hypopose.training.batches import motion_of
 from hypopose.training.loop import Report
 from hypopose.types import Keypoints2D
@@ -145,6 +147,42 @@ def target_trainer(
     upright = [with_vertical(recording, sampler) for recording in recordings]
     builds = find_builds(reference, upright, config, scale_std)
     return make_trainer(config, motion, upright, builds)
+
+
+def train_on_target(
+    config: TrainConfig,
+    folder: str | Path,
+    targets: Mapping[str, People | Keypoints2D],
+    *,
+    rig: CameraRig | None = None,
+    clocks: Mapping[str, RigClock] | None = None,
+    report: Report | None = None,
+) -> Path:
+    """Train as :func:`hypopose.training.train` does, on a target too.
+
+    Args:
+        config: Of the run; ``config.target`` says what is learned. With a ``refinement`` the
+            weights that are written at the end have a refinement unit, whatever it brings.
+        folder: Of the run.
+        targets: As in :func:`adapt`.
+        rig: Cameras in one world.
+        clocks: Of the recordings, instead of the rig's.
+        report: Called with every row of the log.
+
+    Returns:
+        The folder of the averaged weights.
+
+    Raises:
+        OptionError: If nobody is seen long enough, the objective cannot be trained for on a target,
+            or such networks cannot be refined.
+    """
+    trainer = target_trainer(config, targets, rig=rig, clocks=clocks)
+    weights = train(config, folder, report=report, trainer=trainer)
+    if config.target.refinement and trainer.progress.share(config) >= 1:
+        network = refine_network(trainer.averaged().cpu(), trainer, config.target.refinement)
+        network.save_config(weights)
+        save_weights(network.state_dict(), weights)
+    return weights
 
 
 def recordings_of(

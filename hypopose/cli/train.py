@@ -264,12 +264,11 @@ def _train(config: TrainConfig, run: Path) -> None:
 
     with _reporting(run) as report:
         if config.target.keypoints:
-            from hypopose.api.adapting import target_trainer
+            from hypopose.api.adapting import train_on_target
             from hypopose.cli.targets import read_target
 
             targets, placed = read_target(config.target)
-            trainer = target_trainer(config, targets, **placed)
-            weights = train_network(config, run, report=report, trainer=trainer)
+            weights = train_on_target(config, run, targets, **placed, report=report)
         else:
             weights = train_network(config, run, report=report)
     click.echo(f"weights -> {weights}")

@@ -30,6 +30,7 @@ from hypopose.networks.pmce import PMCE, MeshDecoder
 from hypopose.networks.pose_augmentor import Augmented, PoseAugmentor
 from hypopose.networks.pose_critics import ImageCritic, StructureCritic
 from hypopose.networks.pretrained import PretrainedNetwork
+from hypopose.networks.refined_network import RefinedNetwork
 from hypopose.networks.refinement_transformer import RefinementTransformer
 from hypopose.networks.refinement_unit import PoseStatistics, RefinementUnit, refinement_loss
 from hypopose.networks.scales import ScaleNetwork, ScaleTokens, uncertainty_loss
@@ -67,6 +68,7 @@ __all__ = [
     "PoseAugmentor",
     "PoseStatistics",
     "PretrainedNetwork",
+    "RefinedNetwork",
     "RefinementTransformer",
     "RefinementUnit",
     "ScaleNetwork",

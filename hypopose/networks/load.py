@@ -25,6 +25,7 @@ from hypopose.networks.mpm_lifter import MPMLifter
 from hypopose.networks.pmce import PMCE, MeshDecoder
 from hypopose.networks.pretrained import CONFIG_FILE, PretrainedNetwork
 from hypopose.networks.recorded_config import read_json
+from hypopose.networks.refined_network import RefinedNetwork
 from hypopose.networks.scales import ScaleTokens
 from hypopose.plugins import available, look_up
 
@@ -48,6 +49,7 @@ NETWORKS: dict[str, type[PretrainedNetwork]] = {
     "MotionAGFormer": MotionAGFormer,
     "MotionBERT": MotionBERT,
     "MotionPrior": MotionPrior,
+    "RefinedNetwork": RefinedNetwork,
     "ScaleTokens": ScaleTokens,
 }
 """Class names, as ``_class_name`` in a folder's ``config.json`` gives them.

@@ -95,7 +95,7 @@ def start_from(network: nn.Module, folder: str | Path) -> int:
 
     Tensors of the same shape are taken; where this network's are larger (a lifter that becomes a
     generator reads more inputs), the leading part they share is taken and the rest keeps its
-    values.
+    values. Of a network that is wrapped, in an hourglass or with a refinement unit, what is inside.
 
     Args:
         network: To be filled.
@@ -109,7 +109,8 @@ def start_from(network: nn.Module, folder: str | Path) -> int:
         CheckpointError: If there is no such folder, or none fits.
     """
     path = weights_folder(folder) / WEIGHTS_FILE
-    given, taken = read_weights(path), 0
+    read, taken = read_weights(path), 0
+    given = {name.removeprefix("network."): x for name, x in read.items()} | read
     for name, tensor in network.state_dict().items():
         other = given.get(name)
         if other is None or other.dim() != tensor.dim():

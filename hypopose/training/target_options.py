@@ -38,6 +38,9 @@ class TargetParts:
         refresh_steps: Steps after which the teacher labels again.
         view_labels: Share of target windows that several views label (EpipolarPose). Beside them
             ``aligned`` and ``augmented`` count a third.
+        refinement: Share of the frames that EpipolarPose's refinement unit is trained on, after the
+            network, from the same windows; 0 for no unit. Adaptation keeps the unit only where what
+            was held back improved by it.
         height: Everybody's stature in meters, if it is known.
 
     Raises:
@@ -53,10 +56,12 @@ class TargetParts:
     selection: Selection = "drawn"
     refresh_steps: int = 60
     view_labels: float = 0.5
+    refinement: float = 0.0
     height: float | None = None
 
     def __post_init__(self) -> None:
-        check_shares(self, "aligned", "augmented", "teacher", "teacher_decay", "view_labels")
+        shares = ("aligned", "augmented", "teacher", "teacher_decay", "view_labels", "refinement")
+        check_shares(self, *shares)
         check_interval(self, 0.2, 5.0, "sizes")
         check_range(self, 1.0, 1e7, "refresh_steps")
         if self.teacher_decay >= 1:

@@ -21,7 +21,7 @@ from hypopose.adaptation import (
 )
 from hypopose.adaptation.judging import Change
 from hypopose.errors import CheckpointError, OptionError
-from hypopose.networks import load_network
+from hypopose.networks import RefinedNetwork, load_network
 
 QUICK = {
     "n_frames": 3 * 54,
@@ -179,3 +179,34 @@ def test_weights_that_cannot_be_adapted_are_refused(
 def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(OptionError):
         AdaptOptions(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_better", [True, False])
+def test_a_refinement_unit_is_kept_where_it_is_better(
+    walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    is_better: bool,
+) -> None:  # fmt: skip
+    """It is trained after the network, moves its poses, and can be started from again."""
+    said: list[str] = []
+    answers = iter(["", "" if is_better else "hidden became worse"])
+    monkeypatch.setattr(adapt_run, "verdict", lambda changes: next(answers))
+    options = AdaptOptions(**{**QUICK, "learning_rate": 1e-9, "refinement": 1.0})
+    out = tmp_path / "out"
+    adapted = adapt_recordings(
+        [walker], out, weights=tiny_weights, options=options, say=said.append
+    )
+    assert adapted.is_refined == is_better
+    words = "kept" if is_better else "left out, hidden became worse"
+    assert f"refinement unit: {words}" in said
+    network = load_network(out)
+    assert isinstance(network, RefinedNetwork) == is_better
+    assert ("refinement unit" in (out / "README.md").read_text()) == is_better
+    drawn, first = (
+        hypopose.sample(walker.keypoints, n_hypotheses=2, weights=w) for w in (out, tiny_weights)
+    )
+    moved = (drawn.joints - first.joints).norm(dim=-1).mean()
+    assert (float(moved) > 1e-3) == is_better
+    if is_better:
+        monkeypatch.setattr(adapt_run, "verdict", lambda changes: "")
+        again = go(walker, tmp_path / "again", out)
+        assert again.has_improved

@@ -19,6 +19,7 @@ from hypopose.adaptation import (
 from hypopose.adaptation.bending import BentBatchMaker
 from hypopose.adaptation.builds import SIZE
 from hypopose.adaptation.placement import AlignedBatchMaker
+from hypopose.adaptation.pose_refinement import check_refinable
 from hypopose.datasets import example_pair
 from hypopose.errors import OptionError
 from hypopose.simulation import Draws, Motion
@@ -186,3 +187,13 @@ def test_lifters_learn_from_views_and_joints_without_a_label_cost_nothing(
 def test_options_of_a_target_are_checked(tiny_config: TrainConfig, wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         tiny_config.with_options(**wrong)
+
+
+def test_networks_that_cannot_be_refined_are_refused_before_training(
+    tiny_config: TrainConfig, figures: Motion, labeled: Recording
+) -> None:
+    config = tiny_config.with_options(**{**ALONE, "view_labels": 0.8, "refinement": 0.3})
+    made = make_trainer(config, figures, [labeled])
+    assert made.config.target.refinement == 0.3
+    with pytest.raises(OptionError, match=r"A Linear cannot have a refinement unit.*refinement=0"):
+        check_refinable(torch.nn.Linear(1, 1))

@@ -14,6 +14,7 @@ from click.testing import Result
 
 from hypopose.adaptation import adapt_run, sources
 from hypopose.datasets import example_motion
+from hypopose.networks import RefinedNetwork, load_network
 from hypopose.networks.pretrained import save_weights
 from hypopose.training import TrainConfig
 from hypopose.training.new_network import new_network
@@ -114,7 +115,7 @@ def test_a_training_run_learns_from_a_target_and_goes_on(
         "--start", weights, "--target", VIEWS[0], "--target", VIEWS[1], "--views",
         DATA / "rig.json", "--n-frames", 54, "--set", "batch_frames=27", "--set", "builds=false",
         "--set", "low_rank=2", "--set", "augmented=0.2", "--set", "lengths=[9]",
-        "--set", "length_shares=[1]",
+        "--set", "length_shares=[1]", "--set", "refinement=0.5",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     kept = json.loads((run / "config.json").read_text())["target"]
@@ -122,5 +123,6 @@ def test_a_training_run_learns_from_a_target_and_goes_on(
     written = json.loads((run / "weights" / "training.json").read_text())["target"]
     assert written["keypoints"] == ["front.csv", "side.csv"]
     assert written["rig"] == "rig.json"
+    assert isinstance(load_network(run / "weights"), RefinedNetwork)
     more = hypopose("train", run, "--n-frames", 81)  # reads the same files
     assert more.exit_code == 0, more.output

@@ -28,6 +28,7 @@ from hypopose.networks import (
     MotionBERT,
     MPMLifter,
     PretrainedNetwork,
+    RefinedNetwork,
     ScaleTokens,
     load_network,
 )
@@ -45,11 +46,20 @@ FRAMES = {"width": 16, "n_layers": 2, "n_heads": 2}
 MASKED = {"n_frames": N_FRAMES, "width": 16, "hidden": 16, "n_layers": 1}
 STRIDED = {"strides": (3, 3), "width": 16, "hidden": 16, "n_layers": 1}
 
+
+def refined() -> RefinedNetwork:
+    """A network whose refinement unit has learned something."""
+    network = RefinedNetwork.wrap(FrameTokens(**FRAMES), width=16)
+    nn.init.normal_(network.unit.w4.weight, std=0.1)
+    return network
+
+
 MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "mixste2": lambda: MixSTE2(**SMALL),
     "mixste2-lifter": lambda: MixSTE2(**SMALL, lifter=True),
     "frame-tokens": lambda: FrameTokens(**FRAMES),
     "frame-tokens-on-rays": lambda: FrameTokens(**FRAMES, on_rays=True),
+    "frame-tokens-refined": refined,
     "clip-tokens": lambda: ClipTokens(**FRAMES, n_shared=1),
     "clip-tokens-of-four": lambda: ClipTokens(**FRAMES, n_shared=1, stride=4, n_rounds=1),
     "ktpformer": lambda: KTPFormer(**SMALL),
@@ -199,7 +209,8 @@ def test_gradients_reach_every_parameter(name: str) -> None:
         extra = network.with_scale(inputs.xy)[1].square().sum()
     elif isinstance(network, FrameTokens):
         extra = network(None, inputs.xy).square().sum()
-    if isinstance(network, Hourglass) and isinstance(network.network, FrameTokens):
+    wrapped = isinstance(network, Hourglass | RefinedNetwork)
+    if wrapped and isinstance(network.network, FrameTokens):
         extra = network(None, inputs.xy).square().sum()
     (out.square().sum() + extra).backward()
     trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]

@@ -37,6 +37,7 @@ from hypopose.networks import (
     MotionPrior,
     MPMLifter,
     PretrainedNetwork,
+    RefinedNetwork,
     ScaleTokens,
     load_network,
 )
@@ -66,6 +67,7 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "PMCE": lambda: PMCE(
         4, n_coarse=6, n_vertices=20, n_faces=8, width=16, depth=2, joint_dim=16, cond_dim=16
     ),
+    "RefinedNetwork": lambda: RefinedNetwork.wrap(FrameTokens(**TOKENS), width=16),
     "ScaleTokens": lambda: ScaleTokens(**TOKENS),
 }
 HUGE = 10**12
