@@ -44,7 +44,9 @@ def fit(options: argparse.Namespace) -> None:
     joints, skeleton = placed(result), result.hypotheses.skeleton
     body = make_body(options.body, print)
     before = peak_mb()
-    print(f"{body.name}: {len(body.part_labels)} vertices; {before:.0f} MB before fitting")
+    print(
+        f"{body.name}: {len(body.part_labels)} vertices; {before:.0f} MB before fitting", flush=True
+    )
     for shape in ("shared", "frame"):
         start = time.process_time()
         found = BodyFitter(shape=shape).fit(body, joints, skeleton)

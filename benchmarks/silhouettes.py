@@ -5,6 +5,7 @@
     python benchmarks/silhouettes.py temper MOTION [--benchmark val-people-detector] [--limit 8]
     python benchmarks/silhouettes.py split MOTION [--benchmark test-detector] [--limit 8]
         [--body anny|capsules] [--noise 0.05] [--mask-error TAU] [--weights-error TAU]
+        [--n-frames 27] [--n-steps 12]
 
 ``recover`` disturbs the joints of a capsule body by 60 mm and lowers one minus the intersection
 over union of its silhouette (64 pixels), with bones held at their true lengths and joints at where
@@ -15,7 +16,8 @@ capsules of another girth than the one that is scored with), is seen by the true
 outline is moved in and out by smooth noise until a share of its area is wrong. ``temper`` weighs
 hypotheses by such masks with several τ; "at random" are the same weights for other hypotheses: what
 fewer hypotheses alone cost. Hypotheses are those of the default sampler. The
-camera is the one the benchmark lets samplers know. "half" hides what lies below the middle of the
+camera is the one the benchmark lets samplers know. Views are spread over the benchmark;
+``--n-frames`` takes the first frames of each. "half" hides what lies below the middle of the
 mask: unmarked, or marked as unknown. Intervals are twice the standard error over views of the
 change.
 """
@@ -47,7 +49,7 @@ from hypopose.calibration import ece, energy_score
 from hypopose.calibration.by_axis import along_sight
 from hypopose.calibration.proper_scores import energy_score_points
 from hypopose.cameras import project
-from hypopose.datasets import BenchmarkItem, load_benchmark
+from hypopose.datasets import Benchmark, BenchmarkItem, load_benchmark
 from hypopose.diffusion import seeded_noise
 from hypopose.io import Masks, with_silhouettes
 from hypopose.io.mask_files import FrameMasks
@@ -253,6 +255,7 @@ def methods(
     plain: Keypoints2D,
     seen: dict[str, Keypoints2D],
     tau: tuple[float, float],
+    n_steps: int,
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Hypotheses and aggregate by name."""
     x = hypotheses.joints
@@ -261,7 +264,7 @@ def methods(
         weights = silhouette_weights(hypotheses, keypoints, mask_error=tau[0])
         mean = (weights[..., None, None] * x).sum(0)
         out[f"reweighted, {name}"] = resample(hypotheses, weights, seeded_noise(1)).joints, mean
-    refiner = OffsetRefiner(mask_error=tau[1])
+    refiner = OffsetRefiner(mask_error=tau[1], n_steps=n_steps)
     for name, keypoints in {"no masks": plain, **seen}.items():
         moved = refiner.refine(hypotheses, keypoints, noise=seeded_noise(0)).hypotheses.joints
         out[f"refined, {name}"] = moved, moved.mean(0)
@@ -311,7 +314,9 @@ def split(options: argparse.Namespace) -> None:
     bodies = Bodies(options.body)
     rows: dict[str, list[dict[str, float]]] = defaultdict(list)
     seconds: dict[str, float] = defaultdict(float)
-    benchmark = load_benchmark(options.benchmark)
+    clips: set[str] = set()
+    n_frames = 0
+    benchmark = _shortened(load_benchmark(options.benchmark), options.n_frames)
     taus = options.weights_error, options.mask_error
     for i, item in enumerate(benchmark.items(options.motion, options.limit)):
         keypoints = hypopose.prepare(item.keypoints)
@@ -323,14 +328,27 @@ def split(options: argparse.Namespace) -> None:
             seen[half] = with_silhouettes(keypoints, masks)
         seconds["masks"] += time.process_time() - start
         start = time.process_time()
-        found = methods(hypotheses, keypoints, seen, taus)
+        found = methods(hypotheses, keypoints, seen, taus, options.n_steps)
         seconds["methods"] += time.process_time() - start
         for name, (x, pose) in found.items():
             rows[name].append(scores(x, pose, item.truth))
+        clips.add(item.view.clip)
+        n_frames += len(item.truth.joints)
         print(f"{i + 1} views, {time.process_time():.0f} s of one core", flush=True)
+        if i % 4 == 3:
+            _print(rows)
     _print(rows)
-    print(f"{options.benchmark}, {len(rows['as sampled'])} views; processor seconds: "
+    print(f"{options.benchmark}, {len(rows['as sampled'])} views of {len(clips)} clips, {n_frames} "
+          "frames; processor seconds: "
           + ", ".join(f"{k} {v:.0f}" for k, v in seconds.items()))  # fmt: skip
+
+
+def _shortened(benchmark: Benchmark, n_frames: int | None) -> Benchmark:
+    """Only the first frames of every view."""
+    if n_frames is None:
+        return benchmark
+    views = tuple(replace(v, stop=min(v.stop, v.start + n_frames)) for v in benchmark.views)
+    return replace(benchmark, views=views)
 
 
 def _print(rows: dict[str, list[dict[str, float]]]) -> None:
@@ -364,6 +382,8 @@ def main() -> None:
         table.set_defaults(run=run)
     table.add_argument("--mask-error", type=float, default=OffsetRefiner().mask_error)
     table.add_argument("--weights-error", type=float, default=MASK_ERROR)
+    table.add_argument("--n-frames", type=int)
+    table.add_argument("--n-steps", type=int, default=OffsetRefiner().n_steps)
     table.add_argument("--halves", nargs="+", default=["all", "unmarked", "marked"])
     options: Any = parser.parse_args()
     torch.set_num_threads(1)

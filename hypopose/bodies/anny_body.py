@@ -41,6 +41,9 @@ SPINE = 0.476
 HEAD = 1.15
 """How high the head lies above the neck, in heights of the ears."""
 
+N_BUILDS = 1024
+"""Builds whose joints are computed at once."""
+
 FIRST_TIME = (
     "Anny is made for the first time: this takes a minute or more and writes a cache of up to "
     "1.1 GB"
@@ -112,39 +115,49 @@ class AnnyBody(SkinnedBody):
             parts_of_vertices(full, bones, _TABLE),
             weights,
         )
-        self.model, self._ears = model, ears
+        self.model = model
         self._rows = [bones.index(bone) for bone in posed]
-        self._known: dict[bytes, tuple[Tensor, Tensor, Tensor]] = {}
+        with torch.no_grad():
+            average = model.template_vertices[None]
+            ear = ears(average)
+            ear_changes = ears(average + model.blendshapes) - ear
+            # A build changes every point by a sum of the same few numbers times a shift each.
+            self._vertices = (model.template_vertices.float(), model.blendshapes.float())
+            self._points = (
+                torch.cat([model.template_bone_heads, ear]),
+                torch.cat([model.bone_heads_blendshapes, ear_changes[:, None]], 1),
+            )
 
     def rest(self, shape: Float[Tensor, "*n S"]) -> Rest:
         """Bones and joints of people as Anny was made."""
-        _, heads, joints = self._made(shape)
-        return Rest(heads[..., self._rows, :], joints)
+        lead = shape.shape[:-1]
+        flat = shape.reshape(-1, shape.shape[-1])
+        parts = [self._rest_of(part) for part in torch.split(flat, N_BUILDS)]
+        bones, joints = (torch.cat(x) for x in zip(*parts, strict=True))
+        return Rest(bones.reshape(*lead, -1, 3), joints.reshape(*lead, 17, 3))
 
     def rest_vertices(self, shape: Float[Tensor, "*n S"]) -> Float[Tensor, "*n V 3"]:
         """Vertices of people as Anny was made."""
-        return self._made(shape)[0]
+        flat = self._coefficients(shape.reshape(-1, shape.shape[-1])).float()
+        start, changes = self._vertices
+        vertices = start + (flat @ changes.flatten(1)).unflatten(1, start.shape)
+        return vertices.reshape(*shape.shape[:-1], *start.shape)
+
+    def _rest_of(self, shape: Float[Tensor, "N S"]) -> tuple[Tensor, Tensor]:
+        """Where posed bones begin, and joints."""
+        start, changes = self._points
+        places = start + torch.einsum("na,akd->nkd", self._coefficients(shape), changes)
+        heads, ears = places[:, :-1], places[:, -1]
+        by_name = dict(zip(self.model.bone_labels, heads.unbind(1), strict=True))
+        return heads[:, self._rows].float(), joints_at_rest(by_name, ears).float()
 
     @torch.no_grad()
-    def _made(self, shape: Float[Tensor, "*n S"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Vertices, heads of all bones, joints; the latest build is kept."""
-        flat = shape.detach().reshape(-1, shape.shape[-1])
-        key = flat.double().numpy().tobytes()
-        if key not in self._known:
-            given = flat.to(self.model.dtype).clamp(0.0, 1.0)
-            out = self.model(phenotype_kwargs=dict(zip(self.shapes.names, given.T, strict=True)))
-            vertices = out["rest_vertices"].expand(len(flat), -1, 3)
-            heads = out["rest_bone_heads"].expand(len(flat), -1, 3)
-            by_name = dict(zip(self.model.bone_labels, heads.unbind(1), strict=True))
-            joints = joints_at_rest(by_name, self._ears(vertices))
-            self._known = {key: (vertices.float(), heads.float(), joints.float())}
-        lead = shape.shape[:-1]
-        vertices, heads, joints = self._known[key]
-        return (
-            vertices.reshape(*lead, *vertices.shape[1:]),
-            heads.reshape(*lead, *heads.shape[1:]),
-            joints.reshape(*lead, 17, 3),
-        )
+    def _coefficients(self, shape: Float[Tensor, "N S"]) -> Float[Tensor, "N A"]:
+        """How much of each of Anny's changes makes a build."""
+        given = shape.detach().to(self.model.dtype).clamp(0.0, 1.0)
+        none = given.new_zeros(len(given), 0)
+        found: Tensor = self.model._get_phenotype_blendshape_coefficients(given, none, none)
+        return found
 
 
 def make_anny(say: Callable[[str], None] | None = None) -> AnnyBody:

@@ -13,6 +13,7 @@ lengths over the mean ones.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -215,6 +216,17 @@ class CapsuleBody:
         frames = frames @ self._rest_frames.to(frames).mT
         expected = (frames @ self._rest_directions.to(frames)[..., None])[..., 0]
         return swing(expected, direction) @ frames
+
+
+@cache
+def capsule_body() -> CapsuleBody:
+    """The built-in body, made once.
+
+    Example:
+        >>> capsule_body() is capsule_body()
+        True
+    """
+    return CapsuleBody()
 
 
 def _frames(joints: Float[Tensor, "*n 17 3"], from_hips: Tensor) -> Float[Tensor, "*n K 3 3"]:

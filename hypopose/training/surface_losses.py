@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hypopose.bodies import CapsuleBody
+from hypopose.bodies.capsules import capsule_body
 from hypopose.networks.inputs import encode
 from hypopose.networks.pmce import Evolved, MeshDecoder, Template, template_of
 from hypopose.simulation import Draws
@@ -162,7 +162,7 @@ def bodies_of(batch: Batch, generator: torch.Generator) -> SurfaceBodies:
     target = batch.target
     B, F = target.shape[:2]
     girth = (GIRTH_SD * draws.normal(B, 1)).exp().expand(B, F).reshape(-1)
-    surface = CapsuleBody().around(target.flatten(0, 1), girth)
+    surface = capsule_body().around(target.flatten(0, 1), girth)
     hypothesis = target + hypothesis_errors(B, draws)[:, None]
     context = batch.encoded.context
     assert context is not None
@@ -183,7 +183,7 @@ def hypothesis_errors(B: int, draws: Draws) -> Float[Tensor, "B 17 3"]:
         B: Windows.
         draws: Random numbers.
     """
-    parents = CapsuleBody.skeleton.parents
+    parents = capsule_body().skeleton.parents
     step = draws.normal(B, len(parents), 3) * torch.tensor(HYPOTHESIS_ERROR)
     out = [step[:, 0] * 0]
     for joint, parent in list(enumerate(parents))[1:]:
@@ -226,7 +226,7 @@ def validate_surface(network: nn.Module, held_out: HeldOut) -> dict[str, float]:
     turned = held_out.truth.joints @ encoded.rotation.mT[:, None]
     with torch.autocast(turned.device.type, enabled=False):
         bodies = bodies_of(Batch(encoded, turned), torch.Generator().manual_seed(0))
-        plain = CapsuleBody().around(bodies.hypothesis).vertices
+        plain = capsule_body().around(bodies.hypothesis).vertices
     decoder: Any = network
     found = decoder(bodies.hypothesis, bodies.keypoints, bodies.confidence, bodies.context)
     return {
@@ -239,17 +239,17 @@ def validate_surface(network: nn.Module, held_out: HeldOut) -> dict[str, float]:
 @cache
 def _capsules(n_coarse: int) -> Template:
     """The template of capsule bodies, made once for each size."""
-    return template_of(CapsuleBody(), n_coarse)
+    return template_of(capsule_body(), n_coarse)
 
 
 def new_decoder(width: int, cond_dim: int, **options: Any) -> MeshDecoder:
-    """A decoder of capsule bodies with random weights.
+    """A decoder of capsule bodies that starts on capsules around the joints.
 
     Args:
         width: Channels of joints and vertices.
         cond_dim: Channels of the condition.
         **options: Others of :class:`hypopose.networks.pmce.MeshDecoder`.
     """
-    network = MeshDecoder(width=width, cond_dim=cond_dim, **options)
+    network = MeshDecoder(width=width, cond_dim=cond_dim, **{"start": "capsules", **options})
     network.begin(_capsules(len(network.relation)))
     return network

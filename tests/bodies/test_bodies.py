@@ -57,19 +57,23 @@ class FakeAnny:
             rows += [(f"wrist.{side}", n + 5, (0.7 * x, 0, 1.48))]
         self.bone_labels = [name for name, _, _ in rows]
         self.bone_parents = [parent for _, parent, _ in rows]
-        self.heads = torch.tensor([place for _, _, place in rows], dtype=self.dtype)
+        heads = torch.tensor([place for _, _, place in rows], dtype=self.dtype)
         n = len(rows)
         self.faces = torch.tensor([[3 * i, 3 * i + 1, 3 * i + 2] for i in range(n)])
         owner = torch.arange(n).repeat_interleave(3)
         self.vertex_bone_indices = torch.stack([owner, owner], 1)
         self.vertex_bone_weights = torch.full((3 * n, 2), 0.5, dtype=self.dtype)
-
-    def __call__(self, phenotype_kwargs: dict[str, Tensor]) -> dict[str, Tensor]:
-        size = 0.8 + 0.4 * phenotype_kwargs["height"]
-        heads = size[:, None, None] * self.heads
         corners = 0.02 * torch.eye(3, dtype=self.dtype)
-        vertices = (heads[:, :, None] + corners).flatten(1, 2)
-        return {"rest_vertices": vertices, "rest_bone_heads": heads}
+        self.template_bone_heads = 0.8 * heads
+        self.bone_heads_blendshapes = 0.4 * heads[None]
+        self.template_vertices = (0.8 * heads[:, None] + corners).flatten(0, 1)
+        self.blendshapes = 0.4 * heads.repeat_interleave(3, 0)[None]
+
+    def _get_phenotype_blendshape_coefficients(
+        self, phenotypes: Tensor, local: Tensor, face: Tensor
+    ) -> Tensor:
+        assert local.shape[1] == face.shape[1] == 0
+        return phenotypes[:, :1]
 
 
 def fake_anny() -> AnnyBody:
@@ -397,5 +401,14 @@ def test_anny_itself() -> None:
     stature = surface.vertices[0, :, 2].max() - surface.vertices[0, :, 2].min()
     assert 1.4 < stature < 2.0
     assert set(surface.part_labels.tolist()) == set(range(len(PARTS)))
+    shape = torch.rand(5, len(body.shapes.names), generator=torch.Generator().manual_seed(0))
+    made = body.model(phenotype_kwargs=dict(zip(body.shapes.names, shape.T.double(), strict=True)))
+    torch.testing.assert_close(
+        body.rest_vertices(shape).double(), made["rest_vertices"], rtol=0, atol=1e-5
+    )
+    rows = [body.model.bone_labels.index(name) for name in body.rig.names]
+    torch.testing.assert_close(
+        body.rest(shape).bones.double(), made["rest_bone_heads"][:, rows], rtol=0, atol=1e-6
+    )
     _, truth = example_pair(4)
     assert BodyFitter().fit(body, truth.joints[None], truth.skeleton).joint_error < 0.04

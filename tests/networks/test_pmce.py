@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from hypopose.bodies import CapsuleBody
-from hypopose.errors import CheckpointError, FormatError, ShapeError
+from hypopose.errors import CheckpointError, FormatError, OptionError, ShapeError
 from hypopose.networks import PMCE, MeshDecoder, load_network
 from hypopose.networks.checkpoint_conversion import convert_checkpoint
 from hypopose.networks.checkpoint_detection import detect_layout
 from hypopose.networks.pmce import load_template, template_of
 from hypopose.networks.pmce.blocks import AdaLayerNorm, DropPath
+from hypopose.networks.pmce.network import offsets_from_rays
 
 SIZES: dict[str, Any] = {
     "n_frames": 4, "n_coarse": 12, "n_vertices": 50, "n_faces": 30, "width": 16, "depth": 2,
@@ -144,6 +145,65 @@ def test_items_of_a_batch_do_not_know_of_each_other() -> None:
     whole = decoder(*inputs).vertices
     alone = decoder(*(x[1:2] for x in inputs)).vertices
     torch.testing.assert_close(whole[1:2], alone, rtol=0, atol=1e-5)
+
+
+def capsule_decoder() -> MeshDecoder:
+    torch.manual_seed(0)
+    decoder = MeshDecoder(width=16, cond_dim=32, start="capsules").eval()
+    decoder.begin(template_of(CapsuleBody(), 54))
+    return decoder
+
+
+def test_a_decoder_starts_on_capsules_around_the_joints() -> None:
+    decoder = capsule_decoder()
+    joints = 0.3 * torch.randn(2, 17, 3)
+    seen = torch.randn(2, 17, 2), torch.ones(2, 17), torch.zeros(2, 2)
+    found = decoder(joints, *seen)
+    torch.testing.assert_close(found.vertices, CapsuleBody().around(joints).vertices)
+    torch.testing.assert_close(found.joints, joints)
+    with torch.no_grad():
+        for name, parameter in decoder.named_parameters():
+            if "feat2coor" in name:
+                parameter.normal_(0, 0.1)
+    moved = decoder(joints, *seen).vertices
+    assert (moved - found.vertices).norm(dim=-1).max() > 0.01
+    other = decoder(joints, seen[0].roll(1, 1), *seen[1:]).vertices
+    assert (moved - other).norm(dim=-1).max() > 1e-4  # each joint reads its own keypoint
+    with pytest.raises(ShapeError, match="writes 324 vertices, not 40; set start to 'joints'"):
+        MeshDecoder(10, 40, 60, width=16, cond_dim=32, start="capsules")
+    with pytest.raises(OptionError, match="start"):
+        MeshDecoder(start="nowhere")  # type: ignore[arg-type]
+
+
+def test_a_decoder_that_starts_on_capsules_is_saved(tmp_path: Path) -> None:
+    decoder = capsule_decoder()
+    decoder.save_pretrained(tmp_path / "w")
+    loaded = load_network(tmp_path / "w")
+    assert isinstance(loaded, MeshDecoder)
+    assert loaded.start == "capsules"
+    assert torch.equal(loaded.chosen, decoder.chosen)
+    decoder.chosen[3] = 324
+    decoder.save_pretrained(tmp_path / "bad")
+    with pytest.raises(CheckpointError, match="chosen are not whole numbers"):
+        load_network(tmp_path / "bad")
+
+
+def test_offsets_from_rays_do_not_depend_on_where_the_body_is() -> None:
+    g = torch.Generator().manual_seed(2)
+    joints = 0.3 * torch.randn(3, 17, 3, generator=g)
+    placed = joints + torch.tensor([0.2, -0.1, 4.0])
+    beside = 0.02 * torch.randn(3, 17, 2, generator=g)
+    rays = (placed[..., :2] + beside) / placed[..., 2:]
+    context = torch.tensor([[0.07 / 0.1, 1.0]]).log().expand(3, 2)
+    seen = torch.ones(3, 17)
+    seen[:, 5] = 0
+    found = offsets_from_rays(joints, rays / 0.07, seen, context)
+    assert (found[:, 5] == 0).all()
+    kept = seen.bool()
+    expected = beside[kept] - beside[kept].mean(0)
+    assert (found[kept] - expected).abs().mean() < 0.4 * expected.abs().mean()
+    exact = offsets_from_rays(joints, placed[..., :2] / placed[..., 2:] / 0.07, seen, context)
+    assert exact.abs().max() < 1e-4
 
 
 def test_vertices_that_are_not_there_are_refused(tmp_path: Path) -> None:

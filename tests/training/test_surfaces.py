@@ -69,7 +69,7 @@ def test_half_precision_is_the_networks_alone(config: TrainConfig) -> None:
 
 @pytest.mark.slow
 def test_training_brings_surfaces_nearer(config: TrainConfig) -> None:
-    options = {"learning_rate": 3e-3, "n_frames": 10**9}
+    options = {"learning_rate": 3e-3, "n_frames": 10**9, "network_options": {"start": "joints"}}
     trainer = Trainer(config.with_options(**options))
     held_out = hold_out(motion_of(config, "val"), F=9, stride=9)
     before = validate_surface(trainer.network, held_out)
@@ -78,6 +78,12 @@ def test_training_brings_surfaces_nearer(config: TrainConfig) -> None:
     after = validate_surface(trainer.network.eval(), held_out)
     assert after["surface_mm"] < 0.6 * before["surface_mm"]
     assert after["plain_mm"] == before["plain_mm"]  # the same hypotheses
+
+
+def test_a_new_decoder_is_as_good_as_capsules(config: TrainConfig) -> None:
+    held_out = hold_out(motion_of(config, "val"), F=9, stride=9)
+    found = validate_surface(Trainer(config).network, held_out)
+    assert found["surface_mm"] == pytest.approx(found["plain_mm"], abs=1e-3)
 
 
 def test_weights_decode_a_result_and_draw_none(config: TrainConfig, tmp_path: Path) -> None:

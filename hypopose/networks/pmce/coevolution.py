@@ -147,6 +147,7 @@ class CoevoBlock(nn.Module):
         joints: Float[Tensor, "B J 3"],
         vertices: Float[Tensor, "B V 3"],
         condition: Float[Tensor, "B D"],
+        told: Float[Tensor, "B J C"] | None = None,
     ) -> tuple[Float[Tensor, "B J 3"], Float[Tensor, "B V 3"]]:
         """Joints and vertices, moved; meters.
 
@@ -154,8 +155,10 @@ class CoevoBlock(nn.Module):
             joints: Of the pose.
             vertices: Of the coarse mesh.
             condition: Scales and shifts every norm.
+            told: Added to the tokens of joints; ours.
         """
         j = self.joint_proj(joints) + self.joint_pos_embed
+        j = j if told is None else j + told
         v = self.vertx_proj(vertices) + self.vertx_pos_embed
         of_joints = self.joint_CA_FFN(
             j + self.j_Q_embed, self.proj_v2j_dim(v) + self.v2j_K_embed, v, condition

@@ -19,20 +19,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hypopose.bodies import PARTS
+from hypopose.bodies.capsules import capsule_body
+from hypopose.checks import check_choice
 from hypopose.errors import CheckpointError, ShapeError
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.inputs import REFERENCE_SIZE
 from hypopose.networks.pmce.coevolution import CoevoBlock
 from hypopose.networks.pmce.pose_stage import PoseStage
 from hypopose.networks.pmce.template import Template
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.recorded_config import recorded
+
+Start = Literal["joints", "capsules"]
+"""Where the vertices of our decoder start."""
+
+OFFSET = 0.03
+"""How far hypotheses typically are from their keypoints, meters; scales what tokens tell."""
 
 EMBEDDING = 0.1
 """Size of embeddings of joints and vertices at the start of our decoder: that of positions."""
@@ -99,13 +108,27 @@ class Coevolution(nn.Module):
         joints: Float[Tensor, "B J 3"],
         coarse: Float[Tensor, "B v 3"],
         condition: Float[Tensor, "B D"],
+        told: Float[Tensor, "B J C"] | None = None,
+        surface: Float[Tensor, "B V 3"] | None = None,
     ) -> tuple[Float[Tensor, "B J 3"], Float[Tensor, "B V 3"]]:
-        """Joints and the full mesh; the axis x, y, z is the length of the convolution."""
+        """Joints and the full mesh; the axis x, y, z is the length of the convolution.
+
+        Args:
+            joints: Of the pose.
+            coarse: Where coarse vertices start.
+            condition: Of the frame.
+            told: Added to the tokens of joints; ours.
+            surface: Moved as the coarse vertices have moved; None to make the mesh of where they
+                are, as released.
+        """
+        before = coarse
         for i in (1, 2, 3):
-            joints, coarse = self.get_submodule(f"coevoblock{i}")(joints, coarse, condition)
+            joints, coarse = self.get_submodule(f"coevoblock{i}")(joints, coarse, condition, told)
         active = condition.relu()
-        offset = [self.get_submodule(f"linear_cur{i}")(active) for i in (1, 2, 3)]
-        return joints, self.upsample_conv(coarse) + torch.stack(offset, -1)
+        offset = torch.stack([self.get_submodule(f"linear_cur{i}")(active) for i in (1, 2, 3)], -1)
+        if surface is None:
+            return joints, self.upsample_conv(coarse) + offset
+        return joints, surface + self.upsample_conv(coarse - before) + offset
 
 
 N = TypeVar("N", bound="_OnTemplate")
@@ -142,8 +165,12 @@ class _OnTemplate(PretrainedNetwork):
             "relation": network.config.n_joints,
             "faces": network.config.n_vertices,
             "part_labels": len(PARTS),
+            "chosen": network.config.n_vertices,
         }
+        present = dict(network.named_buffers())
         for name, limit in limits.items():
+            if name not in present:
+                continue
             values = getattr(network, name)
             if values.dtype != torch.long or int(values.min()) < 0 or int(values.max()) >= limit:
                 raise CheckpointError(
@@ -246,6 +273,13 @@ class MeshDecoder(_OnTemplate):
         cond_dim: Channels of the condition.
         n_joints: Joints of the pose and of the keypoints.
         drop_path: How often a branch is left out in training.
+        start: ``"joints"``: vertices start at the joint next to them, on any template, as released;
+            ``"capsules"``: on capsules around the joints, and tokens of joints tell how far the
+            hypothesis is from its keypoints.
+
+    Raises:
+        OptionError: If there is no such start.
+        ShapeError: If it starts on capsules and writes other vertices.
 
     Example:
         >>> decoder = MeshDecoder(10, 40, 60, width=16, cond_dim=32)
@@ -253,6 +287,8 @@ class MeshDecoder(_OnTemplate):
         >>> decoder(*given, torch.zeros(2, 2)).vertices.shape
         torch.Size([2, 40, 3])
     """
+
+    chosen: Tensor
 
     @recorded
     def __init__(
@@ -264,8 +300,15 @@ class MeshDecoder(_OnTemplate):
         cond_dim: int = 128,
         n_joints: int = 17,
         drop_path: float = 0.0,
+        start: Start = "joints",
     ) -> None:
         super().__init__()
+        check_choice("start", start, get_args(Start))
+        if start == "capsules" and n_vertices != len(capsule_body().part_labels):
+            raise ShapeError(
+                f"A decoder that starts on capsules writes {len(capsule_body().part_labels)} "
+                f"vertices, not {n_vertices}; set start to 'joints' for another template."
+            )
         self.keypoint_embed = nn.Linear(3 * n_joints, cond_dim)
         self.camera_embed = nn.Linear(2, cond_dim)
         self.condition = nn.Sequential(nn.GELU(), nn.Linear(cond_dim, cond_dim))
@@ -273,10 +316,14 @@ class MeshDecoder(_OnTemplate):
             n_joints, n_coarse, n_vertices, width, width, cond_dim, False, drop_path
         )
         self._make_room(n_coarse, n_faces, n_vertices)
+        self.start: Start = start
+        if start == "capsules":
+            self.token_embed = nn.Linear(3, width)
+            self.register_buffer("chosen", torch.zeros(n_coarse, dtype=torch.long))
 
     @torch.no_grad()
     def begin(self, template: Template) -> None:
-        """Take a template, and start with joints as they are and vertices between the joints.
+        """Take a template, and start with joints as they are and vertices between or around them.
 
         The released start is random: vertices have to find each other, positions drown in
         embeddings ten times as large, and norms scale everything down.
@@ -288,6 +335,8 @@ class MeshDecoder(_OnTemplate):
             ShapeError: If it has others.
         """
         self.set_template(template)
+        if self.start == "capsules":
+            self.chosen.copy_(template.coarse.argmax(1))
         up = self.coevolution.upsample_conv
         up.weight.zero_()
         up.weight[:, :, 1] = template.interpolation().to(up.weight)
@@ -324,6 +373,55 @@ class MeshDecoder(_OnTemplate):
         seen = torch.cat([keypoints, confidence[..., None]], -1).flatten(1)
         token = self.keypoint_embed(seen) + self.camera_embed(context)
         condition = self.condition(token)
-        coarse = joints[:, self.relation]
-        moved, vertices = cast(tuple[Tensor, Tensor], self.coevolution(joints, coarse, condition))
+        told = surface = None
+        if self.start == "joints":
+            coarse = joints[:, self.relation]
+        else:
+            with torch.autocast(joints.device.type, enabled=False):
+                surface = capsule_body().around(joints.float()).vertices
+                off = offsets_from_rays(joints, keypoints, confidence, context)
+            coarse = surface[:, self.chosen]
+            told = self.token_embed(torch.cat([off / OFFSET, confidence[..., None]], -1))
+        moved, vertices = cast(
+            tuple[Tensor, Tensor], self.coevolution(joints, coarse, condition, told, surface)
+        )
         return Evolved(joints, moved, vertices)
+
+
+def offsets_from_rays(
+    joints: Float[Tensor, "B J 3"],
+    keypoints: Float[Tensor, "B J 2"],
+    confidence: Float[Tensor, "B J"],
+    context: Float[Tensor, "B 2"],
+) -> Float[Tensor, "B J 2"]:
+    """How far joints are beside the rays of their keypoints, with the root where they fit best.
+
+    A joint at ``x`` of a body at ``t`` lies on its ray ``p`` if ``p (z + t_z) = (x, y) + (t_x,
+    t_y)``: linear in ``t``.
+
+    Args:
+        joints: Root-relative, meters, in the frame of the camera turned towards the subject.
+        keypoints: As :func:`hypopose.networks.encode` presents them.
+        confidence: 0 where undetected.
+        context: Subject size and frame rate.
+
+    Returns:
+        Meters in x and y, the ray less the joint; 0 where undetected.
+
+    Example:
+        >>> joints = torch.randn(1, 17, 3)
+        >>> placed = joints + torch.tensor([0.1, 0.2, 5.0])
+        >>> rays = placed[..., :2] / placed[..., 2:]
+        >>> size = rays.std()
+        >>> context = torch.stack([(size / 0.1).log(), size * 0])[None]
+        >>> offsets_from_rays(joints, rays / size, torch.ones(1, 17), context).abs().max() < 1e-4
+        tensor(True)
+    """
+    rays = keypoints * (REFERENCE_SIZE * context[:, :1].exp())[..., None]
+    weight = (confidence > 0)[..., None].to(joints)
+    count = weight.sum(1, keepdim=True).clamp(min=1)
+    wanted = joints[..., :2] - rays * joints[..., 2:]
+    rays_off, wanted_off = (x - (weight * x).sum(1, keepdim=True) / count for x in (rays, wanted))
+    square = (weight * rays_off.square()).sum((1, 2), keepdim=True)
+    depth = (weight * rays_off * wanted_off).sum((1, 2), keepdim=True) / square.clamp(min=1e-8)
+    return weight * (depth * rays_off - wanted_off)
