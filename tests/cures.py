@@ -10,9 +10,13 @@ import ast
 import functools
 import itertools
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import hypopose
 from hypopose.cli.wording import _OPTIONS as KEYWORDS
@@ -102,3 +106,46 @@ def messages(folders: tuple[str, ...]) -> Iterator[Message]:
         folders: Below ``hypopose``: ``io``, or ``cli/sample.py``.
     """
     return (m for m in all_messages() if m.place.startswith(folders))
+
+
+class CureTable:
+    """Cases that provoke an error and then do what it says, for the messages of some packages.
+
+    Args:
+        packages: Folders or files below ``hypopose``.
+        apart: Words of messages that are not applied here, and why.
+    """
+
+    def __init__(self, packages: tuple[str, ...], apart: dict[str, str]) -> None:
+        self.cases: dict[str, Callable[[Any], Iterator[Callable[[], Any]]]] = {}
+        self._packages, self._apart = packages, apart
+        self._said: dict[str, str] = {}
+
+    def case(self, function: Any) -> Any:
+        """Add a generator of two calls: the first is refused, the second is the cure."""
+        self.cases[function.__name__] = function
+        return function
+
+    def apply(self, name: str, box: Any, refusals: tuple[type[Exception], ...]) -> None:
+        """The first call is refused in one line, the second succeeds."""
+        first, cure = self.cases[name](box)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with pytest.raises(refusals) as refused:
+                first()
+            self._said[name] = str(refused.value)
+            assert "\n" not in self._said[name]
+            cure()
+
+    def untried(self) -> list[str]:
+        """Messages that no case that ran was refused with, and that are not set apart."""
+        return [
+            f"{m.place}: {m.templates[0][:120]}"
+            for m in messages(self._packages)
+            if not any(m.says(text) for text in self._said.values())
+            and not any(word in text for word in self._apart for text in m.templates)
+        ]
+
+    def not_applied(self) -> list[str]:
+        """Cases that have not run yet."""
+        return [name for name in self.cases if name not in self._said]

@@ -1,21 +1,19 @@
 """Cures that commands and the rooms behind them name, applied; see :mod:`test_cures`.
 
-Messages about reading files are in ``test_cures.py``. What needs a cluster, a video, a licensed
-data set or training is listed in ``APART`` with the tests that try it.
+Messages about reading files are in ``test_cures.py``, those of training, protocols and clusters in
+``test_learning_cures.py``, of videos in ``video/test_video_cures.py``.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from cures import messages
+from cures import CureTable
 from test_cures import H36M, SIZE, Box, RefusedError
 from walker import in_axes, walk, write_trc
 from walker import rig as walker_rig
@@ -33,19 +31,11 @@ PACKAGES = (
 APART = {
     "--cluster": "tests/cli/test_cluster.py",
     "The vertices would take": "gigabytes; tests/bodies",
-    "--views has the cameras": "adapts; tests/cli/test_adapt.py",
-    "--offset belongs to several views": "adapts; tests/cli/test_adapt.py",
 }
 """Messages, and why their cure is not applied here."""
 
-Case = Callable[[Box], Iterator[Callable[[], Any]]]
-CASES: dict[str, Case] = {}
-
-
-def case(function: Case) -> Case:
-    """A generator of two calls: the first is refused, the second is the cure."""
-    CASES[function.__name__] = function
-    return function
+TABLE = CureTable(PACKAGES, APART)
+case = TABLE.case
 
 
 # --- several views ------------------------------------------------------------------------------
@@ -294,34 +284,13 @@ def a_frame_without_a_body(box):
     yield lambda: box.run(*words, 2)
 
 
-SAID: dict[str, str] = {}
-
-
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", TABLE.cases)
 def test_the_cure_works(name: str, tmp_path: Path) -> None:
-    first, cure = CASES[name](Box(tmp_path))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with pytest.raises((HypoPoseError, RefusedError)) as refused:
-            first()
-        SAID[name] = str(refused.value)
-        assert "\n" not in SAID[name]
-        cure()
+    TABLE.apply(name, Box(tmp_path), (HypoPoseError, RefusedError))
 
 
 def test_every_message_that_names_a_cure_is_tried(tmp_path: Path) -> None:
-    for name in CASES:
-        if name not in SAID:
-            test_the_cure_works(name, _made(tmp_path / name))
-    missing = [
-        f"{m.place}: {m.templates[0][:120]}"
-        for m in messages(PACKAGES)
-        if not any(m.says(text) for text in SAID.values())
-        and not any(word in text for word in APART for text in m.templates)
-    ]
-    assert not missing, "\n".join(missing)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+    for name in TABLE.not_applied():
+        (tmp_path / name).mkdir()
+        TABLE.apply(name, Box(tmp_path / name), (HypoPoseError, RefusedError))
+    assert not TABLE.untried()

@@ -55,6 +55,9 @@ MOST_TILT_DEG = 15.0
 UNSURE_DEG = 15.0
 """Standard deviation of the vertical where people do not tell it."""
 
+MISREAD = ((1000, "m"), (100, "m"), (10, "cm"), (0.1, "mm"), (0.01, "cm"), (0.001, "mm"))
+"""What makes people's size plausible, and the unit that the rig then has."""
+
 
 def adapt(
     targets: Mapping[str, People | Keypoints2D],
@@ -270,11 +273,11 @@ def _check_size(points: Float[np.ndarray, "P F J 3"], together: Together) -> Non
     tall = tall[np.isfinite(tall)]
     middle = float(np.median(tall)) if len(tall) else 1.7
     if not SHORTEST <= middle <= TALLEST:
-        unit = "m" if middle < SHORTEST else "cm" if middle < 100 * TALLEST else "mm"
+        unit = next((u for by, u in MISREAD if SHORTEST <= middle * by <= TALLEST), None)
+        named = "" if unit is None else f"name its unit, --camera-unit {unit}, or "
         raise OptionError(
-            f"Seen by these cameras, people are {middle:.3g} m tall, so the unit of the rig is "
-            f"wrong. Name it: --camera-unit {unit}, or find the rig again with hypopose cameras "
-            "--height METERS."
+            f"Seen by these cameras, people are {middle:.3g} m tall, so the scale of the rig is "
+            f"wrong: {named}find the rig again with hypopose cameras --height METERS."
         )
 
 

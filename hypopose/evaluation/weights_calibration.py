@@ -216,8 +216,8 @@ def load_weights_calibration(folder: str | Path) -> WeightsCalibration | None:
         rows = [_benchmark(row) for row in document.pop("benchmarks")]
     except (ValueError, RecursionError) as error:
         raise FormatError(
-            f"{path} is not the calibration of weights: {error}; write it with hypopose "
-            "calibrate-weights MOTION WEIGHTS."
+            f"{path} is not the calibration of weights: {error}; write it anew with "
+            "hypopose calibrate-weights MOTION WEIGHTS --force."
         ) from None
     return WeightsCalibration(**document, benchmarks=tuple(rows))
 

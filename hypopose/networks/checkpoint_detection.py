@@ -49,6 +49,6 @@ def detect_layout(names: Iterable[str]) -> str:
         return "hot"
     some = ", ".join(sorted(bare)[:3])
     raise CheckpointError(
-        f"The checkpoint's layout is unknown (its tensors: {some}, ...); known are "
-        f"{', '.join(SIGNATURES)}. Name one with --from (layout=...) if it is one of them."
+        f"The checkpoint's layout is unknown (its tensors: {some}, ...); give one of "
+        f"{', '.join(SIGNATURES)} as its authors released it."
     )
