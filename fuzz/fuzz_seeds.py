@@ -69,6 +69,13 @@ def _mmpose() -> list[bytes]:
             _json(frames[0]["instances"])]  # fmt: skip
 
 
+def _detectron2() -> list[bytes]:
+    people = [np.column_stack([xy, np.full(17, 0.5)]).tolist() for xy in XY]
+    inner = [{"pred_keypoints": [p], "scores": [0.9], "image_size": [480, 640]} for p in people]
+    return [_json([{"frame_id": f, "instances": i} for f, i in enumerate(inner)]),
+            _json({"instances": {"fields": inner[0]}})]  # fmt: skip
+
+
 def _mediapipe() -> list[bytes]:
     rng = np.random.default_rng(2)
     values = rng.uniform(0, 1, (2, 33, 4)).round(3)
@@ -330,6 +337,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "ultralytics": _ultralytics,
     "easy-vitpose": _vitpose,
     "mmpose": _mmpose,
+    "detectron2": _detectron2,
     "mediapipe": _mediapipe,
     "mediapipe-json": _mediapipe_json,
     "deeplabcut": _deeplabcut,
@@ -430,7 +438,16 @@ def _poses() -> list[dict[str, Any]]:
     ]
 
 
+def _qualisys_tsv() -> bytes:
+    """The table of QTM: a header, then a frame a row."""
+    head = f"NO_OF_FRAMES\t3\nFREQUENCY\t50\nDATA_INCLUDED\t3D\nMARKER_NAMES\t{chr(9).join(NAMES)}"
+    rows = [f"{f + 1}\t{f / 50}\t" + "\t".join(f"{1000 * v:.2f}" for v in x.ravel())
+            for f, x in enumerate(_body())]  # fmt: skip
+    return "\n".join([head, *rows]).encode()
+
+
 MOTION: dict[str, list[bytes]] = {
+    "qualisys-tsv": [_qualisys_tsv()],
     "trc": [_trc()],
     "bvh": [_bvh()],
     "wide-3d": [_wide_3d()],
@@ -471,6 +488,14 @@ _QCA = (
     b'tangentalDistortion1="0" tangentalDistortion2="0"/></camera></cameras></calibration>'
 )
 
+_CAMCHAIN = (
+    b"cam0:\n  camera_model: pinhole\n  intrinsics: [600, 600, 320, 240]\n"
+    b"  distortion_model: radtan\n  distortion_coeffs: [0, 0, 0, 0]\n"
+    b"  resolution: [640, 480]\ncam1:\n  camera_model: pinhole\n"
+    b"  intrinsics: [600, 600, 320, 240]\n  distortion_model: equidistant\n"
+    b"  distortion_coeffs: [0, 0, 0, 0]\n  resolution: [640, 480]\n  T_cn_cnm1:\n"
+    b"  - [1, 0, 0, 2]\n  - [0, 1, 0, 0]\n  - [0, 0, 1, 1]\n  - [0, 0, 0, 1]\n"
+)
 CAMERAS: dict[str, list[bytes]] = {
     "toml": [f"[a]\n{_CAMERA}".encode(), f"[a]\n{_CAMERA}fisheye = true\n".encode()],
     "yml": [b"%YAML:1.0\n---\nimage_width: 640\nimage_height: 480\ncamera_matrix:\n   rows: 3\n"
@@ -487,6 +512,7 @@ CAMERAS: dict[str, list[bytes]] = {
             b'PRINCIPAL_POINT="320 240" ORIENTATION="0 0 0 1" POSITION="0 0 4000"/>'
             b"</KeyFrames></Camera></Cameras>"],
     "qca.txt": [_QCA],
+    "kalibr.yaml": [_CAMCHAIN],
     "pickle": [_opencap()],
     "npz": [_npz(mtx=np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), dist=np.zeros(5))],
 }  # fmt: skip

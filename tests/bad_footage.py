@@ -353,7 +353,7 @@ READ: tuple[tuple[str, Maker, str], ...] = (
     ("turned.mp4", clip(rotation=90), "25 frames at 25 frames/s"),
     ("wide.mp4", clip(ratio=(2, 1)), "stretched"),
     ("variable.mkv", variable, "variable frame rate"),
-    ("dropped.avi", dropped, "variable frame rate"),
+    ("dropped.avi", dropped, "frames missing in the file: 5 of 25"),
     ("large.mp4", large, "10 frames at 25 frames/s"),
     ("clip.gif", picture_series, "25 frames at 25 frames/s"),
     ("clip.webp", picture_series, "25 frames at 25 frames/s"),
@@ -371,7 +371,7 @@ READ: tuple[tuple[str, Maker, str], ...] = (
     ("alpha.webm", pixels("yuva420p", "libvpx-vp9"), "25 frames at 25 frames/s"),
     ("odd.mkv", odd_size, "25 frames at 25 frames/s"),
     ("two.mkv", two_videos, "the first of 2 video streams"),
-    ("back.ts", jumps_back, "times jump"),
+    ("back.ts", jumps_back, "time stamps jump"),
     ("edited.mp4", edited, "frames at 25 frames/s"),
 )
 """Name, maker, and words of one of the lines that are printed."""

@@ -84,7 +84,8 @@ def _print_batch(rows: Sequence[SummaryRow], failed: Sequence[SummaryRow], secon
 def _sentence(row: SummaryRow, *, alone: bool) -> str:
     who = "" if alone else f"{row.person}: "
     done = "kept, made before with the same options:" if row.kept else "->"
-    return f"{who}{row.n_frames} frames, camera {row.camera} {done} {row.written}"
+    frames = f"{row.n_frames} frame{'s' * (row.n_frames != 1)}"
+    return f"{who}{frames}, camera {row.camera} {done} {row.written}"
 
 
 def _pace(rows: Sequence[SummaryRow], seconds: float) -> str:

@@ -12,6 +12,9 @@ EXACT = ("avi", "matroska", "mov")
 LATE = 2.5
 """Frame intervals that may lack at the end of such a file."""
 
+FEW = 2
+"""Damaged frames, the last of them at the end, that point to a missing end."""
+
 
 @dataclass(eq=False)
 class Damage:
@@ -96,7 +99,8 @@ def missing_end(
     if stream.frames and damage.from_start and damage.frames >= stream.frames - LATE:
         short = False  # the last frame is shown for long
     if not short:
-        return ["its last frame is damaged: it may be cut off"] if damage.last_corrupt else []
+        alone = damage.last_corrupt and damage.corrupt <= FEW
+        return ["the last frame is damaged: the file may be cut off"] if alone else []
     if container.streams.audio and not _stream_length(stream):
         return [f"the pictures end at {last:.2f} s, the file with its sound at {promised:.2f} s"]
     return [f"the file ends at {last:.2f} s of the {promised:.2f} s it promises: it is cut off"]

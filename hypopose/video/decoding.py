@@ -205,8 +205,8 @@ class VideoReader:
             notes.append(f"turned by {90 * self._turns} degrees, as the container says")
         if self._stream.sample_aspect_ratio not in (None, 0, 1):
             notes.append(
-                f"pixels are {self._stream.sample_aspect_ratio} wide: stretched to {size[0]} x "
-                f"{size[1]}"
+                f"pixel aspect ratio {float(self._stream.sample_aspect_ratio):.4g}: stretched to "
+                f"{size[0]} x {size[1]}"
             )
         if (n := len(_pictures_of(self._container))) > 1:
             notes.append(f"the first of {n} video streams was taken")

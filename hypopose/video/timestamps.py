@@ -67,11 +67,11 @@ class Timeline:
             start: Seconds of the first frame.
         """
         said = [
-            f"times jump by {by:.4g} s at {at - start:.2f} s: taken as one frame after the other"
+            f"time stamps jump by {by:.4g} s at {at - start:.2f} s: frames are counted on"
             for at, by in self.jumps[:5]
         ]
         if len(self.jumps) > 5:
-            said.append(f"times jump {len(self.jumps) - 5} more times")
+            said.append(f"time stamps jump {len(self.jumps) - 5} more times")
         if self.unordered:
             said.append(f"frames out of order, left out: {self.unordered}")
         return said

@@ -15,6 +15,9 @@ from jaxtyping import Float
 JITTER = 0.3
 """Ticks a frame may be off its place, in frame intervals, before a rate counts as variable."""
 
+HOLE_JITTER = 0.1
+"""The same where some frames are missing."""
+
 LONGEST_GAP = 2.5
 """Frame intervals that are still bridged."""
 
@@ -52,8 +55,10 @@ def constant_clock(
     Example:
         >>> constant_clock(np.array([0.0, 0.04, 0.08]), 25.0).constant
         True
+        >>> constant_clock(np.array([0.0, 0.04, 0.21, 0.25]), None).note
+        'variable frame rate, 5.882 to 25 frames/s: resampled to 25'
         >>> constant_clock(np.array([0.0, 0.04, 0.2, 0.24]), None).note
-        'variable frame rate, 6.25 to 25 frames/s: resampled to 25'
+        'frames missing in the file: 3 of 7'
     """
     n = len(seconds)
     if given is not None:
@@ -68,12 +73,10 @@ def constant_clock(
             return Clock(float(candidate), seconds, constant=True)
     times = np.arange(int(float(seconds[-1] - seconds[0]) * rate + 1e-6) + 1) / rate + seconds[0]
     low, high = 1.0 / steps.max(), 1.0 / steps.min()
-    return Clock(
-        rate,
-        times,
-        constant=False,
-        note=f"variable frame rate, {low:.4g} to {high:.4g} frames/s: resampled to {rate:.4g}",
-    )
+    note = f"variable frame rate, {low:.4g} to {high:.4g} frames/s: resampled to {rate:.4g}"
+    if _has_holes(seconds, rate):
+        note = f"frames missing in the file: {len(times) - n} of {len(times)}"
+    return Clock(rate, times, constant=False, note=note)
 
 
 def resample(
@@ -124,6 +127,12 @@ def _follows(seconds: Float[np.ndarray, " N"], rate: float) -> bool:
     """Whether every frame lies within a fraction of an interval of its place."""
     ticks = (seconds - seconds[0]) * rate
     return bool(np.abs(ticks - np.arange(len(seconds))).max() <= JITTER)
+
+
+def _has_holes(seconds: Float[np.ndarray, " N"], rate: float) -> bool:
+    """Whether frames lie on ticks of a constant rate, not all of which have one."""
+    ticks = (seconds - seconds[0]) * rate
+    return bool(np.abs(ticks - ticks.round()).max() <= HOLE_JITTER and np.diff(ticks).min() > 0.5)
 
 
 def _tidy(rate: float) -> float:

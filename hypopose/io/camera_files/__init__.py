@@ -5,6 +5,7 @@
 | JSON with ``focal``, ``center``, ``image_size`` | HypoPose | m |
 | JSON with ``cameras`` and ``clocks`` | ``hypopose cameras`` | m |
 | JSON with ``camera_matrix``, ... or one such object a camera | scripts around OpenCV | m |
+| YAML with ``cam0`` and ``intrinsics`` | Kalibr | m |
 | YAML with ``camera_matrix`` | OpenCV's FileStorage, ROS | m |
 | TOML with a table a camera | Pose2Sim, anipose, FreeMoCap, Caliscope | m, or inferred |
 | ``intri.yml`` and ``extri.yml`` | EasyMocap | m |

@@ -20,7 +20,10 @@ from hypopose.io.camera_files.refusals import camera_error, camera_note
 from hypopose.types import Camera
 
 METERS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-"""Units by name, in meters."""
+"""Units by name that are inferred, in meters."""
+
+INCH = 0.0254
+"""Meters; where inches are plausible too, no other unit is inferred."""
 
 _WORDS = {"m": "meters", "cm": "centimeters", "mm": "millimeters"}
 
@@ -32,7 +35,7 @@ TYPICAL = (0.4, 15.0)
 
 
 def parse_unit(unit: str | float) -> float:
-    """Meters per unit, from ``"m"``, ``"cm"``, ``"mm"`` or a number of meters.
+    """Meters per unit, from ``"m"``, ``"cm"``, ``"mm"``, ``"in"`` or a number of meters.
 
     Raises:
         OptionError: If it is none of these.
@@ -43,13 +46,15 @@ def parse_unit(unit: str | float) -> float:
     """
     if isinstance(unit, str) and unit in METERS:
         return METERS[unit]
+    if unit == "in":
+        return INCH
     try:
         meters = float(unit)
     except ValueError:
         meters = math.nan
     if not 1e-6 <= meters <= 1e4:
         raise OptionError(
-            f"A unit is m, cm, mm or a number of meters, such as 0.025 for a board of 25 mm "
+            f"A unit is m, cm, mm, in or a number of meters, such as 0.025 for a board of 25 mm "
             f"squares; got {unit!r}."
         )
     return meters
@@ -84,13 +89,15 @@ def in_meters(
         return _scaled(cameras, METERS[usual])
     fitting = [u for u, m in METERS.items() if TYPICAL[0] <= distance * m <= TYPICAL[1]]
     measured = f"the cameras stand {distance:.4g} units from what they look at"
-    if len(fitting) != 1 or (usual == "m" and distance < 10 * BELIEVED[1]):
+    inches = TYPICAL[0] <= distance * INCH <= TYPICAL[1]
+    told = len(fitting) == 1 and not (inches and fitting != ["m"])
+    if not told or (usual == "m" and distance < 10 * BELIEVED[1]):
         raise camera_error(
             file,
             "translation",
             f"{measured}, which is not plausible in {_WORDS[usual]}"
-            + ("" if fitting else ", nor in another unit"),
-            "name the unit: unit=mm (or cm, m, or meters per unit such as 0.025)",
+            + ("" if fitting or inches else ", nor in another unit"),
+            "name the unit: unit=mm (or cm, m, in, or meters per unit such as 0.025)",
         )
     camera_note(
         file,

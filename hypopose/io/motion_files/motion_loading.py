@@ -19,6 +19,7 @@ from hypopose.io.motion_files import (
     motion_tables,
     point_arrays,
     pose_json,
+    qualisys_tsv,
     trc_markers,
 )
 from hypopose.io.motion_files.file_motion import FileMotion, MotionFormat
@@ -34,6 +35,7 @@ MOTION_FORMATS: dict[str, MotionFormat] = {
     f.name: f
     for f in (
         trc_markers.FORMAT,
+        qualisys_tsv.FORMAT,
         c3d_points.FORMAT,
         bvh_rig.FORMAT,
         motion_tables.DEEPLABCUT,

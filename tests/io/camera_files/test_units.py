@@ -65,8 +65,15 @@ def test_a_format_of_millimeters_in_meters_is_inferred_too() -> None:
     assert camera.translation[2].item() == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize("distance", [60.0, 118.0, 190.0])
+def test_centimeters_are_not_inferred_where_inches_are_plausible(distance: float) -> None:
+    with pytest.raises(FormatError, match=r"not plausible in millimeters; name the unit: .*in,"):
+        in_meters(rig(distance), "f", documented="mm")
+
+
 @pytest.mark.parametrize(
-    ("unit", "meters"), [("m", 1.0), ("cm", 0.01), ("mm", 0.001), (0.03, 0.03)]
+    ("unit", "meters"),
+    [("m", 1.0), ("cm", 0.01), ("mm", 0.001), ("in", 0.0254), (0.03, 0.03)],
 )
 def test_a_named_unit_is_taken(unit: str | float, meters: float) -> None:
     with warnings.catch_warnings():
@@ -78,7 +85,7 @@ def test_a_named_unit_is_taken(unit: str | float, meters: float) -> None:
 
 @pytest.mark.parametrize("unit", ["inch", "", "0", "-1", "nan", "1e9"])
 def test_a_unit_that_is_none_is_refused(unit: str) -> None:
-    with pytest.raises(OptionError, match="A unit is m, cm, mm or a number"):
+    with pytest.raises(OptionError, match="A unit is m, cm, mm, in or a number"):
         parse_unit(unit)
 
 

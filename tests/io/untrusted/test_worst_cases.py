@@ -53,6 +53,8 @@ KEYPOINTS: dict[str, tuple[str, Text]] = {
     "json digits": ("a.json", filled("1", "[", "]")),
     "json numbers": ("a.json", filled("1,", '[{"image_id":1,"keypoints":[', "1]}]")),
     "json people": ("a.json", filled('{"a":1},', '{"people":[', "{}]}")),
+    "detectron2 images": ("a.json", filled('{"pred_keypoints":[]},', "[", "{}]")),
+    "detectron2 people": ("a.json", filled("[[1,2,3]],", '[{"pred_keypoints":[', "[]]}]")),
     "json strings": ("a.json", filled('"\\u0041",', "[", '""]')),
     "json annotations": ("a.json", filled("{},", '{"images":[],"annotations":[', "{}]}")),
     "json bodies": ("a.json", filled('{"bodies":[]},', '{"frames":[', '{"bodies":[{"a":1}]}]}')),
@@ -81,6 +83,10 @@ KEYPOINTS: dict[str, tuple[str, Text]] = {
     "lines": ("a.txt", filled("\n")),
 }
 CAMERAS: dict[str, tuple[str, Text]] = {
+    "kalibr cameras": (
+        "a.yaml",
+        numbered("cam#:\n  intrinsics: [1,1,1,1]\n", "cam0:\n  intrinsics: 1\n"),
+    ),
     "yaml brackets": ("a.yml", filled("[", "K: ")),
     "yaml numbers": ("a.yml", filled("1,", "K: [", "1]")),
     "yaml open": ("a.yml", filled("1,", "K: [")),
@@ -104,11 +110,15 @@ CAMERAS: dict[str, tuple[str, Text]] = {
     "pickle lists": ("a.pickle", filled("]", "\x80\x02")),
 }
 _TRC = "PathFileType\t4\n\nr\nFrame#\tTime\tA"
+_TSV = "NO_OF_FRAMES\t3\nMARKER_NAMES\tA\n"
 MOTION: dict[str, tuple[str, Text]] = {
     "trc tabs": ("a.trc", filled("\t", _TRC + "\n\n\n")),
     "trc rows": ("a.trc", numbered("#\t0\t1\t2\t3\n", _TRC + "\n\n\n")),
     "trc names": ("a.trc", filled("a\t", _TRC + "\t", "\n\n\n1\t0\n")),
     "trc markers": ("a.trc", numbered("m#\t\t\t", _TRC + "\t", "\n\n\n1\t0\n")),
+    "qualisys rows": ("a.tsv", numbered("#\t0\t1\t2\t3\n", _TSV)),
+    "qualisys tabs": ("a.tsv", filled("\t", _TSV)),
+    "qualisys names": ("a.tsv", filled("a\t", _TSV.rstrip(), "\n1\t0\n")),
     "bvh braces": ("a.bvh", filled("{ ", "HIERARCHY ", "\nMOTION\n")),
     "bvh joints": ("a.bvh", numbered("JOINT j# { ", "HIERARCHY ROOT a { ", "\nMOTION\n")),
     "bvh numbers": ("a.bvh", filled("1 ", "HIERARCHY ROOT a { OFFSET 0 0 0 CHANNELS 1 Xrotation }\n"
