@@ -24,6 +24,7 @@ from hypopose.multiview import (
     TimeOffset,
     Triangulated,
     ViewTracks,
+    check_different,
     fuse_hypotheses,
     match_known,
     synchronize,
@@ -35,6 +36,9 @@ from hypopose.types import Camera, Hypotheses, Keypoints2D, NoiseSource, Poses3D
 
 AGREEING = 0.8
 """Where a smaller share of joints agrees, files and cameras are probably mixed up."""
+
+WORSE = 1.5
+"""The same where residuals are larger than those that the rig was found with by such a factor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,8 @@ class Together:
         keypoints: Everybody in each view.
         clocks: Of each view against the first.
         people: Number of each person in each view; -1 where it does not show them.
+        rig_rms_px: Residuals that the rig was found with, the largest of any view; infinite if
+            unknown.
     """
 
     names: tuple[str, ...]
@@ -56,6 +62,7 @@ class Together:
     keypoints: tuple[tuple[Keypoints2D, ...], ...]
     clocks: tuple[TimeOffset, ...]
     people: np.ndarray
+    rig_rms_px: float = np.inf
 
     @property
     def seen(self) -> Synchronized:
@@ -83,13 +90,15 @@ def bring_together(
         clocks: By name, instead of the rig's.
 
     Raises:
-        OptionError: If a name is no camera of the rig, there are fewer than two, or a camera moves.
+        OptionError: If a name is no camera of the rig, there are fewer than two, a camera moves, or
+            two files have the same keypoints.
         UndeterminedError: If no person is seen by two views.
     """
     _check_names(list(views), rig)
     check_placed(rig)
     people = common_people({n: _seen_by(rig.cameras[n], who) for n, who in views.items()})
     tracks = tuple(view_tracks(name, p) for name, p in people.items())
+    check_different(tracks)
     own = dict(rig.clocks) if clocks is None else dict(clocks)
     times = against_first([own.get(name, RigClock()) for name in views])
     cameras = tuple(rig.cameras[name] for name in views)
@@ -100,8 +109,10 @@ def bring_together(
             "Check that each file belongs to its camera, and that the recordings are in step "
             "(--offset VIEW FRAMES)."
         )
+    listed = tuple(tuple(p) for p in people.values())
+    known = [x for n in views if isinstance(x := rig.rms_px.get(n), int | float)]
     return Together(
-        tuple(views), cameras, tracks, tuple(tuple(p) for p in people.values()), times, pairing
+        tuple(views), cameras, tracks, listed, times, pairing, max(known, default=np.inf)
     )
 
 
@@ -343,10 +354,12 @@ def _notes(
     ]
     twice = found.n_views[person] >= 2
     agreeing = (kept[person] & twice).sum() / max(twice.sum(), 1)
+    check = "check that each file belongs to its camera, and that the recordings are in step"
     if agreeing < AGREEING:
+        notes.append(f"only {100 * agreeing:.0f} % of the joints that two views see agree: {check}")
+    elif rms > WORSE * together.rig_rms_px:
         notes.append(
-            f"only {100 * agreeing:.0f} % of the joints that two views see agree: check that each "
-            "file belongs to its camera, and that the recordings are in step (offset)"
+            f"the cameras were found with residuals of {together.rig_rms_px:.1f} px: {check}"
         )
     if scale_std:
         notes.append(f"size known to {100 * scale_std:.1f} %")

@@ -139,7 +139,7 @@ def _write(results: dict[str, Result], output: Path, options: dict[str, Any]) ->
     for path, result in zip(paths, results.values(), strict=True):
         save_result(path, result)
         click.echo(f"person {result.person}: {result.keypoints.n_frames} frames -> {path}")
-        for note in result.notes[-3:]:
+        for note in result.notes:
             click.echo(f"   {note}")
         for ending in dict.fromkeys(options["file_formats"]):
             if path.suffix == f".{ending}":

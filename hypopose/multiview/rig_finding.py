@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 
 from hypopose.errors import OptionError, SkeletonMismatchError, UndeterminedError
 from hypopose.multiview.bundle_adjustment import Adjusted
-from hypopose.multiview.camera_tracks import ViewTracks
+from hypopose.multiview.camera_tracks import ViewTracks, check_different
 from hypopose.multiview.clocks import refined_clocks
 from hypopose.multiview.matching import MatchedPair, match_views
 from hypopose.multiview.relative_pose import RelativePose, relative_pose
@@ -34,6 +34,9 @@ from hypopose.types import Camera
 
 MOST_STD_DEG = 8.0
 """Standard deviation of a view's rotation beyond which a rig is refused."""
+
+LEAST_ANGLE_DEG = 4.0
+"""Angle between the directions to two views below which nothing is triangulated."""
 
 CLOCK_ROUNDS = 2
 """How often clocks and rig are found again, each from the other."""
@@ -107,6 +110,7 @@ def find_rig(
         UndeterminedError: If the keypoints do not decide the rig; the message says what would.
     """
     _check_views(views, offsets or {})
+    check_different(views)
     matched, through = _bring_together(views, offsets or {}, max_offset, seed)
     people = _identities(views, matched, through)
     clocks = _clocks(views, matched, through)
@@ -120,7 +124,9 @@ def find_rig(
         used, seen, adjusted = _adjusted(views, clocks, people, matched, through, seed)
     views = used
     _check_rig(views, adjusted)
-    return _report(views, seen, clocks, people, adjusted)
+    found = _report(views, seen, clocks, people, adjusted)
+    _check_directions(found)
+    return found
 
 
 def _adjusted(
@@ -275,6 +281,18 @@ def _check_rig(views: Sequence[ViewTracks], adjusted: Adjusted) -> None:
             f"The keypoints leave the rotation of {views[worst].name} open by "
             f"{adjusted.rotation_std_deg[worst]:.0f} degrees (standard deviation); give a longer "
             f"recording in which people walk about and turn{cure}."
+        )
+
+
+def _check_directions(found: FoundRig) -> None:
+    """Refuse views that look at the people from where all others do."""
+    widest = found.baseline_deg.max(-1)
+    alone = int(widest.argmin())
+    if widest[alone] < LEAST_ANGLE_DEG:
+        raise UndeterminedError(
+            f"{found.names[alone]} looks at the people from where the others do (at most "
+            f"{widest[alone]:.1f} degrees apart), so that depth is not determined. Place the "
+            "cameras 30 to 120 degrees apart, as seen from the people, or leave the view out."
         )
 
 

@@ -112,9 +112,11 @@ def estimate_offset(
     steps = around + np.arange(-math.floor(most), math.floor(most) + 1)
     costs = np.stack([search.coarse(steps, rate) for rate in rates])
     if not np.isfinite(costs).any():
+        long = min((w.any(1)).sum() for w in (search.w1, search.w2)) >= LEAST_FRAMES
+        larger = ", or a larger --max-offset" if long else ""
         raise UndeterminedError(
             f"The recordings share fewer than {LEAST_FRAMES} frames of the person at any offset up "
-            f"to {most:.0f} frames; give longer recordings, or a larger --max-offset."
+            f"to {most:.0f} frames; give longer recordings{larger}."
         )
     r, k = (int(i) for i in np.unravel_index(np.nanargmin(costs), costs.shape))
     rate, frames = search.refined(float(steps[k]), float(rates[r]), free_rate)

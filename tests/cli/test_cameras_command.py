@@ -104,6 +104,18 @@ def test_known_cameras_bring_the_dance_back(hypopose: Run, tmp_path: Path) -> No
     assert len(place) == 1
 
 
+def test_files_of_the_wrong_cameras_are_told(hypopose: Run, found: Path, tmp_path: Path) -> None:
+    """Residuals are larger than those the rig was found with; copies are refused."""
+    rig = ("--camera", found / "rig.json", "--name", "front", "--name", "side", "-o")
+    done = hypopose("triangulate", *VIEWS, *rig, tmp_path / "a.npz", "--offset", "side", 20)
+    assert "check that each file belongs to its camera" in done.output, done.output
+    copy = tmp_path / "copy.csv"
+    copy.write_text(VIEWS[0].read_text())
+    done = hypopose("triangulate", VIEWS[0], copy, *rig, tmp_path / "b.npz")
+    assert done.exit_code == 2
+    assert "front and side have the same keypoints" in done.output
+
+
 def test_posteriors_of_both_views_agree_better_than_one(hypopose: Run, tmp_path: Path) -> None:
     pose = {}
     for name, more in (("plain", ()), ("fused", ("--fuse", "--sampler", "boneflips"))):
@@ -157,11 +169,11 @@ def test_files_and_cameras_mixed_up_are_noted(hypopose: Run, tmp_path: Path) -> 
     assert "check that" not in right.output
 
 
-def test_the_same_view_twice_has_no_parallax(hypopose: Run, tmp_path: Path) -> None:
+def test_the_same_view_twice_is_refused(hypopose: Run, tmp_path: Path) -> None:
     (tmp_path / "copy.csv").write_text(VIEWS[0].read_text())
     done = hypopose("cameras", VIEWS[0], tmp_path / "copy.csv", "-o", tmp_path / "rig.json")
     assert done.exit_code == 2
-    assert "no parallax" in done.output
+    assert "front and copy have the same keypoints" in done.output
     assert not (tmp_path / "rig.json").exists()
 
 

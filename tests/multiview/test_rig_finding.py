@@ -21,6 +21,7 @@ from hypopose.multiview import (
     match_known,
     pair_people,
     projection_of,
+    rig_finding,
     view_tracks,
 )
 from hypopose.skeletons import COCO17
@@ -66,7 +67,7 @@ def test_what_is_degenerate_is_refused_with_the_cure(stage: Build) -> None:
     scene = stage(2)
     one, other = scene.views
     with pytest.raises(UndeterminedError, match="no parallax"):
-        find_rig([one, replace(one, name="copy")], offsets={"copy": 0.0})
+        find_rig([one, replace(one, name="near", rays=one.rays + 1e-5)], offsets={"near": 0.0})
     short = [replace(v, rays=v.rays[:, :1], weights=v.weights[:, :1]) for v in (one, other)]
     with pytest.raises(UndeterminedError, match="one frame only"):
         find_rig(short, offsets={"view1": 0.0})
@@ -76,6 +77,17 @@ def test_what_is_degenerate_is_refused_with_the_cure(stage: Build) -> None:
         find_rig([one, other], offsets={"elsewhere": 3.0})
     with pytest.raises(SkeletonMismatchError, match="convert them to one"):
         find_rig([one, replace(other, skeleton=COCO17)])
+
+
+def test_copies_and_views_from_one_direction_are_refused(stage: Build) -> None:
+    view = stage().views[0]
+    with pytest.raises(OptionError, match="view0 and copy have the same keypoints; give every"):
+        find_rig([view, replace(view, name="copy")], max_offset=0)
+    found = find_rig(stage(3).views, max_offset=0)
+    angles = np.array([[0.0, 3.0, 90.0], [3.0, 0.0, 90.0], [90.0, 90.0, 0.0]])
+    rig_finding._check_directions(replace(found, baseline_deg=angles))  # view2 is elsewhere
+    with pytest.raises(UndeterminedError, match=r"at most 3\.0 degrees apart.*30 to 120 degrees"):
+        rig_finding._check_directions(replace(found, baseline_deg=np.minimum(angles, 3.0)))
 
 
 def test_known_cameras_tell_who_is_who(stage: Build) -> None:
