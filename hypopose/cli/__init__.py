@@ -151,6 +151,10 @@ MODULES = {"import": "import_motion"}
 """Commands whose module and function have another name, because Python keeps theirs."""
 
 
+CONTINUED = ("sample", "detect")
+"""Commands that go on with a run that Ctrl-C stopped."""
+
+
 class CommandError(click.ClickException):
     """One line on standard error, exit code 2."""
 
@@ -194,6 +198,11 @@ class LazyGroup(click.Group):
                 return super().invoke(ctx)
         except (HypoPoseError, OSError) as error:
             raise CommandError(one_line(error, ctx.invoked_subcommand)) from error
+        except KeyboardInterrupt:
+            if ctx.invoked_subcommand not in CONTINUED:
+                raise
+            click.echo("Stopped; the same command continues the run.", err=True)
+            raise click.exceptions.Exit(1) from None
 
 
 def _refusing_nan(command: click.Command) -> click.Command:

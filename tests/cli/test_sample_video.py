@@ -76,6 +76,27 @@ def test_a_video_becomes_a_result_and_is_detected_once(tmp_path: Path) -> None:
     assert "footage" in said
 
 
+def test_a_run_that_is_stopped_says_that_it_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(self: Knows, rgb: np.ndarray) -> Seen:
+        if Knows.n_seen == 5:
+            raise KeyboardInterrupt
+        return seen(self, rgb)
+
+    seen = Knows.detect
+    monkeypatch.setattr("hypopose.video.footage_keypoints.STRETCH", 4)
+    video, out = write_clip(tmp_path / "walk.mp4", GRAY), tmp_path / "walk.npz"
+    with monkeypatch.context() as patch:
+        patch.setattr(Knows, "detect", stopped)
+        code, said = run(video, "-o", out)
+    assert (code, said.strip()) == (1, "Stopped; the same command continues the run.")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["walk.detections", "walk.mp4"]
+    assert run(video, "-o", out)[0] == 0
+    assert Knows.n_seen == 5 + 8  # four of twelve frames were kept
+    assert hypopose.load_hypotheses(out).keypoints.n_frames == 12
+
+
 def test_the_cameras_angle_needs_no_image_size(tmp_path: Path) -> None:
     video, out = write_clip(tmp_path / "walk.mp4", GRAY), tmp_path / "walk.npz"
     code, said = run(video, "-o", out, "--fov", "90")
