@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -144,9 +145,11 @@ def common_people(views: Mapping[str, People]) -> dict[str, list[Keypoints2D]]:
 
     Raises:
         SkeletonMismatchError: If a skeleton has no conversion.
-        OptionError: If an image size is unknown and cannot be estimated.
+        OptionError: If an image size is unknown and cannot be estimated, or two views have the same
+            keypoints.
     """
     lists = {n: list(p.values()) if isinstance(p, Mapping) else list(p) for n, p in views.items()}
+    _check_different(lists)
     names = {k.skeleton.name for people in lists.values() for k in people}
     found = {}
     for view, people in lists.items():
@@ -154,6 +157,20 @@ def common_people(views: Mapping[str, People]) -> dict[str, list[Keypoints2D]]:
         shared = share_camera({str(i): k for i, k in enumerate(same)})
         found[view] = [resolve_camera(k) for k in shared.values()]
     return found
+
+
+def _check_different(lists: Mapping[str, Sequence[Keypoints2D]]) -> None:
+    """Refuse views that are copies of each other."""
+    for one, other in combinations(lists, 2):
+        pairs = list(zip(lists[one], lists[other], strict=False))
+        if pairs and all(
+            a.xy.shape == b.xy.shape and torch.allclose(a.xy, b.xy, equal_nan=True)
+            for a, b in pairs
+        ):
+            raise OptionError(
+                f"{one} and {other} have the same keypoints; give every view the file of its own "
+                "camera."
+            )
 
 
 def _with_cameras(people: Mapping[str, list[Keypoints2D]], found: FoundRig) -> list[ViewTracks]:

@@ -24,7 +24,6 @@ from hypopose.multiview import (
     TimeOffset,
     Triangulated,
     ViewTracks,
-    check_different,
     fuse_hypotheses,
     match_known,
     synchronize,
@@ -69,6 +68,16 @@ class Together:
         """Everybody in every view at the moments of the first view's frames."""
         return synchronize(self.tracks, self.clocks, self.people)
 
+    @property
+    def alone(self) -> tuple[tuple[str, int], ...]:
+        """Views and numbers of people whom no other view shows, and who are left out."""
+        return tuple(
+            (name, i)
+            for name, track, own in zip(self.names, self.tracks, self.people, strict=True)
+            for i in range(track.n_people)
+            if i not in own
+        )
+
     def of_person(self, person: int) -> list[tuple[int, Keypoints2D]]:
         """The views that show a person, and their keypoints on the first view's clock."""
         n = self.tracks[0].n_frames
@@ -98,7 +107,6 @@ def bring_together(
     check_placed(rig)
     people = common_people({n: _seen_by(rig.cameras[n], who) for n, who in views.items()})
     tracks = tuple(view_tracks(name, p) for name, p in people.items())
-    check_different(tracks)
     own = dict(rig.clocks) if clocks is None else dict(clocks)
     times = against_first([own.get(name, RigClock()) for name in views])
     cameras = tuple(rig.cameras[name] for name in views)

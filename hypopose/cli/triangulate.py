@@ -98,6 +98,9 @@ def triangulate(views: tuple[Path, ...], output: Path, **options: Any) -> None:
         rig,
         clocks_of(files, rig, offsets_of(options, names)),
     )
+    if together.alone:
+        told = ", ".join(f"person {i} of {name}" for name, i in together.alone)
+        click.echo(f"left out, as no other view shows them: {told}")
     shared_options = {
         "n_hypotheses": options["n_hypotheses"],
         "seed": options["seed"],

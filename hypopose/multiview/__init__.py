@@ -19,7 +19,7 @@ Layout::
 """
 
 from hypopose.multiview.bundle_adjustment import Adjusted, adjust_bundle
-from hypopose.multiview.camera_tracks import ViewTracks, check_different, view_tracks
+from hypopose.multiview.camera_tracks import ViewTracks, view_tracks
 from hypopose.multiview.epipolar import (
     decompose,
     essential_matrix,
@@ -68,7 +68,6 @@ __all__ = [
     "Triangulated",
     "ViewTracks",
     "adjust_bundle",
-    "check_different",
     "checked_offset",
     "corrected_pair",
     "decompose",

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hypopose.cameras import undistort
-from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
+from hypopose.errors import MissingCameraError, ShapeError, SkeletonMismatchError
 from hypopose.types import Camera, Keypoints2D, Skeleton
 
 
@@ -61,25 +61,6 @@ class ViewTracks:
         near = np.clip(np.round(times).astype(int), 0, self.n_frames - 1)
         weights = np.where(np.isfinite(rays).all(-1), self.weights[:, near], 0.0)
         return replace(self, rays=rays, weights=weights)
-
-
-def check_different(views: Sequence[ViewTracks]) -> None:
-    """Refuse views that are copies of each other.
-
-    Args:
-        views: What cameras saw.
-
-    Raises:
-        OptionError: If two have the same keypoints.
-    """
-    for i, view in enumerate(views):
-        for other in views[:i]:
-            same = view.rays.shape == other.rays.shape
-            if same and np.allclose(view.rays, other.rays, atol=1e-9, equal_nan=True):
-                raise OptionError(
-                    f"{other.name} and {view.name} have the same keypoints; give every view the "
-                    "file of its own camera."
-                )
 
 
 def view_tracks(name: str, people: Sequence[Keypoints2D], *, first_frame: int = 0) -> ViewTracks:

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 
 from hypopose.errors import OptionError, SkeletonMismatchError, UndeterminedError
 from hypopose.multiview.bundle_adjustment import Adjusted
-from hypopose.multiview.camera_tracks import ViewTracks, check_different
+from hypopose.multiview.camera_tracks import ViewTracks
 from hypopose.multiview.clocks import refined_clocks
 from hypopose.multiview.matching import MatchedPair, match_views
 from hypopose.multiview.relative_pose import RelativePose, relative_pose
@@ -110,7 +110,6 @@ def find_rig(
         UndeterminedError: If the keypoints do not decide the rig; the message says what would.
     """
     _check_views(views, offsets or {})
-    check_different(views)
     matched, through = _bring_together(views, offsets or {}, max_offset, seed)
     people = _identities(views, matched, through)
     clocks = _clocks(views, matched, through)
