@@ -19,6 +19,9 @@ from hypopose.video.stick_figures import ON_PAPER, ON_PICTURES, draw_bodies, wri
 PAPER = 245
 """Gray of what is drawn on where there is no picture."""
 
+LABEL_WIDTH = 140
+"""Pixels of a side view that says where it is seen from."""
+
 SHARE = 0.9
 """How much of the height of the side view the tallest pose takes."""
 
@@ -156,5 +159,7 @@ def _drawn(
         panel = draw_bodies(panel, points, person.skeleton, line)
     if not side:
         return rgb
-    panel = write_text(panel, f"{at:.2f} s   away from the camera ->", (6, 6))
+    panel = write_text(panel, f"{at:.2f} s", (6, 6))
+    if panel.shape[1] >= LABEL_WIDTH:
+        panel = write_text(panel, "away from the camera ->", (6, 22))
     return np.concatenate([rgb, panel], 1)
