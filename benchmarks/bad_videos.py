@@ -28,7 +28,8 @@ def load() -> None:
     import av
     import mediapipe
 
-    import hypopose.video
+    import hypopose.video.decoding
+    import hypopose.video.pictures
 
     hypopose.sample(hypopose.datasets.example_pair(9)[0], n_hypotheses=2)
     assert av
