@@ -2,12 +2,14 @@
 
     python benchmarks/mesh.py fit [--body capsules|anny|FILE.npz]
     python benchmarks/mesh.py decode WEIGHTS MOTION [--benchmark test-clean] [--limit 8]
+    python benchmarks/mesh.py simulated WEIGHTS MOTION
 
 ``fit`` fits a body to 20 hypotheses of the built-in walker, 100 frames, with one build for all and
 with one for each frame. ``decode`` takes hypotheses of the default sampler for views of people not
 trained on. Their true surface is that of capsules around the true joints, with a girth drawn for
 each view; what a frame shows of it are its keypoints alone. Vertices are compared with root joints
-on each other, in millimeters, of single hypotheses and of the mean surface.
+on each other, in millimeters, of single hypotheses and of the mean surface. ``simulated`` takes the
+true joints of validation people with the errors that decoders are trained with.
 """
 
 from __future__ import annotations
@@ -28,8 +30,14 @@ from hypopose.api.decoded_meshes import decode_meshes
 from hypopose.api.meshes import placed
 from hypopose.bodies import CapsuleBody, make_body
 from hypopose.datasets import load_benchmark
+from hypopose.networks import encode, load_network
 from hypopose.optimization.body_fit import BodyFitter, vertex_spread
-from hypopose.training.surface_losses import GIRTH_SD
+from hypopose.training import TrainConfig
+from hypopose.training.batches import Batch, motion_of
+from hypopose.training.surface_losses import GIRTH_SD, bodies_of
+from hypopose.training.validation import hold_out
+
+SHARDS = ("cmu_permissive", "procedural_seated")
 
 
 def peak_mb() -> float:
@@ -111,6 +119,40 @@ def decode(options: argparse.Namespace) -> None:
     print(f"fitting is nearer in {sum(worse)} of {len(worse)} views")
 
 
+def simulated(options: argparse.Namespace) -> None:
+    """Vertex errors for hypotheses made as in training, of people not trained on."""
+    shards = [str(options.motion / f"{name}.npz") for name in SHARDS]
+    config = TrainConfig.from_options(shards=shards)
+    held_out = hold_out(motion_of(config, "val"), F=9, stride=9)
+    encoded = encode(held_out.keypoints, "subject")
+    turned = held_out.truth.joints @ encoded.rotation.mT[:, None]
+    bodies = bodies_of(Batch(encoded, turned), torch.Generator().manual_seed(0))
+    decoder: Any = load_network(options.weights)
+    capsules = CapsuleBody()
+
+    def around() -> Tensor:
+        return capsules.around(bodies.hypothesis).vertices
+
+    def fitted() -> Tensor:
+        joints = bodies.hypothesis.reshape(turned.shape)
+        found = BodyFitter(shape="hypothesis").fit(capsules, joints, held_out.truth.skeleton)
+        return capsules(found.parameters).vertices.flatten(0, 1)
+
+    def decoded() -> Tensor:
+        given = bodies.hypothesis, bodies.keypoints, bodies.confidence, bodies.context
+        vertices: Tensor = decoder(*given).vertices
+        return vertices
+
+    n = len(bodies.joints)
+    print(f"{len(turned)} windows, {n} bodies")
+    for work in (around, fitted, decoded):
+        start = time.process_time()
+        with torch.no_grad():
+            off = (work() - bodies.vertices).norm(dim=-1)
+        seconds = time.process_time() - start
+        print(f"{work.__name__:8} {1000 * off.mean():5.1f} mm, {1000 * seconds / n:.2f} ms a body")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -123,6 +165,10 @@ def main() -> None:
     decoding.add_argument("--benchmark", default="test-clean")
     decoding.add_argument("--limit", type=int, default=8)
     decoding.set_defaults(run=decode)
+    made = commands.add_parser("simulated")
+    made.add_argument("weights", type=Path)
+    made.add_argument("motion", type=Path)
+    made.set_defaults(run=simulated)
     options: Any = parser.parse_args()
     torch.set_num_threads(1)
     options.run(options)
