@@ -125,8 +125,8 @@ def plan_jobs(inputs: tuple[Path, ...], output: Path) -> Plan:
     found = [(path, source) for path in inputs for source in _inputs_below(path, output)]
     if not found:
         raise OptionError(
-            f"{', '.join(map(str, inputs))}: no keypoint files in the folder; expected files "
-            f"ending in {', '.join(sorted(DATA_SUFFIXES))}."
+            f"{', '.join(map(str, inputs))}: neither keypoint files nor videos in the folder; "
+            f"expected videos, or files ending in {', '.join(sorted(DATA_SUFFIXES))}."
         )
     is_batch = len(inputs) > 1 or [source for _, source in found] != list(inputs)
     jobs = _into_folder(found, output) if is_batch else [_lone_job(inputs[0], output)]
