@@ -99,9 +99,10 @@ def adapt_recordings(
     _check_same(run, o, recordings)
     first = source.network()
     split = prepared(recordings, source, first, o)
+    n_shown = sum(int(r.placed.sum()) for r in split.used)
     tell(
-        f"{sum(r.n_frames for r in split.used):,} frames of {len(split.used)} recordings to adapt "
-        f"to, {len(split.held_back)} clips held back"
+        f"{n_shown:,} frames of {len(split.used)} recordings to adapt to, "
+        f"{len(split.held_back)} clips held back"
     )
     if source.names == (SYNTHETIC,):
         tell("synthetic figures are replayed: what is forgotten of real motion is not known")

@@ -207,8 +207,8 @@ def split_recordings(recordings: Sequence[Recording], share: float = 0.2) -> Spl
         raise OptionError("Nobody is adapted to; give the keypoints of one person at least.")
     used, held_back = [], []
     for recording in recordings:
-        n, end = _cut(_of_same_moments(recording, recordings), share)
-        used.append(recording.part(0, n))
+        begin, n, end = _cut(_of_same_moments(recording, recordings), share)
+        used.append(recording.part(begin, n - begin))
         length = min(max(CLIPS[0], (end - n) // 5), CLIPS[1])
         clips = (recording.part(a, min(length, end - a)) for a in range(n, end, length))
         held_back += [clip for clip in clips if int(clip.placed.sum()) >= CLIPS[0]]
@@ -233,8 +233,11 @@ def _of_same_moments(recording: Recording, recordings: Sequence[Recording]) -> l
     return [r for r in recordings if r.view and r.person == recording.person]
 
 
-def _cut(same: Sequence[Recording], share: float) -> tuple[int, int]:
-    """Where the frames held back begin and end; frames without people do not count."""
+def _cut(same: Sequence[Recording], share: float) -> tuple[int, int, int]:
+    """Where the frames used begin, and those held back begin and end.
+
+    Frames without people do not count.
+    """
     n_frames = max(r.n_frames for r in same)
     shown = torch.zeros(n_frames, dtype=torch.bool)
     for r in same:
@@ -242,7 +245,7 @@ def _cut(same: Sequence[Recording], share: float) -> tuple[int, int]:
     frames = shown.nonzero()[:, 0].tolist()
     least = min(FEWEST_CLIPS * CLIPS[0], len(frames) // 2)
     first = min(round((1 - share) * len(frames)), len(frames) - least)
-    return frames[first], frames[-1] + 1
+    return frames[0], frames[first], frames[-1] + 1
 
 
 def with_vertical(recording: Recording, sampler: Sampler, n_frames: int = 243) -> Recording:
@@ -251,7 +254,7 @@ def with_vertical(recording: Recording, sampler: Sampler, n_frames: int = 243) -
     Args:
         recording: With or without.
         sampler: Draws motions whose feet and trunks tell up.
-        n_frames: First frames that are looked at.
+        n_frames: Frames that are looked at, from the first that shows the person.
 
     Returns:
         The same if it has one; else the estimate of :func:`.estimate_ground`, or a level camera
@@ -259,7 +262,8 @@ def with_vertical(recording: Recording, sampler: Sampler, n_frames: int = 243) -
     """
     if recording.up is not None:
         return recording
-    first = recording.part(0, min(n_frames, recording.n_frames))
+    begin = int(recording.placed.nonzero()[0, 0])
+    first = recording.part(begin, min(n_frames, recording.n_frames - begin))
     try:
         ground = estimate_ground(sampler.sample(first.keypoints, 4, seeded_noise(0)))
     except OptionError:

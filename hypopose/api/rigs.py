@@ -252,8 +252,9 @@ def describe_rig(result: FoundCameras) -> str:
         result: Of :func:`find_cameras`.
     """
     found = result.found
+    wide = min(max(16, *map(len, found.names)), 40)
     lines = [
-        f"{'view':<16} {'RMS px':>7} {'outliers':>9} {'rotation ±':>11} {'place ±':>8} "
+        f"{'view':<{wide}} {'RMS px':>7} {'outliers':>9} {'rotation ±':>11} {'place ±':>8} "
         f"{'focal px':>9} {'clock':>14}"
     ]
     for v, name in enumerate(found.names):
@@ -263,7 +264,7 @@ def describe_rig(result: FoundCameras) -> str:
         focal += f" ±{100 * found.focal_std[v]:.0f} %" if found.focal_std[v] else ""
         place = 100 * found.center_std[v] * _longest(found) * result.scale.meters
         lines.append(
-            f"{name:<16.16} {found.rms_px[v]:7.1f} {100 * found.outliers[v]:7.1f} % "
+            f"{name:<{wide}.{wide}} {found.rms_px[v]:7.1f} {100 * found.outliers[v]:7.1f} % "
             f"{found.rotation_std_deg[v]:9.1f}° {place:5.0f} cm {focal:>9} "
             f"{clock.frames:+8.2f}{rate} fr"
         )

@@ -93,3 +93,23 @@ def test_the_vertical_comes_from_feet_unless_it_is_known(walker: Recording) -> N
     assert found.tilt_std_deg >= 4
     known = replace(walker, up=torch.tensor([0.0, -0.8, 0.6]))
     assert with_vertical(known, Truth()) is known
+
+
+def test_people_who_enter_late_are_looked_at_from_then_on(walker: Recording) -> None:
+    xy = torch.cat([torch.full_like(walker.keypoints.xy, torch.nan)] * 5 + [walker.keypoints.xy])
+    late = Recording(replace(walker.keypoints, xy=xy, confidence=None), "late")
+    assert late.n_frames == 360
+    used = split_recordings([late]).used[0]
+    assert (used.first_frame, used.n_frames) == (300, 48)
+    seen = []
+
+    class Watching:
+        skeleton = walker.keypoints.skeleton
+
+        def sample(self, keypoints: Keypoints2D, n: int, noise: NoiseSource) -> Hypotheses:
+            seen.append(keypoints)
+            return Truth().sample(keypoints, n, noise)
+
+    with_vertical(late, Watching())
+    assert bool(torch.isfinite(seen[0].xy).all())
+    assert seen[0].n_frames == 60
