@@ -207,7 +207,8 @@ def _print(evaluation: Evaluation) -> None:
     )
     for oracle in (False, True):
         console.print(_score_table(evaluation, oracle))
-    console.print(_action_table(evaluation))
+    if len(evaluation.actions) > 1:
+        console.print(_action_table(evaluation))
     console.print(f"root joint: {settings['root_joint']}")
     _explain_blanks(_known(score.value) for score in evaluation.scores.values())
 
