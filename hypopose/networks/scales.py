@@ -167,7 +167,7 @@ class ScaleTokens(FrameTokens):
         base = {**config, **options}.get("base")
         if base is None:
             return super()._load(folder, config, options)
-        path, below = folder / WEIGHTS_FILE, _base_folder(folder, base) / WEIGHTS_FILE
+        path, below = folder / WEIGHTS_FILE, base_folder(folder, base) / WEIGHTS_FILE
         shapes = read_shapes(below) | read_shapes(path)
         network = cls._sized(folder / CONFIG_FILE, config, options, path, shapes)
         load_strictly(network, read_weights(below) | read_weights(path), path)
@@ -224,8 +224,12 @@ class ScaleTokens(FrameTokens):
         return self.leave(tokens), log_scale.clamp(min=MIN_LOG_SCALE)
 
 
-def _base_folder(folder: Path, base: Any) -> Path:
+def base_folder(folder: Path, base: Any) -> Path:
     """The base beside a folder of weights, or the bundled one of that name.
+
+    Args:
+        folder: Of the weights that name the base.
+        base: Its name.
 
     Raises:
         CheckpointError: If the base is not a plain name of a folder.

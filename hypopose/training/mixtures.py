@@ -109,9 +109,10 @@ def window_mixtures(
 
 
 def mixture_batches(motion: Motion, device: torch.device, config: TrainConfig) -> MixtureBatchMaker:
-    """Batches of :class:`BatchMaker` with the mixtures they start from."""
-    batches = BatchMaker(motion, device, config.bodies, config.noise, config.cameras.pitched)
-    return MixtureBatchMaker(batches, initial_distribution(batches, device))
+    """Batches of :class:`BatchMaker` with the mixtures they start from, in single precision."""
+    with torch.autocast(device.type, enabled=False):
+        batches = BatchMaker(motion, device, config.bodies, config.noise, config.cameras.pitched)
+        return MixtureBatchMaker(batches, initial_distribution(batches, device))
 
 
 def initial_distribution(batches: BatchMaker, device: torch.device) -> InitialDistribution:

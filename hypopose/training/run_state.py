@@ -80,8 +80,9 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.compute.seed)
             self.network = new_network(config, attention).to(self.device)
-        if config.network.start is not None:
-            start_from(self.network, config.network.start)
+        start = config.network.start or config.network.options.get("base")
+        if start is not None:
+            start_from(self.network, start)
         if config.network.low_rank:
             add_low_rank(self.network, config.network.low_rank)
         if config.compute.compile:

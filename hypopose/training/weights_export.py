@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hypopose import __version__
 from hypopose.errors import CheckpointError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.base import Network
 from hypopose.networks.compact import compact
-from hypopose.networks.pretrained import save_weights, seal
+from hypopose.networks.pretrained import (
+    WEIGHTS_FILE,
+    PretrainedNetwork,
+    read_weights,
+    save_weights,
+    seal,
+)
+from hypopose.networks.scales import base_folder
 from hypopose.samplers import SAMPLERS
 from hypopose.training.config import TrainConfig
 from hypopose.training.run_state import Progress, averaged_network, objective_of, read_state
@@ -63,7 +70,8 @@ def export(run: str | Path, target: str | Path, *, small: bool = False) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     network.save_config(target)
     half = {name for name, _ in network.named_parameters()}  # statistics and counts stay exact
-    state_dict = compact(network.state_dict()) if small else network.state_dict()
+    own = _without_base(network, target)
+    state_dict = compact(own) if small else own
     tensors = {
         k: (v.to(torch.float16) if k in half and v.is_floating_point() else v).contiguous()
         for k, v in state_dict.items()
@@ -80,6 +88,16 @@ def export(run: str | Path, target: str | Path, *, small: bool = False) -> Path:
         card = _card(target.name, config, Progress(**state["progress"]), network)
         _write(target / "README.md", card)
     return target
+
+
+def _without_base(network: PretrainedNetwork, target: Path) -> dict[str, Tensor]:
+    """Tensors of a network, except those that its base, if it names one, holds as they are."""
+    state: dict[str, Tensor] = network.state_dict()
+    base = network.config.get("base")
+    if base is None:
+        return state
+    below = read_weights(base_folder(target, base) / WEIGHTS_FILE)
+    return {k: x for k, x in state.items() if k not in below or not x.equal(below[k].to(x))}
 
 
 def _options(target: Path, config: TrainConfig, network: nn.Module) -> dict[str, Any]:

@@ -320,6 +320,21 @@ def test_a_run_starts_from_bundled_weights_by_name(tiny: TrainConfig) -> None:
         Trainer(tiny.with_options(start="no-such-weights"))
 
 
+def test_a_scale_for_other_weights_is_exported_without_them(
+    tiny: TrainConfig, tmp_path: Path
+) -> None:
+    base = "d3dp-frame-small"
+    sizes = {"width": 256, "n_layers": 6, "n_heads": 8, "mlp_ratio": 3.0}
+    config = tiny.with_options(
+        network={"name": "scale-tokens", "options": {"base": base}, **sizes},
+        objective="uncertainty", lift_share=0.0, n_frames=1,
+    )  # fmt: skip
+    folder = train(config, tmp_path / "run")
+    assert {name.split(".")[0] for name in load_file(folder / "model.safetensors")} == {"to_scale"}
+    body, whole = load_network(base).state_dict(), load_network(folder).state_dict()
+    assert whole["to_pose.weight"].equal(body["to_pose.weight"])
+
+
 @pytest.mark.parametrize(
     ("option", "cure"),
     [({"objective": "fame"}, "x0, energy"), ({"network": "brain"}, "frame-tokens")],

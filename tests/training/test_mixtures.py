@@ -81,6 +81,16 @@ def test_windows_that_show_nothing_do_no_harm(motion: Motion, told: TrainConfig)
     assert bool(torch.isfinite(mixture.means).all())
 
 
+def test_the_mixture_is_of_single_precision_inside_autocast(
+    motion: Motion, told: TrainConfig
+) -> None:
+    own = told.with_options(recorded_bones=0.8, as_recorded=0.4)
+    plain = mixture_batches(motion, torch.device("cpu"), own).initial
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = mixture_batches(motion, torch.device("cpu"), own).initial
+    assert inside.depths.joints.equal(plain.depths.joints)
+
+
 def test_training_makes_a_folder_that_samples(told: TrainConfig, tmp_path: Path) -> None:
     folder = train(told, tmp_path / "run")
     assert (folder / "initial.safetensors").is_file()
