@@ -236,6 +236,6 @@ def test_weights_come_with_their_calibrator_or_say_that_they_do_not(
     scaled = run(*given, "--sampler", "d3dp", "--n-steps", 1, "--calibrator", "bundled")
     assert scaled.exit_code == 0, scaled.output
     assert load_hypotheses(out).calibrator["file"] == "calibrator.json"
-    assert "val-clean" in load_hypotheses(out).calibrator["fitted_on"]
+    assert "val-people-clean" in load_hypotheses(out).calibrator["fitted_on"]
     with pytest.raises(OptionError, match="without a calibrator"):
         calibrator_beside(tmp_path)
