@@ -116,9 +116,7 @@ def described(record: dict[str, Any]) -> str:
         >>> described({"file": "walk-masks", "frames": 50, "looks": 10})
         'the masks of walk-masks (10 looks in 50 frames)'
     """
+    looks = "1 look" if record["looks"] == 1 else f"{record['looks']} looks"
     missed = record.get("frames_without_the_person", 0)
     without = f", {missed} without the person" if missed else ""
-    return (
-        f"the masks of {record['file']} ({record['looks']} looks in {record['frames']} frames"
-        f"{without})"
-    )
+    return f"the masks of {record['file']} ({looks} in {record['frames']} frames{without})"

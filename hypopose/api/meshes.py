@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hypopose.bodies import BodyModel, BodyParameters, make_body
 from hypopose.bodies.body_model import Skin
+from hypopose.bodies.mesh_files import check_size
 from hypopose.bodies.mesh_scenes import MeshScene, MeshTake
 from hypopose.cameras import fit_root, fit_roots, turn_up
 from hypopose.checks import check_choice
@@ -61,7 +62,7 @@ def make_meshes(
         :func:`hypopose.bodies.mesh_files.save_mesh`.
 
     Raises:
-        OptionError: If there is no such body, hypothesis or axis.
+        OptionError: If there is no such body, hypothesis or axis, or all motions take too much.
         BackendError: If the body's package is not installed.
         SkeletonMismatchError: If the result has other joints than the body.
 
@@ -76,6 +77,9 @@ def make_meshes(
     check_choice("up", up, WORDS)
     check_motion(result, motion)
     model = make_body(body, say) if isinstance(body, str | Path) else body
+    n_hypotheses, F = result.hypotheses.joints.shape[:2]
+    if motion == "all":
+        check_size(1 + n_hypotheses, F * len(model.part_labels))
     fitter = BodyFitter(shape=shape, n_steps=n_steps)
     skeleton = result.hypotheses.skeleton
     fit = fitter.fit(model, placed(result), skeleton, progress=progress)

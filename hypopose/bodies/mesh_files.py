@@ -27,16 +27,27 @@ MAX_BYTES = 4 * 2**30
 """Vertices of a file take no more."""
 
 
+def check_size(n_motions: int, n_points: int) -> None:
+    """Refuse surfaces that would take more than :data:`MAX_BYTES`.
+
+    Args:
+        n_motions: How many.
+        n_points: Frames times vertices of each.
+
+    Raises:
+        OptionError: If they would.
+    """
+    n_bytes = 12 * n_motions * n_points
+    if n_bytes > MAX_BYTES:
+        cure = "motion (--motion aggregate)" if n_motions > 1 else "frame (--frame N)"
+        raise OptionError(f"The vertices would take {n_bytes / 2**30:.1f} GB; write one {cure}.")
+
+
 def write_npz(path: Path, scene: MeshScene, frame: int | None = None) -> tuple[str, ...]:
     """Write everything, of all frames or of one."""
     rows = slice(None) if frame is None else slice(frame, frame + 1)
     first = scene.takes[0]
-    n_bytes = 4 * len(scene.takes) * first.vertices[rows].size
-    if n_bytes > MAX_BYTES:
-        raise OptionError(
-            f"The vertices would take {n_bytes / 2**30:.1f} GB; write one motion (--motion "
-            "aggregate) or one frame (--frame N)."
-        )
+    check_size(len(scene.takes), first.vertices[rows].size // 3)
     arrays: dict[str, NDArray[Any]] = {
         "labels": np.array([take.label for take in scene.takes]),
         "vertices": np.stack([take.vertices[rows] for take in scene.takes]).astype(np.float32),

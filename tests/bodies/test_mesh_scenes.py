@@ -275,3 +275,18 @@ def test_helpers() -> None:
     outwards = vertices - vertices.reshape(18, 18, 3).mean(1).repeat(18, 0)
     normals: Any = vertex_normals(vertices, body.faces.numpy())
     assert (np.sum(normals * outwards, 1) > 0).all()
+
+
+def test_too_many_surfaces_are_refused_before_the_fit(
+    result: hypopose.Result, scene: MeshScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_bytes = 12 * scene.takes[0].vertices[..., 0].size
+    monkeypatch.setattr("hypopose.bodies.mesh_files.MAX_BYTES", n_bytes)
+    with pytest.raises(OptionError, match=r"write one motion \(--motion aggregate\)"):
+        make_meshes(result, motion="all")
+    one = make_meshes(result)
+    assert save_mesh(tmp_path / "one.npz", one) == ()
+    monkeypatch.setattr("hypopose.bodies.mesh_files.MAX_BYTES", n_bytes - 1)
+    with pytest.raises(OptionError, match=r"write one frame \(--frame N\)"):
+        save_mesh(tmp_path / "two.npz", one)
+    save_mesh(tmp_path / "two.npz", one, 0)
