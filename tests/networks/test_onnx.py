@@ -39,6 +39,7 @@ from hypopose.networks import (
     MotionPrior,
     MPMLifter,
     PretrainedNetwork,
+    RefinedNetwork,
     ScaleTokens,
     encode,
     load_network,
@@ -78,6 +79,7 @@ ONE_EACH: dict[str, Callable[[], PretrainedNetwork]] = {
     "MotionAGFormer": lambda: MotionAGFormer(**ANY),
     "MotionBERT": lambda: MotionBERT(**SMALL, rep_width=8),
     "MotionPrior": lambda: MotionPrior(width=16, hidden=16, n_layers=1),
+    "RefinedNetwork": lambda: RefinedNetwork.wrap(FrameTokens(**FRAMES), width=8),
     "ScaleTokens": lambda: ScaleTokens(**FRAMES),
 }
 TWO: dict[str, Any] = {**SMALL, "depth": 2}
