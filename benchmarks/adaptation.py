@@ -39,6 +39,7 @@ from hypopose.adaptation import (
     find_builds,
     load_source,
     make_trainer,
+    refine_network,
 )
 from hypopose.adaptation.adapt_run import prepared
 from hypopose.adaptation.keeping import ways_back
@@ -352,6 +353,9 @@ def run(name: str, spec: Mapping[str, Any], options: Any) -> Iterator[dict[str, 
             network, share = way.network, way.share
         else:
             network, share = trainer.averaged().cpu(), 1.0
+        if o.refinement:
+            yield {**task.row(f"{variant}, not refined", source, network, before), "share": share}
+            network = refine_network(network, trainer, o.refinement)
         yield {**task.row(variant, source, network, before), "minutes": minutes, "share": share}
 
 

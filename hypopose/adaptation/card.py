@@ -38,6 +38,9 @@ Validation motion of other people, mm.
 """
 
 
+ONE_STEP = "_1_steps"
+"""Ends the names of scores of hypotheses that are drawn in one evaluation."""
+
 REFINED = "- A refinement unit (EpipolarPose), trained last, corrects every hypothesis.\n"
 
 
@@ -77,14 +80,17 @@ def adaptation_card(
 def table(changes: Mapping[str, Change]) -> str:
     """Scores before and after, as a Markdown table."""
     lines = ["| score | before | after | change |", "| --- | --- | --- | --- |"]
-    lines += [f"| {name} | {' | '.join(_cells(name, c))} |" for name, c in changes.items()]
+    lines += [
+        f"| {name.removesuffix(ONE_STEP)} | {' | '.join(_cells(name, c))} |"
+        for name, c in changes.items()
+    ]
     return "\n".join(lines)
 
 
 def lines(changes: Mapping[str, Change]) -> list[str]:
     """The same for a terminal."""
     return [
-        "  {:<22} {:>12} -> {:>12} {}".format(name, *_cells(name, change))
+        "  {:<22} {:>12} -> {:>12} {}".format(name.removesuffix(ONE_STEP), *_cells(name, change))
         for name, change in changes.items()
     ]
 

@@ -190,6 +190,8 @@ def labels_from_views(recordings: Sequence[Recording]) -> list[LabeledClip]:
         if float(known.float().mean()) < MIN_KNOWN:
             continue
         covariance = (covariance + covariance[:, :1]).float().nan_to_num(0.0)
+        if r.label.apart is not None:
+            covariance = r.label.apart[:, None, None] * covariance
         covariance[:, 0] = 0.0
         factor = torch.linalg.cholesky(covariance + 1e-10 * torch.eye(3))
         relative = torch.where(known[..., None], relative, torch.nan)

@@ -14,8 +14,8 @@ from hypopose.diffusion import seeded_noise
 from hypopose.errors import MissingCameraError, OptionError, SkeletonMismatchError
 from hypopose.optimization.ground import estimate_ground
 from hypopose.samplers.windows import take_frames
-from hypopose.skeletons import H36M17
-from hypopose.types import ASSUMED_FPS, Keypoints2D, Sampler
+from hypopose.skeletons import H36M17, conversion_matrix
+from hypopose.types import ASSUMED_FPS, Keypoints2D, Sampler, Skeleton
 
 MIN_FRAMES = 20
 """Frames with a person that a recording needs."""
@@ -45,11 +45,36 @@ class View3D:
         joints: Meters; NaN where there is no label.
         covariance: Of each joint.
         scale_std: Relative standard deviation of the size of all of it.
+        apart: Variance of each joint relative to the root over the sum of both variances, see
+            :func:`root_shares`; None where joints err independently.
     """
 
     joints: Float[Tensor, "F 17 3"]
     covariance: Float[Tensor, "F 17 3 3"]
     scale_std: float = 0.0
+    apart: Float[Tensor, "17"] | None = None
+
+
+def root_shares(skeleton: Skeleton) -> Float[Tensor, "17"]:
+    """What is left of the variance of joints relative to the root, as joints share points.
+
+    Where a pelvis is the middle of two hips, a hip is better known from it than if both erred
+    independently.
+
+    Args:
+        skeleton: Of the points that Human3.6M-17 is formed from, all of one variance.
+
+    Example:
+        >>> from hypopose.skeletons import COCO17
+        >>> hip = H36M17.index("left_hip")
+        >>> round(float(root_shares(COCO17)[hip]), 3), round(float(root_shares(H36M17)[hip]), 3)
+        (0.333, 1.0)
+    """
+    if skeleton.name == H36M17.name:
+        return torch.ones(17)
+    C = conversion_matrix(skeleton, H36M17).float()
+    alone = C.square().sum(-1)
+    return (C - C[:1]).square().sum(-1) / (alone + alone[0]).clamp(min=1e-6)
 
 
 @dataclass(frozen=True, eq=False)

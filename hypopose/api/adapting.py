@@ -30,6 +30,7 @@ from hypopose.adaptation.recordings import (
     MIN_FRAMES,
     TILT_STD_DEG,
     can_be_adapted_to,
+    root_shares,
     with_vertical,
 )
 from hypopose.adaptation.sources import reference_source
@@ -259,7 +260,10 @@ def _from_rig(together: Together, rig: CameraRig) -> list[Recording]:
             if not can_be_adapted_to(own):
                 continue
             label = View3D(
-                (joints @ R.mT + t).float(), (R @ covariance @ R.mT).float(), rig.scale_std
+                (joints @ R.mT + t).float(),
+                (R @ covariance @ R.mT).float(),
+                rig.scale_std,
+                root_shares(together.tracks[0].skeleton),
             )
             up = camera.rotation.float() @ vertical
             place = (f"person {person}", together.names[v])

@@ -15,12 +15,14 @@ from hypopose.adaptation import (
 )
 from hypopose.adaptation.drawing import draw_motions, residuals
 from hypopose.adaptation.label_smoothing import REMAINING
+from hypopose.adaptation.recordings import root_shares
 from hypopose.datasets import example_pair
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import OptionError
 from hypopose.networks import load_network
 from hypopose.networks.inputs import encode_rays
 from hypopose.simulation import Motion
+from hypopose.skeletons import COCO17, H36M17, convert_points
 from hypopose.training import Batch, BatchMaker, TrainConfig, energy_loss
 
 N = 40
@@ -181,3 +183,31 @@ def test_networks_of_the_screen_get_labels_too() -> None:
     assert float(lengths) == pytest.approx(
         float(truth.norm(dim=-1).mean()), rel=0.005
     )  # of four windows
+
+
+def test_hips_err_less_from_the_pelvis_between_them() -> None:
+    """As measured: points of COCO-17 of one variance, converted."""
+    noise = torch.randn(4000, 17, 3, generator=torch.Generator().manual_seed(0))
+    joints = convert_points(noise, COCO17, H36M17)
+    alone = joints.square().mean((0, 2))
+    relative = (joints - joints[:, :1]).square().mean((0, 2))
+    shares = relative / (alone + alone[0])
+    formed = [j for j in range(17) if j not in (9, 10)]  # these may be formed in several ways
+    torch.testing.assert_close(root_shares(COCO17)[formed], shares[formed], atol=0.03, rtol=0)
+    truth = example_pair(60)[1]
+    assert truth.root is not None
+    covariance = (0.02**2 * torch.eye(3)).expand(60, 17, 3, 3)
+    place = truth.joints + truth.root[:, None]
+    found = [
+        labels_from_views([Recording(example_pair(60)[0], "x", label=label)])[0].factor
+        for label in (
+            View3D(place, covariance),
+            View3D(place, covariance, 0.0, root_shares(COCO17)),
+        )
+    ]
+    assert found[0] is not None
+    assert found[1] is not None
+    hip, wrist = H36M17.index("left_hip"), H36M17.index("left_wrist")
+    ratio = found[1][10, :, 0, 0] / found[0][10, :, 0, 0]
+    assert float(ratio[hip]) == pytest.approx(3**-0.5, rel=1e-3)
+    assert float(ratio[wrist]) == pytest.approx(1.0, rel=1e-3)
