@@ -76,6 +76,13 @@ def _detectron2() -> list[bytes]:
             _json({"instances": {"fields": inner[0]}})]  # fmt: skip
 
 
+def _detectron2_npz() -> list[bytes]:
+    frames = np.empty(3, object)
+    for f, xy in enumerate(XY):
+        frames[f] = [[], np.stack([*xy.T, np.ones(17), np.full(17, 0.9)])[None]]
+    return [_npz(boxes=frames, keypoints=frames, metadata={"w": 640, "h": 480})]
+
+
 def _mediapipe() -> list[bytes]:
     rng = np.random.default_rng(2)
     values = rng.uniform(0, 1, (2, 33, 4)).round(3)
@@ -338,6 +345,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "easy-vitpose": _vitpose,
     "mmpose": _mmpose,
     "detectron2": _detectron2,
+    "detectron2-npz": _detectron2_npz,
     "mediapipe": _mediapipe,
     "mediapipe-json": _mediapipe_json,
     "deeplabcut": _deeplabcut,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from scipy.spatial.transform import Rotation
 from walker import in_axes, walk
@@ -154,6 +155,35 @@ def test_instances_with_depth_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps([one] * 3))
     with pytest.raises(FormatError, match="x, y, z, confidence"):
         hypopose.load_people(tmp_path / "a.json")
+
+
+def npz(path: Path, xy: np.ndarray, *, rows: int = 4) -> Path:
+    """As VideoPose3D's scripts write what Detectron saw; nobody in the third frame."""
+    keypoints, boxes = np.empty(len(xy), object), np.empty(len(xy), object)
+    for f, p in enumerate(xy):
+        person = np.stack([*p.T, np.full(17, 7.0), np.full(17, 0.9)])[None, :rows]
+        keypoints[f] = [[], person if f != 2 else np.zeros((0, rows, 17))]
+        boxes[f] = [[], np.array([[0.0, 0, 9, 9, 1]])]
+    np.savez_compressed(path, boxes=boxes, segments=keypoints, keypoints=keypoints,
+                        metadata={"w": 640, "h": 480})  # fmt: skip
+    return path
+
+
+def test_an_archive_of_detectron(tmp_path: Path) -> None:
+    xy = pixels()
+    path = npz(tmp_path / "walk.mp4.npz", xy)
+    assert inspect(path).format == "detectron2-npz"
+    person = hypopose.load(path)
+    assert person.image_size == (640, 480)
+    assert torch.isnan(person.xy[2]).all()
+    np.testing.assert_allclose(person.xy[3:], xy[3:], atol=1e-3)
+    assert person.confidence is not None
+    assert person.confidence[0, 0].item() == pytest.approx(0.9)
+
+
+def test_an_archive_of_other_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"frame 0: people of float64 \(1, 3, 17\)"):
+        hypopose.load(npz(tmp_path / "a.npz", pixels(), rows=3))
 
 
 # --- Qualisys -----------------------------------------------------------------------------------

@@ -31,12 +31,13 @@ def sniff(source: Source) -> bool:
         return False
     value = source.json
     first = value[0] if isinstance(value, list) and value else value
-    return isinstance(first, dict) and "pred_keypoints" in _instances(first)
+    instances = _instances(first) if isinstance(first, dict) else None
+    return isinstance(instances, dict) and "pred_keypoints" in instances
 
 
 def one_image(source: Source) -> bool:
     """Whether the file holds one image."""
-    return isinstance(source.json, dict) or len(source.json) < 2
+    return not isinstance(source.json, list) or len(source.json) < 2
 
 
 def read(source: Source, options: ReadOptions) -> Detections:

@@ -51,7 +51,8 @@ def sniff(source: Source) -> bool:
         return "instance_info" in value
     if not value or not isinstance(value[0], dict):
         return False
-    return isinstance(value[0].get("instances"), list) or _is_person(value[0])
+    frames = "instances" in value[0] and not isinstance(value[0]["instances"], dict)
+    return frames or _is_person(value[0])
 
 
 def _is_person(entry: dict[str, Any]) -> bool:

@@ -29,7 +29,7 @@ from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing.depth import CURE, check_depth, check_third_channel
 from hypopose.io.parsing.skeleton_detection import check_joints, need_skeleton
 from hypopose.io.parsing.times import rate_of, seconds, time_column
-from hypopose.io.readers import videopose3d
+from hypopose.io.readers import detectron2_npz, videopose3d
 from hypopose.io.source import Source
 from hypopose.io.untrusted.arrays import NpzArchive, read_ragged
 from hypopose.skeletons import MEDIAPIPE33, get_skeleton
@@ -45,12 +45,13 @@ MAX_VALUES = 50_000_000
 
 
 def sniff(source: Source) -> bool:
-    """An .npy file, a pair of them, or an archive that is neither VideoPose3D's nor ours."""
+    """An .npy file, a pair of them, or an archive that no other format reads."""
     if source.is_folder:
         return _pair(source) is not None
     if source.is_npy:
         return True
-    return source.is_npz and not videopose3d.sniff(source) and not native.is_native(source)
+    others = (videopose3d.sniff, detectron2_npz.sniff, native.is_native)
+    return source.is_npz and not any(theirs(source) for theirs in others)
 
 
 def read(source: Source, options: ReadOptions) -> Detections:
