@@ -172,7 +172,7 @@ def _check_parallax(a: np.ndarray, b: np.ndarray, v: np.ndarray) -> None:
         raise UndeterminedError(
             f"The views differ by {degrees:.2g} degrees beyond a turn of the camera: there is no "
             "parallax to find depth from. Place the cameras apart, 30 to 120 degrees as seen from "
-            "the people, or give other recordings."
+            "the people; if they are, give a recording in which people walk about."
         )
 
 
