@@ -21,7 +21,9 @@ has z up.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -169,6 +171,7 @@ def make_anny(say: Callable[[str], None] | None = None) -> AnnyBody:
     Raises:
         BackendError: If the package is not installed.
     """
+    _silence_warp()
     try:
         anny = importlib.import_module("anny")
     except ModuleNotFoundError as error:
@@ -188,6 +191,12 @@ def make_anny(say: Callable[[str], None] | None = None) -> AnnyBody:
         return found
 
     return AnnyBody(model, ears)
+
+
+def _silence_warp() -> None:
+    """Keep Warp, which Anny computes with, from printing its version and devices when it starts."""
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module("warp.config").log_level = logging.ERROR
 
 
 def _is_first_time() -> bool:
