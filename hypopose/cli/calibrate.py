@@ -110,7 +110,7 @@ def _on_cluster(
     from hypopose.evaluation import Evaluator, calibration_results, evaluate_in_parts
 
     if options["benchmark"] is None or options["fit"] is not None:
-        raise OptionError("--cluster samples a benchmark: add --benchmark NAME, without --fit.")
+        raise OptionError("--cluster samples a benchmark: add --benchmark NAME.")
     benchmark, sampler, name, details = method_of(options)
     new = partial(
         Evaluator,

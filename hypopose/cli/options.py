@@ -18,6 +18,20 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Declared = tuple[tuple[str, ...], dict[str, Any]]
 
 
+def pixels(value: str) -> int:
+    """A whole number of pixels; an image size is two of them.
+
+    Raises:
+        click.BadParameter: If it is none, in words that show how a size is written.
+    """
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is not a whole number of pixels; write --image-size 1920 1080."
+        ) from None
+
+
 def warn_of_former(former: str, now: str) -> None:
     """One line on standard error: the former name works for one release more."""
     click.echo(f"Warning: {former} is now {now}; the former name goes with 0.2.", err=True)
@@ -48,7 +62,7 @@ OPTIONS: dict[str, Declared] = {
     ),
     "image_size": (
         ("--image-size",),
-        {"type": (int, int), "metavar": "W H", "help": "Image size in pixels."},
+        {"type": (pixels, pixels), "metavar": "W H", "help": "Image size in pixels."},
     ),
     "fps": (
         ("--fps",),

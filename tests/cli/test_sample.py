@@ -216,7 +216,7 @@ def test_an_empty_folder_is_an_error(hypopose: Run, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     done = hypopose("sample", tmp_path / "in", "-o", tmp_path / "out", *FAST)
     assert done.exit_code == 2
-    assert "no keypoint files" in done.stderr
+    assert "neither keypoint files nor videos in the folder" in done.stderr
 
 
 def test_a_lone_keypoint_gives_a_result_that_says_it_is_empty(

@@ -192,7 +192,8 @@ def test_every_format_is_written_by_a_test():
         "c3d",
         "bvh",
         "kinect-3d",
-    }  # tests/api, test_depth_cameras
+        "qualisys-tsv",
+    }  # tests/api, test_depth_cameras, test_laboratory_files
 
 
 def test_pose2sims_markers_are_halpes(tmp_path):
