@@ -196,7 +196,8 @@ def make_anny(say: Callable[[str], None] | None = None) -> AnnyBody:
 def _silence_warp() -> None:
     """Keep Warp, which Anny computes with, from printing its version and devices when it starts."""
     with contextlib.suppress(ModuleNotFoundError):
-        importlib.import_module("warp.config").log_level = logging.ERROR
+        options: Any = importlib.import_module("warp.config")
+        options.log_level = logging.ERROR
 
 
 def _is_first_time() -> bool:
