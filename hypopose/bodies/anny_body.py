@@ -195,7 +195,7 @@ def make_anny(say: Callable[[str], None] | None = None) -> AnnyBody:
 
 def _silence_warp() -> None:
     """Keep Warp, which Anny computes with, from printing its version and devices when it starts."""
-    with contextlib.suppress(ModuleNotFoundError):
+    with contextlib.suppress(ImportError):
         options: Any = importlib.import_module("warp.config")
         options.log_level = logging.ERROR
 

@@ -359,6 +359,7 @@ def test_the_first_construction_is_announced(
     fakes = {
         "anny": SimpleNamespace(Anny=FakeAnny, KeypointsRegressor=Regressor),
         "anny.paths": SimpleNamespace(get_anny_cache_path=lambda: tmp_path / "cache"),
+        "warp.config": SimpleNamespace(),
     }
     monkeypatch.setattr(anny_module.importlib, "import_module", fakes.__getitem__)
     said: list[str] = []
