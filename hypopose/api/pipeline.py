@@ -30,8 +30,10 @@ from hypopose.diffusion import seeded_noise
 from hypopose.distributed import threads as threads_of
 from hypopose.errors import FormatError, OptionError
 from hypopose.io import Masks, load, load_camera_motion, load_people
+from hypopose.io.people.enough_seen import body_joints
 from hypopose.io.results import Result
 from hypopose.optimization import FocalPosterior, sample_with_focal
+from hypopose.quantities.measurement_doubts import unseen_words
 from hypopose.types import Hypotheses, Keypoints2D, Sampler
 
 Callback = Callable[[Any], None]
@@ -182,6 +184,7 @@ class Pipeline:
         seen, unseen = self._see(prepared, alone=alone)
         how = "mean" if unseen and self.aggregate == masking.WEIGHTS else self.aggregate
         name, origin = sampling.describe_aggregation(how)
+        hidden = unseen_words(keypoints, body_joints(keypoints.skeleton))
         pose, masks, weighed = masking.combine(hypotheses, seen, how)
         return Result(
             hypotheses=hypotheses,
@@ -192,7 +195,7 @@ class Pipeline:
             weights=weights_label(self.sampler, self.weights),
             aggregate=name,
             version=__version__,
-            notes=(*prepared.notes, *assumed, *said, *unseen, *weighed, *origin),
+            notes=(*prepared.notes, *assumed, *said, *unseen, *weighed, *origin, *hidden),
             masks=masks,
         )
 

@@ -265,8 +265,10 @@ def _write(
 
 
 def _doubts(result: Result) -> list[str]:
+    from hypopose.quantities.measurement_doubts import A_GUESS
+
     if bool(result.hypotheses.joints.isfinite().any()):
-        return []
+        return [note for note in result.notes if note.endswith(A_GUESS)]
     return ["no joint could be placed in any frame; too few keypoints were detected"]
 
 

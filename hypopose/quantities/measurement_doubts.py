@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,11 +23,16 @@ GOES_ON = 0.6
 """Of the reach of a step: how far a person goes with it at least, if the floor stands."""
 
 
-def unseen_words(keypoints: Keypoints2D) -> list[str]:
+A_GUESS = "is a guess, however wide"
+"""How a warning about joints that were hardly detected ends."""
+
+
+def unseen_words(keypoints: Keypoints2D, joints: Collection[int] | None = None) -> list[str]:
     """Joints that were hardly detected; nothing where no keypoint is known.
 
     Args:
         keypoints: One person.
+        joints: Those that matter; None for all.
 
     Example:
         >>> from hypopose.datasets import example_pair
@@ -40,7 +47,8 @@ def unseen_words(keypoints: Keypoints2D) -> list[str]:
     if not bool(share.any()):
         return []
     names = keypoints.skeleton.joint_names
-    hidden = [name for name, s in zip(names, share.tolist(), strict=True) if s < SEEN]
+    rare = [j for j, s in enumerate(share.tolist()) if s < SEEN]
+    hidden = [names[j] for j in rare if joints is None or j in joints]
     if not hidden:
         return []
     most = max(share[names.index(name)].item() for name in hidden)
@@ -48,8 +56,7 @@ def unseen_words(keypoints: Keypoints2D) -> list[str]:
     upto = "at most " if len(hidden) > 1 and most > 0 else ""
     them = "it" if len(hidden) == 1 else "them"
     return [
-        f"{which} seen in {upto}{100 * most:.0f} % of the frames: what depends on {them} is a "
-        "guess, however wide"
+        f"{which} seen in {upto}{100 * most:.0f} % of the frames: what depends on {them} {A_GUESS}"
     ]
 
 

@@ -222,3 +222,13 @@ def test_weights_cannot_name_code_to_run(tmp_path: Path, plugin: Plugin) -> None
     (folder / "sampler.json").write_text(f'{{"sampler": "{name}"}}')
     with pytest.raises(OptionError, match="There is no sampler"):
         hypopose.make_sampler(weights=folder)
+
+
+def test_limbs_that_are_hardly_detected_are_noted(keypoints: Keypoints2D) -> None:
+    xy = keypoints.xy.clone()
+    knees = [keypoints.skeleton.index(f"{side}_knee") for side in ("left", "right")]
+    xy[1:, knees] = torch.nan
+    hidden = replace(keypoints, xy=xy)
+    notes = hypopose.estimate(hidden, n_hypotheses=2).notes
+    assert notes[-1].startswith("right_knee, left_knee seen in at most 8 % of the frames")
+    assert not any("seen in" in n for n in hypopose.estimate(keypoints, n_hypotheses=2).notes)
