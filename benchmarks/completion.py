@@ -2,7 +2,7 @@
 
     python benchmarks/completion.py MOTION -o completion.json
 
-MOTION is the folder of motion shards. Windows of 60 frames (50 Hz) of people the weights in the box
+MOTION is the folder of motion shards. Windows of 60 frames (50 Hz) of people the bundled weights
 have not seen lose joints in five ways; errors are means over what was hidden, in pixels of an image
 1000 wide and in mm; ``said`` is the error that the standard deviations promise.
 """

@@ -1,12 +1,12 @@
-"""How the DiffPose weights in the box were made: a start cut from the D3DP weights, then training.
+"""How the bundled DiffPose weights were made: a start cut from the D3DP weights, then training.
 
     python benchmarks/diffpose_weights.py cut START --shard cmu_permissive.npz ...
     hypopose train RUN --config hypopose/weights/diffpose-frame-small/training.json \
-        --set start=START --shard cmu_permissive.npz ...
+        --start START --motion MOTION
 
 The start keeps three of the six blocks, the three with which the training loss is least, and of
-their MLPs the 640 of 768 hidden units that say most (mean square of the activation times the norm
-of what it writes). Twelve batches decide.
+their MLPs the 640 of 768 hidden units that contribute most (mean square of the activation times
+the norm of what it writes). Twelve batches decide.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fit the pose prior in the box to motion shards.
+"""Fit the bundled pose prior to motion shards.
 
     python benchmarks/fit_pose_prior.py --shard cmu_permissive.npz --shard procedural_seated.npz
 

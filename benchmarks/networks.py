@@ -9,7 +9,7 @@ busy machine little), and scores them on held-out subjects: error of the mean of
 fair energy score per joint, ECE, and frames per second of processor time.
 
 Part 2 wraps trained networks in the hourglass without any training (recover="interpolate"): weights
-in the box, and part 1's MixSTE2; multiplications, speed and scores at several rates.
+that are bundled, and part 1's MixSTE2; multiplications, speed and scores at several rates.
 
 The result is written after every network, and what it holds is not done again; --only names parts.
 """

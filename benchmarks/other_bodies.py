@@ -5,14 +5,14 @@
 
 The people of the test split stand on skeletons that the train split has too. ``markers_mit`` holds
 five people on skeletons of their own, ``deepmimic_mit`` other motions on a skeleton of the train
-split; no weights in the box saw either. Windows of 81 frames, fixed virtual cameras, 20 hypotheses,
-exact keypoints, or with --detected COCO-17 keypoints as ``test-detector`` spoils them, or with
---steady keypoints that are off by so many pixels (of a person 400 px tall) in all frames alike. The
-neck and head of the markers are extrapolated, so both are left out. --pitch puts the cameras 3.5 m
-away on the same sides, looking down (or up, below 0) by so many degrees; of --shards cmu_permissive
-and cmu_own_bodies the val split is taken, of the latter subjects 115 and 131 are on skeletons that
-no training shard has (--clips 'cmu_115*' 'cmu_131*'). Other shards are judged whole: name none that
-was trained on. --frames is the length of a window.
+split; no bundled weights were trained on either. Windows of 81 frames, fixed virtual cameras, 20
+hypotheses, exact keypoints, or with --detected COCO-17 keypoints as ``test-detector`` spoils them,
+or with --steady keypoints that are off by so many pixels (of a person 400 px tall) in all frames
+alike. The neck and head of the markers are extrapolated, so both are left out. --pitch puts the
+cameras 3.5 m away on the same sides, looking down (or up, below 0) by so many degrees; of --shards
+cmu_permissive and cmu_own_bodies the val split is taken, of the latter subjects 115 and 131 are on
+skeletons that no training shard has (--clips 'cmu_115*' 'cmu_131*'). Other shards are judged whole:
+name none that was trained on. --frames is the length of a window.
 
 Besides the error, ECE and coverage: "depth" is the spread over the error along the line of sight,
 "across" the same sideways; 80 % intervals by axis (sideways, down, depth); "ranking" is Spearman's

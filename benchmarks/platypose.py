@@ -51,7 +51,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("what", choices=["prior", "error_covariance", "accuracy", "sbc", "speed"])
     parser.add_argument("--data", type=Path, help="Folder of motion shards.")
-    parser.add_argument("--weights", default=None, help="Of a motion prior; default: the box.")
+    parser.add_argument(
+        "--weights", default=None, help="Of a motion prior; default: the bundled one."
+    )
     parser.add_argument("--picture", type=Path, help="Where to draw samples of the prior.")
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--n-hypotheses", type=int, default=10)
