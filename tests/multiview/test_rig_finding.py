@@ -80,7 +80,7 @@ def test_what_is_degenerate_is_refused_with_the_cure(stage: Build) -> None:
 
 
 def test_views_from_one_direction_are_refused(stage: Build) -> None:
-    found = find_rig(stage(3).views, max_offset=0)
+    found = find_rig(stage(3).views, max_offset=0.0)
     angles = np.array([[0.0, 3.0, 90.0], [3.0, 0.0, 90.0], [90.0, 90.0, 0.0]])
     rig_finding._check_directions(replace(found, baseline_deg=angles))  # view2 is elsewhere
     with pytest.raises(UndeterminedError, match=r"at most 3\.0 degrees apart.*30 to 120 degrees"):
