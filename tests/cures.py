@@ -146,6 +146,11 @@ class CureTable:
             and not any(word in text for word in self._apart for text in m.templates)
         ]
 
-    def not_applied(self) -> list[str]:
-        """Cases that have not run yet."""
-        return [name for name in self.cases if name not in self._said]
+    def check_all(
+        self, folder: Path, box: Callable[[Path], Any], refusals: tuple[type[Exception], ...]
+    ) -> None:
+        """Run cases that have not run yet; every message was tried by one of all, or is apart."""
+        for name in [name for name in self.cases if name not in self._said]:
+            (folder / name).mkdir()
+            self.apply(name, box(folder / name), refusals)
+        assert not self.untried()

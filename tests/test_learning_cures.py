@@ -22,6 +22,7 @@ from protocol_folders import (
     make_humaneva,
 )
 from test_cures import Box, RefusedError
+from tiny_generator import save_generator
 
 from hypopose.adaptation import adapt_run, sources
 from hypopose.api.making import folder_of
@@ -30,9 +31,7 @@ from hypopose.datasets.protocols import make_protocol
 from hypopose.errors import HypoPoseError
 from hypopose.evaluation.weights_calibration import load_weights_calibration
 from hypopose.networks.pmce import PMCE
-from hypopose.networks.pretrained import save_weights
 from hypopose.training import TrainConfig
-from hypopose.training.new_network import new_network
 
 PACKAGES = (
     "adaptation", "api/adapting.py", "api/decoded_meshes.py", "api/making.py",
@@ -144,20 +143,7 @@ def shards_that_are_elsewhere(box):
 
 def tiny(box: Box) -> Path:
     """A small generator of random weights."""
-    config = TrainConfig.from_options(
-        shards=("walks.npz",), width=16, n_layers=1, n_heads=2, n_latent=48,
-        network_options={"on_rays": True, "one_step": True}, objective="energy", flicker=0.0,
-        lift_share=0.0, one_step_share=1.0, lengths=(9, 27), length_shares=(0.5, 0.5),
-    )  # fmt: skip
-    folder = box.path("tiny")
-    folder.mkdir()
-    torch.manual_seed(0)
-    network = new_network(config)
-    network.save_config(folder)
-    save_weights(network.state_dict(), folder)
-    (folder / "training.json").write_text(config.to_json())
-    (folder / "sampler.json").write_text(json.dumps({"sampler": "distributional", "n_steps": 1}))
-    return folder
+    return save_generator(box.path("tiny"))
 
 
 def adapt(box: Box, *words: object) -> Callable[[], str]:
@@ -415,7 +401,4 @@ def test_the_cure_works(name: str, tmp_path: Path) -> None:
 
 
 def test_every_message_that_names_a_cure_is_tried(tmp_path: Path) -> None:
-    for name in TABLE.not_applied():
-        (tmp_path / name).mkdir()
-        TABLE.apply(name, Box(tmp_path / name), (HypoPoseError, RefusedError))
-    assert not TABLE.untried()
+    TABLE.check_all(tmp_path, Box, (HypoPoseError, RefusedError))

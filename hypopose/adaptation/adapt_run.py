@@ -107,11 +107,7 @@ def adapt_recordings(
     if source.names == (SYNTHETIC,):
         tell("synthetic figures are replayed: what is forgotten of real motion is not known")
     builds = find_builds(source, split.used, source.config, scale_std)
-    if builds is not None:
-        for person, tall, std in zip(
-            builds.people, builds.stature.tolist(), builds.stature_std.tolist(), strict=True
-        ):
-            tell(f"{person}: stature {tall:.2f} ± {std:.2f} m")
+    _tell_statures(builds, tell)
     trainer = make_trainer(source.config, source.motion, split.used, builds)
     running = Run(source.config, run, report, None, trainer, None)
     running.go()
@@ -120,12 +116,12 @@ def adapt_recordings(
         return Adapted(None, {}, {}, 0.0, builds, progress.frames, progress.seconds, False)
     tell("judging on what was held back")
     way, changes, against = _judged(source, split, trainer, first, o)
-    is_refined = False
+    kept = None
     if o.refinement and not against:
         refined, scores, objection = _refined(source, split, trainer, first, way, o)
         tell(f"refinement unit: {f'left out, {objection}' if objection else 'kept'}")
-        if not objection:
-            way, changes, is_refined = refined, scores, True
+        kept = None if objection else (refined, scores)
+    way, changes = kept or (way, changes)
     result = Adapted(
         None if against else output,
         changes,
@@ -135,12 +131,21 @@ def adapt_recordings(
         progress.frames,
         progress.seconds,
         against=against,
-        is_refined=is_refined,
+        is_refined=kept is not None,
     )
     if result.has_improved:
         write_adapted(output, source, o, result, way.network)
     shutil.rmtree(run)
     return result
+
+
+def _tell_statures(builds: BuildPosterior | None, tell: Say) -> None:
+    """A line about the stature of each person, where it was estimated."""
+    if builds is None:
+        return
+    statures = zip(builds.stature.tolist(), builds.stature_std.tolist(), strict=True)
+    for person, (tall, std) in zip(builds.people, statures, strict=True):
+        tell(f"{person}: stature {tall:.2f} ± {std:.2f} m")
 
 
 def prepared(

@@ -177,8 +177,8 @@ def train_on_target(
         The folder of the averaged weights.
 
     Raises:
-        OptionError: If nobody is seen long enough, the objective cannot be trained for on a target,
-            or such networks cannot be refined.
+        OptionError: If no person is seen long enough, the objective cannot be trained for on a
+            target, or such networks cannot be refined.
     """
     trainer = target_trainer(config, targets, rig=rig, clocks=clocks)
     weights = train(config, folder, report=report, trainer=trainer)

@@ -99,8 +99,8 @@ def bring_together(
         clocks: By name, instead of the rig's.
 
     Raises:
-        OptionError: If a name is no camera of the rig, there are fewer than two, a camera moves, or
-            two files have the same keypoints.
+        OptionError: If a name is not a camera of the rig, there are fewer than two, a camera moves,
+            or two files have the same keypoints.
         UndeterminedError: If no person is seen by two views.
     """
     _check_names(list(views), rig)

@@ -32,7 +32,7 @@ def read_targets(
 
     Raises:
         FormatError: If a file is not what its format says.
-        OptionError: If options contradict each other, or a name is no camera of the rig.
+        OptionError: If options contradict each other, or a name is not a camera of the rig.
     """
     if options["rig_file"] is None:
         if options["offsets"]:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-import torch
+import tiny_generator
 
 from hypopose.adaptation import Recording
 from hypopose.datasets import example_pair
 from hypopose.datasets.synthetic import synthetic_motion
-from hypopose.networks.pretrained import save_weights
 from hypopose.simulation import Motion
 from hypopose.training import TrainConfig
-from hypopose.training.new_network import new_network
 
-OPTIONS = {
-    "shards": ("walks.npz",), "width": 16, "n_layers": 1, "n_heads": 2, "n_latent": 48,
-    "network_options": {"on_rays": True, "one_step": True}, "objective": "energy",
-    "flicker": 0.0, "lift_share": 0.0, "one_step_share": 1.0, "bf16": False, "lengths": (9, 27),
-    "length_shares": (0.5, 0.5), "batch_frames": 54, "warmup_steps": 2,
-}  # fmt: skip
+OPTIONS = {**tiny_generator.OPTIONS, "bf16": False, "batch_frames": 54, "warmup_steps": 2}
 
 
 @pytest.fixture(scope="session")
@@ -33,15 +25,7 @@ def tiny_config() -> TrainConfig:
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory, tiny_config: TrainConfig) -> Path:
     """A generator of random weights, as hypopose train writes them."""
     folder = tmp_path_factory.mktemp("weights") / "tiny"
-    folder.mkdir()
-    torch.manual_seed(3)
-    network = new_network(tiny_config)
-    network.save_config(folder)
-    save_weights(network.state_dict(), folder)
-    (folder / "training.json").write_text(tiny_config.to_json())
-    sampler = {"sampler": "distributional", "n_steps": 1, "scale": 3.0, "clamp": 1.7}
-    (folder / "sampler.json").write_text(json.dumps(sampler))
-    return folder
+    return tiny_generator.save_generator(folder, tiny_config, seed=3, scale=3.0, clamp=1.7)
 
 
 @pytest.fixture(scope="session")

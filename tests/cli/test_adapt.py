@@ -9,15 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from click.testing import Result
+from tiny_generator import save_generator
 
 from hypopose.adaptation import adapt_run, sources
 from hypopose.datasets import example_motion
 from hypopose.networks import RefinedNetwork, load_network
-from hypopose.networks.pretrained import save_weights
-from hypopose.training import TrainConfig
-from hypopose.training.new_network import new_network
 
 Run = Callable[..., Result]
 DATA = Path(__file__).parents[2] / "examples" / "data" / "two_cameras"
@@ -30,20 +27,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny generator of random weights."""
     monkeypatch.setattr(sources, "MOST_HELD_OUT", 2)
     monkeypatch.setattr(adapt_run, "MOST_JUDGED", 4)
-    config = TrainConfig.from_options(
-        shards=("walks.npz",), width=16, n_layers=1, n_heads=2, n_latent=48,
-        network_options={"on_rays": True, "one_step": True}, objective="energy", flicker=0.0,
-        lift_share=0.0, one_step_share=1.0, lengths=(9, 27), length_shares=(0.5, 0.5),
-    )  # fmt: skip
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    torch.manual_seed(0)
-    network = new_network(config)
-    network.save_config(folder)
-    save_weights(network.state_dict(), folder)
-    (folder / "training.json").write_text(config.to_json())
-    (folder / "sampler.json").write_text(json.dumps({"sampler": "distributional", "n_steps": 1}))
-    return folder
+    return save_generator(tmp_path / "tiny")
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def read(source: Source) -> Tables:
 def _camera(chain: Mapping[str, Any], name: str, source: Source) -> Mapping[str, Any]:
     camera = chain[name]
     if not isinstance(camera, Mapping):
-        raise source.error(f"{name} is no table", "give the camchain that Kalibr wrote")
+        raise source.error(f"{name} is not a table", "give the camchain that Kalibr wrote")
     return camera
 
 

@@ -102,6 +102,30 @@ def entries(source: Source, value: Any, place: str) -> list[Any]:
     return value
 
 
+def points_with_confidence(
+    source: Source, value: Any, place: str, third: str, cure: str
+) -> Float[np.ndarray, "J 3"]:
+    """A list of points of three numbers: x, y and how sure the point is.
+
+    Args:
+        source: The file.
+        value: What it holds.
+        place: Where.
+        third: How the file's format names the third number.
+        cure: What to do about points of another length.
+
+    Raises:
+        FormatError: If it is anything else, or points have a depth.
+    """
+    rows = entries(source, value, place)
+    points = [numbers(source, row, f"{place}, point {j}") for j, row in enumerate(rows)]
+    if points and all(len(point) == 4 for point in points):
+        raise source.error("four numbers per point: x, y, z, confidence", CURE, place)
+    if not points or any(len(point) != 3 for point in points):
+        raise source.error(f"expected points [x, y, {third}]", cure, place)
+    return np.stack(points)
+
+
 def names(source: Source, value: Any, place: str) -> list[str]:
     """A list of joint names.
 

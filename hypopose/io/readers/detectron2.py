@@ -10,13 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import json_values
-from hypopose.io.parsing.depth import CURE
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
 from hypopose.io.source import Source
 
@@ -69,7 +65,9 @@ def _read_image(
     for k, points in enumerate(listed):
         place = f"frame {frame}, person {k}"
         score = json_values.scalar(scores[k]) if scores else float("nan")
-        found.add(frame, _points(source, points, place), place, score=score)
+        cure = "write pred_keypoints again"
+        rows = json_values.points_with_confidence(source, points, place, "score", cure)
+        found.add(frame, rows, place, score=score)
     return _size(image, instances)
 
 
@@ -78,16 +76,6 @@ def _instances(image: dict[str, Any]) -> Any:
     inner = image.get("instances", image)
     fields = inner.get("fields", inner.get("_fields")) if isinstance(inner, dict) else None
     return {**inner, **fields} if isinstance(fields, dict) else inner
-
-
-def _points(source: Source, value: Any, place: str) -> Float[np.ndarray, "J 3"]:
-    rows = json_values.entries(source, value, place)
-    points = [json_values.numbers(source, row, f"{place}, point {j}") for j, row in enumerate(rows)]
-    if points and all(len(point) == 4 for point in points):
-        raise source.error("four numbers per point: x, y, z, confidence", CURE, place)
-    if not points or any(len(point) != 3 for point in points):
-        raise source.error("expected points [x, y, score]", "write pred_keypoints again", place)
-    return np.stack(points)
 
 
 def _size(image: dict[str, Any], instances: dict[str, Any]) -> tuple[int, int] | None:

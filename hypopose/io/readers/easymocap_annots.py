@@ -12,13 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from hypopose.errors import FormatError
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
 from hypopose.io.parsing import json_values
-from hypopose.io.parsing.depth import CURE
 from hypopose.io.parsing.numbered_files import numbered
 from hypopose.io.parsing.skeleton_detection import choose_skeleton
 from hypopose.io.parsing.skeleton_fit import CLEAR_RATIO, bone_length
@@ -81,20 +79,12 @@ def _read_image(
     for i, value in enumerate(json_values.entries(source, top["annots"], "annots")):
         place = f"annots, person {i}"
         person = json_values.record(source, value, place)
-        points = _points(source, person.get("keypoints"), f"{place}, keypoints")
+        points = json_values.points_with_confidence(
+            source, person.get("keypoints"), f"{place}, keypoints", "confidence", "write it again"
+        )
         identity = json_values.person_id(person.get("personID"))
         found.add(frame, points, f"{source.path.name}, {place}", identity)
     return _size(top)
-
-
-def _points(source: Source, value: Any, place: str) -> Float[np.ndarray, "J 3"]:
-    rows = json_values.entries(source, value, place)
-    points = [json_values.numbers(source, row, f"{place}, point {j}") for j, row in enumerate(rows)]
-    if points and all(len(point) == 4 for point in points):
-        raise source.error("four numbers per point: x, y, z, confidence", CURE, place)
-    if not points or any(len(point) != 3 for point in points):
-        raise source.error("expected points [x, y, confidence]", "write it again", place)
-    return np.stack(points)
 
 
 def _with_last_heel(values: list[np.ndarray], *, told: bool) -> list[np.ndarray]:

@@ -80,7 +80,7 @@ class Columns:
 
 
 def column_places(header: Sequence[str]) -> dict[str, int] | None:
-    """Our columns' places in a header; None if it is no table of keypoints."""
+    """Our columns' places in a header; None if it is not a table of keypoints."""
     names = [plain(name) for name in header]
     if "hypothesis" in names or len(set(names)) != len(names):
         return None

@@ -278,7 +278,7 @@ class MeshDecoder(_OnTemplate):
             hypothesis is from its keypoints.
 
     Raises:
-        OptionError: If there is no such start.
+        OptionError: If the start is unknown.
         ShapeError: If it starts on capsules and writes other vertices.
 
     Example:
