@@ -14,6 +14,7 @@ import io
 import math
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -175,7 +176,7 @@ class LazyGroup(click.Group):
         name = MODULES.get(cmd_name, cmd_name.replace("-", "_"))
         module = importlib.import_module(f"hypopose.cli.{name}")
         command: click.Command = getattr(module, name)
-        return _refusing_nan(command)
+        return _checked(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by what they are for, each with an example, without importing them."""
@@ -205,14 +206,46 @@ class LazyGroup(click.Group):
             raise click.exceptions.Exit(1) from None
 
 
-def _refusing_nan(command: click.Command) -> click.Command:
-    """The command, none of whose numbers may be "not a number", which passes every range."""
+def _checked(command: click.Command) -> click.Command:
+    """The command, which refuses "not a number", as it passes every range, and repeated options."""
+    if "make_parser" in vars(command):
+        return command  # checked before
     for parameter in command.params:
         if isinstance(parameter.type, click.types.FloatParamType) and parameter.callback is None:
             parameter.callback = _number
+    make_parser = command.make_parser
+
+    def make_checking_parser(ctx: click.Context) -> Any:
+        parser = make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> tuple[dict[str, Any], list[str], list[click.Parameter]]:
+            values, rest, order = parse(args)
+            _refuse_repeated(order, ctx)
+            return values, rest, order
+
+        parser.parse_args = parse_args  # type: ignore[method-assign]
+        return parser
+
+    command.make_parser = make_checking_parser  # type: ignore[method-assign]
     for child in getattr(command, "commands", {}).values():
-        _refusing_nan(child)
+        _checked(child)
     return command
+
+
+def _refuse_repeated(order: list[click.Parameter], ctx: click.Context) -> None:
+    """Refuse an option of one value that was given twice: click would take the last silently.
+
+    Args:
+        order: What was given, once for each time.
+        ctx: Of the command.
+    """
+    for parameter, n in Counter(order).items():
+        if n > 1 and isinstance(parameter, click.Option) and not parameter.is_flag:
+            if parameter.multiple or parameter.count:
+                continue
+            name = max(parameter.opts, key=len)
+            raise click.UsageError(f"{name} was given {n} times; give it once.", ctx)
 
 
 def _number(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:

@@ -42,6 +42,30 @@ def test_what_is_no_number_is_said_in_a_line() -> None:
     assert "nan is not a number" in done.output
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["sample", "a.json", "-o", "b.npz", "--person", "1", "--person", "2"], "--person"),
+        (["measure", "a.npz", "-o", "b.csv", "--output", "c.csv"], "--output"),
+        (["data", "prepare", "a.bvh", "-o", "b.npz", "-o", "c.npz"], "--output"),
+    ],
+)
+def test_an_option_of_one_value_is_given_once(words: list[str], name: str) -> None:
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert f"{name} was given 2 times; give it once." in done.output
+
+
+def test_options_of_many_values_may_be_repeated(result: Path, tmp_path: Path) -> None:
+    out = tmp_path / "angles.csv"
+    words = ["measure", str(result), "-o", str(out), "--what", "knee_flexion"]
+    done = CliRunner().invoke(main, [*words, "--what", "elbow_flexion"])
+    assert done.exit_code == 0, done.output
+    text = out.read_text()
+    assert "knee" in text
+    assert "elbow" in text
+
+
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("result") / "walk.npz"
