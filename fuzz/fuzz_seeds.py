@@ -511,9 +511,12 @@ CAMERAS: dict[str, list[bytes]] = {
             b"distortion_model: equidistant\n"
             b"distortion_coefficients:\n   rows: 1\n   cols: 4\n   data: [0.1, 0, 0, 0]\n"],
     "json": [_json({"focal": [600, 600], "center": [320, 240], "image_size": [640, 480],
-                    "distortion": [0.1, 0, 0, 0, 0], "distortion_model": "fisheye"})],
+                    "distortion": [0.1, 0, 0, 0, 0], "distortion_model": "fisheye"}),
+             _json({"w": 640, "h": 480, "K": [600, 0, 0, 0, 600, 0, 320, 240, 1]}),
+             _json({"intrinsics": {"fx": 600, "fy": 600, "cx": 320, "cy": 240},
+                    "imageResolution": [640, 480]})],
     "txt": [b"1 OPENCV_FISHEYE 640 480 600 600 320 240 0.1 0 0 0\n"
-            b"2 PINHOLE 640 480 600 600 320 240\n"],
+            b"2 PINHOLE 640 480 600 600 320 240\n", b"600 0 320\n0 600 240\n0 0 1\n"],
     "xml": [b"<calibration><projection>frame</projection><width>640</width><height>480</height>"
             b"<f>600</f><cx>1</cx><cy>2</cy><k1>0.1</k1></calibration>"],
     "xcp": [b'<Cameras><Camera SENSOR_SIZE="640 480"><KeyFrames><KeyFrame FOCAL_LENGTH="600" '

@@ -5,6 +5,7 @@
 | JSON with ``focal``, ``center``, ``image_size`` | HypoPose | m |
 | JSON with ``cameras`` and ``clocks`` | ``hypopose cameras`` | m |
 | JSON with ``camera_matrix``, ... or one such object a camera | scripts around OpenCV | m |
+| JSON with ``intrinsics``, ``K`` by columns | ARKit, Record3D, Polycam | none |
 | YAML with ``cam0`` and ``intrinsics`` | Kalibr | m |
 | YAML with ``camera_matrix`` | OpenCV's FileStorage, ROS | m |
 | TOML with a table a camera | Pose2Sim, anipose, FreeMoCap, Caliscope | m, or inferred |
@@ -15,6 +16,7 @@
 | ``.xcp`` | Vicon | mm |
 | XML with ``calibration`` or ``document`` | Agisoft Lens, Metashape | m, or inferred |
 | ``cameras.txt`` | COLMAP | none |
+| three lines of three numbers | ``numpy.savetxt`` of a matrix, Stray Scanner | none |
 | a photo | its EXIF focal length | none |
 
 A unit that puts cameras where cameras do not stand is replaced if one other is plausible, with a

@@ -3,8 +3,9 @@
 | quantity | names |
 | --- | --- |
 | matrix | ``matrix``, ``camera_matrix``, ``intrinsic_matrix``, ``K``, ``mtx``; or fx, fy, cx, cy |
+| either | in ``intrinsics``, ``cameraIntrinsics`` (ARKit) |
 | lens | ``distortions``, ``distortion_coefficients``, ``dist_coeffs``, ``dist``; or k1, k2, ... |
-| size | ``size``, ``image_size``, ``resolution``, or ``image_width`` and ``image_height`` |
+| size | ``size``, ``image_size``, ``imageResolution``; or ``image_width`` and ``image_height`` |
 | rotation | ``rotation``, ``R``, ``rvec``: 3 x 3, or a rotation vector |
 | translation | ``translation``, ``t``, ``T``, ``tvec`` |
 | the picture was turned | ``rotation_count``: clockwise quarter turns (Caliscope) |
@@ -33,7 +34,8 @@ from hypopose.types import Camera, DistortionModel
 MATRIX = ("matrix", "camera_matrix", "intrinsic_matrix", "K", "mtx")
 LENS = ("distortions", "distortion_coefficients", "dist_coeffs", "dist", "D", "dist_coeff",
         "distortion", "distCoeffs", "distCoef", "distortion_coeffs", "coeffs")  # fmt: skip
-SIZE = ("size", "image_size", "resolution")
+INTRINSICS = ("intrinsics", "cameraIntrinsics")
+SIZE = ("size", "image_size", "resolution", "imageResolution")
 WIDTH_HEIGHT = (("image_width", "image_height"), ("width", "height"), ("w", "h"), ("W", "H"))
 SINGLE = (("fx", "fy", "cx", "cy"), ("fl_x", "fl_y", "cx", "cy"), ("fx", "fy", "ppx", "ppy"))
 """Keys of the matrix' numbers, where they stand alone."""
@@ -52,7 +54,19 @@ def is_camera_table(values: Any) -> bool:
     """Whether this is an object with a camera matrix under one of its names."""
     if not isinstance(values, Mapping):
         return False
+    values = _outside(values)
     return any(name in values for name in MATRIX) or _single(values) is not None
+
+
+def _outside(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table with its ``intrinsics`` moved out: nine numbers, or a table of their own."""
+    name, inner = find(values, INTRINSICS)
+    if inner is None or any(key in values for key in MATRIX):
+        return values
+    rest = {key: value for key, value in values.items() if key != name}
+    if isinstance(inner, Mapping):
+        return {**inner, **rest}
+    return {**rest, "matrix": inner} if len(_flat(inner, 2)) == 9 else values
 
 
 def _single(values: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -98,7 +112,7 @@ def camera_from_table(
         >>> camera_from_table({"matrix": K, "size": [640, 480]}, "a.toml").focal.tolist()
         [900.0, 900.0]
     """
-    values = _gathered(values)
+    values = _gathered(_outside(values))
     geometry.check_keys(values, _KNOWN, place)
     turns = geometry.quarter_turns(values, place)
     K = _matrix(values, place)
@@ -136,6 +150,9 @@ def _turned(camera: Camera, turns: int, image_size: tuple[int, int] | None, plac
 def _matrix(values: Mapping[str, Any], place: str) -> NDArray[np.float64]:
     _, matrix = find(values, MATRIX)
     K = numbers(matrix, place, "camera matrix", (9,)).reshape(3, 3)
+    if K[2, 0] > 0 and K[2, 1] > 0 and not K[:2, 2].any():
+        camera_note(place, "the camera matrix is read by columns, as ARKit writes it")
+        K = K.T.copy()
     if (
         K[0, 0] <= 0
         or K[1, 1] <= 0
@@ -217,6 +234,8 @@ def _size(
                 f"{place}: image size: not in the file; give it: image_size=(W, H)."
             )
         return fallback
+    if isinstance(raw, Mapping) and {"width", "height"} <= raw.keys():
+        raw = [raw["width"], raw["height"]]
     return checked_size(numbers(raw, place, name, (2,)).tolist(), place, name)
 
 

@@ -15,6 +15,7 @@ from hypopose.io.camera_files import (
     colmap,
     easymocap,
     kalibr,
+    matrix_text,
     numpy_archive,
     opencap,
     photo,
@@ -42,6 +43,7 @@ CAMERA_FORMATS: tuple[CameraFormat, ...] = (
     plain_text.JSON,
     plain_text.YAML,
     colmap.FORMAT,
+    matrix_text.FORMAT,
     numpy_archive.FORMAT,
 )
 """Formats of camera files; the first that suits a file reads it. A new one is a module and a

@@ -289,3 +289,51 @@ def test_warnings_are_about_the_camera_that_is_asked_for(tmp_path: Path) -> None
     load_camera(path, "a")
     with pytest.warns(CameraFileWarning, match="b: not read: odd_key"):
         load_camera(path, "b")
+
+
+K_ROWS = [1450.2, 0.0, 962.1, 0.0, 1450.2, 716.5, 0.0, 0.0, 1.0]
+K_COLUMNS = [1450.2, 0.0, 0.0, 0.0, 1450.2, 0.0, 962.1, 716.5, 1.0]
+STILL = np.eye(4).tolist()
+
+PHONES: dict[str, tuple[str, object]] = {
+    "Record3D": ("metadata", {"w": 1920, "h": 1440, "K": K_COLUMNS, "fps": 60, "poses": []}),
+    "3D Scanner App": ("frame.json", {"intrinsics": K_ROWS, "cameraPoseARFrame": STILL}),
+    "Polycam": ("1.json", {"fx": 1450.2, "fy": 1450.2, "cx": 962.1, "cy": 716.5, "width": 1920,
+                           "height": 1440, "t_00": 1.0}),
+    "ARKit, nested": ("a.json", {"camera": {
+        "intrinsics": np.reshape(K_COLUMNS, (3, 3)).tolist(),
+        "imageResolution": {"width": 1920, "height": 1440}}}),
+    "ARKit, by names": ("b.json", {
+        "cameraIntrinsics": {"fx": 1450.2, "fy": 1450.2, "cx": 962.1, "cy": 716.5},
+        "imageResolution": [1920, 1440]}),
+    "Stray Scanner": ("camera_matrix.csv", "1450.2,0,962.1\n0,1450.2,716.5\n0,0,1\n"),
+    "numpy.savetxt": ("K.txt", "1.4502e+03 0 9.621e+02\n0 1.4502e+03 7.165e+02\n0 0 1\n"),
+}  # fmt: skip
+"""Files of one camera as phones and scripts write them."""
+
+
+@pytest.mark.filterwarnings("ignore::hypopose.io.CameraFileWarning")
+@pytest.mark.parametrize("tool", PHONES)
+def test_the_intrinsics_of_a_phone(tool: str, tmp_path: Path) -> None:
+    name, content = PHONES[tool]
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    camera = load_camera(path, image_size=(1920, 1440))
+    assert camera.focal.tolist() == pytest.approx([1450.2, 1450.2])
+    assert camera.center.tolist() == pytest.approx([962.1, 716.5])
+    assert camera.image_size == (1920, 1440)
+
+
+def test_a_matrix_by_columns_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.json"
+    path.write_text(json.dumps({"w": 1920, "h": 1440, "K": K_COLUMNS}))
+    with pytest.warns(CameraFileWarning, match="read by columns"):
+        load_camera(path)
+
+
+@pytest.mark.parametrize("rows", ["1 2\n3 4\n", "1 0 0\n0 1 0\n0 0 1\n0 0 0\n", "a b c\n" * 3])
+def test_other_numbers_are_no_matrix(rows: str, tmp_path: Path) -> None:
+    path = tmp_path / "K.txt"
+    path.write_text(rows)
+    with pytest.raises(FormatError, match="holds no camera"):
+        load_camera(path, image_size=(1920, 1440))
