@@ -25,6 +25,7 @@ from hypopose.checks import check_choice, check_n_hypotheses, check_positive
 from hypopose.diffusion import cosine_schedule
 from hypopose.errors import OptionError
 from hypopose.networks.base import Network
+from hypopose.networks.compiling import compile_blocks
 from hypopose.networks.constant_bones import with_constant_bones
 from hypopose.samplers.mirror import mirrored
 from hypopose.samplers.missing import FillMissing, readable
@@ -63,12 +64,15 @@ class DiffusionSampler(WindowedSampler):
         precision: ``"float32"``, or ``"bfloat16"`` for matrix products in half the bits: quicker on
             GPUs and on CPUs with AMX, slower on others; poses move by a millimeter or so.
             ``"auto"`` takes bfloat16 where it is quicker.
+        compile: Compile the network's blocks: hypotheses are drawn up to a quarter faster, after
+            20 s, and differ by a thousandth of a millimeter. Needs a C++ compiler.
         turning: How networks that look at the subject are turned towards it: ``"clip"`` once a
             window, as the bundled ones were trained; ``"frame"`` or ``"none"``, see
             :func:`hypopose.cameras.turn_towards`.
 
     Raises:
         OptionError: If an option is out of range.
+        BackendError: If the network is to be compiled and there is no compiler.
     """
 
     network: Network
@@ -86,6 +90,7 @@ class DiffusionSampler(WindowedSampler):
     chunk: int = 2048
     fill_missing: FillMissing = "error"
     precision: Precision = "float32"
+    compile: bool = False
     turning: Turning = "clip"
 
     reads_latent: ClassVar[bool] = False
@@ -106,6 +111,8 @@ class DiffusionSampler(WindowedSampler):
         check_choice("turning", self.turning, get_args(Turning))
         check_positive(scale=self.scale, clamp=self.clamp)
         self._check_windows()
+        if self.compile and isinstance(self.network, torch.nn.Module):
+            compile_blocks(self.network)
 
     @torch.no_grad()
     def sample(

@@ -15,6 +15,7 @@ from hypopose.diffusion import cosine_schedule
 from hypopose.errors import BackendError, CheckpointError, OptionError
 from hypopose.io.atomic import write_atomically
 from hypopose.networks.attention import Backend
+from hypopose.networks.compiling import compile_blocks
 from hypopose.networks.low_rank import add_low_rank, merge_low_rank
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.training.batches import motion_of
@@ -86,8 +87,7 @@ class Trainer:
         if config.network.low_rank:
             add_low_rank(self.network, config.network.low_rank)
         if config.compute.compile:
-            for block in getattr(self.network, "blocks", [self.network]):
-                block.compile(dynamic=True)
+            compile_blocks(self.network)
         self.optimizers = make_optimizers(self.network, config)
         self.ema = EMA(self.network, config.optimizer.ema_decay)
         self.progress = Progress()

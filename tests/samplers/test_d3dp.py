@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,9 +15,16 @@ from torch import Tensor
 
 from hypopose.cameras import project
 from hypopose.diffusion import seeded_noise
-from hypopose.errors import MissingCameraError, OptionError, ShapeError, SkeletonMismatchError
+from hypopose.errors import (
+    BackendError,
+    MissingCameraError,
+    OptionError,
+    ShapeError,
+    SkeletonMismatchError,
+)
 from hypopose.networks import FrameTokens, MixSTE2
 from hypopose.networks.base import Network, NetworkInfo
+from hypopose.networks.compiling import COMPILERS
 from hypopose.networks.inputs import encode
 from hypopose.samplers import D3DP, Step, interpolate_missing
 from hypopose.samplers.windows import published_windows, seam_jump, window_starts
@@ -165,6 +174,27 @@ def test_half_precision_moves_poses_a_little(make: Callable[[], Network]) -> Non
     exact = draw(sampler, keypoints)
     assert half.dtype == torch.float32
     assert 0 < (half - exact).norm(dim=-1).mean() < 0.02
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="needs a C++ compiler")
+def test_a_compiled_network_draws_the_same(pytestconfig: pytest.Config) -> None:
+    if pytestconfig.getoption("jaxtyping_packages"):
+        pytest.skip("functions that check their shapes do not compile")
+    plain, keypoints = D3DP(FrameTokens(width=16, n_layers=1, n_heads=2).eval(), n_steps=2), walk(9)
+    before = draw(plain, keypoints)
+    compiled = replace(plain, network=copy.deepcopy(plain.network), compile=True)
+    for n_frames in (9, 13):
+        seen = walk(n_frames)
+        assert torch.allclose(draw(compiled, seen), draw(plain, seen), atol=1e-5)
+    assert torch.equal(draw(plain, keypoints), before)
+
+
+def test_compilation_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(BackendError, match=r"no g\+\+.*leave compile out"):
+        D3DP(NETWORKS[0](), compile=True)
 
 
 @pytest.mark.parametrize(("has_amx", "same_as"), [(True, "bfloat16"), (False, "float32")])
