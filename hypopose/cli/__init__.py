@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import io
 import math
+import re
 import sys
 import warnings
 from collections import Counter
@@ -156,6 +157,10 @@ CONTINUED = ("sample", "detect")
 """Commands that go on with a run that Ctrl-C stopped."""
 
 
+_SIZE = re.compile(r"(?<![^\0])(--image-size)[\0=](\d+)[xX](\d+)(?![^\0])")
+"""A size as one word, in arguments that are joined by NUL."""
+
+
 class CommandError(click.ClickException):
     """One line on standard error, exit code 2."""
 
@@ -220,7 +225,7 @@ def _checked(command: click.Command) -> click.Command:
         parse = parser.parse_args
 
         def parse_args(args: list[str]) -> tuple[dict[str, Any], list[str], list[click.Parameter]]:
-            values, rest, order = parse(args)
+            values, rest, order = parse(_with_sizes_apart(args))
             _refuse_repeated(order, ctx)
             return values, rest, order
 
@@ -231,6 +236,17 @@ def _checked(command: click.Command) -> click.Command:
     for child in getattr(command, "commands", {}).values():
         _checked(child)
     return command
+
+
+def _with_sizes_apart(args: list[str]) -> list[str]:
+    """``--image-size 1280x720`` as ``--image-size 1280 720``, which click asks for.
+
+    Example:
+        >>> _with_sizes_apart(["a.json", "--image-size", "1280x720"])
+        ['a.json', '--image-size', '1280', '720']
+    """
+    text = "\0".join(args)
+    return re.sub(_SIZE, r"\1\0\2\0\3", text).split("\0") if args else args
 
 
 def _refuse_repeated(order: list[click.Parameter], ctx: click.Context) -> None:

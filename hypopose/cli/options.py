@@ -62,7 +62,7 @@ OPTIONS: dict[str, Declared] = {
     ),
     "image_size": (
         ("--image-size",),
-        {"type": (pixels, pixels), "metavar": "W H", "help": "Image size in pixels."},
+        {"type": (pixels, pixels), "metavar": "W H", "help": "Image size in pixels, also as WxH."},
     ),
     "fps": (
         ("--fps",),

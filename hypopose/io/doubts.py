@@ -39,6 +39,8 @@ CORNER = 0.5
 PERCENT = 100
 MIN_CLIP = 10
 """Number of frames from which a doubt is raised if no one leaves a quarter of the image."""
+SMALL = 40.0
+"""Pixels of a person's height below which keypoints are too coarse."""
 N_EXAMINED = 200
 """Detections that are looked at, spread over the file."""
 
@@ -65,7 +67,7 @@ def doubts_about(detections: Detections, *, skeleton_told: bool) -> tuple[str, .
     wrong = misnamed(xy, named) if skeleton_told else scrambled(xy, named)
     # Joints under wrong names do not show which way is up.
     found = wrong or upside_down(xy, named) or sideways(xy, named)
-    return tuple(doubt for doubt in (found, on_one_spot(detections)) if doubt)
+    return tuple(doubt for doubt in (found, on_one_spot(detections), small(xy)) if doubt)
 
 
 def on_one_spot(detections: Detections) -> str:
@@ -96,6 +98,21 @@ def _spans(
     both = seen[1:] & seen[:-1]
     step = np.where(both, np.linalg.norm(np.diff(xy, axis=0), axis=-1), 0.0).sum(1)
     return low, high, step / np.where(both.any(1), both.sum(1), np.nan)
+
+
+def small(xy: Float[np.ndarray, "N J 2"]) -> str:
+    """A doubt if people are so small that a pixel counts; else nothing."""
+    seen = np.isfinite(xy).all(-1, keepdims=True)
+    size = (np.where(seen, xy, -np.inf).max(1) - np.where(seen, xy, np.inf).min(1)).max(-1)
+    whole = size[seen.sum((1, 2)) >= xy.shape[1] / 2]
+    tall = float(np.median(whole)) if len(whole) else np.inf
+    if tall >= SMALL:
+        return ""
+    error = 1 / max(tall, 1.0)
+    return (
+        f"people are {tall:.0f} px tall, so that an error of one pixel is {error:.0%} of them: "
+        "detect keypoints in larger pictures, or write pixels if these are another unit"
+    )
 
 
 def upside_down(xy: Float[np.ndarray, "N J 2"], skeleton: Skeleton) -> str:

@@ -53,7 +53,7 @@ class FileInfo:
         frames_without_people: Frames without a detected person.
         people: Everybody, the person seen most first.
         confidence: Smallest, median and largest confidence of detected keypoints, or None.
-        image_size: Width and height in pixels, if the file says.
+        image_size: Width and height in pixels, as the file says or else the caller.
         fps: Frames per second, if the file says.
         camera: ``none``, ``assumed`` or ``given``.
         notes: What was assumed or repaired on reading.
@@ -141,7 +141,7 @@ def inspect(
         frames_without_people=n_frames - with_people,
         people=tuple(_person(detections, n, rows) for n, rows in recording.people.items()),
         confidence=_confidence(detections),
-        image_size=detections.image_size,
+        image_size=detections.image_size or image_size,
         fps=detections.fps,
         camera=_camera_word(detections.camera),
         notes=detections.notes,

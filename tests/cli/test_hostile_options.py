@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -54,6 +55,16 @@ def test_an_option_of_one_value_is_given_once(words: list[str], name: str) -> No
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 2
     assert f"{name} was given 2 times; give it once." in done.output
+
+
+@pytest.mark.parametrize("words", [["--image-size", "640x480"], ["--image-size=640X480"]])
+def test_a_size_may_be_one_word(words: list[str], tmp_path: Path) -> None:
+    keypoints, _ = example_pair()
+    np.save(tmp_path / "a.npy", keypoints.xy.numpy())
+    given = ["info", str(tmp_path / "a.npy"), "--skeleton", "h36m17"]
+    done = CliRunner().invoke(main, [*given, *words])
+    assert done.exit_code == 0, done.output
+    assert "640 x 480 px" in done.output
 
 
 def test_options_of_many_values_may_be_repeated(result: Path, tmp_path: Path) -> None:

@@ -684,6 +684,31 @@ def parameters_of_a_body_model(folder):
     return folder / "a.npz", {}, "parameters of a body model"
 
 
+@case
+def missing_marks_in_an_array(folder):
+    lost = (np.arange(17) + np.arange(N)[:, None]) % 6 == 0
+    values = np.dstack([ANN, np.full(ANN.shape[:2], 0.9)])
+    np.save(folder / "a.npy", np.where(lost[..., None], -1.0, values))
+    return folder / "a.npy", {"skeleton": "coco17"}, np.where(lost[..., None], np.nan, ANN)
+
+
+@case
+def missing_marks_in_json(folder):
+    lost = (np.arange(17) + np.arange(N)[:, None]) % 6 == 0
+    values = np.dstack([ANN, np.full(ANN.shape[:2], 0.9)])
+    points = np.where(lost[..., None], -1.0, values).tolist()
+    frames = {f"frame_{f:04d}.jpg": points[f] for f in range(N)}
+    return write(folder, frames), {"skeleton": "coco17"}, np.where(lost[..., None], np.nan, ANN)
+
+
+@case
+def a_line_of_units(folder):
+    head = ",".join(f"{n}_x,{n}_y" for n in COCO)
+    units = ",".join(["px"] * 34)
+    body = [",".join(map(str, frame.ravel())) for frame in ANN]
+    return write(folder, "\n".join([head, units, *body]), "a.csv"), {}, "holds units"
+
+
 @pytest.mark.parametrize("make", CASES, ids=lambda f: f.__name__)
 def test_file(make: Callable[[Path], Case], tmp_path: Path) -> None:
     path, options, expected = make(tmp_path)
@@ -768,3 +793,30 @@ def test_percent_and_a_corner_of_the_image_are_doubted(tmp_path: Path) -> None:
     assert any("upper left quarter" in doubt for doubt in doubts(path, image_size=SIZE))
     path = table(tmp_path, ("frame", "joint", "x", "y"), long_rows())
     assert not doubts(path, image_size=SIZE)
+
+
+def test_confidences_called_c_are_read(tmp_path: Path) -> None:
+    joints = [{n: {"x": x, "y": y, "c": 0.7} for n, (x, y) in zip(COCO, frame, strict=True)}
+              for frame in ANN.tolist()]  # fmt: skip
+    (keypoints,) = load_people(write(tmp_path, {"frames": joints})).values()
+    assert keypoints.confidence is not None
+    assert keypoints.confidence.flatten().tolist() == pytest.approx([0.7] * 17 * N)
+
+
+def test_people_of_a_few_pixels_are_doubted(tmp_path: Path) -> None:
+    small = 600 + 0.05 * ANN
+    np.save(tmp_path / "a.npy", small)
+    doubts = inspect(tmp_path / "a.npy", skeleton="coco17", image_size=SIZE).doubts
+    tall = np.median((small.max(1) - small.min(1)).max(-1))
+    assert f"people are {tall:.0f} px tall" in " ".join(doubts)
+    np.save(tmp_path / "b.npy", ANN)
+    assert not inspect(tmp_path / "b.npy", skeleton="coco17", image_size=SIZE).doubts
+
+
+def test_nobody_seen_whole_is_not_small(tmp_path: Path) -> None:
+    parts = np.where(np.arange(17)[:, None] < 12, np.nan, ANN)
+    np.save(tmp_path / "a.npy", parts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        info = inspect(tmp_path / "a.npy", skeleton="coco17", min_joints=1)
+    assert not any("px tall" in doubt for doubt in info.doubts)

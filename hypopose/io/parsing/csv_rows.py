@@ -84,9 +84,8 @@ def number(source: Source, text: str, place: str) -> float:
     except ValueError:
         if _decimal_comma(source, text):
             return float(text.replace(",", "."))
-        raise source.error(
-            f"expected a number, got {text[:40]!r}", "write it again", place
-        ) from None
+        cure = "remove the line if it holds units" if place == "line 2" else "write it again"
+        raise source.error(f"expected a number, got {text[:40]!r}", cure, place) from None
 
 
 def _decimal_comma(source: Source, text: str) -> bool:

@@ -28,6 +28,18 @@ RIGID = 0.02
 _LIMBS = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
 
 
+def without_marks(
+    xy: Float[np.ndarray, "*any 2"], third: Float[np.ndarray, "*any"]
+) -> Float[np.ndarray, "*any"]:
+    """The numbers beside x and y, 0 for missing points that are written as -1, -1, -1.
+
+    Args:
+        xy: As the file has them.
+        third: As the file has them.
+    """
+    return np.where((xy == -1).all(-1) & (third == -1), 0.0, third)
+
+
 def check_third_channel(source: Source, third: Float[np.ndarray, "..."]) -> None:
     """Refuse an array's third channel that is neither a confidence nor a visibility flag.
 

@@ -23,7 +23,8 @@ POINTS = ("keypoints", "pose_keypoints_2d", "pose_keypoints", "keypoints2D", "ke
 """Keys under which a person's points stand."""
 MIN_POINTS = 5
 MAX_DEPTH = 3
-_SURE = ("score", "confidence", "visibility", "visible", "likelihood", "conf", "presence")
+_SURE = ("score", "confidence", "visibility", "visible", "likelihood", "conf", "presence",
+         "c", "p")  # fmt: skip
 _CALLED = ("name", "part", "label", "joint", "bodyPart", "body_part")
 _BESIDE = ("keypoint_scores", "keypoints_scores", "keypoints_visible", "keypoint_confidences",
            "scores", "confidences")  # fmt: skip

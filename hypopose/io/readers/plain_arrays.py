@@ -26,7 +26,7 @@ from hypopose.errors import HypoPoseError
 from hypopose.io import native
 from hypopose.io.detections import MAX_PEOPLE_IN_FRAME, Detections
 from hypopose.io.format import Format, ReadOptions
-from hypopose.io.parsing.depth import CURE, check_depth, check_third_channel
+from hypopose.io.parsing.depth import CURE, check_depth, check_third_channel, without_marks
 from hypopose.io.parsing.skeleton_detection import check_joints, need_skeleton
 from hypopose.io.parsing.times import rate_of, seconds, time_column
 from hypopose.io.readers import detectron2_npz, videopose3d
@@ -253,7 +253,8 @@ def _scores(source: Source, values: np.ndarray, extra: dict[str, np.ndarray]) ->
     if third is not None and scores is not None:
         raise source.error(f"3 coordinates {values.shape} and a confidence", CURE)
     if third is not None:
-        check_third_channel(source, third.astype(np.float64))
+        third = without_marks(values[..., :2].astype(np.float64), third.astype(np.float64))
+        check_third_channel(source, third)
         return np.minimum(third, 1)  # visibility flags may be 2
     if scores is None:
         return None

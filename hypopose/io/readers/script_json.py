@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from hypopose.io.detections import Detections
 from hypopose.io.format import Format, ReadOptions
-from hypopose.io.parsing.depth import CURE, check_depth, check_third_channel
+from hypopose.io.parsing.depth import CURE, check_depth, check_third_channel, without_marks
 from hypopose.io.parsing.image_fractions import to_pixels
 from hypopose.io.parsing.json_values import scalar
 from hypopose.io.parsing.loose_frames import LooseFrame, bare_people, facts_of, frames_in
@@ -68,7 +68,7 @@ def read(source: Source, options: ReadOptions) -> Detections:
             f"no person in any of its {len(frames)} frames", "check that the detector saw somebody"
         )
     skeleton, values, found = _joints(source, options, people)
-    third = values[..., THIRD]
+    third = without_marks(values[..., [X, Y]], values[..., THIRD])
     check_third_channel(source, third)
     _refuse_depth(source, values, skeleton)
     facts = _facts(source, facts_of(source.json) or frames[0].facts)
