@@ -30,9 +30,17 @@ MOST_VALUES = 60_000_000
 """Coordinates that all people of a file may have together, missing ones included."""
 _FRAME = ("fnum", "frame", "frame_id", "frame_number", "frame_idx", "frame_index", "frame#", "")
 _CELL = (
-    re.compile(r"(?P<joint>.+?)[_\-. ](?P<axis>[xyz])(?:_?(?:mm|cm|m))?", re.IGNORECASE),
+    re.compile(
+        r"(?P<joint>.+?)(?:[_\-. ](?:position|pos|location|loc))?[_\-. ](?P<axis>[xyz])"
+        r"(?:_?(?:mm|cm|m))?",
+        re.IGNORECASE,
+    ),
     re.compile(r"(?P<axis>[xyz])[_\-. ]?(?P<joint>.+)", re.IGNORECASE),
 )
+_OTHER = re.compile(
+    r".*[_\-. ](?:rotation|rot|orientation|quat\w*|velocity|acceleration|angular\w*)", re.IGNORECASE
+)
+"""Quantities beside positions that have an x, y and z, too."""
 MAX_FRAMES = 2_000_000
 
 
@@ -63,11 +71,13 @@ def wide_columns(header: Sequence[str]) -> dict[str, list[int]]:
     Example:
         >>> wide_columns(["fnum", "nose_x", "nose_y", "nose_z", "nose_error"])
         {'nose': [1, 2, 3]}
+        >>> wide_columns([f"Hips_{what}_{a}" for what in ("position", "rotation") for a in "xyz"])
+        {'Hips': [0, 1, 2]}
     """
     found: dict[str, dict[str, int]] = {}
     for column, cell in enumerate(header):
         match = next((m for p in _CELL if (m := p.fullmatch(cell.strip()))), None)
-        if match is not None:
+        if match is not None and not _OTHER.fullmatch(match["joint"]):
             found.setdefault(match["joint"], {}).setdefault(match["axis"].lower(), column)
     return {
         joint: [axes[a] for a in "xyz"] for joint, axes in found.items() if set(axes) == set("xyz")

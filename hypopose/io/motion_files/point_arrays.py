@@ -44,6 +44,11 @@ def read(source: Source) -> People:
         return _clips(source, archive.pickled("positions_3d"))
     named = [name for name in NAMES if name in archive.names]
     named = named or (archive.names if len(archive.names) == 1 else [])
+    if set(archive.names) >= {"poses", "trans"}:
+        raise source.error(
+            "holds parameters of a body model, no points",
+            "hypopose data prepare FILE -o SHARD.npz --body-model MODEL.npz computes the joints",
+        )
     if len(named) != 1:
         raise source.error(
             f"the archive holds {', '.join(archive.names[:8]) or 'nothing'}",

@@ -319,3 +319,21 @@ def test_a_format_named_wrongly_is_refused(kind: str, content: bytes, tmp_path: 
     (tmp_path / "a.dat").write_bytes(content)
     with pytest.raises(FormatError, match=r"a\.dat"):
         quietly(tmp_path / "a.dat", format=kind)
+
+
+def test_positions_beside_rotations(tmp_path: Path) -> None:
+    x = in_axes(walk(H36M), "y")
+    head = [f"{n}_{what}_{a}" for n in H36M for what in ("position", "rotation") for a in "xyz"]
+    rows = [",".join(f"{v:.5f}" for p in frame for v in (*p, 90.0, 0.0, -45.0)) for frame in x]
+    (tmp_path / "walk.csv").write_text("\n".join([",".join(head), *rows]))
+    (motion,) = quietly(tmp_path / "walk.csv").values()
+    truth = walk(H36M)
+    found = np.asarray(motion.places)
+    spans = np.linalg.norm(np.diff(truth[0], axis=0), axis=-1)
+    assert np.linalg.norm(np.diff(found[0], axis=0), axis=-1) == pytest.approx(spans, abs=1e-4)
+
+
+def test_parameters_of_a_body_model_are_no_points(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", poses=np.zeros((4, 156)), trans=np.zeros((4, 3)))
+    with pytest.raises(FormatError, match=r"parameters of a body model.*--body-model"):
+        quietly(tmp_path / "a.npz")
