@@ -67,7 +67,7 @@ axes.set_aspect("equal")
 figure.savefig("rig.png", dpi=120, bbox_inches="tight", pad_inches=0.3)
 
 # %% Adapted weights: views label each other. This is far too short to be useful; leave the budget
-# out, and give ``motion="FOLDER"`` with motion capture, for twenty minutes of training.
+# out, and give ``motion="FOLDER"`` with motion capture, for ten minutes of training.
 budget = {"n_frames": 500, "batch_frames": 250, "builds": False, "teacher": 0.0, "seed": 0}
 target = {name: people[0] for name, people in views.items()}
 folder = Path(tempfile.mkdtemp(prefix="hypopose_")) / "adapted"

@@ -92,7 +92,9 @@ def adapt_recordings(
         OptionError: If nothing can be learned from, or options contradict an unfinished run's.
         CheckpointError: If the weights cannot be adapted.
     """
-    o, tell = options or AdaptOptions(), say or (lambda line: None)
+    has_labels = any(r.label is not None for r in recordings)
+    o = (options or AdaptOptions()).with_budget(has_labels=has_labels)
+    tell = say or (lambda line: None)
     output = Path(output)
     source = load_source(weights, motion, o)
     run = output.with_name(output.name + RUN_ENDING)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 
-from hypopose.adaptation.adapt_options import AdaptOptions
+from hypopose.adaptation.adapt_options import FRAMES, AdaptOptions
 from hypopose.datasets.shards import load_motion
 from hypopose.datasets.synthetic import synthetic_motion
 from hypopose.errors import CheckpointError, OptionError
@@ -162,8 +162,8 @@ def _adapting(
     """The options of the weights' training with those of adaptation."""
     budget: dict[str, Any] = (
         {"minutes": options.minutes}
-        if options.n_frames is None
-        else {"minutes": None, "n_frames": options.n_frames}
+        if options.n_frames is None and options.minutes is not None
+        else {"minutes": None, "n_frames": options.n_frames or FRAMES}
     )
     longest = max(config.data.lengths)
     lengths = [n for n in (9, 27, 81) if n <= longest] or [longest]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   hypopose adapt monday.json tuesday.json -o weights/studio --motion motion
-  hypopose adapt walk.json -o weights/anna --height 1.12 --minutes 10
+  hypopose adapt walk.json -o weights/anna --height 1.12
   hypopose adapt front.json side.json back.json -o weights/lab --views rig.json"""
 
 
@@ -42,8 +42,13 @@ Examples:
     help="The files are views of the same people at the same time, and this is where the cameras "
     "are: rig.json of hypopose cameras. They label each other.",
 )
-@click.option("--minutes", type=float, default=20.0, show_default=True, help="Time of training.")
-@click.option("--n-frames", type=int, help="Frames of training instead: repeats exactly.")
+@click.option("--minutes", type=float, help="Time of training, instead of frames.")
+@click.option(
+    "--n-frames",
+    type=int,
+    help="Frames of training: repeats exactly. Default: 80,000 (a minute), 1,200,000 with "
+    "--views (6 to 12 minutes).",
+)
 @click.option(
     "--motion",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -161,8 +166,8 @@ def _conclude(adapted: Adapted, output: Path) -> None:
         click.echo("forgetting is not known: the motion has no validation split of 27 frames")
     if not adapted.has_improved:
         click.echo(
-            f"Nothing is written: {adapted.against}. Longer recordings, --views, --height, "
-            "--motion or more --minutes may help.",
+            f"Nothing is written: {adapted.against}. Longer recordings, --views, --height or "
+            "--motion may help.",
             err=True,
         )
         raise click.exceptions.Exit(1)

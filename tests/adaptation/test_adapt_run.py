@@ -175,6 +175,15 @@ def test_weights_that_cannot_be_adapted_are_refused(
         adapt_recordings([walker], tmp_path / "out", weights=tiny_weights, motion=other)
 
 
+def test_without_a_budget_the_labels_decide_how_long_it_takes() -> None:
+    plain = AdaptOptions()
+    assert plain.with_budget(has_labels=False).n_frames == 80_000
+    assert plain.with_budget(has_labels=True).n_frames == 1_200_000
+    assert AdaptOptions(view_labels=0.0).with_budget(has_labels=True).n_frames == 80_000
+    for told in (AdaptOptions(minutes=5.0), AdaptOptions(n_frames=27)):
+        assert told.with_budget(has_labels=True) == told
+
+
 @pytest.mark.parametrize("wrong", [{"height": 9.0}, {"aligned": 2.0}, {"minutes": 0.0}])
 def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(OptionError):
