@@ -37,6 +37,7 @@ from torch.nn import functional
 from hypopose.errors import ShapeError
 from hypopose.networks.attention import Backend, attention, check_backend
 from hypopose.networks.base import NetworkInfo
+from hypopose.networks.constant_bones import with_constant_bones
 from hypopose.networks.inputs import REFERENCE_FPS, REFERENCE_SIZE
 from hypopose.networks.ray_projection import jitter, onto_rays
 from hypopose.networks.recorded_config import recorded
@@ -113,6 +114,8 @@ class FrameTokens(StagedNetwork):
             (:mod:`hypopose.networks.ray_projection`).
         one_step: Weights that were trained to draw from pure noise only: samplers refuse more
             evaluations.
+        constant_bones: Whether a hypothesis keeps its bone lengths over a clip
+            (:mod:`hypopose.networks.constant_bones`).
 
     Raises:
         ShapeError: If the width does not divide into heads of even width, no block is left for
@@ -146,6 +149,7 @@ class FrameTokens(StagedNetwork):
         n_shared: int = 0,
         on_rays: bool = False,
         one_step: bool = False,
+        constant_bones: bool = False,
     ) -> None:
         super().__init__()
         check_backend(attention)
@@ -219,6 +223,7 @@ class FrameTokens(StagedNetwork):
             n_latent=c.n_latent,
             on_rays=c.on_rays,
             one_step=c.one_step,
+            constant_bones=c.constant_bones,
         )
 
     @property
@@ -328,7 +333,16 @@ class FrameTokens(StagedNetwork):
         x = self.norm(tokens.x[:, :, 0])
         with single_precision(x):
             pose = self.to_pose(x.to(self.to_pose.weight.dtype)).float() / self.scale
-        pose = pose.unflatten(-1, (-1, 3))
+        pose = self._onto_rays(pose.unflatten(-1, (-1, 3)), x, tokens)
+        if not self.config.constant_bones:
+            return pose
+        usable = None if tokens.mask is None else tokens.mask.to(pose.dtype)
+        return with_constant_bones(pose, get_skeleton(self.config.skeleton), usable)
+
+    def _onto_rays(
+        self, pose: Float[Tensor, "N F J 3"], x: Float[Tensor, "N F width"], tokens: Tokens
+    ) -> Float[Tensor, "N F J 3"]:
+        """Poses moved towards the rays of their keypoints, if the network has ``on_rays``."""
         if self.to_share is None:
             return pose
         # Behind a cut (Hourglass) hypotheses may have parted from the clip they see.

@@ -79,6 +79,8 @@ class BodyOptions:
             that real people lie inside the distribution and not at its edge.
         as_recorded: Share of windows with the bone lengths of one recorded body (the legs' clip):
             nothing of ``bone_sd``, ``direction_sd``, ``spine_sd`` and ``recorded_bones`` is drawn.
+        exchanged: Share of those windows that take the bone lengths of other recorded bodies than
+            the clip's own: between two of them, or up to a fifth past one.
         spine_sd: Spread in meters of how far before or behind the trunk the spine joint lies, a
             choice of each data set; a third of it along the trunk.
         as_people: Share of windows with the bone lengths of a person of the table
@@ -99,12 +101,13 @@ class BodyOptions:
     recorded_bones: float = 0.0
     recorded_reach: float = 1.0
     as_recorded: float = 0.0
+    exchanged: float = 0.0
     spine_sd: float = 0.0
     as_people: float = 0.0
 
     def __post_init__(self) -> None:
         shares = ("recombine", "seated_share", "tumbling", "pair_freedom", "recorded_bones")
-        check_shares(self, *shares, "as_recorded", "as_people")
+        check_shares(self, *shares, "as_recorded", "as_people", "exchanged")
         check_range(self, 0.0, 1.0, "bone_sd", "direction_sd")
         check_range(self, 0.0, 2.0, "recorded_reach", "spine_sd")
 
@@ -127,6 +130,9 @@ class Builds:
         """Thigh and shin."""
         return self.lengths[:, 1:2] + self.lengths[:, 2:3]
 
+
+Frames = tuple[Tensor, Tensor, Tensor]
+"""Neighboring source frames (B, F) and the weight of the later."""
 
 DrawBuilds = Callable[[int, Draws], Builds]
 """Draws builds for so many windows."""
@@ -196,7 +202,7 @@ class BodyMaker:
             directions = directions + (tilt * drawn[..., None])[:, None]
         lengths = self._mean_bones(clip, draws) * common * pairs[:, self.pairs]
         if o.as_recorded:
-            own = self.recorded[clip[:, 0]]
+            own = self._recorded_body(clip[:, 0], draws)
             lengths = torch.lerp(own, lengths, drawn)
             legs = (own[:, 1] + own[:, 2])[:, None] / LEG
             common = torch.lerp(legs, common, drawn)
@@ -228,6 +234,16 @@ class BodyMaker:
         legs = (own[:, 1] + own[:, 2])[:, None] / LEG
         return torch.where(theirs, own, lengths), torch.where(theirs, legs, common)
 
+    def _recorded_body(self, clip: Tensor, draws: Draws) -> Tensor:
+        """Bone lengths (B, 16) of one recorded body a window."""
+        own = self.recorded[clip]
+        if not self.options.exchanged:
+            return own
+        B = len(clip)
+        one, other = self.recorded[draws.pick(self.weights, 2 * B)].chunk(2)
+        between = torch.lerp(one, other, draws.uniform(B, 1, low=-0.2, high=1.2))
+        return torch.where(draws.chance(self.options.exchanged, B, 1), between, own)
+
     def _people(self, B: int, draws: Draws) -> People | None:
         """A person of the table for every window."""
         if self.people is None:
@@ -258,25 +274,26 @@ class BodyMaker:
         # Half of the windows keep the recorded speed; the rest are warped by 0.7 to 1.4.
         warp = torch.where(draws.chance(0.5, B), 1.0, 0.7 * 2.0 ** draws.uniform(B))
         step = self.fps / fps * warp
-        directions = fps.new_empty(B, F, len(BONES), 3)
-        path = pelvis = shoulders = fps.new_empty(0)
-        for part, bones in enumerate(PARTS):
-            at = self._frames(clip[:, part], phase[:, part], step, F)
-            d = _between(self.parts[part], at)
-            if part == 0:
-                path, pelvis = self._path(at), _between(self.pelvis, at)
-            elif part == 1:
-                turn = _turn_between(pelvis, _between(self.pelvis, at))
-                d, shoulders = _turned(d, turn), _multiply(_between(self.shoulders, at), turn)
-            else:
-                d = _turned(d, _turn_between(shoulders, _between(self.shoulders, at)))
-            directions[:, :, list(bones)] = d
-        return directions, path, clip
+        at = [self._frames(clip[:, part], phase[:, part], step, F) for part in range(len(PARTS))]
+        pelvis = _between(self.pelvis, at[0])
+        directions = self._body_of(at, _between(self.parts[0], at[0]), pelvis)
+        return directions, self._path(at[0]), clip
 
-    def _frames(
-        self, clip: Tensor, phase: Tensor, step: Tensor, F: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Neighboring source frames (B, F) and the weight of the later; clips go back and forth."""
+    def _body_of(self, at: list[Frames], legs: Tensor, pelvis: Tensor) -> Tensor:
+        """Bone directions (B, F, 16, 3): legs, and the other parts of ``at`` turned to fit."""
+        directions = legs.new_empty(*legs.shape[:2], len(BONES), 3)
+        directions[:, :, list(PARTS[0])] = legs
+        turn = _turn_between(pelvis, _between(self.pelvis, at[1]))
+        shoulders = _multiply(_between(self.shoulders, at[1]), turn)
+        directions[:, :, list(PARTS[1])] = _turned(_between(self.parts[1], at[1]), turn)
+        for part in (2, 3):
+            turn = _turn_between(shoulders, _between(self.shoulders, at[part]))
+            d = _turned(_between(self.parts[part], at[part]), turn)
+            directions[:, :, list(PARTS[part])] = d
+        return directions
+
+    def _frames(self, clip: Tensor, phase: Tensor, step: Tensor, F: int) -> Frames:
+        """Frames of windows about a phase of their clips, which go back and forth."""
         last = (self.length[clip] - 1).clamp(min=1).float()[:, None]
         offset = torch.arange(F, device=last.device) - F // 2
         at = (phase[:, None] * last + offset * step[:, None]).remainder(2 * last)
@@ -286,7 +303,7 @@ class BodyMaker:
         high = torch.minimum(low + 1, first + self.length[clip][:, None] - 1)
         return low, high, at - at.floor()
 
-    def _path(self, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def _path(self, at: Frames) -> Tensor:
         """Root path about its middle, as long as the mean body's legs would make it."""
         path = _between(self.root, at)
         ground = path[..., :2] - path[..., :2].mean(1, keepdim=True)
@@ -357,7 +374,7 @@ def _heading(leftwards: Tensor) -> Tensor:
     return leftwards[..., :2] / leftwards.norm(dim=-1, keepdim=True).clamp(min=1e-6)
 
 
-def _between(x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+def _between(x: Tensor, at: Frames) -> Tensor:
     low, high, weight = at
     return torch.lerp(x[low], x[high], weight.reshape(*weight.shape, *(1,) * (x.dim() - 1)))
 

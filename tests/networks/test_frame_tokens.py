@@ -247,3 +247,23 @@ def test_bfloat16_does_not_round_poses(network: FrameTokens) -> None:
     assert half.dtype == torch.float32
     assert not torch.equal(half, whole)
     assert (half.bfloat16().float() != half).float().mean() > 0.5
+
+
+def test_bones_that_are_constant_keep_their_length_and_ignore_padding() -> None:
+    torch.manual_seed(0)
+    network = FrameTokens(
+        width=32, n_layers=2, n_heads=4, n_shared=1, on_rays=True, constant_bones=True
+    ).eval()
+    given = inputs()
+    mask = torch.ones(2, 7, dtype=torch.bool)
+    mask[:, 5:] = False
+    with torch.no_grad():
+        drawn = network(**given, mask=mask)
+        given["keypoints"][:, 5:] = 9.0
+        padded = network(**given, mask=mask)
+    bones = torch.stack([drawn[..., c, :] - drawn[..., p, :] for p, c in H36M17.bones], -2)
+    length = bones.norm(dim=-1)
+    assert length.min() > 1e-3
+    assert (length - length[:, :, :1]).abs().max() < 1e-5
+    assert torch.allclose(drawn[:, :, :5], padded[:, :, :5], atol=1e-5)
+    assert network.info.constant_bones

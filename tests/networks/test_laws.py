@@ -58,6 +58,7 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "mixste2": lambda: MixSTE2(**SMALL),
     "mixste2-lifter": lambda: MixSTE2(**SMALL, lifter=True),
     "frame-tokens": lambda: FrameTokens(**FRAMES),
+    "frame-tokens-constant-bones": lambda: FrameTokens(**FRAMES, on_rays=True, constant_bones=True),
     "frame-tokens-on-rays": lambda: FrameTokens(**FRAMES, on_rays=True),
     "frame-tokens-refined": refined,
     "clip-tokens": lambda: ClipTokens(**FRAMES, n_shared=1),

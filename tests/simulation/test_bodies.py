@@ -214,6 +214,28 @@ def test_some_windows_stand_on_the_bones_of_one_recorded_body(motion: Motion) ->
     assert (off < 2e-3).float().mean().item() == pytest.approx(0.4, abs=0.033)
 
 
+def test_recorded_bodies_may_be_exchanged_for_what_lies_between_two(motion: Motion) -> None:
+    options = {"recombine": 0.0, "bone_sd": (0.0, 0.0), "as_recorded": 1.0}
+
+    def sizes(exchanged: float) -> tuple[Tensor, Tensor, float]:
+        maker = maker_of(motion, exchanged=exchanged, **options)
+        n = len(maker.recorded)
+        maker.recorded = maker.recorded[:1] * torch.linspace(0.9, 1.1, n)[:, None]
+        drawn = lengths(maker(2000, 1, Draws(seeded())).joints)[:, 0]
+        size = drawn / maker.recorded[:1] * 0.9
+        assert torch.allclose(size, size[:, :1].expand_as(size), atol=1e-4)
+        twice_the_same = (maker.weights / maker.weights.sum()).square().sum().item()
+        return size[:, 0], torch.linspace(0.9, 1.1, n), twice_the_same
+
+    for share in (0.0, 0.4):
+        size, own, twice_the_same = sizes(share)
+        kept = ((size[:, None] - own).abs().amin(-1) < 1e-4).float().mean().item()
+        # Three standard deviations of a share of 2000.
+        assert kept == pytest.approx(1 - share * (1 - twice_the_same), abs=0.033)
+    assert size.min() < 0.9 or size.max() > 1.1
+    assert (size - 1).abs().max() < 0.15
+
+
 def test_the_spine_joint_lies_before_or_behind_the_trunk_by_what_was_asked(motion: Motion) -> None:
     options = {"recombine": 0.0, "bone_sd": (0.0, 0.0)}
 
