@@ -62,16 +62,15 @@ JOINTS = [joint for joint in range(1, 17) if joint not in (9, 10)]
 LEVELS = (0.5, 0.8, 0.95)
 WINDOW = 81
 
+_NOTHING = {"aligned": 0.0, "augmented": 0.0, "builds": False, "teacher": 0.0, "view_labels": 0.0}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "aligned": {"builds": False, "teacher": 0.0, "view_labels": 0.0},
-    "aligned + builds": {"teacher": 0.0, "view_labels": 0.0},
-    "bent (LPA)": {"aligned": 0.3, "augmented": 0.3, "builds": False, "teacher": 0.0,
-                   "view_labels": 0.0},
-    "teacher, low rank": {"aligned": 0.0, "view_labels": 0.0, "teacher": 0.6, "rank": 8,
-                          "learning_rate": 1e-3},
-    "views": {"aligned": 0.0, "teacher": 0.0, "view_labels": 0.8},
+    "aligned": {**_NOTHING, "aligned": 0.6},
+    "aligned + builds": {**_NOTHING, "aligned": 0.6, "builds": True},
+    "bent (LPA)": {**_NOTHING, "aligned": 0.3, "augmented": 0.3},
+    "teacher, low rank": {**_NOTHING, "teacher": 0.6, "rank": 8, "learning_rate": 1e-3},
+    "views": {**_NOTHING, "view_labels": 0.8},
     "as shipped": {},
-}  # fmt: skip
+}
 """Name -> options of adaptation."""
 
 SHIPPED = "as shipped"
