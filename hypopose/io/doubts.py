@@ -41,6 +41,8 @@ MIN_CLIP = 10
 """Number of frames from which a doubt is raised if no one leaves a quarter of the image."""
 SMALL = 40.0
 """Pixels of a person's height below which keypoints are too coarse."""
+FEW = 8
+"""Fewer joints do not tell how tall a person is."""
 N_EXAMINED = 200
 """Detections that are looked at, spread over the file."""
 
@@ -104,13 +106,12 @@ def small(xy: Float[np.ndarray, "N J 2"]) -> str:
     """A doubt if people are so small that a pixel counts; else nothing."""
     seen = np.isfinite(xy).all(-1, keepdims=True)
     size = (np.where(seen, xy, -np.inf).max(1) - np.where(seen, xy, np.inf).min(1)).max(-1)
-    whole = size[seen.sum((1, 2)) >= xy.shape[1] / 2]
+    whole = size[seen.sum((1, 2)) >= max(FEW, xy.shape[1] / 2)]
     tall = float(np.median(whole)) if len(whole) else np.inf
-    if tall >= SMALL:
+    if not 1 <= tall < SMALL:
         return ""
-    error = 1 / max(tall, 1.0)
     return (
-        f"people are {tall:.0f} px tall, so that an error of one pixel is {error:.0%} of them: "
+        f"people are {tall:.0f} px tall, so that an error of one pixel is {1 / tall:.0%} of them: "
         "detect keypoints in larger pictures, or write pixels if these are another unit"
     )
 

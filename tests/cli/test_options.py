@@ -219,10 +219,10 @@ def test_the_skeleton_is_the_inputs(
     assert ("Warning:" in done.stderr) is warns
 
 
-def test_an_image_size_in_one_word_is_told_how_to_write_two(
+def test_an_image_size_in_words_is_told_how_to_write_it(
     hypopose: Run, walk: tuple[Path, Path]
 ) -> None:
     keypoints, out = walk
-    done = hypopose("sample", keypoints, "-o", out, "--image-size", "1280x960", "1")
+    done = hypopose("sample", keypoints, "-o", out, "--image-size", "wide", "1")
     assert done.exit_code == 2
     assert "write --image-size 1920 1080" in " ".join(done.stderr.split())
