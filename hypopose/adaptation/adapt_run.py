@@ -121,7 +121,7 @@ def adapt_recordings(
     kept = None
     if o.refinement and not against:
         refined, scores, objection = _refined(source, split, trainer, first, way, o)
-        tell(f"refinement unit: {f'left out, {objection}' if objection else 'kept'}")
+        tell(f"refinement {o.refiner}: {f'left out, {objection}' if objection else 'kept'}")
         kept = None if objection else (refined, scores)
     way, changes = kept or (way, changes)
     result = Adapted(

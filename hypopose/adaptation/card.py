@@ -41,7 +41,10 @@ Validation motion of other people, mm.
 ONE_STEP = "_1_steps"
 """Ends the names of scores of hypotheses that are drawn in one evaluation."""
 
-REFINED = "- A refinement unit (EpipolarPose), trained last, corrects every hypothesis.\n"
+REFINED = {
+    "unit": "- A refinement unit (EpipolarPose), trained last, corrects every hypothesis.\n",
+    "transformer": "- A refining transformer (PoSynDA), trained last, corrects every hypothesis.\n",
+}
 
 
 def adaptation_card(
@@ -71,7 +74,7 @@ def adaptation_card(
         share=100 * result.share,
         rest=100 * (1 - result.share),
         people=people,
-        refined=REFINED if result.is_refined else "",
+        refined=REFINED[options.refiner] if result.is_refined else "",
         changes=table(result.changes),
         forgetting=table(result.forgetting) if result.forgetting else "Not measured.",
     )

@@ -1,10 +1,11 @@
-"""EpipolarPose's refinement unit, trained after everything else: what a network errs in alike.
+"""A refiner of poses, trained after everything else: what a network errs in alike.
 
-The network stays as it is, and the unit learns from the same windows for the same objective: of a
-generator the energy score, which neither narrower nor wider hypotheses improve by themselves.
+The network stays as it is, and EpipolarPose's unit or PoSynDA's transformer learns from the same
+windows for the same objective: of a generator the energy score, which neither narrower nor wider
+hypotheses improve by themselves.
 
-Departures: the published unit replaces a lifter's pose and learns by squared errors
-(:func:`hypopose.networks.refinement_loss`).
+Departures: the published ones replace the pose; the unit learned by squared errors
+(:func:`hypopose.networks.refinement_loss`), the transformer beside low-rank adapters.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from hypopose.networks.staged import StagedNetwork
 from hypopose.training.objectives import LossContext
 
 LEARNING_RATE = 1e-3
+WIDTHS = {"unit": 256, "transformer": 64}
+"""Refiner -> its width: a transformer has a token a joint."""
 FIRST_BATCHES = 4
 """Batches that tell what poses look like."""
 
@@ -32,12 +35,12 @@ FIRST_BATCHES = 4
 def refine_network(
     network: PretrainedNetwork, trainer: AdaptationTrainer, share: float
 ) -> RefinedNetwork:
-    """A network with a trained refinement unit.
+    """A network with a trained refiner.
 
     Args:
         network: Adapted; it is copied.
         trainer: That adapted it, done.
-        share: Frames that the unit is trained on, of those that the network was.
+        share: Frames that the refiner is trained on, of those that the network was.
 
     Returns:
         The refined network, for inference, on the CPU.
@@ -46,12 +49,16 @@ def refine_network(
         OptionError: If such networks cannot be refined.
     """
     config, device = trainer.config, trainer.device
+    refiner = config.target.refiner
     seed = config.compute.seed + 104729
     generator = torch.Generator(device).manual_seed(seed)
     choices = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        refined = RefinedNetwork.wrap(cast(StagedNetwork, network)).to(device).eval()
+        refined = RefinedNetwork.wrap(
+            cast(StagedNetwork, network), refiner=refiner, width=WIDTHS[refiner]
+        )
+    refined = refined.to(device).eval()
     refined.network.requires_grad_(False)
     F = config.data.longest
     B = max(1, config.data.batch_frames // F)

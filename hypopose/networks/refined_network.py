@@ -1,38 +1,49 @@
-"""A network whose poses EpipolarPose's refinement unit corrects, pose by pose.
+"""A network whose poses a second one corrects, pose by pose.
 
-The unit (:mod:`hypopose.networks.refinement_unit`) was published for a lifter, whose pose it
-replaces. Here what it says is added to each hypothesis, and is nothing before it has learned, so
-that it also serves generators: every hypothesis is corrected by itself.
+EpipolarPose's refinement unit (:mod:`hypopose.networks.refinement_unit`) was published for a
+lifter, PoSynDA's transformer (:mod:`hypopose.networks.refinement_transformer`) for hypotheses; both
+replace the pose. Here what they say is added to each hypothesis, and is nothing before they have
+learned, so that they also serve generators: every hypothesis is corrected by itself.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from hypopose.checks import check_choice
 from hypopose.networks.base import NetworkInfo
 from hypopose.networks.hot import build_backbone
 from hypopose.networks.pretrained import PretrainedNetwork
 from hypopose.networks.recorded_config import recorded
+from hypopose.networks.refinement_transformer import RefinementTransformer
 from hypopose.networks.refinement_unit import PoseStatistics, RefinementUnit
 from hypopose.networks.staged import StagedNetwork
 from hypopose.skeletons import get_skeleton
 
+Refiner = Literal["unit", "transformer"]
+"""What corrects poses: EpipolarPose's unit or PoSynDA's transformer."""
+
+TRANSFORMER_LAYERS = 2
+"""Of a refining transformer; 8 as released."""
+
 
 class RefinedNetwork(PretrainedNetwork):
-    """A network and a unit that corrects its poses.
+    """A network and a unit or transformer that corrects its poses.
 
     Args:
         backbone: Config of the network, its class under ``_class_name``; one of
             :data:`hypopose.networks.hot.BACKBONES`.
-        width: Of the unit.
-        dropout: In the unit's training. More than 0 makes hypotheses spread in training alone.
+        width: Of the refiner; of a transformer a multiple of 8.
+        dropout: In its training. More than 0 makes hypotheses spread in training alone.
+        refiner: ``"unit"`` or ``"transformer"``.
 
     Raises:
-        OptionError: If no such class can be wrapped.
+        OptionError: If no such class can be wrapped, or there is no such refiner.
+        ShapeError: If the width does not suit.
 
     Example:
         >>> from hypopose.networks import FrameTokens
@@ -47,13 +58,27 @@ class RefinedNetwork(PretrainedNetwork):
     std: Tensor
 
     @recorded
-    def __init__(self, backbone: dict[str, Any], width: int = 256, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        width: int = 256,
+        dropout: float = 0.0,
+        refiner: Refiner = "unit",
+    ) -> None:
         super().__init__()
+        check_choice("refiner", refiner, get_args(Refiner))
         self.network = build_backbone(backbone)
-        n_joints = get_skeleton(self.network.info.skeleton).n_joints - 1
-        self.unit = RefinementUnit(n_joints, width, dropout)
-        nn.init.zeros_(self.unit.w4.weight)
-        nn.init.zeros_(self.unit.w4.bias)
+        body = get_skeleton(self.network.info.skeleton)
+        n_joints = body.n_joints - 1
+        self.unit: RefinementUnit | RefinementTransformer
+        if refiner == "unit":
+            self.unit = RefinementUnit(n_joints, width, dropout)
+            nn.init.zeros_(self.unit.w4.weight)
+            nn.init.zeros_(self.unit.w4.bias)
+        else:
+            self.unit = RefinementTransformer(
+                width, TRANSFORMER_LAYERS, hidden=width, dropout=dropout, skeleton=body.name
+            )
         self.register_buffer("mean", torch.zeros(n_joints, 3))
         self.register_buffer("std", torch.ones(n_joints, 3))
 
@@ -63,7 +88,7 @@ class RefinedNetwork(PretrainedNetwork):
 
         Args:
             network: Its weights are copied.
-            **options: ``width``, ``dropout``.
+            **options: ``width``, ``dropout``, ``refiner``.
         """
         config = {k: v for k, v in network.config.items() if not k.startswith("_")}
         found = cls({"_class_name": type(network).__name__, **config}, **options)
@@ -105,10 +130,13 @@ class RefinedNetwork(PretrainedNetwork):
         """
         x = self.network(x_t, keypoints, t, confidence, mask, context)
         root = get_skeleton(self.info.skeleton).root
+        poses = x - x[..., root : root + 1, :]
+        if isinstance(self.unit, RefinementTransformer):
+            poses = poses.to(self.unit.decoder.weight.dtype)
+            return x + (self.unit(poses) - poses).to(x)
         others = [j for j in range(x.shape[-2]) if j != root]
         statistics = PoseStatistics(self.mean, self.std)
-        poses = x[..., others, :] - x[..., root : root + 1, :]
-        moved = self.unit(statistics.apply(poses))[1] * self.std
+        moved = self.unit(statistics.apply(poses[..., others, :]))[1] * self.std
         more = torch.zeros_like(x)
         more[..., others, :] = moved.to(x)
         return x + more

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from hypopose.checks import check_choice
 from hypopose.errors import OptionError
+from hypopose.networks.refined_network import Refiner
 from hypopose.optimization.stature import SHORTEST, TALLEST
 from hypopose.simulation.option_checks import check_interval, check_range, check_shares
 
@@ -38,9 +40,10 @@ class TargetParts:
         refresh_steps: Steps after which the teacher labels again.
         view_labels: Share of target windows that several views label (EpipolarPose). Beside them
             ``aligned`` and ``augmented`` count a third.
-        refinement: Share of the frames that EpipolarPose's refinement unit is trained on, after the
-            network, from the same windows; 0 for no unit. Adaptation keeps the unit only where what
-            was held back improved by it.
+        refinement: Share of the frames that a refiner is trained on, after the network, from the
+            same windows; 0 for none. Adaptation keeps it only where what was held back improved by
+            it.
+        refiner: EpipolarPose's refinement ``"unit"``, or PoSynDA's ``"transformer"``.
         height: Everybody's stature in meters, if it is known.
 
     Raises:
@@ -57,6 +60,7 @@ class TargetParts:
     refresh_steps: int = 60
     view_labels: float = 0.5
     refinement: float = 0.0
+    refiner: Refiner = "unit"
     height: float | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +68,7 @@ class TargetParts:
         check_shares(self, *shares)
         check_interval(self, 0.2, 5.0, "sizes")
         check_range(self, 1.0, 1e7, "refresh_steps")
+        check_choice("refiner", self.refiner, get_args(Refiner))
         if self.teacher_decay >= 1:
             raise OptionError("teacher_decay is below 1; at 1 the teacher never follows.")
         if self.height is not None and not SHORTEST <= self.height <= TALLEST:

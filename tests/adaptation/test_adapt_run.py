@@ -21,7 +21,7 @@ from hypopose.adaptation import (
 )
 from hypopose.adaptation.judging import Change
 from hypopose.errors import CheckpointError, OptionError
-from hypopose.networks import RefinedNetwork, load_network
+from hypopose.networks import RefinedNetwork, RefinementTransformer, load_network
 
 QUICK = {
     "n_frames": 3 * 54,
@@ -184,10 +184,30 @@ def test_without_a_budget_the_labels_decide_how_long_it_takes() -> None:
         assert told.with_budget(has_labels=True) == told
 
 
-@pytest.mark.parametrize("wrong", [{"height": 9.0}, {"aligned": 2.0}, {"minutes": 0.0}])
-def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"height": 9.0}, {"aligned": 2.0}, {"minutes": 0.0}, {"refiner": "none"}]
+)
+def test_options_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         AdaptOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_transformer_may_refine_instead_of_the_unit(
+    walker: Recording, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapt_run, "verdict", lambda changes: "")
+    values = {**QUICK, "learning_rate": 1e-9, "refinement": 1.0, "refiner": "transformer"}
+    out = tmp_path / "out"
+    adapted = adapt_recordings([walker], out, weights=tiny_weights, options=AdaptOptions(**values))
+    assert adapted.is_refined
+    network = load_network(out)
+    assert isinstance(network, RefinedNetwork)
+    assert isinstance(network.unit, RefinementTransformer)
+    assert "refining transformer (PoSynDA)" in (out / "README.md").read_text()
+    drawn, first = (
+        hypopose.sample(walker.keypoints, n_hypotheses=2, weights=w) for w in (out, tiny_weights)
+    )
+    assert float((drawn.joints - first.joints).norm(dim=-1).mean()) > 1e-3
 
 
 @pytest.mark.parametrize("is_better", [True, False])

@@ -54,6 +54,13 @@ def refined() -> RefinedNetwork:
     return network
 
 
+def refined_by_a_transformer() -> RefinedNetwork:
+    """A network whose refining transformer has learned something."""
+    network = RefinedNetwork.wrap(FrameTokens(**FRAMES), width=16, refiner="transformer")
+    nn.init.normal_(network.unit.decoder.weight, std=0.1)
+    return network
+
+
 MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "mixste2": lambda: MixSTE2(**SMALL),
     "mixste2-lifter": lambda: MixSTE2(**SMALL, lifter=True),
@@ -61,6 +68,7 @@ MEMBERS: dict[str, Callable[[], PretrainedNetwork]] = {
     "frame-tokens-constant-bones": lambda: FrameTokens(**FRAMES, on_rays=True, constant_bones=True),
     "frame-tokens-on-rays": lambda: FrameTokens(**FRAMES, on_rays=True),
     "frame-tokens-refined": refined,
+    "frame-tokens-refined-by-a-transformer": refined_by_a_transformer,
     "clip-tokens": lambda: ClipTokens(**FRAMES, n_shared=1),
     "clip-tokens-of-four": lambda: ClipTokens(**FRAMES, n_shared=1, stride=4, n_rounds=1),
     "ktpformer": lambda: KTPFormer(**SMALL),
