@@ -177,9 +177,16 @@ def resized(camera: Camera, image_size: tuple[int, int]) -> Camera:
     if (w, h) == (new_w, new_h):
         return camera
     if abs(w * new_h - h * new_w) > 0.01 * w * new_h:
+        turned = abs(w * new_w - h * new_h) <= 0.01 * w * new_w
+        cure = (
+            "A picture was turned: write rotation_count 1 beside matrix and size if clockwise, 3 "
+            "if counterclockwise."
+            if turned
+            else "Crop the calibration the way the video was cropped."
+        )
         raise OptionError(
             f"The camera was calibrated at {w} x {h}, the keypoints come from {new_w} x {new_h}: "
-            "another aspect. Crop the calibration the way the video was cropped."
+            f"another aspect. {cure}"
         )
     scale = torch.tensor([new_w / w, new_h / h])
     return replace(

@@ -14,7 +14,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from hypopose.cameras import project, world_to_cam
-from hypopose.errors import FormatError
+from hypopose.errors import FormatError, OptionError
 from hypopose.io import CameraFileWarning, load_camera, load_cameras
 
 SIZE = (1280, 720)
@@ -337,3 +337,18 @@ def test_other_numbers_are_no_matrix(rows: str, tmp_path: Path) -> None:
     path.write_text(rows)
     with pytest.raises(FormatError, match="holds no camera"):
         load_camera(path, image_size=(1920, 1440))
+
+
+@pytest.mark.filterwarnings("ignore::hypopose.io.CameraFileWarning")
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_video_that_was_turned_against_its_camera(count: int, tmp_path: Path) -> None:
+    path = tmp_path / "metadata.json"
+    values = {"w": 1920, "h": 1440, "K": K_COLUMNS}
+    path.write_text(json.dumps(values))
+    with pytest.raises(OptionError, match="was turned: write rotation_count 1"):
+        load_camera(path, image_size=(1440, 1920))
+    path.write_text(json.dumps({**values, "rotation_count": count}))
+    camera = load_camera(path, image_size=(1440, 1920))
+    center = (1440 - 716.5, 962.1) if count == 1 else (716.5, 1920 - 962.1)
+    assert camera.image_size == (1440, 1920)
+    assert camera.center.tolist() == pytest.approx(center, abs=1.5)
