@@ -241,8 +241,8 @@ def _extras(source: Source, rows: list[Row]) -> Iterator[tuple[float, str | None
     """
     are_ids = _are_ids(rows)
     for row in rows:
-        *scores, last = (float("nan"), *row.extra)
-        pair = len(row.extra) == N_EXTRA
+        pair, known = len(row.extra) == N_EXTRA, bool(row.extra)
+        *scores, last = (float("nan"), *row.extra) if known else (float("nan"), float("nan"))
         score = scores[-1] if pair or are_ids else last
         if not (np.isnan(score) or 0 <= score <= 1):
             raise source.error(
@@ -250,7 +250,7 @@ def _extras(source: Source, rows: list[Row]) -> Iterator[tuple[float, str | None
                 "write it again",
                 row.place,
             )
-        yield score, json_values.person_id(last) if pair or (are_ids and row.extra) else None
+        yield score, json_values.person_id(last) if pair or (are_ids and known) else None
 
 
 def _are_ids(rows: list[Row]) -> bool:

@@ -162,6 +162,13 @@ def test_folders_of_several_recordings_and_links_are_refused(labels, figure, tmp
         load(folder, image_size=SIZE)
 
 
+def test_people_without_a_track_beside_people_with_one(labels, figure):
+    frames = {f: [row(walk(figure, f), *((3,) if f > 1 else ()))] for f in (1, 2, 3)}
+    people = inspect(labels(frames), image_size=SIZE, format="yolo").people
+    assert {person.id: person.n_frames for person in people}["3"] == 2
+    assert sum(person.n_frames for person in people) == 3
+
+
 @settings(max_examples=80, deadline=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(
