@@ -92,22 +92,14 @@ def adapt_recordings(
         OptionError: If nothing can be learned from, or options contradict an unfinished run's.
         CheckpointError: If the weights cannot be adapted.
     """
-    has_labels = any(r.label is not None for r in recordings)
-    o = (options or AdaptOptions()).with_budget(has_labels=has_labels)
-    tell = say or (lambda line: None)
+    o, tell = _with_budget(options, recordings), say or (lambda line: None)
     output = Path(output)
     source = load_source(weights, motion, o)
     run = output.with_name(output.name + RUN_ENDING)
     _check_same(run, o, recordings)
     first = source.network()
     split = prepared(recordings, source, first, o)
-    n_shown = sum(int(r.placed.sum()) for r in split.used)
-    tell(
-        f"{n_shown:,} frames of {len(split.used)} recordings to adapt to, "
-        f"{len(split.held_back)} clips held back"
-    )
-    if source.names == (SYNTHETIC,):
-        tell("synthetic figures are replayed: what is forgotten of real motion is not known")
+    _tell_what_is_used(source, split, tell)
     builds = find_builds(source, split.used, source.config, scale_std)
     _tell_statures(builds, tell)
     trainer = make_trainer(source.config, source.motion, split.used, builds)
@@ -139,6 +131,23 @@ def adapt_recordings(
         write_adapted(output, source, o, result, way.network)
     shutil.rmtree(run)
     return result
+
+
+def _with_budget(options: AdaptOptions | None, recordings: Sequence[Recording]) -> AdaptOptions:
+    """The options, with the number of frames that such recordings take by default."""
+    has_labels = any(r.label is not None for r in recordings)
+    return (options or AdaptOptions()).with_budget(has_labels=has_labels)
+
+
+def _tell_what_is_used(source: SourceDomain, split: Split, tell: Say) -> None:
+    """A line about the recordings, and one about synthetic motion."""
+    n_shown = sum(int(r.placed.sum()) for r in split.used)
+    tell(
+        f"{n_shown:,} frames of {len(split.used)} recordings to adapt to, "
+        f"{len(split.held_back)} clips held back"
+    )
+    if source.names == (SYNTHETIC,):
+        tell("synthetic figures are replayed: what is forgotten of real motion is not known")
 
 
 def _tell_statures(builds: BuildPosterior | None, tell: Say) -> None:

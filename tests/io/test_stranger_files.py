@@ -813,7 +813,7 @@ def test_people_of_a_few_pixels_are_doubted(tmp_path: Path) -> None:
     assert not inspect(tmp_path / "b.npy", skeleton="coco17", image_size=SIZE).doubts
 
 
-def test_nobody_seen_whole_is_not_small(tmp_path: Path) -> None:
+def test_people_seen_in_part_are_not_doubted_for_their_size(tmp_path: Path) -> None:
     parts = np.where(np.arange(17)[:, None] < 12, np.nan, ANN)
     np.save(tmp_path / "a.npy", parts)
     with warnings.catch_warnings():
